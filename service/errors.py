@@ -1,0 +1,39 @@
+"""The errors that cross module borders; `service.rpc` maps each to one gRPC status and nothing else reaches a caller."""
+
+from __future__ import annotations
+
+
+class SentinelError(Exception):
+    """Base of the project's errors; the message is written for the caller and holds no internals."""
+
+
+class InvalidRequest(SentinelError):
+    """The request is unusable. ``violations`` are (field, what is wrong and how to fix it), e.g. ("data[17].event_time", ..)."""
+
+    def __init__(self, violations: list[tuple[str, str]]) -> None:
+        self.violations = violations
+        super().__init__("; ".join(f"{field}: {text}" for field, text in violations[:3]))
+
+
+class NotImplementedYet(SentinelError):
+    """The contract names it, this version does not do it."""
+
+
+class Overloaded(SentinelError):
+    """No room for this request now; retry after ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class ModelUnavailable(SentinelError):
+    """The model backend cannot answer (down, not loaded, or failing)."""
+
+
+class DeadlineExceeded(SentinelError):
+    """The caller's deadline passed before the answer was ready."""
+
+
+class ModelRepositoryError(SentinelError):
+    """The model repository cannot be used: missing or damaged files, or a feature spec that is not this gateway's."""

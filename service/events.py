@@ -1,0 +1,103 @@
+"""Scan events as columns: the one form in which events travel between the boundary, the features and the detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump")
+"""The anomaly kinds, in the order of every [.., 5] array of the project."""
+
+EVENT_TYPES = (
+    "Aggregation",
+    "WMS_Inbound",
+    "WMS_Outbound",
+    "HUB_Inbound",
+    "HUB_Outbound",
+    "W_Stock_Inbound",
+    "W_Stock_Outbound",
+    "R_Stock_Inbound",
+    "R_Stock_Outbound",
+    "POS_Sell",
+)
+"""The event types in the order of a normal journey; the code of a type is its index here."""
+
+STAGES = ("Factory", "WMS", "Logistics_HUB", "W_Stock", "R_Stock", "POS_Sell")
+"""The levels of the hierarchy, upstream first; the code of a stage is its index here."""
+
+UNKNOWN = -1
+"""Code of an event type or business step that the vocabulary does not have."""
+
+STAGE_OF_TYPE = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, UNKNOWN], dtype=np.int8)
+"""Stage code by event type code; the last entry serves the index UNKNOWN."""
+
+DIRECTION_OF_TYPE = np.array([0, 1, -1, 1, -1, 1, -1, 1, -1, 0, 0], dtype=np.int8)
+"""+1 inbound, -1 outbound, 0 neither, by event type code; the last entry serves the index UNKNOWN."""
+
+_TYPE_CODE = {name.lower(): code for code, name in enumerate(EVENT_TYPES)}
+_STEP_CODE = {name.lower(): code for code, name in enumerate(STAGES)} | {
+    # The backend writes the direction into the business step of stock movements.
+    f"{stock}_{direction}".lower(): STAGES.index(stock)
+    for stock in ("W_Stock", "R_Stock")
+    for direction in ("Inbound", "Outbound")
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """N scan events as columns, in the order of the request or file.
+
+    Codes are kept once per distinct EPC (U of them): ``epc_codes[epc[i]]`` is the code of event i.
+    """
+
+    event_id: NDArray[np.int64]  # [N] the caller's ids, unique
+    epc: NDArray[np.int32]  # [N] index into epc_codes
+    epc_codes: Sequence[str]  # [U] distinct codes, damaged ones included
+    location_id: NDArray[np.int64]  # [N]
+    step: NDArray[np.int8]  # [N] stage code of the business step, UNKNOWN if not in STAGES
+    event_type: NDArray[np.int8]  # [N] code of the event type, UNKNOWN if not in EVENT_TYPES
+    time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
+    file_id: NDArray[np.int64]  # [N]
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
+        """Return the events at ``index`` (positions or a mask), codes of absent EPCs dropped."""
+        used, epc = np.unique(self.epc[index], return_inverse=True)
+        return Events(
+            event_id=self.event_id[index],
+            epc=epc.astype(np.int32),
+            epc_codes=[self.epc_codes[code] for code in used.tolist()],
+            location_id=self.location_id[index],
+            step=self.step[index],
+            event_type=self.event_type[index],
+            time_us=self.time_us[index],
+            file_id=self.file_id[index],
+        )
+
+
+def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Return (index [N] into the distinct values, the U distinct values in order of first appearance)."""
+    code_of: dict[str, int] = {}
+    codes = np.fromiter((code_of.setdefault(v, len(code_of)) for v in values), dtype=np.int32, count=len(values))
+    return codes, list(code_of)
+
+
+def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
+    """Return the code [N] of each event type name (case and outer blanks ignored), UNKNOWN if there is none."""
+    return _lookup(names, _TYPE_CODE)
+
+
+def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
+    """Return the stage code [N] of each business step name (case and outer blanks ignored), UNKNOWN if there is none."""
+    return _lookup(names, _STEP_CODE)
+
+
+def _lookup(names: Sequence[str], code_of: dict[str, int]) -> NDArray[np.int8]:
+    index, distinct = factorize(names)
+    table = np.array([code_of.get(name.strip().lower(), UNKNOWN) for name in distinct], dtype=np.int8)
+    return table[index]
