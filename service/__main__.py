@@ -1,0 +1,214 @@
+"""The console script ``epc-sentinel``. Parts are imported where a command needs them: --help must be quick."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Lazy imports as said above; and a command has one parameter per flag.
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Coroutine
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.exceptions import TyperException
+
+from service.console import CommandError, SettingsError, progress_bar
+from service.errors import SentinelError
+from service.settings import Settings, load_settings
+
+_T = TypeVar("_T")
+
+app = typer.Typer(
+    name="epc-sentinel",
+    help="Finds forged, cloned, misplaced, misordered and mistimed barcode scans in a supply chain.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+class DetectorChoice(StrEnum):
+    """The detectors that ``analyze`` offers."""
+
+    LSTM = "lstm"
+    RULES = "rules"
+
+
+def _flag(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
+    """Return the option of a setting; its value is checked by the settings, together with the variables."""
+    return typer.Option(*names, help=Settings.model_fields[field].description, show_default=False)
+
+
+@app.callback()
+def _all_commands(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of failures.")] = False) -> None:
+    """Read by `main`, which handles failures of all commands."""
+    del debug
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, _flag("host")] = None,
+    port: Annotated[str | None, _flag("port")] = None,
+    backend: Annotated[str | None, _flag("backend")] = None,
+    model_repository: Annotated[str | None, _flag("model_repository")] = None,
+    model_version: Annotated[str | None, _flag("model_version")] = None,
+    fallback: Annotated[bool | None, _flag("fallback", "--fallback/--no-fallback")] = None,
+    max_events_per_request: Annotated[str | None, _flag("max_events_per_request")] = None,
+    max_message_bytes: Annotated[str | None, _flag("max_message_bytes")] = None,
+    drain_s: Annotated[str | None, _flag("drain_s")] = None,
+    probe_interval_s: Annotated[str | None, _flag("probe_interval_s")] = None,
+    log_format: Annotated[str | None, _flag("log_format")] = None,
+    log_level: Annotated[str | None, _flag("log_level")] = None,
+    onnx_threads: Annotated[str | None, _flag("onnx_threads")] = None,
+) -> None:
+    """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
+    settings = load_settings(**locals())
+    from service import logs, server
+
+    logs.configure(settings.log_format, settings.log_level)
+    _run(server.serve(settings))
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Raw scan files, tab or comma separated.")],
+    target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
+    detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an AnalyzeFilesResponse as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per flagged event and kind.")] = False,
+    backend: Annotated[str | None, _flag("backend")] = None,
+    model_repository: Annotated[str | None, _flag("model_repository")] = None,
+    model_version: Annotated[str | None, _flag("model_version")] = None,
+    fallback: Annotated[bool | None, _flag("fallback", "--fallback/--no-fallback")] = None,
+    max_events_per_request: Annotated[str | None, _flag("max_events_per_request")] = None,
+) -> None:
+    """Find anomalies in raw scan files: a table on screen, or JSON or CSV."""
+    if as_json and as_csv:
+        raise SettingsError("--json and --csv exclude each other: give one of them")
+    if target and backend:
+        raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
+    settings = load_settings(
+        backend=backend,
+        model_repository=model_repository,
+        model_version=model_version,
+        fallback=fallback,
+        max_events_per_request=max_events_per_request,
+    )
+    from service import render
+    from service.analyze import analyze_files
+
+    raw, response = _run(analyze_files(files, detector.value, target, settings))
+    if as_json:
+        render.write_json(response)
+    elif as_csv:
+        render.write_csv(raw, response)
+    else:
+        render.write_tables(raw, response)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    epcs: Annotated[int, typer.Option(min=1, help="Number of EPCs.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
+) -> None:
+    """Make a world of scan events with known anomalies, and the truth about them."""
+    _need_train_extra()
+    from training.simulate import simulate as run
+
+    with progress_bar() as progress:
+        run(out, epcs, seed, progress)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    truth: Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")] = None,
+) -> None:
+    """Train the model."""
+    _need_train_extra()
+    from training.train import train as run
+
+    run(data, truth, out)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    data: Annotated[Path | None, typer.Option(help="Other data than the run's held-out part.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Truth table of --data.")] = None,
+) -> None:
+    """Measure a trained model and the rules on data with known truth."""
+    _need_train_extra()
+    from training.evaluate import evaluate as measure
+
+    measure(run, data, truth)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    out: Annotated[Path, typer.Option(help="Model repository to add the version to.")],
+) -> None:
+    """Write a trained model as a new version of a Triton model repository."""
+    _need_train_extra()
+    from export.repository import export_run
+
+    export_run(run, out)
+
+
+def _need_train_extra() -> None:
+    if missing := [name for name in ("torch", "pandas", "sklearn") if find_spec(name) is None]:
+        raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to completion, on uvloop where it exists: it is the cheapest loop for grpc.aio."""
+    if find_spec("uvloop") is None:
+        return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def main() -> None:
+    """Run a command. Whatever fails, the user gets one line and an exit code, and a traceback only with --debug."""
+    # gRPC's C core writes lines of its own to stderr, amid JSON logs; what it reports there it also raises.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        code = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:
+        # The reader of stdout went away (| head). Nothing can be said there any more, not even at exit.
+        sys.stdout = None
+        code = 0
+    except Exception as error:
+        code = _fail(error)
+    sys.exit(code)
+
+
+def _fail(error: Exception) -> int:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    if isinstance(error, TyperException):
+        text, code = f"{error.format_message()} (see epc-sentinel COMMAND --help)", error.exit_code
+    elif isinstance(error, CommandError):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, SentinelError):
+        text, code = str(error), 1
+    else:
+        text, code = f"unexpected {type(error).__name__}: {error} (epc-sentinel --debug COMMAND shows where)", 1
+    for line in text.splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The ``analyze`` command: raw files in, one answer over all of them out, from this process or from a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.client import GatewayClient
+from service.console import CommandError, progress_bar
+from service.events import Events
+from service.parts import build_parts
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.rawcsv import RawEvents, read_files
+from service.responses import build_responses
+from service.settings import Settings
+
+Judge = Callable[[Events], Awaitable[list[pb.AnalyzeResponse]]]
+
+_FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
+
+
+async def analyze_files(
+    paths: Sequence[Path], detector: str, target: str | None, settings: Settings
+) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
+    """Return the events of the files and what was found in them.
+
+    Args:
+        paths: raw scan files, see `service.rawcsv`.
+        detector: "lstm" or "rules".
+        target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
+        settings: backend, fallback, and the most events that are judged at once.
+
+    Raises:
+        CommandError: a file cannot be used, or the gateway cannot be reached or refused.
+        SentinelError: the model cannot be used.
+    """
+    with progress_bar() as progress:
+        task = progress.add_task("Reading", total=len(paths))
+        raw = read_files(paths, lambda: progress.advance(task))
+        if not len(raw.events):
+            raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
+        pieces = split(raw.events, settings.max_events_per_request)
+        task = progress.add_task("Judging events", total=len(raw.events))
+
+        async def judge_all(judge: Judge) -> list[list[pb.AnalyzeResponse]]:
+            answers = []
+            for piece in pieces:
+                answers.append(await judge(raw.events.take(piece)))
+                progress.advance(task, len(piece))
+            return answers
+
+        if target is None:
+            answers = await _embedded(judge_all, detector, settings)
+        else:
+            answers = await _remote(judge_all, detector, target)
+    return raw, merge(raw.events, answers)
+
+
+async def _embedded(
+    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, settings: Settings
+) -> list[list[pb.AnalyzeResponse]]:
+    parts = build_parts(settings)
+
+    async def judge(events: Events) -> list[pb.AnalyzeResponse]:
+        return build_responses(events, await parts.analyzer.analyze(events, detector))
+
+    try:
+        return await judge_all(judge)
+    finally:
+        await parts.backend.close()
+
+
+async def _remote(
+    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, target: str
+) -> list[list[pb.AnalyzeResponse]]:
+    client = GatewayClient(target)
+
+    async def judge(events: Events) -> list[pb.AnalyzeResponse]:
+        return await client.analyze(events, detector)
+
+    try:
+        return await judge_all(judge)
+    finally:
+        await client.close()
+
+
+def split(events: Events, limit: int) -> list[NDArray[np.intp]]:
+    """Return positions of the events in pieces of at most ``limit``; all events of an EPC stay in one piece.
+
+    Lots stay together too where they fit, because the mates of an item are evidence about it. An EPC with more than
+    ``limit`` events gets a piece of its own.
+    """
+    if len(events) <= limit:
+        return [np.arange(len(events))]
+    size = np.bincount(events.epc, minlength=len(events.epc_codes)).tolist()
+    by_code = sorted(range(len(size)), key=events.epc_codes.__getitem__)
+    piece_of = np.zeros(len(size), dtype=np.int64)
+    piece = filled = 0
+    for _, lot in groupby(by_code, key=lambda epc: events.epc_codes[epc].rsplit(".", 2)[0]):
+        members = list(lot)
+        lot_size = sum(size[epc] for epc in members)
+        if filled and filled + lot_size > limit >= lot_size:
+            piece, filled = piece + 1, 0
+        for epc in members:
+            if filled and filled + size[epc] > limit:
+                piece, filled = piece + 1, 0
+            piece_of[epc] = piece
+            filled += size[epc]
+    piece_of_event = piece_of[events.epc]
+    return [np.flatnonzero(piece_of_event == number) for number in range(piece + 1)]
+
+
+def merge(events: Events, answers: Sequence[Sequence[pb.AnalyzeResponse]]) -> pb.AnalyzeFilesResponse:
+    """Return the answers of all pieces as one: files, findings and EPCs in the order of ``events``."""
+    if len(answers) == 1:
+        return pb.AnalyzeFilesResponse(files=answers[0])
+    files = {file_id: pb.AnalyzeResponse() for file_id in dict.fromkeys(events.file_id.tolist())}
+    for answer in (answer for piece in answers for answer in piece):
+        _add(answer, files[answer.file_id])
+    position = {event_id: at for at, event_id in enumerate(events.event_id.tolist())}
+    epc = {code: at for at, code in enumerate(events.epc_codes)}
+    for merged in files.values():
+        merged.event_history.sort(key=lambda finding: position[finding.event_id])
+        merged.epc_anomaly_stats.sort(key=lambda stats: epc[stats.epc_code])
+    return pb.AnalyzeFilesResponse(files=files.values())
+
+
+def _add(answer: pb.AnalyzeResponse, merged: pb.AnalyzeResponse) -> None:
+    """Add one piece's answer for a file; a fallback anywhere is a fallback of the whole."""
+    judged_by = (merged if merged.warning else answer).method
+    counts = {
+        name: getattr(merged.file_anomaly_stats, name) + getattr(answer.file_anomaly_stats, name)
+        for name in _FILE_COUNTS
+    }
+    merged.MergeFrom(answer)
+    merged.method = judged_by
+    merged.file_anomaly_stats.CopyFrom(pb.FileAnomalyStats(**counts))

@@ -1,0 +1,155 @@
+"""AnalyzeRequest messages to columns and back; refuses unusable requests. `service.responses` builds the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from service.errors import InvalidRequest
+from service.events import EVENT_TYPES, STAGES, Events, factorize, step_codes, type_codes
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+
+Violation = tuple[str, str]  # field of the request, what is wrong with it and how to fix it
+
+DETECTOR_NAMES = {
+    pb.DETECTOR_UNSPECIFIED: "lstm",
+    pb.DETECTOR_LSTM: "lstm",
+    pb.DETECTOR_RULES: "rules",
+    pb.DETECTOR_SVM: "svm",
+    pb.DETECTOR_ENSEMBLE: "ensemble",
+}
+DETECTOR_VALUES = {name: value for value, name in DETECTOR_NAMES.items()}
+
+_MIN_SECONDS = -62_135_596_800  # 0001-01-01T00:00:00Z
+_MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z
+_MAX_NANOS = 999_999_999
+
+
+def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> tuple[Events, str]:
+    """Return the events of a serialised AnalyzeRequest and the name of the detector it asks for.
+
+    Args:
+        raw: the bytes as they came over the wire.
+        max_events: the most events that one request may carry.
+        one_file: more than one file_id is an error.
+
+    Raises:
+        InvalidRequest: with every violation of the request.
+    """
+    try:
+        request = pb.AnalyzeRequest.FromString(raw)
+    except DecodeError:
+        raise InvalidRequest([("request", "is not a valid epcsentinel.v1.AnalyzeRequest message")]) from None
+    detector = DETECTOR_NAMES.get(request.detector)
+    violations: list[Violation] = []
+    if detector is None:
+        violations.append(("detector", f"{request.detector} is not a value of epcsentinel.v1.Detector"))
+    data = list(request.data)
+    if not data:
+        violations.append(("data", "is empty: send at least one event"))
+    elif len(data) > max_events:
+        # Refused early: a request that will not be served must not cost the decoding of its columns.
+        violations.append(("data", f"has {len(data)} events, the limit is {max_events}: send several requests"))
+    if violations or detector is None:
+        raise InvalidRequest(violations)
+    return _decode_events(data, one_file=one_file), detector
+
+
+def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:
+    """Return the events as columns; raises InvalidRequest with every violation found in them."""
+    event_id, file_id = _int_column(data, "event_id"), _int_column(data, "file_id")
+    times: list[Any] = list(map(attrgetter("event_time"), data))
+    seconds, nanos = _int_column(times, "seconds"), _int_column(times, "nanos")
+    violations = [*_time_violations(data, seconds, nanos), *_id_violations(event_id)]
+    if one_file:
+        violations += _file_violations(file_id)
+    if violations:
+        raise InvalidRequest(violations)
+    epc, epc_codes = factorize(_str_column(data, "epc_code"))
+    return Events(
+        event_id=event_id,
+        epc=epc,
+        epc_codes=epc_codes,
+        location_id=_int_column(data, "location_id"),
+        step=step_codes(_str_column(data, "business_step")),
+        event_type=type_codes(_str_column(data, "event_type")),
+        time_us=seconds * 1_000_000 + nanos // 1_000,
+        file_id=file_id,
+    )
+
+
+def _int_column(rows: Sequence[Any], field: str) -> NDArray[np.int64]:
+    return np.fromiter(map(attrgetter(field), rows), dtype=np.int64, count=len(rows))
+
+
+def _str_column(rows: Sequence[Any], field: str) -> list[str]:
+    return list(map(attrgetter(field), rows))
+
+
+def _time_violations(
+    data: Sequence[pb.ScanEvent], seconds: NDArray[np.int64], nanos: NDArray[np.int64]
+) -> Iterable[Violation]:
+    # An absent time reads as zero, so only the zeros need the slow question whether they are present.
+    for at in np.flatnonzero((seconds == 0) & (nanos == 0)).tolist():
+        if not data[at].HasField("event_time"):
+            yield f"data[{at}].event_time", "is missing: set the time of the scan"
+    for at in np.flatnonzero((seconds < _MIN_SECONDS) | (seconds > _MAX_SECONDS)).tolist():
+        yield f"data[{at}].event_time", f"{seconds[at]} seconds since 1970 is outside the years 1 to 9999"
+    for at in np.flatnonzero((nanos < 0) | (nanos > _MAX_NANOS)).tolist():
+        yield f"data[{at}].event_time", f"{nanos[at]} nanos is outside 0 to {_MAX_NANOS}"
+
+
+def _id_violations(event_id: NDArray[np.int64]) -> Iterable[Violation]:
+    distinct, first, index = np.unique(event_id, return_index=True, return_inverse=True)
+    if len(distinct) == len(event_id):
+        return
+    first_of = first[index]  # [N] position of the first event with the same id
+    for at in np.flatnonzero(first_of != np.arange(len(event_id))).tolist():
+        yield (
+            f"data[{at}].event_id",
+            f"{event_id[at]} is the event_id of data[{first_of[at]}] too: ids are unique in a request",
+        )
+
+
+def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
+    for at in np.flatnonzero(file_id != file_id[0])[:1].tolist():
+        yield (
+            f"data[{at}].file_id",
+            f"is {file_id[at]}, that of data[0] is {file_id[0]}: Analyze judges one file, use AnalyzeFiles for several",
+        )
+
+
+def encode_request(events: Events, detector: str) -> pb.AnalyzeRequest:
+    """Return the request that `decode_request` reads back as ``events`` and ``detector``."""
+    request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector])
+    types, steps = (*EVENT_TYPES, ""), (*STAGES, "")  # the code UNKNOWN = -1 picks the empty name
+    for row in zip(*(column.tolist() for column in _columns(events)), strict=True):
+        event_id, epc, location_id, step, event_type, time_us, file_id = row
+        scan = request.data.add(
+            event_id=event_id,
+            epc_code=events.epc_codes[epc],
+            location_id=location_id,
+            business_step=steps[step],
+            event_type=types[event_type],
+            file_id=file_id,
+        )
+        scan.event_time.seconds, micros = divmod(time_us, 1_000_000)
+        scan.event_time.nanos = micros * 1_000
+    return request
+
+
+def _columns(events: Events) -> tuple[NDArray[Any], ...]:
+    return (
+        events.event_id,
+        events.epc,
+        events.location_id,
+        events.step,
+        events.event_type,
+        events.time_us,
+        events.file_id,
+    )

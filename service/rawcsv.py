@@ -1,0 +1,187 @@
+"""Raw scan files to columns: tab or comma, UTF-8 with or without BOM, columns in any order, no pandas."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from service.console import CommandError
+from service.events import Events, factorize, step_codes, type_codes
+
+REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INT64 = 2**63
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawEvents:
+    """The events of some files."""
+
+    events: Events
+    places: dict[int, str]  # location_id -> name, where the files name them (column scan_location)
+    sources: dict[int, str]  # file_id -> name of the file, for files without a file_id column
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file whose header was read."""
+
+    path: Path
+    number: int  # of the file, from 1
+    width: int  # columns
+    index: dict[str, int]  # column name -> position
+
+    def error(self, line: int, column: str, problem: str) -> CommandError:
+        """Return the error that says what is wrong and where."""
+        return CommandError(f"{self.path}: line {line}: column {column}: {problem}")
+
+
+@dataclass(slots=True)
+class _Columns:
+    """What was read so far; entry i of every list belongs to event i."""
+
+    event_id: list[int] = field(default_factory=list)
+    epc_code: list[str] = field(default_factory=list)
+    location_id: list[int] = field(default_factory=list)
+    business_step: list[str] = field(default_factory=list)
+    event_type: list[str] = field(default_factory=list)
+    time_us: list[int] = field(default_factory=list)
+    file_id: list[int] = field(default_factory=list)
+    where: list[tuple[Path, int]] = field(default_factory=list)  # file and line
+    places: dict[int, str] = field(default_factory=dict)
+    distinct: dict[str, str] = field(default_factory=dict)  # equal strings are kept once
+
+    def intern(self, text: str) -> str:
+        """Return the kept string that equals ``text``."""
+        return self.distinct.setdefault(text, text)
+
+
+def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None) -> RawEvents:
+    """Return all events of the files, in the order given; ``on_file`` is called after each file.
+
+    Event ids are the row numbers over all files from 1, file ids the file numbers from 1, unless the file has an
+    ``event_id`` or ``file_id`` column. Times without a zone are UTC.
+
+    Raises:
+        CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
+    """
+    columns = _Columns()
+    sources = {}
+    for number, path in enumerate(paths, start=1):
+        if _read_file(path, number, columns):
+            sources[number] = path.name
+        on_file()
+    _check_ids(columns)
+    epc, epc_codes = factorize(columns.epc_code)
+    events = Events(
+        event_id=np.array(columns.event_id, dtype=np.int64),
+        epc=epc,
+        epc_codes=epc_codes,
+        location_id=np.array(columns.location_id, dtype=np.int64),
+        step=step_codes(columns.business_step),
+        event_type=type_codes(columns.event_type),
+        time_us=np.array(columns.time_us, dtype=np.int64),
+        file_id=np.array(columns.file_id, dtype=np.int64),
+    )
+    return RawEvents(events, columns.places, sources)
+
+
+def _read_file(path: Path, number: int, columns: _Columns) -> bool:
+    """Append the rows of a file; return whether its events got ``number`` as their file_id."""
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            header_line = stream.readline()
+            delimiter = "\t" if "\t" in header_line else ","
+            names = next(csv.reader([header_line], delimiter=delimiter), [])
+            table = _Table(path, number, len(names), _header(path, names))
+            rows = csv.reader(stream, delimiter=delimiter)
+            for row in rows:
+                line = 1 + rows.line_num
+                if row:
+                    _append(table, line, row, columns)
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror or 'input/output error'}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: after line {line}: not UTF-8; save the file as UTF-8") from None
+    except csv.Error as error:
+        raise CommandError(f"{path}: line {line + 1}: not a row of the table ({error})") from None
+    return "file_id" not in table.index
+
+
+def _header(path: Path, names: list[str]) -> dict[str, int]:
+    index = {name.strip().lower(): at for at, name in enumerate(names)}
+    missing = [name for name in REQUIRED if name not in index]
+    if missing:
+        raise CommandError(
+            f"{path}: line 1: no column {', '.join(missing)};"
+            " the first line names the columns, separated by tab or comma"
+        )
+    if len(index) < len(names):
+        raise CommandError(f"{path}: line 1: a column name is there twice; remove one of the two columns")
+    return index
+
+
+def _append(table: _Table, line: int, row: list[str], columns: _Columns) -> None:
+    """Append one row. Codes, steps and types are taken as they are: strange ones are judged, not rejected."""
+    if len(row) != table.width:
+        raise CommandError(f"{table.path}: line {line}: has {len(row)} columns, the first line names {table.width}")
+    index = table.index
+    location_id = _whole_number(table, line, row, "location_id")
+    event_id = _whole_number(table, line, row, "event_id") if "event_id" in index else len(columns.event_id) + 1
+    file_id = _whole_number(table, line, row, "file_id") if "file_id" in index else table.number
+    columns.event_id.append(event_id)
+    columns.epc_code.append(columns.intern(row[index["epc_code"]]))
+    columns.location_id.append(location_id)
+    columns.business_step.append(columns.intern(row[index["business_step"]]))
+    columns.event_type.append(columns.intern(row[index["event_type"]]))
+    columns.time_us.append(_microseconds(table, line, row[index["event_time"]]))
+    columns.file_id.append(file_id)
+    columns.where.append((table.path, line))
+    if "scan_location" in index:
+        columns.places.setdefault(location_id, row[index["scan_location"]])
+
+
+def _whole_number(table: _Table, line: int, row: list[str], column: str) -> int:
+    text = row[table.index[column]]
+    try:
+        value = int(text)
+    except ValueError:
+        value = _INT64
+    if not -_INT64 <= value < _INT64:
+        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a whole number of 64 bits"
+        raise table.error(line, column, f"{problem}; write a number such as 12")
+    return value
+
+
+def _microseconds(table: _Table, line: int, text: str) -> int:
+    """Return the microseconds since 1970 of an ISO 8601 time; without a zone it is UTC."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time"
+        raise table.error(line, "event_time", f"{problem}; write it as 2025-07-01 10:34:17") from None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _check_ids(columns: _Columns) -> None:
+    if len(set(columns.event_id)) == len(columns.event_id):
+        return
+    first_at: dict[int, int] = {}
+    for at, event_id in enumerate(columns.event_id):
+        first = first_at.setdefault(event_id, at)
+        if first != at:
+            (path, line), (other, other_line) = columns.where[at], columns.where[first]
+            raise CommandError(
+                f"{path}: line {line}: column event_id: {event_id} is also in {other} line {other_line};"
+                " give every event its own id, or leave the column out"
+            )

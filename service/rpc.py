@@ -1,0 +1,175 @@
+"""The AnomalyService servicer: converts, delegates, returns. Errors become statuses in `service.status`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+
+from service.convert import decode_request
+from service.errors import NotImplementedYet, SentinelError
+from service.events import Events
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.pipeline import Analyzer, Verdicts
+from service.responses import build_responses
+from service.status import CallStatus, status_of
+
+SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
+"""Descriptor of the service; its methods are registered by name, so that no generated servicer is needed."""
+
+_INLINE_BYTES = 32 * 1024
+"""Messages up to this size (some 300 events, 0.5 ms of work) are handled on the event loop: a thread costs as much."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_T = TypeVar("_T")
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+log = structlog.get_logger("epc_sentinel.rpc")
+
+
+@dataclass(slots=True)
+class Call:
+    """What the log line of a call says; it holds numbers, never codes."""
+
+    method: str
+    request_id: str
+    started: float = field(default_factory=time.perf_counter)
+    detector: str = ""
+    judged_by: str = ""
+    events: int = 0
+    epcs: int = 0
+    findings: int = 0
+
+    def log(self, code: str, reason: str = "") -> None:
+        """Write the line."""
+        log.info(
+            "call",
+            request_id=self.request_id,
+            method=self.method,
+            code=code,
+            detector=self.detector,
+            judged_by=self.judged_by,
+            events=self.events,
+            epcs=self.epcs,
+            findings=self.findings,
+            duration_ms=round((time.perf_counter() - self.started) * 1e3, 2),
+            **({"reason": reason} if reason else {}),
+        )
+
+
+class AnomalyServicer:
+    """Serves AnomalyService on bytes, so that a message that cannot be parsed gets a proper INVALID_ARGUMENT."""
+
+    def __init__(self, analyzer: Analyzer, *, max_events: int) -> None:
+        """Args: ``max_events`` is the most events that one request may carry."""
+        self._analyzer = analyzer
+        self._max_events = max_events
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register at the server."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE.full_name,
+            {
+                "Analyze": grpc.unary_unary_rpc_method_handler(self._guarded("Analyze", self._analyze)),
+                "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._guarded("AnalyzeFiles", self._analyze_files)),
+                "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._guarded("AnalyzeStream", _not_yet)),
+                "Explain": grpc.unary_unary_rpc_method_handler(self._guarded("Explain", _not_yet)),
+            },
+        )
+
+    async def idle(self) -> None:
+        """Return when no call is in flight."""
+        await self._idle.wait()
+
+    async def _analyze(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
+        responses = await self._judge(raw, call, timeout_s, one_file=True)
+        return responses[0].SerializeToString()
+
+    async def _analyze_files(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
+        responses = await self._judge(raw, call, timeout_s, one_file=False)
+        return pb.AnalyzeFilesResponse(files=responses).SerializeToString()
+
+    async def _judge(
+        self, raw: bytes, call: Call, timeout_s: float | None, *, one_file: bool
+    ) -> list[pb.AnalyzeResponse]:
+        """Judge all events of the request together and return one answer per file."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+        def decode() -> tuple[Events, str]:
+            return decode_request(raw, max_events=self._max_events, one_file=one_file)
+
+        events, call.detector = await _off_loop(decode, len(raw))
+        call.events, call.epcs = len(events), len(events.epc_codes)
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        verdicts: Verdicts = await self._analyzer.analyze(events, call.detector, left_s)
+        call.judged_by, call.findings = verdicts.method, int(verdicts.flags.sum())
+        return await _off_loop(lambda: build_responses(events, verdicts), len(raw))
+
+    def _guarded(
+        self, method: str, behaviour: Callable[[Any, Call, float | None], Awaitable[bytes]]
+    ) -> Callable[[Any, _Context], Awaitable[bytes]]:
+        """Return a handler that runs ``behaviour``, answers its errors with a status, and logs one line."""
+
+        async def handle(request: bytes | AsyncIterator[bytes], context: _Context) -> bytes:
+            call = Call(method, _request_id(context))
+            self._running += 1
+            self._idle.clear()
+            try:
+                answer = await behaviour(request, call, context.time_remaining())
+            except asyncio.CancelledError:
+                expired = context.time_remaining() == 0
+                call.log("DEADLINE_EXCEEDED" if expired else "CANCELLED")
+                raise
+            except Exception as error:  # the border: nothing of it may reach the caller by itself
+                await _abort(context, _report(error, call))
+                raise  # not reached: abort raises
+            finally:
+                self._running -= 1
+                if not self._running:
+                    self._idle.set()
+            call.log("OK")
+            return answer
+
+        return handle
+
+
+async def _not_yet(_request: Any, call: Call, _timeout_s: float | None) -> bytes:  # noqa: ANN401 - bytes or a stream
+    raise NotImplementedYet(f"{call.method} is not available in this version: use Analyze or AnalyzeFiles")
+
+
+async def _off_loop(work: Callable[[], _T], size: int) -> _T:
+    """Run CPU work on ``size`` bytes where it does not keep the event loop from other calls and health checks."""
+    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _request_id(context: _Context) -> str:
+    """Return the caller's x-request-id where it is usable, else a new one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex
+
+
+def _report(error: Exception, call: Call) -> CallStatus:
+    """Log how the call failed and return its status; tracebacks stay here."""
+    status = status_of(error, call.request_id)
+    if status.code is grpc.StatusCode.INTERNAL:
+        log.error("internal error", request_id=call.request_id, method=call.method, exc_info=error)
+    call.log(status.code.name, str(error) if isinstance(error, SentinelError) else "")
+    return status
+
+
+async def _abort(context: _Context, status: CallStatus) -> None:
+    # No initial metadata before this: the error goes out Trailers-Only, which lets a proxy retry it elsewhere.
+    await context.abort(status.code, status.message, status.trailers)

@@ -1,0 +1,108 @@
+"""The gateway process: parts, server, health, reflection, and a drain that loses no call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+
+from service.console import CommandError
+from service.health import Readiness
+from service.parts import build_parts
+from service.rpc import SERVICE, AnomalyServicer
+from service.settings import Settings
+
+_HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+log = structlog.get_logger("epc_sentinel.server")
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ModelRepositoryError: the model repository cannot be used.
+        CommandError: the address cannot be listened on.
+    """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    parts = build_parts(settings)
+    servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request)
+    health = health_aio.HealthServicer()
+    readiness = Readiness(
+        health,
+        ("", SERVICE.full_name),
+        parts.probe,
+        fallback=settings.fallback,
+        interval_s=settings.probe_interval_s,
+    )
+    await readiness.start()
+    server, port = _listen(settings, servicer, health)
+    await server.start()
+    log.info(
+        "listening",
+        host=settings.host,
+        port=port,
+        backend=settings.backend,
+        model=f"{parts.model.name}/{parts.model.version}",
+    )
+    watch = asyncio.create_task(readiness.watch())
+    await stop.wait()
+    log.info("draining", at_most_s=settings.drain_s)
+    await readiness.drain()
+    await _drain(server, servicer, settings.drain_s)
+    watch.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch
+    await parts.backend.close()
+    log.info("stopped")
+
+
+def _listen(
+    settings: Settings, servicer: AnomalyServicer, health: health_aio.HealthServicer
+) -> tuple[grpc.aio.Server, int]:
+    """Return (the server, its port), bound and not started."""
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            # With SO_REUSEPORT a second gateway on the same port would start, and quietly share the calls.
+            ("grpc.so_reuseport", 0),
+            # Finds dead peers, and allows clients to keep idle connections alive through load balancers.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+    )
+    server.add_generic_rpc_handlers((servicer.handler(),))
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((SERVICE.full_name, _HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.port}")
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise CommandError(
+            f"cannot listen on {settings.host}:{settings.port}: in use, or not an address of this machine;"
+            " choose others with --host and --port"
+        )
+    return server, port
+
+
+async def _drain(server: grpc.aio.Server, servicer: AnomalyServicer, drain_s: float) -> None:
+    """Refuse new calls at once, and return when the running ones are done, or after ``drain_s`` seconds."""
+    stopping = asyncio.create_task(server.stop(drain_s))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(servicer.idle(), drain_s)
+    # Health watchers never end by themselves: they must not hold up a server whose work is done.
+    await server.stop(None)
+    await stopping

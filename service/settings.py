@@ -1,0 +1,117 @@
+"""Settings of the gateway: flags win over EPC_SENTINEL_* variables, which win over the defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.console import SettingsError
+
+ENV_PREFIX = "EPC_SENTINEL_"
+
+_TRITON_URL = re.compile(r"triton://(?P<address>(?:[^/\s:\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})/?")
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxTarget:
+    """Run the model in this process, from a model repository."""
+
+    repository: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TritonTarget:
+    """Run the model on a Triton server."""
+
+    address: str  # HOST:PORT of its gRPC endpoint
+
+
+class Settings(BaseSettings):
+    """Every setting of ``serve``; the descriptions are the help texts of the flags and the hints of error messages."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on, 0.0.0.0 for all interfaces")
+    port: int = Field(50051, ge=0, le=65535, description="TCP port to listen on, 1 to 65535, or 0 for any free one")
+    backend: str = Field(
+        "onnx:model_repository", description="where the model runs: onnx:REPOSITORY in process, or triton://HOST:PORT"
+    )
+    model_repository: Path = Field(
+        Path("model_repository"), description="folder with the model's manifest, read when the backend is triton"
+    )
+    model_version: int | None = Field(None, ge=1, description="version of the model, a whole number; default: newest")
+    fallback: bool = Field(True, description="let the rules answer when the model cannot: true or false")
+    max_events_per_request: int = Field(50_000, ge=1, description="the most events of one request, from 1")
+    max_message_bytes: int = Field(
+        32 * 1024 * 1024, ge=1024, le=2**31 - 1, description="the largest request in bytes, 1024 to 2147483647"
+    )
+    drain_s: float = Field(10.0, ge=0, le=3600, description="seconds that running calls get on SIGTERM, 0 to 3600")
+    probe_interval_s: float = Field(3.0, gt=0, le=3600, description="seconds between probes of the model, up to 3600")
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
+
+    @field_validator("backend")
+    @classmethod
+    def _check_backend(cls, value: str) -> str:
+        _parse_backend(value)
+        return value
+
+    @property
+    def target(self) -> OnnxTarget | TritonTarget:
+        """Where the model runs."""
+        return _parse_backend(self.backend)
+
+    @property
+    def repository(self) -> Path:
+        """The model repository whose manifest the gateway works by."""
+        return self.target.repository if isinstance(self.target, OnnxTarget) else self.model_repository
+
+
+def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any type, checked right here
+    """Return the settings; flags that are None are not given.
+
+    Raises:
+        SettingsError: one line per bad value: which flag or variable, what is wrong, what it takes.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [_explain(problem["loc"], problem["msg"], given) for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any]) -> str:
+    name = str(location[0]) if location else ""
+    if name not in Settings.model_fields:
+        return f"unknown setting {name}: {message}"
+    variable = ENV_PREFIX + name.upper()
+    source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
+    line = f"{source} is {str(value)!r}: {message[0].lower()}{message[1:]}. It takes: "
+    line += Settings.model_fields[name].description or ""
+    if name == "port" and str(value).startswith("tcp://"):
+        # A Kubernetes Service of the name "epc-sentinel" injects EPC_SENTINEL_PORT=tcp://.. into every pod.
+        line += ". This value comes from Kubernetes: set enableServiceLinks: false in the pod"
+    return line
+
+
+def flag_name(field: str) -> str:
+    """Return the command line flag of a setting."""
+    return "--" + field.replace("_", "-")
+
+
+def _parse_backend(text: str) -> OnnxTarget | TritonTarget:
+    scheme, _, rest = text.partition(":")
+    if scheme == "onnx" and rest:
+        return OnnxTarget(Path(rest))
+    match = _TRITON_URL.fullmatch(text)
+    if match is None:
+        raise ValueError("neither onnx:REPOSITORY nor triton://HOST:PORT")
+    return TritonTarget(match["address"])

@@ -1,0 +1,93 @@
+"""Errors to gRPC statuses: the one place that decides what a caller gets to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from service.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelRepositoryError,
+    ModelUnavailable,
+    NotImplementedYet,
+    Overloaded,
+    SentinelError,
+)
+
+CODES: dict[type[SentinelError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    # Only the operator can repair it, and its message names paths: the caller gets the internal error.
+    ModelRepositoryError: grpc.StatusCode.INTERNAL,
+}
+
+MAX_VIOLATIONS = 100
+MAX_DETAIL_BYTES = 3_500
+"""Details travel in the trailers, as base64, and common clients (Java's among them) refuse trailers over 8 KiB."""
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatus:
+    """How a failed call ends."""
+
+    code: grpc.StatusCode
+    message: str
+    details: Sequence[Message] = ()
+
+    @property
+    def trailers(self) -> tuple[tuple[str, str | bytes], ...]:
+        """The trailing metadata that carries the google.rpc.Status, none without details."""
+        if not self.details:
+            return ()
+        status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        for detail in self.details:
+            status.details.add().Pack(detail)
+        return ((_DETAILS_KEY, status.SerializeToString()),)
+
+
+def status_of(error: BaseException, request_id: str) -> CallStatus:
+    """Return the status of a call that ended in ``error``; unforeseen errors show nothing of themselves."""
+    code = CODES.get(type(error), grpc.StatusCode.INTERNAL) if isinstance(error, SentinelError) else None
+    if code is None or code is grpc.StatusCode.INTERNAL:
+        return CallStatus(grpc.StatusCode.INTERNAL, f"internal error, id {request_id}")
+    if isinstance(error, InvalidRequest):
+        shown = _fitting(error.violations)
+        more = len(error.violations) - len(shown)
+        first = "; ".join(f"{violation.field}: {violation.description}" for violation in shown[:3])
+        rest = len(error.violations) - min(len(shown), 3)
+        message = first + (f"; and {rest} more" if rest else "")
+        if more:
+            shown.append(_violation("request", f"{more} more violations are not listed"))
+        return CallStatus(code, message, (error_details_pb2.BadRequest(field_violations=shown),))
+    if isinstance(error, Overloaded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        return CallStatus(code, str(error), (retry,))
+    return CallStatus(code, str(error))
+
+
+def _fitting(violations: Sequence[tuple[str, str]]) -> list[error_details_pb2.BadRequest.FieldViolation]:
+    """Return the first violations, as many as the trailers of a response have room for."""
+    shown: list[error_details_pb2.BadRequest.FieldViolation] = []
+    size = 0
+    for field, description in violations[:MAX_VIOLATIONS]:
+        violation = _violation(field, description)
+        size += violation.ByteSize() + 4
+        if shown and size > MAX_DETAIL_BYTES:
+            break
+        shown.append(violation)
+    return shown
+
+
+def _violation(field: str, description: str) -> error_details_pb2.BadRequest.FieldViolation:
+    return error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
