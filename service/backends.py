@@ -1,11 +1,43 @@
-"""Backends run the model: feature sequences in, probabilities out. One protocol; siblings never meet."""
+"""Backends run the model: feature sequences in, probabilities out. One protocol; siblings never meet.
+
+`OnnxBackend` runs the model in this process; `service.backends_triton` asks a model server.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
+
+from service.errors import DeadlineExceeded, ModelUnavailable
+from service.events import KINDS
+
+if TYPE_CHECKING:
+    from service.registry import Manifest
+
+INPUT_FEATURES = "features"
+INPUT_LENGTHS = "lengths"
+OUTPUT_PROBABILITIES = "probabilities"
+
+CHUNK = 256
+"""Sequences of one inference call. A larger request is cut into such calls, so that it uses several threads or
+instances and small requests find their turn in between; from 32 sequences on, larger calls are no faster per event."""
+
+PROBE_TOLERANCE = 1e-4
+"""Largest difference of a probability between the golden probe and a live backend (a GPU rounds differently)."""
+
+PROBE_TIMEOUT_S = 5.0
+
+RunChunk = Callable[[NDArray[np.float32], NDArray[np.int64], float | None], Awaitable[NDArray[np.float32]]]
+"""Runs up to CHUNK sequences: (features, lengths, seconds left or None) -> probabilities."""
 
 
 class Backend(Protocol):
@@ -25,3 +57,138 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Free what the backend holds."""
         ...
+
+
+class OnnxBackend:
+    """Runs the model file in this process with onnxruntime."""
+
+    def __init__(self, onnx_path: Path, threads: int = 2) -> None:
+        """Load the model at ``onnx_path``; up to ``threads`` calls run at the same time, one core each.
+
+        Raises:
+            ModelUnavailable: the file cannot be loaded.
+        """
+        options = onnxruntime.SessionOptions()
+        # Two threads within one call are slower than one; two calls side by side on one session scale.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # errors arrive as exceptions
+        with _vendor_errors("the embedded model cannot be loaded"):
+            self._session = onnxruntime.InferenceSession(onnx_path, options, providers=["CPUExecutionProvider"])
+            (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
+
+    async def infer(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+    ) -> NDArray[np.float32]:
+        """See `Backend.infer`."""
+        if features.shape[-1] != self._features:
+            raise ModelUnavailable(f"the model takes {self._features} features per event, got {features.shape[-1]}")
+        return await infer_in_chunks(self._run, features, lengths, timeout_s, parallel=self._threads)
+
+    async def close(self) -> None:
+        """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    async def _run(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], _left_s: float | None
+    ) -> NDArray[np.float32]:
+        options = onnxruntime.RunOptions()
+        inputs = {INPUT_FEATURES: features, INPUT_LENGTHS: lengths}
+        try:
+            with _vendor_errors("the embedded model failed"):
+                (probabilities,) = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._session.run, [OUTPUT_PROBABILITIES], inputs, options
+                )
+        except asyncio.CancelledError:
+            options.terminate = True  # nobody waits any more: free the thread
+            raise
+        return cast("NDArray[np.float32]", probabilities)
+
+
+ONNX_ERRORS: tuple[type[Exception], ...] = (
+    *(v for v in vars(onnxruntime_pybind11_state).values() if isinstance(v, type) and issubclass(v, Exception)),
+    RuntimeError,  # a closed thread pool, conversions
+    ValueError,  # inputs that the graph does not have
+)
+"""Everything that onnxruntime raises; its own exceptions have no common base."""
+
+
+@contextmanager
+def _vendor_errors(message: str) -> Iterator[None]:
+    """Turn whatever onnxruntime raises into ModelUnavailable with ``message``; the original is chained for the log."""
+    try:
+        yield
+    except ONNX_ERRORS as error:
+        raise ModelUnavailable(message) from error
+
+
+async def probe(backend: Backend, manifest: Manifest) -> None:
+    """Ask ``backend`` for the golden probe of ``manifest``: "ready" means that the model answers, and answers right.
+
+    Raises:
+        ModelUnavailable: it does not answer within `PROBE_TIMEOUT_S`, or another model answers.
+    """
+    golden = manifest.probe
+    expected = np.array(golden.probabilities, dtype=np.float32)
+    features, lengths = np.array(golden.features, dtype=np.float32), np.array(golden.lengths, dtype=np.int64)
+    try:
+        found = await backend.infer(features, lengths, PROBE_TIMEOUT_S)
+    except DeadlineExceeded as error:
+        raise ModelUnavailable(f"the model did not answer its probe within {PROBE_TIMEOUT_S:.0f} s") from error
+    difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
+    if not difference <= PROBE_TOLERANCE:
+        raise ModelUnavailable(
+            f"the model's answer to the probe of version {manifest.version} is off by {difference:.2g}: "
+            "the backend serves another model under this version"
+        )
+
+
+async def infer_in_chunks(
+    run: RunChunk, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None, parallel: int
+) -> NDArray[np.float32]:
+    """Do `Backend.infer` with ``run``, at most CHUNK sequences per call and ``parallel`` calls at the same time.
+
+    Checks what goes in and what comes out: a bad request would fail other people's batch on a shared server, and a NaN
+    would pass every threshold as "normal".
+
+    Raises:
+        ModelUnavailable: as ``run`` does, or the request or the answer is not what the model contract says.
+        DeadlineExceeded: ``timeout_s`` seconds passed.
+    """
+    _check_request(features, lengths)
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout_s is None else loop.time() + timeout_s
+    turn = asyncio.Semaphore(parallel)
+
+    async def chunk(start: int) -> NDArray[np.float32]:
+        async with turn:
+            left_s = None if deadline is None else deadline - loop.time()
+            return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], left_s)
+
+    try:
+        async with asyncio.timeout_at(deadline):
+            parts = await asyncio.gather(*(chunk(start) for start in range(0, len(features), CHUNK)))
+    except TimeoutError as error:
+        raise DeadlineExceeded("the model did not answer before the deadline") from error
+    probabilities = np.concatenate(parts)
+    _check_answer(probabilities, features)
+    return probabilities
+
+
+def _check_request(features: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
+    if features.ndim != 3 or features.dtype != np.float32 or 0 in features.shape:
+        raise ModelUnavailable(f"features must be float32 [B, T, F], got {features.dtype} {list(features.shape)}")
+    if lengths.shape != (len(features), 1) or lengths.dtype != np.int64:
+        raise ModelUnavailable(f"lengths must be int64 [{len(features)}, 1], got {lengths.dtype} {list(lengths.shape)}")
+    if lengths.min() < 1 or lengths.max() > features.shape[1]:
+        raise ModelUnavailable(f"lengths must be 1..{features.shape[1]}, got {lengths.min()}..{lengths.max()}")
+
+
+def _check_answer(probabilities: NDArray[np.float32], features: NDArray[np.float32]) -> None:
+    expected = (*features.shape[:2], len(KINDS))
+    if probabilities.shape != expected:
+        raise ModelUnavailable(f"the model answered with shape {list(probabilities.shape)} instead of {list(expected)}")
+    if not np.isfinite(probabilities).all():
+        raise ModelUnavailable("the model answered with numbers that are not finite")

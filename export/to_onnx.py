@@ -1,0 +1,158 @@
+"""The calibrated model as one ONNX file, and the proof that the file answers as torch does.
+
+The TorchScript exporter is deprecated and the dynamo exporter cannot trace `nn.LSTM` with a free time axis. So it gets
+the ONNX operator itself: `LSTM` with ``sequence_lens`` reverses within each length and skips the padding.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.export import Dim
+
+from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
+from training.model import BiLstm, CalibratedModel
+
+TOLERANCE = 1e-5
+"""Largest allowed absolute difference of a probability between torch and the exported file."""
+
+_SHAPES = ((1, 1), (1, 32), (2, 3), (3, 16), (8, 8), (17, 5), (64, 4), (64, 32))
+"""(B, T) that the parity gate tries."""
+
+
+class ParityError(Exception):
+    """The exported file does not answer as the torch model does; it must not be published."""
+
+
+def export_onnx(model: CalibratedModel, path: Path) -> float:
+    """Write ``model`` to ``path`` as one self-contained .onnx file and check it against torch.
+
+    Inputs ``features`` float32 [batch, time, F] and ``lengths`` int64 [batch, 1]; output ``probabilities`` float32
+    [batch, time, 5]. ``model`` is not changed.
+
+    Returns:
+        The largest absolute difference of a probability that the parity gate saw.
+
+    Raises:
+        ParityError: the file differs from torch by more than `TOLERANCE`; the file is left for inspection.
+    """
+    reference = copy.deepcopy(model).eval().cpu()
+    graph = copy.deepcopy(reference)
+    if isinstance(graph.model.recurrent, BiLstm):
+        graph.model.recurrent = _OnnxBiLstm(graph.model.recurrent)
+    batch, time = Dim("batch"), Dim("time")
+    example = (torch.zeros(3, 8, reference.model.config.features), torch.tensor([[8], [5], [2]]))
+    with _quiet_exporter():
+        torch.onnx.export(
+            graph,
+            example,
+            path,
+            input_names=[INPUT_FEATURES, INPUT_LENGTHS],
+            output_names=[OUTPUT_PROBABILITIES],
+            dynamic_shapes=({0: batch, 1: time}, {0: batch}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    return check_parity(reference, path)
+
+
+def check_parity(model: CalibratedModel, path: Path, seed: int = 0) -> float:
+    """Return the largest absolute difference between ``model`` and the file at ``path`` over many shapes.
+
+    Every input is tried with zeros and with garbage in its padding: both must give torch's answer of the clean one.
+
+    Raises:
+        ParityError: with the shape and the numbers of the worst case.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(seed)
+    worst = 0.0
+    for B, T in _SHAPES:
+        clean, garbage, lengths = _random_input(rng, B, T, model)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(clean), torch.from_numpy(lengths)).numpy()
+        for padding, features in (("zeros", clean), ("garbage", garbage)):
+            (found,) = session.run([OUTPUT_PROBABILITIES], {INPUT_FEATURES: features, INPUT_LENGTHS: lengths})
+            if found.shape != expected.shape:
+                raise ParityError(f"B={B}, T={T}: the file answers {found.shape}, torch answers {expected.shape}")
+            difference = float(np.abs(found - expected).max())
+            if not difference <= TOLERANCE:  # also catches NaN
+                raise ParityError(
+                    f"B={B}, T={T}, {padding} in the padding: the file differs from torch by {difference:.2g}, "
+                    f"allowed is {TOLERANCE:.2g}"
+                )
+            worst = max(worst, difference)
+    return worst
+
+
+def _random_input(
+    rng: np.random.Generator, B: int, T: int, model: CalibratedModel
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Return features [B, T, F] with clean padding, the same with garbage in it, lengths [B, 1]; both modes occur."""
+    garbage = rng.normal(scale=3.0, size=(B, T, model.model.config.features)).astype(np.float32)
+    garbage[:, :, model.causal_index] = rng.integers(0, 2, size=(B, 1))
+    lengths = rng.integers(1, T + 1, size=(B, 1))
+    padding = np.arange(T) >= lengths  # [B, T]
+    clean = np.where(padding[:, :, None], np.float32(0), garbage)
+    garbage[padding] *= 1e3
+    return clean, garbage, lengths
+
+
+class _OnnxBiLstm(nn.Module):
+    """`BiLstm` as the ONNX operator, one node per layer; runs in the exporter only."""
+
+    def __init__(self, source: BiLstm) -> None:
+        super().__init__()
+        lstm = source.lstm
+        self.hidden, self.layers = lstm.hidden_size, lstm.num_layers
+        for layer in range(self.layers):
+            for name, keys in {"w": ("weight_ih",), "r": ("weight_hh",), "b": ("bias_ih", "bias_hh")}.items():
+                directions = (f"l{layer}", f"l{layer}_reverse")
+                rows = [torch.cat([_iofc(getattr(lstm, f"{key}_{end}")) for key in keys]) for end in directions]
+                self.register_buffer(f"{name}{layer}", torch.stack(rows))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return [B, T, 2H] for x [B, T, H] and lengths int64 [B, 1]."""
+        B, T = x.shape[:2]
+        x = x.transpose(0, 1)  # [T, B, H]
+        for layer in range(self.layers):
+            weights = (getattr(self, f"{name}{layer}") for name in "wrb")
+            y = torch.onnx.ops.symbolic(
+                "LSTM",
+                (x, *weights, lengths.reshape(-1).to(torch.int32)),
+                attrs={"hidden_size": self.hidden, "direction": "bidirectional"},
+                dtype=x.dtype,
+                shape=(T, 2, B, self.hidden),
+            )
+            x = y.transpose(1, 2).flatten(2)  # [T, B, 2H]
+        return x.transpose(0, 1)
+
+
+def _iofc(weight: Tensor) -> Tensor:
+    """Return torch's gates (input, forget, cell, output along axis 0) in the order of ONNX (i, o, f, c)."""
+    i, f, c, o = weight.detach().chunk(4)
+    return torch.cat([i, o, f, c])
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence warnings that say nothing about this model: torchvision is absent, torch calls its own old functions."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,61 @@
+"""The features: what the model and the rules see of every event. One code for training and serving.
+
+Retrospective features know the whole journey and all companions; causal ones know, of both, only what is earlier by
+(time, event_id). ``log1p`` tames heavy tails, ``asinh`` does so with a sign. A value that cannot be known is 0 unless
+its meaning says otherwise; counts and flags beside it tell the two zeros apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import features_companions as companions
+from service import features_journey as journey
+from service.journeys import Journeys
+from service.reference import Reference
+from service.trail import Trail
+
+SPEC_VERSION = 1
+"""Raised with every change of a formula, so that a model of other formulas is refused."""
+
+FEATURES: tuple[tuple[str, str, str], ...] = (
+    *journey.JOURNEY_FEATURES,
+    *companions.COMPANION_FEATURES,
+    ("causal", "all", "1 in causal judgements, 0 in retrospective ones"),
+)
+"""Name, anomaly kind served, meaning and formula of each of the F features, in order."""
+
+NAMES: tuple[str, ...] = tuple(name for name, _, _ in FEATURES)
+
+INDEX: dict[str, int] = {name: column for column, name in enumerate(NAMES)}
+
+_PARTS = (
+    journey.code_features,
+    journey.time_features,
+    journey.place_features,
+    journey.order_features,
+    journey.clone_features,
+    companions.lot_features,
+    companions.scan_features,
+    companions.leg_features,
+)
+
+
+def feature_spec_hash() -> str:
+    """Return the SHA-256 (hex) of the feature names in order and the version of their formulas."""
+    return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
+
+
+def compute(journeys: Journeys, reference: Reference, *, causal: bool) -> NDArray[np.float32]:
+    """Return the features [N, F] of the events in the order of ``journeys``; every value is finite."""
+    by_feature = np.empty((len(NAMES), len(journeys.order)), dtype=np.float32)
+    trail = Trail.of(journeys, reference, causal=causal)
+    for part in _PARTS:
+        for name, values in part(trail).items():
+            by_feature[INDEX[name]] = values
+    by_feature[INDEX["causal"]] = causal
+    return np.ascontiguousarray(by_feature.T)

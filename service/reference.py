@@ -1,0 +1,138 @@
+"""Reference tables: what is normal here. Places, lanes and their times, flows of products, issued codes.
+
+Learned by `training.reference` from normal events and the location and transition masters, stored in the manifest,
+looked up by the features. Every table has a defined answer for what it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events import EVENT_TYPES
+
+TYPES = len(EVENT_TYPES) + 1
+"""Event types with one more for the unknown (index -1 is the last entry)."""
+
+START = TYPES
+"""The "type before" of a journey's first event."""
+
+LANE_QUANTILES = ("low", "median", "high", "spread")
+"""Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """How often each key was seen: K sorted keys, any number of looked-up ones."""
+
+    key: NDArray[np.int64]  # [K]
+    count: NDArray[np.float64]  # [K]
+
+    def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the row [N] of each key, K (one past the end) if it is not there."""
+        if len(self.key) == 0:
+            return np.zeros(len(keys), dtype=np.intp)
+        row = np.minimum(np.searchsorted(self.key, keys), len(self.key) - 1)
+        return np.where(self.key[row] == keys, row, len(self.key))
+
+    def of(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the count [N] of each key, 0 if it was never seen."""
+        return np.append(self.count, 0.0)[self.find(keys)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """The tables of one model version. ``place`` below is the index of a location, P for an unknown one.
+
+    A *scan* is a place and an event type (``place * TYPES + type``); a *lane* is two consecutive scans of a journey.
+    """
+
+    location_id: NDArray[np.int64]  # [P] sorted ids of the known places
+    latitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    longitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    scan: Counts  # scans seen
+    type_pair: NDArray[np.float64]  # [TYPES + 1, TYPES] how often a type followed a type, START included
+    type_pair_gap: NDArray[np.float64]  # [TYPES + 1, TYPES, 4] LANE_QUANTILES by pair of types, for lanes never seen
+    lane: Counts  # lanes seen, by lane_key
+    lane_gap: NDArray[np.float64]  # [lanes, 4] LANE_QUANTILES by lane
+    route: Counts  # pairs of places of the transition master, by place_from * (P + 1) + place_to
+    route_hours: NDArray[np.float64]  # [routes, 4] mean, standard deviation, minimum, maximum transit time in hours
+    product_scan: Counts  # scans seen by product, by product_scan_key
+    product_type: Counts  # scans seen by product and type, by (product + 1) * TYPES + type
+    header: Counts  # issued codes by header
+    company: Counts  # issued codes by company
+    product: Counts  # issued codes by product
+    company_product: Counts  # issued codes by company * 10**7 + product
+    lot: Counts  # issued codes by lot number alone
+    product_lot: Counts  # issued codes by product * 10**6 + lot
+    lot_day: NDArray[np.float64]  # [product lots, 2] first and last date part, in days since 1970-01-01
+    lot_serial: NDArray[np.float64]  # [product lots, 2] lowest and highest serial
+
+    @property
+    def start_scan(self) -> int:
+        """The scan that stands before a journey's first."""
+        return (len(self.location_id) + 1) * TYPES
+
+    def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place index [N] of each location id, P if it is unknown."""
+        return Counts(self.location_id, np.ones(len(self.location_id))).find(location_id).astype(np.int64)
+
+    def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the key [N] of the lane between two scans; a journey's start is the scan (P + 1) * TYPES."""
+        return scan_from * ((len(self.location_id) + 2) * TYPES) + scan_to
+
+    def product_scan_key(self, product: NDArray[np.int64], scan: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
+        return (product + 1) * ((len(self.location_id) + 2) * TYPES) + scan
+
+    def unit_vectors(self) -> NDArray[np.float64]:
+        """Return the places [P + 1, 3] as points of the unit sphere, NaN where the coordinates are unknown."""
+        latitude = np.radians(np.append(self.latitude, np.nan))
+        longitude = np.radians(np.append(self.longitude, np.nan))
+        cos_latitude = np.cos(latitude)
+        return np.stack([cos_latitude * np.cos(longitude), cos_latitude * np.sin(longitude), np.sin(latitude)], axis=1)
+
+    def gap_quantiles(
+        self, lane_key: NDArray[np.int64], type_from: NDArray[np.int64], type_to: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return LANE_QUANTILES [N, 4] of each lane, those of its pair of types if the lane was never seen."""
+        row = self.lane.find(lane_key)
+        known = row < len(self.lane.key)
+        quantiles = self.type_pair_gap[type_from, type_to]
+        quantiles[known] = self.lane_gap[row[known]]
+        return quantiles
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tables as plain JSON values, floats rounded to 6 significant digits."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, tables: Mapping[str, Any]) -> Reference:
+        """Read the tables back.
+
+        Raises:
+            KeyError, TypeError, ValueError: a table is missing or damaged.
+        """
+        return cls(
+            **{
+                field.name: Counts(
+                    np.asarray(tables[field.name]["key"], dtype=np.int64),
+                    np.asarray(tables[field.name]["count"], dtype=np.float64),
+                )
+                if field.type == "Counts"
+                else np.asarray(tables[field.name], dtype=np.int64 if field.name == "location_id" else np.float64)
+                for field in fields(cls)
+            }
+        )
+
+
+def _plain(table: Counts | NDArray[np.generic]) -> Any:
+    if isinstance(table, Counts):
+        return {"key": table.key.tolist(), "count": _plain(table.count)}
+    if table.dtype.kind == "i":
+        return table.tolist()
+    return [_plain(row) for row in table] if table.ndim > 1 else [float(f"{value:.6g}") for value in table.tolist()]

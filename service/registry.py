@@ -1,0 +1,180 @@
+"""The model repository as the gateway sees it: which version, are its files whole, does it fit this gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+
+from service.errors import ModelRepositoryError
+from service.events import KINDS
+
+MODEL_NAME = "epc_lstm"
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+PerKind = Annotated[list[Probability], Field(min_length=len(KINDS), max_length=len(KINDS))]
+"""One number per kind, in the order of KINDS."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Thresholds(_Strict):
+    """A probability at or above its threshold is a finding."""
+
+    retrospective: PerKind
+    causal: PerKind
+
+
+class Probe(_Strict):
+    """A golden pair: what the model answers to a known input, in the shapes of the model contract."""
+
+    features: list[list[list[float]]]  # [B, T, F]
+    lengths: list[list[int]]  # [B, 1]
+    probabilities: list[list[PerKind]]  # [B, T, 5]
+
+
+class Manifest(_Strict):
+    """Everything about one model version that is not in its graph; ``manifest.json`` beside ``model.onnx``."""
+
+    format: Literal[1]  # of this file
+    model: Literal["epc_lstm"]
+    version: int = Field(ge=1)  # the name of the folder
+    created_at: str  # ISO 8601, UTC
+    features: list[str] = Field(min_length=1)  # F names, in the order of the input
+    feature_spec_hash: str  # of the code that computes the features; must be the gateway's own
+    kinds: list[str]  # in the order of the output
+    lengths: list[int] = Field(min_length=1)  # the lengths T that requests are padded to, ascending
+    thresholds: Thresholds
+    reference: dict[str, JsonValue]  # tables that the features need (routes, issued codes)
+    histograms: dict[str, JsonValue]  # of features and scores in training, for drift
+    metrics: dict[str, JsonValue]  # of the held-out data
+    lineage: dict[str, JsonValue]  # training data, settings, code version
+    files: dict[FileName, Sha256]  # SHA-256 of every other file of the version
+    probe: Probe
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lengths != sorted(set(self.lengths)) or self.lengths[0] < 1:
+            raise ValueError("lengths must be positive and ascending")
+        if MODEL_FILE not in self.files:
+            raise ValueError(f"files must name {MODEL_FILE}")
+        if any(len(event) != len(self.features) for sequence in self.probe.features for event in sequence):
+            raise ValueError("probe.features must have one number per feature")
+        return self
+
+    def to_json(self) -> str:
+        """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
+        content = self.model_dump(mode="json")
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A verified version of the model."""
+
+    name: str
+    version: int
+    manifest: Manifest
+    onnx_path: Path
+
+
+def load(repository: Path, version: int | None = None, *, feature_spec_hash: str) -> Model:
+    """Return version ``version`` (default: the newest) of the model in ``repository``, verified.
+
+    Args:
+        repository: the folder that holds ``epc_lstm/``.
+        version: number of the version.
+        feature_spec_hash: the hash of this gateway's feature code.
+
+    Raises:
+        ModelRepositoryError: something is missing, damaged, or not made for this gateway; says what, where and
+            the way out.
+    """
+    found = versions(repository)
+    if not found:
+        raise ModelRepositoryError(
+            f"no model in {repository}: it has no folder {MODEL_NAME}/<version>; "
+            "make one with 'epc-sentinel export RUN --out REPO' or name another repository"
+        )
+    version = found[-1] if version is None else version
+    where = f"{MODEL_NAME}/{version} in {repository}"
+    if version not in found:
+        raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
+    folder = repository / MODEL_NAME / str(version)
+    manifest = read_manifest(folder / MANIFEST_FILE, where)
+    _check_fit(manifest, version, feature_spec_hash, where)
+    for name, digest in manifest.files.items():
+        _check_file(folder / name, digest, where)
+    return Model(MODEL_NAME, version, manifest, folder / MODEL_FILE)
+
+
+def versions(repository: Path) -> list[int]:
+    """Return the version numbers in ``repository``, ascending; empty if there is no model."""
+    try:
+        names = [entry.name for entry in (repository / MODEL_NAME).iterdir() if entry.is_dir()]
+    except OSError:
+        return []
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == str(int(name)))
+
+
+def read_manifest(path: Path, where: str) -> Manifest:
+    """Return the manifest at ``path``; ``where`` names its version in messages.
+
+    Raises:
+        ModelRepositoryError: it is missing or not a manifest of this format.
+    """
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ModelRepositoryError(f"cannot read {MANIFEST_FILE} of {where}: export this version again") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise ModelRepositoryError(
+            f"{MANIFEST_FILE} of {where} is damaged or of another format ({field}: {first['msg']}): "
+            "export this version again with this release"
+        ) from error
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_fit(manifest: Manifest, version: int, feature_spec_hash: str, where: str) -> None:
+    if manifest.version != version:
+        raise ModelRepositoryError(
+            f"{where} holds the manifest of version {manifest.version}: a copied folder; export it as its own version"
+        )
+    if tuple(manifest.kinds) != KINDS:
+        raise ModelRepositoryError(
+            f"{where} answers for {', '.join(manifest.kinds)}; this gateway needs {', '.join(KINDS)}"
+        )
+    if manifest.feature_spec_hash != feature_spec_hash:
+        raise ModelRepositoryError(
+            f"{where} was trained on other features (spec {manifest.feature_spec_hash[:12]}) than this gateway "
+            f"computes (spec {feature_spec_hash[:12]}): export a model trained with this release, or run the model's"
+        )
+
+
+def _check_file(path: Path, digest: str, where: str) -> None:
+    try:
+        found = digest_of(path)
+    except OSError as error:
+        raise ModelRepositoryError(f"cannot read {path.name} of {where}: export this version again") from error
+    if found != digest:
+        raise ModelRepositoryError(
+            f"{path.name} of {where} is not the file that was exported (SHA-256 {found[:12]}, manifest {digest[:12]}): "
+            "restore it or export this version again"
+        )

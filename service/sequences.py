@@ -1,0 +1,55 @@
+"""Journeys cut to what the model takes: windows of bounded length, padded to a few fixed lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.journeys import Index, Journeys
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """W runs of neighbouring events, and where each of the N events finds its one answer."""
+
+    start: Index  # [W] first event
+    length: Index  # [W] events, 1..limit
+    window_of: Index  # [N] window that answers for the event
+    offset_of: Index  # [N] place of the event in that window
+
+
+def whole_windows(journeys: Journeys, limit: int) -> Windows:
+    """Cut journeys into windows of at most ``limit`` events that overlap by half.
+
+    A journey within the limit is one window. In a longer one each event is answered by the window that has it nearest
+    to its middle.
+    """
+    stride = limit // 2
+    excess = np.maximum(journeys.length - limit, 0)
+    count = 1 + -(-excess // stride)
+    first = np.cumsum(count) - count
+    number = np.arange(int(count.sum())) - np.repeat(first, count)  # of a window in its journey
+    start = np.repeat(journeys.start, count) + np.minimum(number * stride, np.repeat(excess, count))
+    nearest = np.maximum(journeys.position - (limit - stride) // 2, 0) // stride
+    last = np.repeat(count - 1, journeys.length)
+    window_of = np.repeat(first, journeys.length) + np.minimum(nearest, last)
+    length = np.repeat(np.minimum(journeys.length, limit), count)
+    return Windows(start, length, window_of, np.arange(len(window_of)) - start[window_of])
+
+
+def prefix_windows(journeys: Journeys, limit: int) -> Windows:
+    """Return one window per event that ends with it: the last ``limit`` events up to it, for causal judgements."""
+    n = len(journeys.order)
+    length = np.minimum(journeys.position + 1, limit)
+    return Windows(np.arange(n) - length + 1, length, np.arange(n), length - 1)
+
+
+def pad(features: NDArray[np.float32], start: Index, length: Index, padded_length: int) -> NDArray[np.float32]:
+    """Return the windows of ``features`` [N, F] as [B, T, F] with T = ``padded_length``, zeros after each length."""
+    steps = np.arange(padded_length)
+    index = np.minimum(start[:, None] + steps, len(features) - 1)
+    padded = features[index]
+    padded[steps >= length[:, None]] = 0.0
+    return padded

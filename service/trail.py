@@ -1,0 +1,103 @@
+"""The columns that the features of a set of events share, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import codes
+from service.events import STAGE_OF_TYPE, UNKNOWN, Events
+from service.journeys import Group, Index, Journeys, combine
+from service.reference import TYPES, Reference
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trail:
+    """N events in the order of their journeys, seen with a reference; columns are [N] unless another shape is given."""
+
+    journeys: Journeys
+    events: Events  # the journeys' events
+    reference: Reference
+    causal: bool  # whether an event may know its past alone
+    parts: codes.Codes  # of the U codes
+    place: NDArray[np.int64]  # index of the place in the reference
+    spot: NDArray[np.int64]  # index of the place in these events: tells unknown places apart
+    kind: NDArray[np.int64]  # event type 0..TYPES-1, the unknown last
+    stage: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
+    scan: NDArray[np.int64]  # place and type
+    before: Index  # the previous event of the journey, anything for a first event
+    has_before: NDArray[np.bool_]
+    scan_from: NDArray[np.int64]  # the previous scan, the journeys' start for a first event
+    minute: NDArray[np.float64]  # time of the event since 1970
+    gap_minutes: NDArray[np.float64]  # since the previous event, 0 for a first event
+    log_gap: NDArray[np.float64]  # log1p(gap_minutes)
+    same_scan: Group  # of one item, by place and type
+    same_type: Group  # of one item, by type
+
+    @classmethod
+    def of(cls, journeys: Journeys, reference: Reference, *, causal: bool) -> Trail:
+        events = journeys.events
+        place = reference.place_of(events.location_id)
+        spot = np.unique(events.location_id, return_inverse=True)[1].astype(np.int64)
+        kind = events.event_type.astype(np.int64) % TYPES
+        stage = STAGE_OF_TYPE[events.event_type]
+        scan = place * TYPES + kind
+        before, has_before = journeys.previous()
+        minute = events.time_us / 60e6
+        gap_minutes = np.where(has_before, (events.time_us - events.time_us[before]) / 60e6, 0.0)
+        return cls(
+            journeys=journeys,
+            events=events,
+            reference=reference,
+            causal=causal,
+            parts=codes.parse(events.epc_codes),
+            place=place,
+            spot=spot,
+            kind=kind,
+            stage=np.where(stage == UNKNOWN, events.step, stage),
+            scan=scan,
+            before=before,
+            has_before=has_before,
+            scan_from=np.where(has_before, scan[before], reference.start_scan),
+            minute=minute,
+            gap_minutes=gap_minutes,
+            log_gap=np.log1p(gap_minutes),
+            same_scan=Group(combine(events.epc, spot, kind), journeys.by_time),
+            same_type=Group(combine(events.epc, kind), journeys.by_time),
+        )
+
+    def kilometres(self, there: Index) -> NDArray[np.float64]:
+        """Return the great-circle distance [N] from each event's place to that of the event ``there``, 0 if unknown.
+
+        The chord c of the unit sphere spans the angle 2 asin(c / 2): accurate for small distances too.
+        """
+        vectors = self.reference.unit_vectors()
+        chord = np.sqrt(((vectors[self.place] - vectors[self.place[there]]) ** 2).sum(axis=1))
+        return np.nan_to_num(2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)))
+
+    def next_of(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return each event's value of the next event of its journey, 0 for a last one and in causal judgements."""
+        shifted = np.zeros_like(values)
+        if not self.causal and len(values) > 1:
+            shifted[:-1] = np.where(self.has_before[1:], values[1:], 0)
+        return shifted
+
+
+def log_speed(km: NDArray[np.float64], minutes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log1p of km/h; a gap counts as one minute at least, the resolution of scanners' clocks."""
+    return np.log1p(km / np.maximum(minutes / 60, 1 / 60))
+
+
+def nearest(groups: Group, minute: NDArray[np.float64], steps: tuple[int, ...]) -> tuple[Index, NDArray[np.float64]]:
+    """Return ([N] the member nearest in time among those ``steps`` away, [N] minutes to it, infinite if none)."""
+    best, distance = np.zeros(len(minute), dtype=np.intp), np.full(len(minute), np.inf)
+    for step in steps:
+        there, exists = groups.neighbour(step)
+        gap = np.where(exists, np.abs(minute - minute[there]), np.inf)
+        closer = gap < distance
+        best, distance = np.where(closer, there, best), np.where(closer, gap, distance)
+    return best, distance

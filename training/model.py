@@ -1,0 +1,134 @@
+"""The network: one pass per EPC gives 5 logits for every event of it.
+
+Axes: B sequences (one per EPC), T events of the padded sequence, F features, H = ``ModelConfig.hidden``.
+Nothing at positions ``>= length`` can move an answer: the padding is zeroed on the way in, the reverse direction starts
+at the last real event, and attention does not look at it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from service.events import KINDS
+
+CLIP = 8.0
+"""Normalised features are clipped to +-CLIP: beyond it, a feature only says "far out"."""
+
+MASKED = -1e9
+"""Attention score of padding. Not -inf: a row of -inf would be NaN after the softmax."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the network; a run folder keeps them so that the weights can be loaded again."""
+
+    features: int  # F, inputs per event
+    hidden: int = 64  # H, units per direction
+    layers: int = 1  # bidirectional LSTM layers
+    attention: bool = True  # let every event look at every other one of its EPC
+    dropout: float = 0.1  # probability, in training only
+
+
+class EpcLstm(nn.Module):
+    """Normalisation, projection, bidirectional LSTM, masked self-attention, LayerNorm, a head of 5 logits per event."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.zeros(config.features))
+        self.register_buffer("scale", torch.ones(config.features))
+        self.project = nn.Linear(config.features, config.hidden)
+        self.recurrent: nn.Module = BiLstm(config.hidden, config.layers)
+        self.attention = MaskedAttention(2 * config.hidden, config.hidden // 2) if config.attention else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(2 * config.hidden)
+        self.head = nn.Linear(2 * config.hidden, len(KINDS))
+
+    def set_normalisation(self, mean: Tensor, scale: Tensor) -> None:
+        """Set ``mean`` [F] and ``scale`` [F] (1 / standard deviation; 0 switches a constant feature off)."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits [B, T, 5] for raw features float32 [B, T, F] and lengths int64 [B] or [B, 1] in 1..T."""
+        lengths = lengths.reshape(-1, 1)  # [B, 1]
+        real = real_events(features, lengths)  # [B, T]
+        x = torch.clamp((features - self.mean) * self.scale, -CLIP, CLIP)  # [B, T, F]
+        x = torch.where(real.unsqueeze(-1), x, 0.0)
+        x = self.dropout(torch.relu(self.project(x)))  # [B, T, H]
+        x = self.recurrent(x, lengths)  # [B, T, 2H]
+        if self.attention is not None:
+            x = x + self.dropout(self.attention(x, real))
+        return cast(Tensor, self.head(self.dropout(self.norm(x))))  # [B, T, 5]
+
+
+class BiLstm(nn.Module):
+    """Bidirectional LSTM that reads each sequence up to its length only (the export swaps in the ONNX operator)."""
+
+    def __init__(self, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(hidden, hidden, num_layers=layers, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return [B, T, 2H] (forward half, reverse half; 0 in the padding) for x [B, T, H] and lengths [B, 1]."""
+        packed = pack_padded_sequence(x, lengths.reshape(-1).cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+
+class MaskedAttention(nn.Module):
+    """Single-head scaled dot-product self-attention that does not look at padding."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.query_key_value = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
+        self.scale = 1.0 / math.sqrt(inner)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Return [B, T, width] for x [B, T, width] and real bool [B, T] (False: padding)."""
+        query, key, value = self.query_key_value(x).chunk(3, dim=-1)  # 3 times [B, T, inner]
+        scores = (query * self.scale) @ key.transpose(1, 2)  # [B, T, T]
+        weights = torch.softmax(torch.where(real.unsqueeze(1), scores, MASKED), dim=-1)
+        return cast(Tensor, self.out(weights @ value))
+
+
+class CalibratedModel(nn.Module):
+    """The exported graph: `EpcLstm`, then Platt calibration per mode and kind, then zeros in the padding.
+
+    The mode is the input feature at ``causal_index`` (0.0 retrospective, 1.0 causal, constant over a sequence):
+    probability = sigmoid(a[mode, kind] * logit + b[mode, kind]).
+    """
+
+    a: Tensor
+    b: Tensor
+
+    def __init__(self, model: EpcLstm, causal_index: int, a: Tensor | None = None, b: Tensor | None = None) -> None:
+        """Wrap ``model``; ``a`` and ``b`` are float32 [2, 5] (rows: retrospective, causal), the identity by default."""
+        super().__init__()
+        self.model = model
+        self.causal_index = causal_index
+        self.register_buffer("a", torch.ones(2, len(KINDS)) if a is None else a)
+        self.register_buffer("b", torch.zeros(2, len(KINDS)) if b is None else b)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return probabilities [B, T, 5] for raw features float32 [B, T, F] and lengths int64 [B, 1]."""
+        # One length beyond T would otherwise fail everybody's dynamic batch on the model server.
+        lengths = torch.clamp(lengths, min=1, max=features.shape[1])  # [B, 1]
+        mode = (features[:, 0, self.causal_index] > 0.5).long()  # [B]
+        logits = self.model(features, lengths)  # [B, T, 5]
+        probabilities = torch.sigmoid(self.a[mode].unsqueeze(1) * logits + self.b[mode].unsqueeze(1))
+        return torch.where(real_events(features, lengths).unsqueeze(-1), probabilities, 0.0)
+
+
+def real_events(features: Tensor, lengths: Tensor) -> Tensor:
+    """Return bool [B, T], False in the padding, for features [B, T, F] and lengths [B, 1]."""
+    return torch.arange(features.shape[1], device=features.device).unsqueeze(0) < lengths

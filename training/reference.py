@@ -1,0 +1,167 @@
+"""Learns the reference tables from normal events and from the location and transition masters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import codes
+from service.events import Events
+from service.journeys import Journeys
+from service.reference import START, TYPES, Counts, Reference
+
+_SHRINK = 10.0
+"""A lane's quantiles count as much as those of its pair of types when it was seen this often."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masters:
+    """The location and transition masters of a data folder."""
+
+    location_id: NDArray[np.int64]  # [P] sorted, distinct
+    latitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    longitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    route_from: NDArray[np.int64]  # [R] location ids
+    route_to: NDArray[np.int64]  # [R] location ids
+    route_hours: NDArray[np.float64]  # [R, 4] mean, standard deviation, minimum, maximum hours
+    route_count: NDArray[np.float64]  # [R]
+
+
+def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Reference:
+    """Learn the tables from the ``normal`` [N] ones of N events (an anomalous event teaches nothing, nor do its gaps)."""
+    journeys = Journeys.of(events)
+    ordered, good = journeys.events, normal[journeys.order]
+    location_id, latitude, longitude = _places(ordered.location_id[good], masters)
+    places = len(location_id)
+    empty = Counts(np.zeros(0, np.int64), np.zeros(0))
+    blank = np.zeros((0, 4))
+    shell = Reference(  # gives the keys; its tables are filled in below
+        location_id, latitude, longitude, empty, np.zeros((TYPES + 1, TYPES)), np.zeros((TYPES + 1, TYPES, 4)),
+        empty, blank, empty, blank, *([empty] * 8), blank[:, :2], blank[:, :2],
+    )  # fmt: skip
+
+    place = shell.place_of(ordered.location_id)
+    kind = ordered.event_type.astype(np.int64) % TYPES
+    scan = place * TYPES + kind
+    before, has_before = journeys.previous()
+    usable = good & (good[before] | ~has_before)
+    scan_from = np.where(has_before, scan[before], shell.start_scan)
+    kind_from = np.where(has_before, kind[before], START)
+    type_pair = np.zeros((TYPES + 1, TYPES))
+    np.add.at(type_pair, (kind_from[usable], kind[usable]), 1.0)
+
+    minutes = (ordered.time_us - ordered.time_us[before]) / 60e6
+    timed = usable & has_before
+    gap = np.log1p(np.maximum(minutes[timed], 0.0))
+    pair_key = kind_from[timed] * TYPES + kind[timed]
+    type_pair_gap = _pair_quantiles(pair_key, gap)
+    lane_key = shell.lane_key(scan_from, scan)
+    lane, lane_gap = _lane_quantiles(lane_key[usable], lane_key[timed], gap, pair_key, type_pair_gap)
+
+    parts = codes.parse(events.epc_codes)
+    route_rows = np.argsort(shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))
+    route_key = (shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))[route_rows]
+    issued = _issued(parts, _normal_codes(ordered, good))
+    return Reference(
+        location_id=location_id,
+        latitude=latitude,
+        longitude=longitude,
+        scan=_count(scan[good]),
+        type_pair=type_pair,
+        type_pair_gap=type_pair_gap.reshape(TYPES + 1, TYPES, 4),
+        lane=lane,
+        lane_gap=lane_gap,
+        route=Counts(route_key, masters.route_count[route_rows]),
+        route_hours=masters.route_hours[route_rows],
+        product_scan=_count(shell.product_scan_key(parts.product[ordered.epc], scan)[good]),
+        product_type=_count(((parts.product[ordered.epc] + 1) * TYPES + kind)[good]),
+        **issued,
+    )
+
+
+def _places(
+    seen: NDArray[np.int64], masters: Masters
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return ids, latitudes and longitudes of the master's places and of those that only the events know."""
+    location_id = np.union1d(np.unique(seen), masters.location_id)
+    latitude, longitude = np.full(len(location_id), np.nan), np.full(len(location_id), np.nan)
+    rows = np.searchsorted(location_id, masters.location_id)
+    latitude[rows], longitude[rows] = masters.latitude, masters.longitude
+    return location_id, latitude, longitude
+
+
+def _count(keys: NDArray[np.int64]) -> Counts:
+    key, count = np.unique(keys, return_counts=True)
+    return Counts(key, count.astype(np.float64))
+
+
+def _normal_codes(ordered: Events, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which codes [U] have no anomalous event at all: a forged code must not count as issued."""
+    normal = np.zeros(len(ordered.epc_codes), dtype=np.bool_)
+    normal[ordered.epc] = True
+    normal[ordered.epc[~good]] = False
+    return normal
+
+
+def _issued(parts: codes.Codes, normal: NDArray[np.bool_]) -> dict[str, Counts | NDArray[np.float64]]:
+    """Return the tables of issued codes from the parts of the normal ones."""
+    use = normal & parts.well_formed
+    lot_key = (parts.product * 10**6 + parts.lot)[use]
+    product_lot = _count(lot_key)
+    ranges = {}
+    for name, values in (("lot_day", parts.day[use]), ("lot_serial", parts.serial[use])):
+        order = np.lexsort((values, lot_key))
+        ends = np.cumsum(product_lot.count).astype(np.intp)
+        starts = ends - product_lot.count.astype(np.intp)
+        ranges[name] = np.stack([values[order][starts], values[order][ends - 1]], axis=1).astype(np.float64)
+    return {
+        "header": _count(parts.header[use]),
+        "company": _count(parts.company[use]),
+        "product": _count(parts.product[use]),
+        "company_product": _count((parts.company * 10**7 + parts.product)[use]),
+        "lot": _count(parts.lot[use]),
+        "product_lot": product_lot,
+        **ranges,
+    }
+
+
+def _quantiles(group: NDArray[np.int64], values: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+    """Return LANE_QUANTILES [groups, 4] of ``values`` by ``group`` (0..groups-1); zeros for an empty group."""
+    order = np.lexsort((values, group))
+    size = np.bincount(group, minlength=groups)
+    start = np.cumsum(size) - size
+    ordered = np.append(values[order], 0.0)
+
+    def at(share: float) -> NDArray[np.float64]:
+        return ordered[np.minimum(start + np.floor(share * np.maximum(size - 1, 0)).astype(np.intp), len(values))]
+
+    table = np.stack([at(0.01), at(0.5), at(0.99), (at(0.75) - at(0.25)) / 1.35], axis=1)
+    table[size == 0] = 0.0
+    return table
+
+
+def _pair_quantiles(pair_key: NDArray[np.int64], gap: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return LANE_QUANTILES [(TYPES + 1) * TYPES, 4] by pair of types, shrunk towards those of all gaps."""
+    pairs = (TYPES + 1) * TYPES
+    overall = _quantiles(np.zeros(len(gap), np.int64), gap, 1)
+    size = np.bincount(pair_key, minlength=pairs)[:, None]
+    return (size * _quantiles(pair_key, gap, pairs) + _SHRINK * overall) / (size + _SHRINK)
+
+
+def _lane_quantiles(
+    all_keys: NDArray[np.int64],
+    timed_keys: NDArray[np.int64],
+    gap: NDArray[np.float64],
+    pair_key: NDArray[np.int64],
+    pair_gap: NDArray[np.float64],
+) -> tuple[Counts, NDArray[np.float64]]:
+    """Return the lanes and their LANE_QUANTILES, shrunk towards those of the lane's pair of types."""
+    lane = _count(all_keys)
+    row = lane.find(timed_keys)
+    size = np.bincount(row, minlength=len(lane.key))[:, None]
+    pair_of_lane = np.zeros(len(lane.key), dtype=np.int64)
+    pair_of_lane[row] = pair_key
+    table = (size * _quantiles(row, gap, len(lane.key)) + _SHRINK * pair_gap[pair_of_lane]) / (size + _SHRINK)
+    return lane, table
