@@ -41,7 +41,9 @@ class DetectorChoice(StrEnum):
 
 def _flag(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
     """Return the option of a setting; its value is checked by the settings, together with the variables."""
-    return typer.Option(*names, help=Settings.model_fields[field].description, show_default=False)
+    setting = Settings.model_fields[field]
+    default = "" if setting.default is None else f" [default: {str(setting.default).lower()}]"
+    return typer.Option(*names, help=f"{setting.description}{default}", show_default=False)
 
 
 @app.callback()
@@ -122,7 +124,17 @@ def simulate(
     from training.simulate import simulate as run
 
     with progress_bar() as progress:
-        run(out, epcs, seed, progress)
+        task = progress.add_task("", total=100)
+        try:
+            world = run(
+                out,
+                epcs,
+                seed,
+                lambda stage, done: progress.update(task, description=stage, completed=round(100 * done)),
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
 
 
 @app.command()
@@ -198,7 +210,8 @@ def _fail(error: Exception) -> int:
     if "--debug" in sys.argv:
         traceback.print_exc()
     if isinstance(error, TyperException):
-        text, code = f"{error.format_message()} (see epc-sentinel COMMAND --help)", error.exit_code
+        message = error.format_message()  # empty where the help was printed instead
+        text, code = f"{message} (see epc-sentinel COMMAND --help)" if message else "", error.exit_code
     elif isinstance(error, CommandError):
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):

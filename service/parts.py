@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service import registry
-from service.backends import Backend, OnnxBackend
+from service.backends import Backend, OnnxBackend, probe
 from service.backends_triton import TritonBackend
 from service.detectors import LstmDetector, RulesDetector
 from service.errors import ModelRepositoryError
@@ -25,7 +25,7 @@ class Parts:
 
     async def probe(self) -> None:
         """Run the golden probe; raises SentinelError if the model cannot answer or answers wrongly."""
-        await registry.probe(self.backend, self.model.manifest)
+        await probe(self.backend, self.model.manifest)
 
 
 def build_parts(settings: Settings) -> Parts:

@@ -78,15 +78,16 @@ class AnomalyServicer:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register at the server."""
-        return grpc.method_handlers_generic_handler(
-            SERVICE.full_name,
-            {
-                "Analyze": grpc.unary_unary_rpc_method_handler(self._guarded("Analyze", self._analyze)),
-                "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._guarded("AnalyzeFiles", self._analyze_files)),
-                "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._guarded("AnalyzeStream", _not_yet)),
-                "Explain": grpc.unary_unary_rpc_method_handler(self._guarded("Explain", _not_yet)),
-            },
-        )
+        return grpc.method_handlers_generic_handler(SERVICE.full_name, self.handlers())
+
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """Return the handler of each method of the contract."""
+        return {
+            "Analyze": grpc.unary_unary_rpc_method_handler(self._guarded("Analyze", self._analyze)),
+            "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._guarded("AnalyzeFiles", self._analyze_files)),
+            "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._guarded("AnalyzeStream", _not_yet)),
+            "Explain": grpc.unary_unary_rpc_method_handler(self._guarded("Explain", _not_yet)),
+        }
 
     async def idle(self) -> None:
         """Return when no call is in flight."""

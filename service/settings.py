@@ -94,8 +94,8 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
         return f"unknown setting {name}: {message}"
     variable = ENV_PREFIX + name.upper()
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
-    line = f"{source} is {str(value)!r}: {message[0].lower()}{message[1:]}. It takes: "
-    line += Settings.model_fields[name].description or ""
+    problem = message.removeprefix("Value error, ").removeprefix("Input ")
+    line = f"{source} is {str(value)!r}: {problem}. It sets the {Settings.model_fields[name].description}"
     if name == "port" and str(value).startswith("tcp://"):
         # A Kubernetes Service of the name "epc-sentinel" injects EPC_SENTINEL_PORT=tcp://.. into every pod.
         line += ". This value comes from Kubernetes: set enableServiceLinks: false in the pod"
