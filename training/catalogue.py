@@ -55,7 +55,10 @@ _FLOWS: tuple[tuple[str, dict[str, float], tuple[int, ...]], ...] = (
 )
 _COMPANIES = (8_804_823, 8_805_843, 8_809_437)
 _LOTS = 104
-_ROUND_DAYS = 20  # every product starts a new lot about every three weeks
+# Every product starts a new lot in each round. Most of the last lots are still on their way when the window ends, as in
+# the real files, where a third of the items never left the factory's warehouse.
+_ROUND_DAYS = np.array([0, 20, 50, 85, 115, 135, 146])
+_ROUND_LENGTH = 12  # days over which the products' lots of one round spread
 _RARE_SHARE = 0.09  # a lane that carries less than this of what its origin ships for a product
 
 
@@ -124,9 +127,9 @@ def catalogue() -> Catalogue:
         product_factory=np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS]),
         lot_product=product,
         lot_number=10_001 + lot,
-        lot_day=(lot // products) * _ROUND_DAYS + ((product - 3) * 4 % products) * _ROUND_DAYS // products,
+        lot_day=_ROUND_DAYS[lot // products] + ((product - 3) * 4 % products) * _ROUND_LENGTH // products,
         lot_first_serial=1 + (lot // products) * BLOCK_WIDTH,
-        lot_weight=0.6 + 0.1 * (lot * 5 % 9),
+        lot_weight=np.asarray(0.6 + 0.1 * (lot * 5 % 9), dtype=np.float64),
         flow=flow,
         rare=(flow > 0) & (flow < _RARE_SHARE),
     )

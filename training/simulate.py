@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv  # type: ignore[import-untyped]
+import pyarrow.parquet  # type: ignore[import-untyped]
 
 from service.events import EVENT_TYPES, KINDS
 from training.catalogue import BLOCK_WIDTH, DATA, FACTORIES, Bools, Catalogue, Floats, Ints, catalogue
@@ -49,11 +49,13 @@ Progress = Callable[[str, float], None]
 
 _EPOCH = np.datetime64("2025-07-01T00:00:00", "s")
 _NEVER = 1 << 40
-_BASE_LOAD = 1.0  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
+_BASE_LOAD = (
+    1.005  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
+)
 _GROUP_SIZES = (60, 20, 6)  # mean items of a shipment, of its part for a wholesaler, of that part's part for a retailer
-_DWELL_DAYS = (28.0, 24.0, 22.0, 30.0, 30.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf
-_DWELL_SPREAD = (0.45, 0.5, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
-_SHARE_LATE, _SHARE_MISSED, _SHARE_REPEATED, _SHARE_RETURNED = 0.012, 0.012, 0.012, 0.002  # of events
+_DWELL_DAYS = (45.0, 30.0, 34.0, 26.0, 26.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf
+_DWELL_SPREAD = (0.6, 0.6, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
+_SHARE_LATE, _SHARE_MISSED, _SHARE_REPEATED, _SHARE_RETURNED = 0.012, 0.012, 0.012, 0.006  # of events
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _lot_sizes(cat: Catalogue, epcs: int) -> Ints:
     factory = cat.product_factory[cat.lot_product]
     total = np.bincount(factory, weights=cat.lot_weight)
     exact = epcs * (share / share.sum())[factory] * cat.lot_weight / total[factory]
-    sizes = np.floor(exact).astype(np.int64)
+    sizes: Ints = np.floor(exact).astype(np.int64)
     sizes[np.argsort(sizes - exact, kind="stable")[: epcs - int(sizes.sum())]] += 1
     return sizes
 
@@ -236,13 +238,14 @@ def _lanes(cat: Catalogue, product: Ints, origin: Ints, group: Ints, rng: np.ran
 
 
 def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) -> Ints:
-    """Draw seconds on the road per group: log-normal above the lane's minimum with its mean and std, to twice its maximum."""
+    """Draw seconds on the road per group: the lane's minimum plus a log-normal, at most twice its maximum."""
     lanes = cat.lanes
     mean, std = lanes.mean - lanes.shortest, lanes.std
     sigma = np.sqrt(np.log1p((std / mean) ** 2))
     normal = rng.standard_normal(int(group[-1]) + 1)[group]
     hours = lanes.shortest[lane] + mean[lane] * np.exp(sigma[lane] * normal - sigma[lane] ** 2 / 2)
-    return np.ceil(np.minimum(hours, 2 * lanes.longest[lane]) * HOUR).astype(np.int64)
+    seconds: Ints = np.ceil(np.minimum(hours, 2 * lanes.longest[lane]) * HOUR).astype(np.int64)
+    return seconds
 
 
 def _workday(time: Ints, opens: int, closes: int) -> Ints:
@@ -251,7 +254,7 @@ def _workday(time: Ints, opens: int, closes: int) -> Ints:
 
 
 def _clock(plan: Plan, pace: Floats) -> Ints:
-    """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER where there is no step."""
+    """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step."""
     time = np.empty((len(plan.start), 10), dtype=np.int64)
     time[:, 0] = plan.start
     time[:, 1] = plan.start + plan.packing
@@ -311,10 +314,10 @@ def _add_noise(scans: Scans, rng: np.random.Generator) -> Scans:
     scans.noise[1:][missed[:-1]] = NOISES.index("missed_scan")
     again = (scans.noise == 0) & ~missed & (draw > 0.5) & (draw < 0.5 + _SHARE_REPEATED) & (wait > HOUR // 2)
     again &= np.bincount(scans.item)[scans.item] < MAX_SCANS
-    again = np.flatnonzero(again)
-    again = again[np.r_[True, np.diff(scans.item[again]) > 0]]  # one per item
-    repeated = scans.take(again)
-    repeated.time += np.exp(rng.uniform(np.log(3), np.log(12 * MINUTE), len(again))).astype(np.int64)
+    at = np.flatnonzero(again)
+    at = at[np.r_[True, np.diff(scans.item[at]) > 0]]  # one per item
+    repeated = scans.take(at)
+    repeated.time += np.exp(rng.uniform(np.log(3), np.log(12 * MINUTE), len(at))).astype(np.int64)
     repeated.noise[:] = NOISES.index("re_read")
     return merged([scans.take(~missed), repeated])
 

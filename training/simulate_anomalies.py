@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.events import DIRECTION_OF_TYPE, KINDS
+from service.events import DIRECTION_OF_TYPE, KINDS, STAGE_OF_TYPE
 from training.catalogue import BLOCK_WIDTH, Bools, Catalogue, Floats, Ints
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -89,17 +89,24 @@ def printed_code(items: Items, item: int) -> str:
 
 def merged(parts: list[Scans]) -> Scans:
     """Return all scans of ``parts`` ordered by item and time; ties keep the order of the parts."""
-    both = Scans(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Scans)))
+    names = [field.name for field in fields(Scans)]
+    both = Scans(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
     return both.take(np.lexsort((both.time, both.item)))
 
 
 def new_scans(item: Ints, step: Ints | int, place: Ints, time: Ints, noise: int = 0) -> Scans:
     """Return normal scans with the given columns."""
     n = len(item)
-    columns = (
-        np.broadcast_to(np.asarray(column, dtype=np.int64), (n,)).copy() for column in (step, place, time, noise)
+    ones = np.ones(n, dtype=np.int64)
+    return Scans(
+        item=item,
+        step=ones * step,
+        place=place.copy(),
+        time=time.copy(),
+        noise=ones * noise,
+        labels=np.zeros((n, len(KINDS)), dtype=bool),
+        variant=-ones,
     )
-    return Scans(item, *columns, np.zeros((n, len(KINDS)), dtype=bool), np.full(n, -1))
 
 
 class Workbench:
@@ -159,7 +166,7 @@ class Workbench:
         """Return for each row of ``allowed`` [R, P] one of its places, the same for a team where its rows agree."""
         options = allowed.sum(axis=1)
         wanted = np.floor(self.draw(team) * options).astype(np.int64)
-        return np.argmax(allowed.cumsum(axis=1) > wanted[:, None], axis=1)
+        return np.asarray(np.argmax(allowed.cumsum(axis=1) > wanted[:, None], axis=1))
 
     def room(self, scans: int) -> Bools:
         """Return [N]: the item of the scan can take so many more scans."""
@@ -340,20 +347,18 @@ def _at_once_in_two_regions(w: Workbench, quota: float) -> None:
     w.label(pos)
 
 
-def _same_stage(w: Workbench, pos: Ints, same_region: bool) -> Bools:
-    """Return [len(pos), P]: other places of the stage of the scan, in its region where there are any."""
-    places, here = w.cat.places, w.scans.place[pos]
-    allowed = (places.stage == places.stage[here][:, None]) & (np.arange(len(places.name)) != here[:, None])
-    if same_region:
-        allowed &= places.region == places.region[here][:, None]
-    return np.asarray(allowed)
+def _neighbours(w: Workbench, pos: Ints) -> Bools:
+    """Return [len(pos), P]: the other places of the same stage in the region of the scan."""
+    places, here = w.cat.places, w.scans.place[pos][:, None]
+    other = np.arange(len(places.name)) != here
+    return np.asarray((places.stage == places.stage[here]) & (places.region == places.region[here]) & other)
 
 
 def _resold(w: Workbench, quota: float) -> None:
     s = w.scans
     pos, team = w.pick(w.room(1) & (s.step == 9) & w.ends & (w.wait > DAY), quota)
     time = s.time[pos] + (w.draw(team, 0.02, 0.9) * np.minimum(w.wait[pos], 30 * DAY)).astype(np.int64)
-    w.add(w.items_of(pos), 9, w.choose(_same_stage(w, pos, same_region=True), team), time)
+    w.add(w.items_of(pos), 9, w.choose(_neighbours(w, pos), team), time)
 
 
 def _sold_while_upstream(w: Workbench, quota: float) -> None:
@@ -369,11 +374,9 @@ def _sold_while_upstream(w: Workbench, quota: float) -> None:
 
 def _clone_nearby(w: Workbench, quota: float) -> None:
     s = w.scans
-    eligible = w.room(1) & w.inbound & np.isin(s.step, (5, 7)) & (w.wait > 2 * DAY)
-    eligible &= s.place != np.flatnonzero(w.cat.places.location_id == 35)[0]  # its region has one used wholesaler more
-    pos, team = w.pick(eligible, quota / 2)
+    pos, team = w.pick(w.room(1) & np.isin(s.step, (5, 7)) & (w.wait > 2 * DAY), quota / 2)
     time = s.time[pos] + _secs(w.draw(team, 2, 30))
-    w.add(w.items_of(pos), s.step[pos], w.choose(_same_stage(w, pos, same_region=True), team), time)
+    w.add(w.items_of(pos), s.step[pos], w.choose(_neighbours(w, pos), team), time)
     w.label(pos)
 
 
@@ -382,7 +385,7 @@ def _parallel_journey(w: Workbench, quota: float) -> None:
     s, lanes = w.scans, w.cat.lanes
     has_outlets = np.bincount(lanes.origin, minlength=len(w.cat.places.name)) > 0
     pos, team = w.pick(w.room(3) & (s.step == 5) & (w.wait > 3 * DAY) & (s.time < END - 40 * DAY), quota / 3.4)
-    allowed = _same_stage(w, pos, same_region=True)
+    allowed = _neighbours(w, pos)
     linked = allowed & has_outlets
     stock = w.choose(np.where(linked.any(axis=1, keepdims=True), linked, allowed), team)
     shop = w.choose((w.cat.places.stage == 4) & (w.cat.places.region == w.cat.places.region[stock][:, None]), team)
@@ -409,20 +412,21 @@ def _stage_skipped(w: Workbench, quota: float) -> None:
     w.cut_after(pos)
 
 
-def _sent_up(w: Workbench, quota: float, stage: int, step: int) -> None:
-    """After a wholesaler or retailer an inbound scan two or more levels up, which no return does."""
+def _sent_up(w: Workbench, quota: float, origins: tuple[int, ...], step: int) -> None:
+    """After one of the steps ``origins`` an inbound scan two or more levels up, which no return does."""
     s = w.scans
-    pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, (6, 7, 8)) & (w.wait > 2 * DAY), quota)
+    pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, origins) & (w.wait > 2 * DAY), quota)
     time = s.time[pos] + (w.draw(team, 0.02, 0.5) * np.minimum(w.wait[pos], 20 * DAY)).astype(np.int64)
-    w.add(w.items_of(pos), step, w.choose(np.tile(w.cat.places.stage == stage, (len(pos), 1)), team), time)
+    above = w.cat.places.stage == STAGE_OF_TYPE[step]
+    w.add(w.items_of(pos), step, w.choose(np.tile(above, (len(pos), 1)), team), time)
 
 
 def _back_to_hub(w: Workbench, quota: float) -> None:
-    _sent_up(w, quota, stage=2, step=3)
+    _sent_up(w, quota, origins=(7, 8), step=3)
 
 
 def _back_to_warehouse(w: Workbench, quota: float) -> None:
-    _sent_up(w, quota, stage=1, step=1)
+    _sent_up(w, quota, origins=(5, 6, 7, 8), step=1)
 
 
 def _used(w: Workbench) -> Bools:
@@ -457,7 +461,8 @@ def _lane_of_other_product(w: Workbench, quota: float) -> None:
     borrowed &= w.cat.places.stage == 3
     origin = np.r_[0, w.scans.place[:-1]]
     eligible = w.follows & (w.scans.step == 5)
-    eligible &= borrowed.any(axis=2)[w.items.product[w.scans.item], origin]
+    possible: Bools = np.any(borrowed, axis=2)  # [15, from]
+    eligible &= possible[w.items.product[w.scans.item], origin]
     pos, team = w.pick(eligible, quota / 1.6)
     allowed = borrowed[w.items.product[w.items_of(pos)], origin[pos]]
     w.relocate(pos, w.choose(allowed, team), w.draw(team, 0, 0.3))
@@ -520,7 +525,7 @@ def _clock_rolled_back(w: Workbench, quota: float) -> None:
 
 
 def _on_lane(w: Workbench) -> Bools:
-    return w.inbound & w.follows & (w.lane >= 0)
+    return np.asarray(w.inbound & w.follows & (w.lane >= 0))
 
 
 def _teleport(w: Workbench, quota: float) -> None:
