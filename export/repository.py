@@ -31,7 +31,7 @@ class TritonSpec:
     device: Literal["KIND_GPU", "KIND_CPU"] = "KIND_GPU"
     instances: int = 1  # per device
     max_batch_size: int = 4 * CHUNK  # sequences; room for several requests of the gateway in one batch
-    max_queue_delay_us: int = 2_000  # a guess of about one GPU batch, to be measured there; 0: no waiting
+    max_queue_delay_us: int = 1_000  # not yet measured on a GPU, so small; on CPU 0 was best; 0: no waiting
     parameters: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -151,7 +151,7 @@ async def infer_in_chunks(
     """Do `Backend.infer` with ``run``, at most CHUNK sequences per call and ``parallel`` calls at the same time.
 
     Checks what goes in and what comes out: a bad request would fail other people's batch on a shared server, and a NaN
-    would pass every threshold as "normal".
+    would be below every threshold, that is "normal".
 
     Raises:
         ModelUnavailable: as ``run`` does, or the request or the answer is not what the model contract says.
@@ -184,6 +184,8 @@ def _check_request(features: NDArray[np.float32], lengths: NDArray[np.int64]) ->
         raise ModelUnavailable(f"lengths must be int64 [{len(features)}, 1], got {lengths.dtype} {list(lengths.shape)}")
     if lengths.min() < 1 or lengths.max() > features.shape[1]:
         raise ModelUnavailable(f"lengths must be 1..{features.shape[1]}, got {lengths.min()}..{lengths.max()}")
+    if not np.isfinite(features).all():  # onnxruntime would clip a NaN to some number and answer as if nothing were
+        raise ModelUnavailable("features must be finite, those of the padding too")
 
 
 def _check_answer(probabilities: NDArray[np.float32], features: NDArray[np.float32]) -> None:

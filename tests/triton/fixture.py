@@ -1,8 +1,11 @@
-"""A real Triton server on loopback, and a small model for it to serve. A pytest plugin; `TritonServer` works without pytest."""
+"""A real Triton server on loopback, and a small model for it to serve.
+
+A pytest plugin; `TritonServer` works outside of pytest too.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import json
 import os
 import shutil
@@ -34,7 +37,6 @@ from training.model import CalibratedModel, EpcLstm, ModelConfig
 WHEEL = Path(__file__).parents[2] / ".triton"
 START_S = 30.0
 STOP_S = 5.0
-PR_SET_PDEATHSIG = 1
 
 FEATURES = ("causal", *(f"feature_{i}" for i in range(9)))
 SPEC_HASH = "0" * 64
@@ -73,7 +75,6 @@ class TritonServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # its own group: stop() reaches the Python stubs too
-                preexec_fn=_die_with_parent,
             )
         try:
             self._wait_ready()
@@ -104,20 +105,22 @@ class TritonServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _finish(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # usually no stub outlives the server
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # no stub outlived the server
         self._process = None
         shutil.rmtree(self._root)
 
     def _command(self) -> list[str]:
         binaries = _installed() / "tritonserver"
+        setpriv = shutil.which("setpriv")  # a test run that is killed takes its server along
         return [
+            *([setpriv, "--pdeathsig", "TERM"] if setpriv else []),
             str(binaries / "bin" / "tritonserver"),
             f"--model-repository={self._repository}",
             f"--backend-directory={_copy_backends(binaries, self._root / 'backends')}",
@@ -137,7 +140,8 @@ class TritonServer:
         deadline = time.monotonic() + START_S
         while self._server_at_port() != self.id:
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                tail = self.log.read_text(errors="replace")[-3000:]
+                lines = self.log.read_text(errors="replace").splitlines()
+                tail = "\n".join([line for line in lines if not line.startswith(("|", "+"))][-30:])  # no tables
                 raise RuntimeError(f"tritonserver did not get ready on {self.url}; the end of its log:\n{tail}")
             time.sleep(0.05)
 
@@ -232,8 +236,3 @@ def _free_ports(count: int) -> list[int]:
     for s in sockets:
         s.close()
     return ports
-
-
-def _die_with_parent() -> None:
-    """Linux: a killed test run takes its server along."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
