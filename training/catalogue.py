@@ -46,7 +46,7 @@ _FLOWS: tuple[tuple[str, dict[str, float], tuple[int, ...]], ...] = (
     ("icn", {"수도권": 0.5, "전북": 0.3, "전남": 0.2}, (23, 29, 33, 35)),
     ("hws", {"전북": 0.8, "경북": 0.2}, (27, 29, 41)),
     ("hws", {"경북": 0.92, "전북": 0.08}, (29, 31, 41)),
-    ("hws", {"전북": 1.0}, (29, 33, 39)),
+    ("hws", {"전북": 1.0}, (27, 29, 33, 39)),
     ("hws", {"전북": 0.6, "전남": 0.4}, (29, 35, 39)),
     ("ygs", {"전남": 1.0}, (35,)),
     ("ygs", {"전남": 1.0}, (35,)),
@@ -59,7 +59,7 @@ _LOTS = 104
 # the real files, where a third of the items never left the factory's warehouse.
 _ROUND_DAYS = np.array([0, 20, 50, 85, 115, 135, 146])
 _ROUND_LENGTH = 12  # days over which the products' lots of one round spread
-_RARE_SHARE = 0.09  # a lane that carries less than this of what its origin ships for a product
+_RARE_SHARE = 0.15  # a lane that carries less than this of what its origin ships for a product
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ class Catalogue:
     lot_first_serial: Ints  # [104] the block is [first, first + BLOCK_WIDTH)
     lot_weight: Floats  # [104] relative size among the lots of its factory
     flow: Floats  # [15, L] weight of a lane among the lanes of its origin, for each product
-    rare: Bools  # [15, L] legal lanes that the product seldom takes
+    rare: Bools  # [15, L] legal lanes to hubs and wholesalers that the product seldom takes
 
 
 @cache
@@ -131,7 +131,7 @@ def catalogue() -> Catalogue:
         lot_first_serial=1 + (lot // products) * BLOCK_WIDTH,
         lot_weight=np.asarray(0.6 + 0.1 * (lot * 5 % 9), dtype=np.float64),
         flow=flow,
-        rare=(flow > 0) & (flow < _RARE_SHARE),
+        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.stage[lanes.target] != STAGES.index("R_Stock")),
     )
 
 

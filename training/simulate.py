@@ -305,6 +305,7 @@ def _add_noise(scans: Scans, rng: np.random.Generator) -> Scans:
     clean = scans.noise == 0
     draw = rng.random(n)
     # Only stays are shortened by a late upload: a late outbound scan would make the transit impossibly fast.
+    # They are about half of all scans.
     late = clean & (draw < _SHARE_LATE * 2) & np.isin(scans.step, (1, 3, 5, 7)) & (wait > 2 * DAY)
     scans.time[late] += (rng.uniform(2, 16, n) * HOUR).astype(np.int64)[late]
     scans.noise[late] = NOISES.index("late_scan")
@@ -326,7 +327,9 @@ def _return_items(scans: Scans, rng: np.random.Generator) -> Scans:
     """Send some unsold items back one level: an outbound scan where they lie, an inbound one where they came from."""
     ends = np.r_[scans.item[1:] != scans.item[:-1], True]
     back = np.flatnonzero(ends & np.isin(scans.step, (5, 7)) & (END - scans.time > 6 * DAY))
-    team = np.cumsum(np.r_[True, np.diff(scans.item[back]) > 1])  # neighbours in the lot go back together
+    # Some neighbours in a shipment go back together.
+    split = (rng.random(len(back)) < 1 / 4) | (np.diff(scans.item[back], prepend=-2) > 1)
+    team = np.cumsum(split)
     wanted = _SHARE_RETURNED * len(scans) / 2 / max(len(back), 1)
     chosen = rng.random(int(team.max(initial=0)) + 1) < wanted
     days, hours = rng.uniform(1, 4, len(chosen)), rng.uniform(2, 16, len(chosen))

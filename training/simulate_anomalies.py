@@ -34,7 +34,7 @@ SHARES = {"epcFake": 0.010, "epcDup": 0.010, "locErr": 0.030, "evtOrderErr": 0.0
 """Share of all events that carry each label."""
 
 _TEAM_SIZES = np.array([1, 1, 1, 2, 3, 4])
-_TWICE_BAD = 0.1  # share of the forged items that may suffer a second kind of anomaly
+_TWICE_BAD = 0.5  # share of the forged items that may suffer a second kind of anomaly
 
 
 @dataclass(slots=True, eq=False)
@@ -208,6 +208,7 @@ class Workbench:
         old = scans.place[pos].copy()
         for _ in range(3):
             scans.place[last[here]] = place[here]
+            scans.noise[last[here]] = 0  # a rare lane that it should have taken
             self.label(last[here])
             ahead = np.minimum(last + 1, len(scans) - 1)
             here = here & ~self.ends[last] & (scans.place[ahead] == old)
@@ -407,6 +408,7 @@ def _stage_skipped(w: Workbench, quota: float) -> None:
     """Straight from the factory's warehouse to a retailer."""
     pos, team = w.pick(w.follows & (w.scans.step == 3), quota)
     w.scans.step[pos] = 7
+    w.scans.noise[pos] = 0
     w.scans.place[pos] = w.choose(np.tile(w.cat.places.stage == 4, (len(pos), 1)), team)
     w.label(pos)
     w.cut_after(pos)
