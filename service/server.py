@@ -10,11 +10,11 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
-from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from service.console import CommandError
 from service.health import Readiness
 from service.parts import build_parts
+from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
 from service.settings import Settings
 
@@ -84,7 +84,7 @@ def _listen(
     )
     server.add_generic_rpc_handlers((servicer.handler(),))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((SERVICE.full_name, _HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    add_reflection(server, (SERVICE.full_name, _HEALTH_SERVICE))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         port = server.add_insecure_port(f"{host}:{settings.port}")

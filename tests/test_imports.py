@@ -22,7 +22,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("detectors",),
     ("pipeline",),
     ("settings", "convert", "responses", "status"),
-    ("rpc", "health", "parts", "client", "rawcsv"),
+    ("rpc", "health", "reflection", "parts", "client", "rawcsv"),
     ("server", "analyze", "render", "logs"),
     ("__main__",),
 )
