@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
@@ -53,17 +54,20 @@ def export_onnx(model: CalibratedModel, path: Path) -> float:
     batch, time = Dim("batch"), Dim("time")
     example = (torch.zeros(3, 8, reference.model.config.features), torch.tensor([[8], [5], [2]]))
     with _quiet_exporter():
-        torch.onnx.export(
+        program = torch.onnx.export(
             graph,
             example,
-            path,
             input_names=[INPUT_FEATURES, INPUT_LENGTHS],
             output_names=[OUTPUT_PROBABILITIES],
             dynamic_shapes=({0: batch, 1: time}, {0: batch}),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
+    if program is None:
+        raise RuntimeError("the exporter gave no program")
+    proto = program.model_proto
+    _keep_residual_apart(proto)
+    onnx.save(proto, path)
     return check_parity(reference, path)
 
 
@@ -125,18 +129,29 @@ class _OnnxBiLstm(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return [B, T, 2H] for x [B, T, H] and lengths int64 [B, 1]."""
         B, T = x.shape[:2]
-        x = x.transpose(0, 1)  # [T, B, H]
         for layer in range(self.layers):
             weights = (getattr(self, f"{name}{layer}") for name in "wrb")
             y = torch.onnx.ops.symbolic(
                 "LSTM",
-                (x, *weights, lengths.reshape(-1).to(torch.int32)),
+                (x.transpose(0, 1), *weights, lengths.reshape(-1).to(torch.int32)),
                 attrs={"hidden_size": self.hidden, "direction": "bidirectional"},
                 dtype=x.dtype,
                 shape=(T, 2, B, self.hidden),
             )
-            x = y.transpose(1, 2).flatten(2)  # [T, B, 2H]
-        return x.transpose(0, 1)
+            x = y.permute(2, 0, 1, 3).flatten(2)  # [T, 2, B, H] -> [B, T, 2H]
+        return x
+
+
+def _keep_residual_apart(proto: onnx.ModelProto) -> None:
+    """Make the addition before a LayerNormalization a Sum, which is the same but is not fused with it.
+
+    onnxruntime fuses Add and LayerNormalization into SkipLayerNormalization, slower on CPU than the two of them (1.4 ms
+    against 0.3 to 0.5 ms for 2,048 events at hidden 64).
+    """
+    normalised = {node.input[0] for node in proto.graph.node if node.op_type == "LayerNormalization"}
+    for node in proto.graph.node:
+        if node.op_type == "Add" and node.output[0] in normalised:
+            node.op_type = "Sum"
 
 
 def _iofc(weight: Tensor) -> Tensor:

@@ -60,6 +60,15 @@ def test_an_impossible_length_does_not_fail_the_batch_it_is_in(small_repository:
     np.testing.assert_array_equal(wild, tame)
 
 
+def test_onnxruntime_does_not_fuse_the_slow_operator(small_repository: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(small_repository / "epc_lstm" / "1" / "model.onnx", options)
+    operators = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
+    assert "LayerNormalization" in operators
+    assert "SkipLayerNormalization" not in operators
+
+
 class Leaky(EpcLstm):
     """A model whose answers depend on the padding."""
 
