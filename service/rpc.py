@@ -17,7 +17,7 @@ from service.convert import decode_request
 from service.errors import NotImplementedYet, SentinelError
 from service.events import Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.pipeline import Analyzer, Verdicts
+from service.pipeline import Analyzer
 from service.responses import build_responses
 from service.status import CallStatus, status_of
 
@@ -72,7 +72,7 @@ class AnomalyServicer:
         """Args: ``max_events`` is the most events that one request may carry."""
         self._analyzer = analyzer
         self._max_events = max_events
-        self._running = 0
+        self.running = 0  # calls in flight
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -94,17 +94,13 @@ class AnomalyServicer:
         await self._idle.wait()
 
     async def _analyze(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
-        responses = await self._judge(raw, call, timeout_s, one_file=True)
-        return responses[0].SerializeToString()
+        return await self._judge(raw, call, timeout_s, one_file=True)
 
     async def _analyze_files(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
-        responses = await self._judge(raw, call, timeout_s, one_file=False)
-        return pb.AnalyzeFilesResponse(files=responses).SerializeToString()
+        return await self._judge(raw, call, timeout_s, one_file=False)
 
-    async def _judge(
-        self, raw: bytes, call: Call, timeout_s: float | None, *, one_file: bool
-    ) -> list[pb.AnalyzeResponse]:
-        """Judge all events of the request together and return one answer per file."""
+    async def _judge(self, raw: bytes, call: Call, timeout_s: float | None, *, one_file: bool) -> bytes:
+        """Judge all events of the request together; return the answer of its one file, or those of all its files."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
         def decode() -> tuple[Events, str]:
@@ -113,9 +109,15 @@ class AnomalyServicer:
         events, call.detector = await _off_loop(decode, len(raw))
         call.events, call.epcs = len(events), len(events.epc_codes)
         left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        verdicts: Verdicts = await self._analyzer.analyze(events, call.detector, left_s)
+        verdicts = await self._analyzer.analyze(events, call.detector, left_s)
         call.judged_by, call.findings = verdicts.method, int(verdicts.flags.sum())
-        return await _off_loop(lambda: build_responses(events, verdicts), len(raw))
+
+        def encode() -> bytes:
+            responses = build_responses(events, verdicts)
+            answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
+            return answer.SerializeToString()
+
+        return await _off_loop(encode, len(raw))
 
     def _guarded(
         self, method: str, behaviour: Callable[[Any, Call, float | None], Awaitable[bytes]]
@@ -124,7 +126,7 @@ class AnomalyServicer:
 
         async def handle(request: bytes | AsyncIterator[bytes], context: _Context) -> bytes:
             call = Call(method, _request_id(context))
-            self._running += 1
+            self.running += 1
             self._idle.clear()
             try:
                 answer = await behaviour(request, call, context.time_remaining())
@@ -136,8 +138,8 @@ class AnomalyServicer:
                 await _abort(context, _report(error, call))
                 raise  # not reached: abort raises
             finally:
-                self._running -= 1
-                if not self._running:
+                self.running -= 1
+                if not self.running:
                     self._idle.set()
             call.log("OK")
             return answer
