@@ -22,7 +22,7 @@ from service.settings import Settings
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 _SWITCH_S = 0.0005
-"""Seconds a thread may keep the interpreter: with Python's 5 ms, health checks wait over 100 ms behind large requests."""
+"""Seconds a thread may keep the interpreter: with Python's 5 ms, health checks wait 100 ms behind large requests."""
 
 log = structlog.get_logger("epc_sentinel.server")
 
