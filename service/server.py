@@ -35,9 +35,7 @@ async def serve(settings: Settings) -> None:
         CommandError: the address cannot be listened on.
     """
     sys.setswitchinterval(_SWITCH_S)
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    stop = _stop_event()
     parts = build_parts(settings)
     servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request)
     health = health_aio.HealthServicer()
@@ -68,6 +66,14 @@ async def serve(settings: Settings) -> None:
         await watch
     await parts.backend.close()
     log.info("stopped")
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _listen(
