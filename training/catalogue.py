@@ -105,6 +105,8 @@ class Catalogue:
     lot_first_serial: Ints  # [104] the block is [first, first + BLOCK_WIDTH)
     lot_weight: Floats  # [104] relative size among the lots of its factory
     flow: Floats  # [15, L] weight of a lane among the lanes of its origin, for each product
+    links: Bools  # [15, P, P] by origin and target the lanes of that flow
+    reached: Bools  # [15, P] places from the factory's warehouse on that the flow leads through
     rare: Bools  # [15, L] legal lanes to hubs and wholesalers that the product seldom takes
 
 
@@ -117,6 +119,7 @@ def catalogue() -> Catalogue:
     products = len(_FLOWS)
     product = lot % products
     flow = _flow(places, lanes)
+    links = _links(lanes, flow)
     return Catalogue(
         places=places,
         lanes=lanes,
@@ -131,6 +134,8 @@ def catalogue() -> Catalogue:
         lot_first_serial=1 + (lot // products) * BLOCK_WIDTH,
         lot_weight=np.asarray(0.6 + 0.1 * (lot * 5 % 9), dtype=np.float64),
         flow=flow,
+        links=links,
+        reached=_reached(places, links),
         rare=(flow > 0) & (flow < _RARE_SHARE) & (places.stage[lanes.target] != STAGES.index("R_Stock")),
     )
 
@@ -205,3 +210,18 @@ def _flow(places: Places, lanes: Lanes) -> Floats:
         total = flow[:, mine].sum(axis=1, keepdims=True)
         flow[:, mine] /= np.where(total > 0, total, 1.0)
     return flow
+
+
+def _links(lanes: Lanes, flow: Floats) -> Bools:
+    links = np.zeros((len(flow), *lanes.between.shape), dtype=bool)
+    product, lane = np.nonzero(flow)
+    links[product, lanes.origin[lane], lanes.target[lane]] = True
+    return links
+
+
+def _reached(places: Places, links: Bools) -> Bools:
+    own = np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS])
+    reached: Bools = (places.stage == STAGES.index("WMS")) & (places.factory == own[:, None])
+    for _ in ("hubs", "wholesalers", "retailers"):
+        reached |= (links & reached[:, :, None]).any(axis=1)
+    return reached
