@@ -3,71 +3,103 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import grpc
 import structlog
-from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
-from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.errors import SentinelError
 
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_Status = health_pb2.HealthCheckResponse
+_LEVEL = {"ready": logging.INFO, "degraded": logging.WARNING, "not ready": logging.WARNING}
+_Context = grpc.aio.ServicerContext[Any, Any]
 
 log = structlog.get_logger("epc_sentinel.health")
 
 
-class Readiness:
-    """Keeps the health of the server and of its services at what the last probe of the model found."""
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """One status for the server and its services.
 
-    def __init__(
-        self,
-        servicer: health_aio.HealthServicer,
-        services: tuple[str, ...],
-        probe: Callable[[], Awaitable[None]],
-        *,
-        fallback: bool,
-        interval_s: float,
-    ) -> None:
-        """Args: ``probe`` raises SentinelError if the model cannot answer; with ``fallback`` rules serve then."""
-        self._servicer = servicer
+    The one of grpcio-health-checking keeps watchers for ever, which holds up a drain until its time is over.
+    """
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        """Start NOT_SERVING: nothing is known of the model yet. Args: ``services`` the names to answer for."""
         self._services = services
-        self._probe = probe
-        self._fallback = fallback
-        self._interval_s = interval_s
-        self._state = ""
+        self._serving = False
+        self._draining = False
+        self._changed = asyncio.Condition()
 
-    async def start(self) -> None:
-        """Say NOT_SERVING: nothing is known of the model yet."""
-        await self._say(_NOT_SERVING)
-
-    async def watch(self) -> None:
-        """Probe for ever. A model that is down at first, or dies later, is back as soon as a probe succeeds."""
-        while True:
-            try:
-                await self._probe()
-            except SentinelError as error:
-                await self._enter("degraded" if self._fallback else "not ready", str(error))
-            except Exception as error:
-                log.error("probe failed unexpectedly", exc_info=error)
-                await self._enter("degraded" if self._fallback else "not ready", "internal error")
-            else:
-                await self._enter("ready", "")
-            await asyncio.sleep(self._interval_s)
+    async def set_serving(self, serving: bool) -> None:
+        """Say SERVING or NOT_SERVING; a server that drains stays NOT_SERVING."""
+        async with self._changed:
+            self._serving = serving and not self._draining
+            self._changed.notify_all()
 
     async def drain(self) -> None:
-        """Say NOT_SERVING for good."""
-        await self._servicer.enter_graceful_shutdown()
+        """Say NOT_SERVING for good, and let the watchers go."""
+        self._draining = True
+        await self.set_serving(False)
 
-    async def _enter(self, state: str, reason: str) -> None:
-        if state != self._state:
-            if state == "ready":
-                log.info("ready")
-            else:
-                log.warning(state, reason=reason, answers_by="rules" if self._fallback else "nobody")
-            self._state = state
-        await self._say(_NOT_SERVING if state == "not ready" else _SERVING)
+    async def Check(self, request: Any, context: _Context) -> Any:  # noqa: ANN401, N802 - the stubs have no types
+        """Answer the status, NOT_FOUND for a service that is not here."""
+        if request.service not in self._services:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return _Status(status=self._status(request.service))
 
-    async def _say(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
-        for service in self._services:
-            await self._servicer.set(service, status)
+    async def Watch(self, request: Any, context: _Context) -> None:  # noqa: ANN401, N802 - as above
+        """Tell the status, and every change of it, until the server drains."""
+        told = None
+        while True:
+            status = self._status(request.service)
+            if status != told:
+                await context.write(_Status(status=status))
+                told = status
+            if self._draining:
+                return
+            async with self._changed:
+                while not self._draining and self._status(request.service) == told:
+                    await self._changed.wait()
+
+    def _status(self, service: str) -> Any:  # noqa: ANN401 - as above
+        if service not in self._services:
+            return _Status.SERVICE_UNKNOWN
+        return _Status.SERVING if self._serving else _Status.NOT_SERVING
+
+
+async def follow_model(
+    health: HealthServicer, probe: Callable[[], Awaitable[None]], *, fallback: bool, interval_s: float
+) -> None:
+    """Probe for ever. A model that is down at first, or dies later, is back as soon as a probe succeeds.
+
+    Args:
+        health: told what the probes find.
+        probe: raises SentinelError if the model cannot answer.
+        fallback: rules answer then, so that the gateway stays SERVING, and says in the log that it is degraded.
+        interval_s: seconds between probes.
+    """
+    before = ""
+    while True:
+        state, reason = await _ask(probe, fallback=fallback)
+        if state != before:
+            log.log(_LEVEL[state], state, **({"reason": reason} if reason else {}))
+        before = state
+        await health.set_serving(state != "not ready")
+        await asyncio.sleep(interval_s)
+
+
+async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple[str, str]:
+    """Return (state, reason): "ready", or "degraded" or "not ready" and why."""
+    try:
+        await probe()
+    except SentinelError as error:
+        reason = str(error)
+    except Exception as error:  # a bug in the probe must not end the watch over the model
+        log.error("the probe failed", exc_info=error)
+        reason = "internal error"
+    else:
+        return "ready", ""
+    return ("degraded" if fallback else "not ready"), reason

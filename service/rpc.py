@@ -73,8 +73,6 @@ class AnomalyServicer:
         self._analyzer = analyzer
         self._max_events = max_events
         self.running = 0  # calls in flight
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register at the server."""
@@ -88,10 +86,6 @@ class AnomalyServicer:
             "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._guarded("AnalyzeStream", _not_yet)),
             "Explain": grpc.unary_unary_rpc_method_handler(self._guarded("Explain", _not_yet)),
         }
-
-    async def idle(self) -> None:
-        """Return when no call is in flight."""
-        await self._idle.wait()
 
     async def _analyze(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
         return await self._judge(raw, call, timeout_s, one_file=True)
@@ -127,7 +121,6 @@ class AnomalyServicer:
         async def handle(request: bytes | AsyncIterator[bytes], context: _Context) -> bytes:
             call = Call(method, _request_id(context))
             self.running += 1
-            self._idle.clear()
             try:
                 answer = await behaviour(request, call, context.time_remaining())
             except asyncio.CancelledError:
@@ -139,8 +132,6 @@ class AnomalyServicer:
                 raise  # not reached: abort raises
             finally:
                 self.running -= 1
-                if not self.running:
-                    self._idle.set()
             call.log("OK")
             return answer
 

@@ -10,10 +10,9 @@ import sys
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
-from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
 
 from service.console import CommandError
-from service.health import Readiness
+from service.health import HealthServicer, follow_model
 from service.parts import build_parts
 from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
@@ -38,15 +37,7 @@ async def serve(settings: Settings) -> None:
     stop = _stop_event()
     parts = build_parts(settings)
     servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request)
-    health = health_aio.HealthServicer()
-    readiness = Readiness(
-        health,
-        ("", SERVICE.full_name),
-        parts.probe,
-        fallback=settings.fallback,
-        interval_s=settings.probe_interval_s,
-    )
-    await readiness.start()
+    health = HealthServicer(("", SERVICE.full_name))
     server, port = _listen(settings, servicer, health)
     await server.start()
     log.info(
@@ -56,10 +47,12 @@ async def serve(settings: Settings) -> None:
         backend=settings.backend,
         model=f"{parts.model.name}/{parts.model.version}",
     )
-    watch = asyncio.create_task(readiness.watch())
+    watch = asyncio.create_task(
+        follow_model(health, parts.probe, fallback=settings.fallback, interval_s=settings.probe_interval_s)
+    )
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
-    await readiness.drain()
+    await health.drain()
     await _drain(server, servicer, settings.drain_s)
     watch.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -76,9 +69,7 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _listen(
-    settings: Settings, servicer: AnomalyServicer, health: health_aio.HealthServicer
-) -> tuple[grpc.aio.Server, int]:
+def _listen(settings: Settings, servicer: AnomalyServicer, health: HealthServicer) -> tuple[grpc.aio.Server, int]:
     """Return (the server, its port), bound and not started."""
     server = grpc.aio.server(
         options=[
@@ -110,12 +101,13 @@ def _listen(
 
 
 async def _drain(server: grpc.aio.Server, servicer: AnomalyServicer, drain_s: float) -> None:
-    """Refuse new calls at once, and return when the running ones are done, or after ``drain_s`` seconds."""
-    stopping = asyncio.create_task(server.stop(drain_s))
-    try:
-        await asyncio.wait_for(servicer.idle(), drain_s)
-    except TimeoutError:
-        log.warning("drain time is over", cut_off=servicer.running)
-    # Health watchers never end by themselves: they must not hold up a server whose work is done.
-    await server.stop(None)
-    await stopping
+    """Refuse new calls at once, and return when the running ones are done, or cut off after ``drain_s`` seconds."""
+
+    def say_so() -> None:
+        if servicer.running:
+            log.warning("drain time is over", cut_off=servicer.running)
+
+    late = asyncio.get_running_loop().call_later(drain_s, say_so)
+    # Once only: a second stop() to hurry the first one crashes the process when both finish together (grpcio 1.81).
+    await server.stop(drain_s)
+    late.cancel()
