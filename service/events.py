@@ -93,7 +93,7 @@ def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
 
 
 def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
-    """Return the stage code [N] of each business step name (case and outer blanks ignored), UNKNOWN if there is none."""
+    """Return the stage code [N] of each business step name (case and outer blanks ignored), else UNKNOWN."""
     return _lookup(names, _STEP_CODE)
 
 

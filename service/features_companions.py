@@ -14,51 +14,79 @@ from service.features_journey import Columns
 from service.journeys import Group, combine
 from service.trail import Trail, nearest
 
+_Count = NDArray[np.intp] | NDArray[np.float64]
+
 COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
     # name, kind served, meaning and formula
     ("lot_mates", "epcFake", "log1p of other items of the lot"),
     ("product_mates", "epcFake", "log1p of other items of the product"),
-    ("lot_day_share", "epcFake", "share of the lot's other items with the same date part"),
+    ("all_items", "all", "log1p of all other items: how much company could be known at all"),
+    ("lot_product_share", "epcFake", "share of the other items with this lot number that are of this product"),
+    (
+        "lot_day_share",
+        "epcFake",
+        "share of the lot's other items with the same date part (1970 if it is no date)",
+    ),
     (
         "serial_gap",
         "epcFake",
-        "log1p of the difference to the nearest serial of the lot's other items, 20 if there are none",
+        "log1p of the difference to the nearest serial of the lot's other items, 20 if there are none and if causal",
     ),
     ("scan_mates", "locErr", "log1p of the mates' scans of this type at this place"),
     ("scan_share", "locErr", "share of the mates' scans of this type that happened at this place"),
     ("scan_mate_gap", "jump", "log1p of the minutes to the nearest of the mates' scans here"),
     (
+        "mate_serial_gap",
+        "epcFake",
+        "log1p of the 4th least difference of serials to mates in the 4 scans here before and after (causal: 8 before)",
+    ),
+    (
         "scan_mate_offset",
         "jump",
         "asinh of the hours by which this scan is later than the mean of the mates' scans here",
     ),
-    ("leg_mates", "locErr", "log1p of mates that came here from the same previous scan"),
-    ("leg_share", "locErr", "share of the mates leaving the previous scan that came here"),
+    ("leg_mates", "locErr", "log1p of mates' scans here after the same previous scan (or first, as this one)"),
+    ("leg_share", "locErr", "share of the mates' scans after the same previous scan that were here"),
     ("leg_gap_ratio", "jump", "log gap minus the mean log gap of the mates on the same leg"),
-    ("leg_partner_ratio", "jump", "log gap minus that of the mate on this leg that departed nearest in time"),
-    ("leg_partner_departure", "jump", "log1p of the minutes between the departures of the two"),
-    ("partner_share", "locErr", "share of the four mates departing nearest in time, within two hours, that came here"),
-    ("partners", "locErr", "number of those mates, 0..4"),
+    (
+        "shipment_mates",
+        "locErr",
+        "log1p of the mates' scans after the same previous scan that began in the same two hours",
+    ),
+    ("shipment_share", "locErr", "share of those scans that were here"),
+    ("shipment_gap_ratio", "jump", "log gap minus the mean log gap of those of the scans that were here"),
 )
 
 _NO_SERIAL = 20.0
-_PARTNER_STEPS = (-1, 1, -2, 2)
-_TOGETHER_MINUTES = 120.0
+_AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
+_SHIPMENT_US = 2 * 3_600_000_000
+"""Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
 
 
 def lot_features(trail: Trail) -> Columns:
     """How many other items of the lot and product there are, and how well the code fits in with theirs."""
     parts, epc = trail.parts, trail.events.epc
-    lot = _own_if_malformed(trail, combine(parts.company, parts.product, parts.lot))
+    lot = _lots(trail)
     product = _own_if_malformed(trail, combine(parts.company, parts.product))
     lot_mates = _other_items(trail, lot[epc])
     same_day = _other_items(trail, combine(lot, parts.day)[epc])
+    of_number = _other_items(trail, _own_if_malformed(trail, combine(parts.lot))[epc])
+    of_number_and_product = _other_items(trail, _own_if_malformed(trail, combine(parts.lot, parts.product))[epc])
     return {
         "lot_mates": np.log1p(lot_mates),
         "product_mates": np.log1p(_other_items(trail, product[epc])),
+        "all_items": np.log1p(_other_items(trail, np.zeros(len(epc), dtype=np.int64))),
+        "lot_product_share": _share(of_number_and_product, of_number),
         "lot_day_share": _share(same_day, lot_mates),
         "serial_gap": _serial_gap(trail, lot),
     }
+
+
+def _lots(trail: Trail) -> NDArray[np.int64]:
+    """Return the lot [U] of each code, numbered without gaps."""
+    parts = trail.parts
+    lot = _own_if_malformed(trail, combine(parts.company, parts.product, parts.lot))
+    return np.unique(lot, return_inverse=True)[1].astype(np.int64)
 
 
 def _own_if_malformed(trail: Trail, key: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -71,108 +99,100 @@ def _other_items(trail: Trail, key: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the number [N] of other items whose events have this key, by their first scans."""
     first = trail.journeys.position == 0
     items = Group(key, trail.journeys.by_time).sum_of_others(first.astype(np.float64), causal=trail.causal)
-    return items - ~first  # the own first scan, which is always earlier
+    return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
 
 
-def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+def _share(part: _Count, whole: _Count) -> NDArray[np.float64]:
     """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
-    return (part + 0.5) / (whole + 1.0)
+    share: NDArray[np.float64] = (part + 0.5) / (whole + 1.0)
+    return share
 
 
 def _serial_gap(trail: Trail, lot: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return log1p [N] of the distance to the nearest serial of the lot, among those already seen if causal."""
-    journeys, epc = trail.journeys, trail.events.epc
-    seen_at = np.empty(len(lot), dtype=np.intp)
-    seen_at[epc[journeys.start]] = journeys.rank[journeys.start]
-    by_serial = Group(lot, np.argsort(trail.parts.serial, kind="stable"))
-    best = np.full(len(epc), np.inf)
-    for step in (*_PARTNER_STEPS, -3, 3) if trail.causal else (-1, 1):
-        there, exists = by_serial.neighbour(step)
-        distance = np.where(exists, np.abs(trail.parts.serial - trail.parts.serial[there]), np.inf)
-        seen = (seen_at[there][epc] < journeys.rank) | (not trail.causal)
-        best = np.where(seen, np.minimum(best, distance[epc]), best)
-    return np.where(np.isfinite(best), np.log1p(np.where(np.isfinite(best), best, 0.0)), _NO_SERIAL)
+    """Return log1p [N] of the distance to the nearest serial of the lot."""
+    if trail.causal:  # the nearest so far changes with every item: `mate_serial_gap` has to do
+        return np.full(len(trail.events.epc), _NO_SERIAL)
+    serial = trail.parts.serial.astype(np.float64)
+    by_serial = Group(lot, np.argsort(serial, kind="stable"))
+    return _log_serial(nearest(serial, [by_serial.neighbour(-1), by_serial.neighbour(1)])[1])[trail.events.epc]
+
+
+def _log_serial(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(difference), np.log1p(_finite(difference)), _NO_SERIAL)
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+class _Mates:
+    """What the mates of each event did in common with it: a group of the lot's events less the item's own."""
+
+    def __init__(self, everybody: Group, own: Group, *, causal: bool) -> None:
+        self._everybody, self._own, self._causal = everybody, own, causal
+        self.count = everybody.others(causal=causal) - own.others(causal=causal)
+
+    def less_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``values`` [N] less their mean over the mates, 0 where there are none."""
+        total = self._everybody.sum_of_others(values, causal=self._causal)
+        total -= self._own.sum_of_others(values, causal=self._causal)
+        return np.where(self.count > 0, values - total / np.maximum(self.count, 1), 0.0)
 
 
 def scan_features(trail: Trail) -> Columns:
     """This scan among the mates' scans: where they had scans of this type, and when they were here."""
-    causal, by_time = trail.causal, trail.journeys.by_time
-    lot = _lot_of_event(trail)
+    causal, by_time, epc = trail.causal, trail.journeys.by_time, trail.events.epc
+    lot = _lots(trail)[epc]
     here = Group(combine(lot, trail.spot, trail.kind), by_time)
-    any_place = Group(combine(lot, trail.kind), by_time)
-    mates = here.others(causal=causal) - trail.same_scan.others(causal=causal)
-    mates_any_place = any_place.others(causal=causal) - trail.same_type.others(causal=causal)
-    _, gap = nearest(here, trail.minute, steps=(-1,) if causal else (-1, 1))
+    mates = _Mates(here, trail.same_scan, causal=causal)
+    mates_any_place = _Mates(Group(combine(lot, trail.kind), by_time), trail.same_type, causal=causal)
+    sides = (False,) if causal else (False, True)
+    _, gap = nearest(trail.minute, [here.stranger(epc, later=later) for later in sides])
     hours = (trail.minute - trail.minute.min(initial=np.inf)) / 60
-    others = np.maximum(here.others(causal=causal), 1)
-    offset = hours - here.sum_of_others(hours, causal=causal) / others
     return {
-        "scan_mates": np.log1p(mates),
-        "scan_share": _share(mates, mates_any_place),
-        "scan_mate_gap": np.where(mates > 0, np.log1p(np.where(np.isfinite(gap), gap, 0.0)), 0.0),
-        "scan_mate_offset": np.where(mates > 0, np.arcsinh(offset), 0.0),
+        "scan_mates": np.log1p(mates.count),
+        "scan_share": _share(mates.count, mates_any_place.count),
+        "scan_mate_gap": np.log1p(_finite(gap)),
+        "mate_serial_gap": _mate_serial_gap(trail, here),
+        "scan_mate_offset": np.arcsinh(mates.less_mean(hours)),
     }
+
+
+def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
+    """Return log1p [N] of how far the serial is off those of the mates scanned here, 20 if there are none.
+
+    The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged item,
+    and up to four forged ones among the eight do not make a genuine item look so.
+    """
+    serial, epc = trail.parts.serial[trail.events.epc].astype(np.float64), trail.events.epc
+    differences = np.empty((len(_AROUND), len(epc)))
+    for row, step in enumerate(range(-len(_AROUND), 0) if trail.causal else _AROUND):
+        there, exists = here.neighbour(step)
+        differences[row] = np.where(exists & (epc[there] != epc), np.abs(serial - serial[there]), np.inf)
+    differences.sort(axis=0)
+    found = np.isfinite(differences).sum(axis=0)
+    return _log_serial(differences[np.clip(found, 1, 4) - 1, np.arange(len(epc))])
 
 
 def leg_features(trail: Trail) -> Columns:
     """The leg from the previous scan among the mates that left from there: where they went, how long they took."""
-    causal, journeys, before = trail.causal, trail.journeys, trail.before
-    lot = _lot_of_event(trail)
+    before, epc = trail.before, trail.events.epc
     scan_from = np.where(trail.has_before, combine(trail.spot, trail.kind)[before], -1)
-    left = combine(lot, scan_from)
-    leg = combine(left, trail.spot, trail.kind)
-    on_leg = Group(leg, journeys.by_time)
-    mates = on_leg.others(causal=causal)
-    mean_gap = on_leg.sum_of_others(trail.log_gap, causal=causal) / np.maximum(mates, 1)
-
-    departure = np.where(trail.has_before, trail.minute[before], trail.minute)
-    by_departure = np.argsort(np.where(trail.has_before, journeys.rank[before], journeys.rank), kind="stable")
-    partner, between = _partner(trail, Group(leg, by_departure), departure)
-    has_partner = np.isfinite(between)
-    same, all_partners = _partners(trail, Group(left, by_departure), departure, leg)
+    departure = np.where(trail.has_before, trail.events.time_us[before], trail.events.time_us) // _SHIPMENT_US
+    here = combine(trail.spot, trail.kind)
+    left = combine(_lots(trail)[epc], scan_from)
+    shipment = combine(left, departure)
+    leaving, on_leg, shipped, shipped_here = (
+        _Mates(
+            Group(key, trail.journeys.by_time), Group(combine(epc, key), trail.journeys.by_time), causal=trail.causal
+        )
+        for key in (left, combine(left, here), shipment, combine(shipment, here))
+    )
     return {
-        "leg_mates": np.log1p(mates),
-        "leg_share": _share(mates, Group(left, journeys.by_time).others(causal=causal)),
-        "leg_gap_ratio": np.where(mates > 0, trail.log_gap - mean_gap, 0.0),
-        "leg_partner_ratio": np.where(has_partner, trail.log_gap - trail.log_gap[partner], 0.0),
-        "leg_partner_departure": np.where(has_partner, np.log1p(np.where(has_partner, between, 0.0)), 0.0),
-        "partner_share": _share(same, all_partners),
-        "partners": all_partners,
+        "leg_mates": np.log1p(on_leg.count),
+        "leg_share": _share(on_leg.count, leaving.count),
+        "leg_gap_ratio": on_leg.less_mean(trail.log_gap),
+        "shipment_mates": np.log1p(shipped.count),
+        "shipment_share": _share(shipped_here.count, shipped.count),
+        "shipment_gap_ratio": shipped_here.less_mean(trail.log_gap),
     }
-
-
-def _lot_of_event(trail: Trail) -> NDArray[np.int64]:
-    parts = trail.parts
-    return _own_if_malformed(trail, combine(parts.company, parts.product, parts.lot))[trail.events.epc]
-
-
-def _partner(
-    trail: Trail, on_leg: Group, departure: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return ([N] the arrival of the mate that departed nearest in time, [N] minutes between, infinite if none)."""
-    best, between = np.zeros(len(departure), dtype=np.intp), np.full(len(departure), np.inf)
-    for step in _PARTNER_STEPS:
-        there, known = _known_neighbour(trail, on_leg, step)
-        gap = np.where(known, np.abs(departure - departure[there]), np.inf)
-        closer = gap < between
-        best, between = np.where(closer, there, best), np.where(closer, gap, between)
-    return best, between
-
-
-def _partners(
-    trail: Trail, left: Group, departure: NDArray[np.float64], leg: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return ([N] mates that departed together with the item and came here, [N] all that departed together with it)."""
-    same, together = np.zeros(len(leg), dtype=np.int64), np.zeros(len(leg), dtype=np.int64)
-    for step in _PARTNER_STEPS:
-        there, known = _known_neighbour(trail, left, step)
-        close = known & (np.abs(departure - departure[there]) <= _TOGETHER_MINUTES)
-        together += close
-        same += close & (leg == leg[there])
-    return same, together
-
-
-def _known_neighbour(trail: Trail, group: Group, step: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the neighbour of `Group.neighbour` and whether its arrival is known to the judgement."""
-    there, exists = group.neighbour(step)
-    return there, exists & ((trail.journeys.rank[there] < trail.journeys.rank) | (not trail.causal))

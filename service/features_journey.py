@@ -14,7 +14,7 @@ Columns = dict[str, NDArray[np.generic]]
 """Features by name, each [N]."""
 
 JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
-    # name, kind served, meaning and formula
+    # name, kind served, meaning and formula; a "log share" of k in n is log((k + 0.1) / (n + 1))
     ("code_well_formed", "epcFake", "1 if the code has the right length, digits and dots"),
     ("code_header_log", "epcFake", "log1p of issued codes with this header"),
     ("code_company_log", "epcFake", "log1p of issued codes of this company"),
@@ -23,44 +23,48 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("code_lot_log", "epcFake", "log1p of issued codes of this lot of this product"),
     ("code_lot_foreign", "epcFake", "1 if the lot was issued, but for other products only"),
     ("code_date_valid", "epcFake", "1 if the date part is a date of the calendar"),
-    ("code_day_off", "epcFake", "asinh of the days by which the date lies outside of the lot's dates (+ later)"),
+    ("code_day_off", "epcFake", "asinh of the days by which the date, if valid, lies outside of the lot's (+ later)"),
     ("code_serial_off", "epcFake", "asinh of the numbers by which the serial lies outside of the lot's (+ above)"),
     (
         "code_age_first",
         "epcFake",
-        "asinh of the days from the date part to the first scan (negative: scanned before made)",
+        "asinh of the days from the date part, if valid, to the first scan (below 0: scanned before made)",
     ),
-    ("code_age", "epcFake", "asinh of the days from the date part to this scan"),
-    ("first_stage", "epcFake", "stage 0..5 of the first scan: a forged item turns up downstream"),
-    ("first_type_logp", "epcFake", "log probability that a journey starts with the first scan's type"),
+    ("code_age", "epcFake", "asinh of the days from the date part, if valid, to this scan"),
+    ("first_stage", "epcFake", "stage 0..5 of the first scan (type, else step): a forged item turns up downstream"),
+    ("first_type_logp", "epcFake", "log share of the normal journeys that start with the first scan's type"),
     ("has_prev", "all", "1 if the journey has an earlier event"),
     ("has_next", "all", "1 if the journey has a later event (retrospective)"),
     ("index_log", "all", "log1p of the number of earlier events of the journey"),
     ("remaining_log", "all", "log1p of the number of later events of the journey (retrospective)"),
     ("gap_prev", "jump", "log1p of the minutes since the previous event"),
     ("gap_next", "jump", "log1p of the minutes until the next event (retrospective)"),
-    ("lane_z", "jump", "log gap against the lane's median, in robust spreads, within +-10"),
+    ("lane_z", "jump", "log gap against the lane's median, in robust spreads (0.05 at least), within +-10"),
     ("lane_below", "jump", "log gap below the lane's 1 % quantile (log minutes, >= 0)"),
     ("lane_above", "jump", "log gap above the lane's 99 % quantile (log minutes, >= 0)"),
     ("lane_z_next", "jump", "lane_z of the next event (retrospective)"),
-    ("route_z", "jump", "asinh of (hours - mean) / standard deviation of the transition master's route"),
+    (
+        "route_z",
+        "jump",
+        "asinh of (hours - mean) / deviation (0.1 at least) of the transition master's route; a minute at least",
+    ),
     ("route_below", "jump", "log(minimum / hours) if faster than the route's minimum, within 6"),
     ("route_above", "jump", "log(hours / maximum) if slower than the route's maximum, within 6"),
-    ("route_known", "locErr", "1 if the transition master has the route from the previous place"),
-    ("speed_prev", "jump", "log1p of km/h from the previous place"),
+    ("route_known", "locErr", "1 if the transition master has the route from the previous place to this other one"),
+    ("speed_prev", "jump", "log1p of km/h from the previous place, a minute at least"),
     ("speed_next", "jump", "log1p of km/h to the next place (retrospective)"),
     ("distance_prev", "locErr", "log1p of km from the previous place"),
     ("elapsed", "jump", "log1p of the hours since the first scan"),
     ("hour_sin", "jump", "sin of the hour of the day (UTC)"),
     ("hour_cos", "jump", "cos of the hour of the day (UTC)"),
-    ("weekday_sin", "jump", "sin of the day of the week"),
-    ("weekday_cos", "jump", "cos of the day of the week"),
+    ("weekday_sin", "jump", "sin of the day of the week, from Thursday on"),
+    ("weekday_cos", "jump", "cos of the day of the week, from Thursday on"),
     ("place_known", "locErr", "1 if the location has coordinates"),
     ("scan_log", "locErr", "log1p of normal scans of this type at this place"),
-    ("lane_logp", "locErr", "log probability of this scan after the previous one"),
+    ("lane_logp", "locErr", "log share of the normal scans like the previous one that one like this followed"),
     ("lane_logp_next", "locErr", "lane_logp of the next event (retrospective)"),
     ("lane_from_log", "locErr", "log1p of normal scans like the previous one: how far lane_logp can be trusted"),
-    ("product_scan_logp", "locErr", "log probability of this place among the product's scans of this type"),
+    ("product_scan_logp", "locErr", "log share of the product's normal scans of this type that were at this place"),
     ("stage_step", "locErr", "stages gained since the previous event (negative: backwards)"),
     ("same_place_prev", "locErr", "1 if the previous event was at this place"),
     ("same_place_next", "locErr", "1 if the next event is at this place (retrospective)"),
@@ -68,18 +72,18 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("step_mismatch", "evtOrderErr", "1 if the business step belongs to another stage than the event type"),
     ("type_step", "evtOrderErr", "steps along the normal journey since the previous event, within +-9"),
     ("type_step_next", "evtOrderErr", "type_step of the next event (retrospective)"),
-    ("type_logp", "evtOrderErr", "log probability of this type after the previous type"),
+    ("type_logp", "evtOrderErr", "log share of the normal scans after the previous type that were of this type"),
     ("type_logp_next", "evtOrderErr", "type_logp of the next event (retrospective)"),
     ("type_behind", "evtOrderErr", "steps of the normal journey by which an earlier event was further on"),
-    ("balance", "evtOrderErr", "inbound minus outbound scans before at this place and stage, within +-2"),
-    ("balance_after", "evtOrderErr", "inbound minus outbound scans after at this place and stage, +-2 (retrospective)"),
+    ("balance", "evtOrderErr", "inbound minus outbound scans of the item before at this place and stage, within +-2"),
+    ("balance_after", "evtOrderErr", "inbound minus outbound scans after, as in balance (retrospective)"),
     ("id_inverted", "evtOrderErr", "1 if the previous event has the higher event_id: a clock rolled back"),
     ("id_inverted_next", "evtOrderErr", "id_inverted of the next event (retrospective)"),
     ("repeats", "epcDup", "log1p of other scans of this item, same place and type"),
     ("repeat_gap", "epcDup", "log1p of the minutes since the last such scan"),
     ("elsewhere", "epcDup", "log1p of other scans of this item, same type at another place"),
     ("same_type_gap", "epcDup", "log1p of the minutes to the nearest scan of this item and type, wherever it was"),
-    ("same_type_speed", "epcDup", "log1p of km/h needed between this scan and that nearest one"),
+    ("same_type_speed", "epcDup", "log1p of km/h needed between this scan and that nearest one (the earlier of two)"),
     ("returned", "epcDup", "1 if the previous event was elsewhere and the one before it was here"),
     ("sold_before", "epcDup", "log1p of earlier POS_Sell events"),
     ("since_sold", "epcDup", "log1p of the hours since the last POS_Sell"),
@@ -115,7 +119,7 @@ def code_features(trail: Trail) -> Columns:
     return {name: values[events.epc] for name, values in per_code.items()} | {
         "code_age": age,
         "code_age_first": journeys.spread(age[journeys.start]),
-        "first_stage": journeys.spread(np.maximum(STAGE_OF_TYPE[first_type], 0)),
+        "first_stage": journeys.spread(np.maximum(trail.stage[journeys.start], 0)),
         "first_type_logp": journeys.spread(first_share[first_type]),
     }
 
@@ -128,9 +132,10 @@ def _outside(
     return np.where(known, np.arcsinh(np.maximum(values - high, 0.0) - np.maximum(low - values, 0.0)), 0.0)
 
 
-def _log_share(count: NDArray[np.float64], total: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+def _log_share(count: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log((count + 0.1) / (total + 1)): about -2.3 where nothing is known, lower the surer an absence is."""
-    return np.log((count + 0.1) / (total + 1.0))
+    share: NDArray[np.float64] = np.log((count + 0.1) / (total + 1.0))
+    return share
 
 
 def time_features(trail: Trail) -> Columns:
@@ -251,9 +256,10 @@ def clone_features(trail: Trail) -> Columns:
     repeats = trail.same_scan.others(causal=causal)
     last, has_last = trail.same_scan.neighbour(-1)
     same_type = trail.same_type.others(causal=causal)
-    closest, distance = nearest(trail.same_type, minute, steps=(-1,) if causal else (-1, 1))
+    neighbours = [trail.same_type.neighbour(step) for step in ((-1,) if causal else (-1, 1))]
+    closest, distance = nearest(events.time_us.astype(np.float64), neighbours)  # microseconds: equals are equal
     found = np.isfinite(distance)
-    distance = np.where(found, distance, 0.0)
+    distance = np.where(found, distance, 0.0) / 60e6
 
     two_before = np.maximum(np.arange(len(minute)) - 2, 0)
     moved = trail.has_before & (trail.spot != trail.spot[trail.before])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 from service.events import Events
 
 Index = NDArray[np.intp]
+Found = tuple[Index, NDArray[np.bool_]]
+"""([N] an event for each event, [N] whether there is one; without one the index means nothing)."""
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,16 +52,11 @@ class Journeys:
         position = np.arange(n) - np.repeat(start, length)
         return cls(ordered, order, start, length, position, np.argsort(rank), rank)
 
-    def previous(self) -> tuple[Index, NDArray[np.bool_]]:
-        """Return ([N] index of the previous event of the same journey, [N] whether there is one)."""
+    def previous(self) -> Found:
+        """Return the previous event of the same journey."""
         return np.maximum(np.arange(len(self.order)) - 1, 0), self.position > 0
 
-    def next(self) -> tuple[Index, NDArray[np.bool_]]:
-        """Return ([N] index of the next event of the same journey, [N] whether there is one)."""
-        n = len(self.order)
-        return np.minimum(np.arange(n) + 1, n - 1), self.position + 1 < np.repeat(self.length, self.length)
-
-    def spread(self, per_journey: NDArray[np.generic]) -> NDArray[np.generic]:
+    def spread(self, per_journey: NDArray[_Scalar]) -> NDArray[_Scalar]:
         """Return a value per event [N] from a value per journey [U]."""
         return np.repeat(per_journey, self.length)
 
@@ -85,14 +85,22 @@ class Group:
 
     def sum_of_others(self, values: NDArray[np.float64], *, causal: bool) -> NDArray[np.float64]:
         """Return the sum [N] of ``values`` [N] over the other members."""
-        running = np.concatenate(([0.0], np.cumsum(values[self.order])))
-        if causal:
-            return (running[:-1] - running[self._first])[self._place]
-        return (running[self._end] - running[self._first])[self._place] - values
+        running: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(values[self.order])))
+        sums = (running[:-1] if causal else running[self._end]) - running[self._first]
+        return sums[self._place] - (0.0 if causal else values)
 
-    def neighbour(self, steps: int) -> tuple[Index, NDArray[np.bool_]]:
-        """Return ([N] index of the member ``steps`` later (earlier if negative), [N] whether there is one)."""
-        place = np.arange(len(self.order)) + steps
+    def neighbour(self, steps: int) -> Found:
+        """Return the member ``steps`` later (earlier if negative)."""
+        return self._member(np.arange(len(self.order)) + steps)
+
+    def stranger(self, owner: NDArray[np.integer], *, later: bool) -> Found:
+        """Return the nearest earlier (or ``later``) member with another ``owner`` [N]."""
+        run = np.flatnonzero(_changes(owner[self.order]) | _changes(self._first))
+        size = np.diff(run, append=len(self.order))
+        return self._member(np.repeat(run + size if later else run - 1, size))
+
+    def _member(self, place: Index) -> Found:
+        """Return the members at ``place`` [N], which is given and meant in group order."""
         exists = (place >= self._first) & (place < self._end)
         return self.order[np.where(exists, place, 0)][self._place], exists[self._place]
 

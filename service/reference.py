@@ -6,12 +6,14 @@ looked up by the features. Every table has a defined answer for what it does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from service.events import EVENT_TYPES
 
@@ -106,8 +108,8 @@ class Reference:
         quantiles[known] = self.lane_gap[row[known]]
         return quantiles
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the tables as plain JSON values, floats rounded to 6 significant digits."""
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the tables as JSON values: whole numbers exactly, others to 6 significant digits, NaN as null."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
@@ -118,21 +120,45 @@ class Reference:
             KeyError, TypeError, ValueError: a table is missing or damaged.
         """
         return cls(
-            **{
-                field.name: Counts(
-                    np.asarray(tables[field.name]["key"], dtype=np.int64),
-                    np.asarray(tables[field.name]["count"], dtype=np.float64),
-                )
-                if field.type == "Counts"
-                else np.asarray(tables[field.name], dtype=np.int64 if field.name == "location_id" else np.float64)
-                for field in fields(cls)
-            }
+            location_id=np.asarray(tables["location_id"], dtype=np.int64),
+            latitude=_floats(tables["latitude"], -1),
+            longitude=_floats(tables["longitude"], -1),
+            scan=_counts(tables["scan"]),
+            type_pair=_floats(tables["type_pair"], TYPES + 1, TYPES),
+            type_pair_gap=_floats(tables["type_pair_gap"], TYPES + 1, TYPES, len(LANE_QUANTILES)),
+            lane=_counts(tables["lane"]),
+            lane_gap=_floats(tables["lane_gap"], -1, len(LANE_QUANTILES)),
+            route=_counts(tables["route"]),
+            route_hours=_floats(tables["route_hours"], -1, 4),
+            product_scan=_counts(tables["product_scan"]),
+            product_type=_counts(tables["product_type"]),
+            header=_counts(tables["header"]),
+            company=_counts(tables["company"]),
+            product=_counts(tables["product"]),
+            company_product=_counts(tables["company_product"]),
+            lot=_counts(tables["lot"]),
+            product_lot=_counts(tables["product_lot"]),
+            lot_day=_floats(tables["lot_day"], -1, 2),
+            lot_serial=_floats(tables["lot_serial"], -1, 2),
         )
 
 
-def _plain(table: Counts | NDArray[np.generic]) -> Any:
+def _counts(table: Mapping[str, Any]) -> Counts:
+    return Counts(np.asarray(table["key"], dtype=np.int64), _floats(table["count"], -1))
+
+
+def _floats(values: Sequence[Any], *shape: int) -> NDArray[np.float64]:
+    """Return nested lists of numbers as an array; None becomes NaN."""
+    return np.asarray(values, dtype=np.float64).reshape(shape)
+
+
+def _plain(table: Counts | NDArray[np.int64] | NDArray[np.float64]) -> JsonValue:
     if isinstance(table, Counts):
-        return {"key": table.key.tolist(), "count": _plain(table.count)}
-    if table.dtype.kind == "i":
-        return table.tolist()
-    return [_plain(row) for row in table] if table.ndim > 1 else [float(f"{value:.6g}") for value in table.tolist()]
+        return {"key": _plain(table.key), "count": _plain(table.count)}
+    return [_plain(row) for row in table] if table.ndim > 1 else [_plain_number(value) for value in table.tolist()]
+
+
+def _plain_number(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    return value if value == int(value) else float(f"{value:.6g}")

@@ -31,7 +31,11 @@ class Table:
 
     def is_type(self, suffix: str) -> NDArray[np.bool_]:
         """Return which events [N] have a type whose name ends with ``suffix``."""
-        return np.any([self[f"type_{name}"] > 0 for name in EVENT_TYPES if name.endswith(suffix)], axis=0)
+        found = np.zeros(len(self._features), dtype=np.bool_)
+        for name in EVENT_TYPES:
+            if name.endswith(suffix):
+                found |= self[f"type_{name}"] > 0
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ def _when(condition: NDArray[np.bool_], score: float) -> NDArray[np.float64]:
 
 def _ramp(value: Evidence, low: float, high: float) -> NDArray[np.float64]:
     """Return 0 up to ``low``, 1 from ``high`` on, linear between."""
-    return np.clip((value - low) / (high - low), 0.0, 1.0).astype(np.float64)
+    ramp: NDArray[np.float64] = np.clip((value.astype(np.float64) - low) / (high - low), 0.0, 1.0)
+    return ramp
 
 
 def _well_formed(t: Table) -> NDArray[np.bool_]:
@@ -105,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "locErr",
         "its mates went elsewhere",
-        lambda t: np.where(t["partners"] >= 2, _ramp(0.4 - t["partner_share"], 0.0, 0.3) * 0.7, 0.0),
+        lambda t: np.where(t["shipment_mates"] > 1, _ramp(0.4 - t["shipment_share"], 0.0, 0.3) * 0.7, 0.0),
     ),
     Rule(
         "evtOrderErr",
@@ -141,7 +146,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "jump",
         "its mates took another time",
-        lambda t: np.where(t["leg_mates"] > 1, 0.7 * _ramp(np.abs(t["leg_partner_ratio"]), 0.7, 2.0), 0.0),
+        lambda t: np.where(t["shipment_mates"] > 1, 0.7 * _ramp(np.abs(t["shipment_gap_ratio"]), 0.7, 2.0), 0.0),
     ),
 )
 

@@ -26,7 +26,7 @@ def whole_windows(journeys: Journeys, limit: int) -> Windows:
     A journey within the limit is one window. In a longer one each event is answered by the window that has it nearest
     to its middle.
     """
-    stride = limit // 2
+    stride = max(limit // 2, 1)
     excess = np.maximum(journeys.length - limit, 0)
     count = 1 + -(-excess // stride)
     first = np.cumsum(count) - count
@@ -50,6 +50,6 @@ def pad(features: NDArray[np.float32], start: Index, length: Index, padded_lengt
     """Return the windows of ``features`` [N, F] as [B, T, F] with T = ``padded_length``, zeros after each length."""
     steps = np.arange(padded_length)
     index = np.minimum(start[:, None] + steps, len(features) - 1)
-    padded = features[index]
+    padded: NDArray[np.float32] = features[index]
     padded[steps >= length[:, None]] = 0.0
     return padded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from service import codes
 from service.events import STAGE_OF_TYPE, UNKNOWN, Events
-from service.journeys import Group, Index, Journeys, combine
+from service.journeys import Found, Group, Index, Journeys, combine
 from service.reference import TYPES, Reference
 
 _EARTH_RADIUS_KM = 6371.0
@@ -77,11 +78,12 @@ class Trail:
         """
         vectors = self.reference.unit_vectors()
         chord = np.sqrt(((vectors[self.place] - vectors[self.place[there]]) ** 2).sum(axis=1))
-        return np.nan_to_num(2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)))
+        kilometres: NDArray[np.float64] = np.nan_to_num(2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)))
+        return kilometres
 
-    def next_of(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+    def next_of(self, values: NDArray[np.bool_] | NDArray[np.number]) -> NDArray[np.float64]:
         """Return each event's value of the next event of its journey, 0 for a last one and in causal judgements."""
-        shifted = np.zeros_like(values)
+        shifted = np.zeros(len(values))
         if not self.causal and len(values) > 1:
             shifted[:-1] = np.where(self.has_before[1:], values[1:], 0)
         return shifted
@@ -92,12 +94,11 @@ def log_speed(km: NDArray[np.float64], minutes: NDArray[np.float64]) -> NDArray[
     return np.log1p(km / np.maximum(minutes / 60, 1 / 60))
 
 
-def nearest(groups: Group, minute: NDArray[np.float64], steps: tuple[int, ...]) -> tuple[Index, NDArray[np.float64]]:
-    """Return ([N] the member nearest in time among those ``steps`` away, [N] minutes to it, infinite if none)."""
-    best, distance = np.zeros(len(minute), dtype=np.intp), np.full(len(minute), np.inf)
-    for step in steps:
-        there, exists = groups.neighbour(step)
-        gap = np.where(exists, np.abs(minute - minute[there]), np.inf)
+def nearest(values: NDArray[np.float64], candidates: Sequence[Found]) -> tuple[Index, NDArray[np.float64]]:
+    """Return ([N] the candidate nearest in ``values`` [N], first of equals, [N] how far: infinite if there is none)."""
+    best, distance = np.zeros(len(values), dtype=np.intp), np.full(len(values), np.inf)
+    for there, exists in candidates:
+        gap = np.where(exists, np.abs(values - values[there]), np.inf)
         closer = gap < distance
         best, distance = np.where(closer, there, best), np.where(closer, gap, distance)
     return best, distance

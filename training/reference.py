@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +30,12 @@ class Masters:
 
 
 def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Reference:
-    """Learn the tables from the ``normal`` [N] ones of N events (an anomalous event teaches nothing, nor do its gaps)."""
+    """Learn the tables from the ``normal`` [N] of N events: an anomalous event teaches nothing, nor do its gaps."""
     journeys = Journeys.of(events)
     ordered, good = journeys.events, normal[journeys.order]
     location_id, latitude, longitude = _places(ordered.location_id[good], masters)
     places = len(location_id)
-    empty = Counts(np.zeros(0, np.int64), np.zeros(0))
-    blank = np.zeros((0, 4))
-    shell = Reference(  # gives the keys; its tables are filled in below
-        location_id, latitude, longitude, empty, np.zeros((TYPES + 1, TYPES)), np.zeros((TYPES + 1, TYPES, 4)),
-        empty, blank, empty, blank, *([empty] * 8), blank[:, :2], blank[:, :2],
-    )  # fmt: skip
-
+    shell = _empty(location_id, latitude, longitude)  # gives the keys; its tables are filled in below
     place = shell.place_of(ordered.location_id)
     kind = ordered.event_type.astype(np.int64) % TYPES
     scan = place * TYPES + kind
@@ -63,11 +57,8 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
     parts = codes.parse(events.epc_codes)
     route_rows = np.argsort(shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))
     route_key = (shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))[route_rows]
-    issued = _issued(parts, _normal_codes(ordered, good))
-    return Reference(
-        location_id=location_id,
-        latitude=latitude,
-        longitude=longitude,
+    return replace(
+        _with_issued(shell, parts, _normal_codes(ordered, good)),
         scan=_count(scan[good]),
         type_pair=type_pair,
         type_pair_gap=type_pair_gap.reshape(TYPES + 1, TYPES, 4),
@@ -77,15 +68,14 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
         route_hours=masters.route_hours[route_rows],
         product_scan=_count(shell.product_scan_key(parts.product[ordered.epc], scan)[good]),
         product_type=_count(((parts.product[ordered.epc] + 1) * TYPES + kind)[good]),
-        **issued,
     )
 
 
 def _places(
     seen: NDArray[np.int64], masters: Masters
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return ids, latitudes and longitudes of the master's places and of those that only the events know."""
-    location_id = np.union1d(np.unique(seen), masters.location_id)
+    """Return ids, latitudes and longitudes of the masters' places and of those that only the events know."""
+    location_id = np.unique(np.concatenate([seen, masters.location_id, masters.route_from, masters.route_to]))
     latitude, longitude = np.full(len(location_id), np.nan), np.full(len(location_id), np.nan)
     rows = np.searchsorted(location_id, masters.location_id)
     latitude[rows], longitude[rows] = masters.latitude, masters.longitude
@@ -105,26 +95,56 @@ def _normal_codes(ordered: Events, good: NDArray[np.bool_]) -> NDArray[np.bool_]
     return normal
 
 
-def _issued(parts: codes.Codes, normal: NDArray[np.bool_]) -> dict[str, Counts | NDArray[np.float64]]:
-    """Return the tables of issued codes from the parts of the normal ones."""
+def _empty(location_id: NDArray[np.int64], latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> Reference:
+    """Return a reference that knows places and nothing else."""
+    none = Counts(np.zeros(0, dtype=np.int64), np.zeros(0))
+    return Reference(
+        location_id=location_id,
+        latitude=latitude,
+        longitude=longitude,
+        scan=none,
+        type_pair=np.zeros((TYPES + 1, TYPES)),
+        type_pair_gap=np.zeros((TYPES + 1, TYPES, 4)),
+        lane=none,
+        lane_gap=np.zeros((0, 4)),
+        route=none,
+        route_hours=np.zeros((0, 4)),
+        product_scan=none,
+        product_type=none,
+        header=none,
+        company=none,
+        product=none,
+        company_product=none,
+        lot=none,
+        product_lot=none,
+        lot_day=np.zeros((0, 2)),
+        lot_serial=np.zeros((0, 2)),
+    )
+
+
+def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bool_]) -> Reference:
+    """Return ``reference`` with the tables of issued codes, from the parts of the normal ones."""
     use = normal & parts.well_formed
     lot_key = (parts.product * 10**6 + parts.lot)[use]
     product_lot = _count(lot_key)
-    ranges = {}
-    for name, values in (("lot_day", parts.day[use]), ("lot_serial", parts.serial[use])):
-        order = np.lexsort((values, lot_key))
-        ends = np.cumsum(product_lot.count).astype(np.intp)
-        starts = ends - product_lot.count.astype(np.intp)
-        ranges[name] = np.stack([values[order][starts], values[order][ends - 1]], axis=1).astype(np.float64)
-    return {
-        "header": _count(parts.header[use]),
-        "company": _count(parts.company[use]),
-        "product": _count(parts.product[use]),
-        "company_product": _count((parts.company * 10**7 + parts.product)[use]),
-        "lot": _count(parts.lot[use]),
-        "product_lot": product_lot,
-        **ranges,
-    }
+    ends = np.cumsum(product_lot.count).astype(np.intp)
+    starts = ends - product_lot.count.astype(np.intp)
+
+    def ranges(values: NDArray[np.int64]) -> NDArray[np.float64]:
+        ordered = values[np.lexsort((values, lot_key))].astype(np.float64)
+        return np.stack([ordered[starts], ordered[ends - 1]], axis=1)
+
+    return replace(
+        reference,
+        header=_count(parts.header[use]),
+        company=_count(parts.company[use]),
+        product=_count(parts.product[use]),
+        company_product=_count((parts.company * 10**7 + parts.product)[use]),
+        lot=_count(parts.lot[use]),
+        product_lot=product_lot,
+        lot_day=ranges(parts.day[use]),
+        lot_serial=ranges(parts.serial[use]),
+    )
 
 
 def _quantiles(group: NDArray[np.int64], values: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
@@ -135,7 +155,9 @@ def _quantiles(group: NDArray[np.int64], values: NDArray[np.float64], groups: in
     ordered = np.append(values[order], 0.0)
 
     def at(share: float) -> NDArray[np.float64]:
-        return ordered[np.minimum(start + np.floor(share * np.maximum(size - 1, 0)).astype(np.intp), len(values))]
+        place = start + np.floor(share * np.maximum(size - 1, 0)).astype(np.intp)
+        found: NDArray[np.float64] = ordered[np.minimum(place, len(values))]
+        return found
 
     table = np.stack([at(0.01), at(0.5), at(0.99), (at(0.75) - at(0.25)) / 1.35], axis=1)
     table[size == 0] = 0.0
@@ -147,7 +169,8 @@ def _pair_quantiles(pair_key: NDArray[np.int64], gap: NDArray[np.float64]) -> ND
     pairs = (TYPES + 1) * TYPES
     overall = _quantiles(np.zeros(len(gap), np.int64), gap, 1)
     size = np.bincount(pair_key, minlength=pairs)[:, None]
-    return (size * _quantiles(pair_key, gap, pairs) + _SHRINK * overall) / (size + _SHRINK)
+    shrunk: NDArray[np.float64] = (size * _quantiles(pair_key, gap, pairs) + _SHRINK * overall) / (size + _SHRINK)
+    return shrunk
 
 
 def _lane_quantiles(
