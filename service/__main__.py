@@ -137,7 +137,7 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")],
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     truth: Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data, at most.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data, at most.")] = 16,
     hidden: Annotated[int, typer.Option(min=1, help="Units of the LSTM per direction.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 7,
 ) -> None:

@@ -1,0 +1,40 @@
+"""Logits to probabilities, and probabilities to findings: both set on validation data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+from service.events import KINDS
+
+_THRESHOLD_RANGE = (0.05, 0.95)
+"""Below, a finding would be more noise than signal however few there are; above, a sure case might be missed."""
+
+
+def platt(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> tuple[list[float], list[float]]:
+    """Return (a [5], b [5]) with probability = sigmoid(a * logit + b), by maximum likelihood (Platt, 1999).
+
+    A kind without both anomalous and normal events keeps the identity.
+    """
+    a, b = [], []
+    for column in range(len(KINDS)):
+        truth = labels[:, column] >= 0.5
+        if truth.all() or not truth.any():
+            a.append(1.0)
+            b.append(0.0)
+            continue
+        fit = LogisticRegression(C=1e3).fit(logits[:, [column]], truth)
+        a.append(float(fit.coef_[0, 0]))
+        b.append(float(fit.intercept_[0]))
+    return a, b
+
+
+def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float) -> list[float]:
+    """Return the threshold [5] at which ``budget`` of the normal events would be flagged, kept within 0.05 .. 0.95."""
+    found = []
+    for column in range(len(KINDS)):
+        normal = probabilities[labels[:, column] < 0.5, column]
+        at_budget = float(np.quantile(normal, 1 - budget)) if len(normal) else 0.5
+        found.append(float(np.clip(at_budget, *_THRESHOLD_RANGE)))
+    return found
