@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint proto model clean
+.PHONY: run test lint proto model compare clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -27,6 +27,10 @@ model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 7
 	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
+
+# The same request on the embedded model and on a real Triton: findings and latency.
+compare: .venv/dev .triton/installed
+	$(BIN)/python -m tests.compare_backends
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

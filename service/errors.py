@@ -1,4 +1,4 @@
-"""The errors that cross module borders; `service.rpc` maps each to one gRPC status and nothing else reaches a caller."""
+"""The errors that cross module borders; `service.rpc` maps each to one gRPC status, nothing else reaches a caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class SentinelError(Exception):
 
 
 class InvalidRequest(SentinelError):
-    """The request is unusable. ``violations`` are (field, what is wrong and how to fix it), e.g. ("data[17].event_time", ..)."""
+    """The request is unusable; ``violations`` are (field, what is wrong and how to fix it): ("data[17].event_time", ..)."""
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
         self.violations = violations
