@@ -8,7 +8,7 @@ class SentinelError(Exception):
 
 
 class InvalidRequest(SentinelError):
-    """The request is unusable; ``violations`` are (field, what is wrong, how to fix it): ("data[17].event_time", ..)."""
+    """The request is unusable; ``violations`` are (field, what is wrong, how to fix it): ("data[17].event_time", .)."""
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
         self.violations = violations

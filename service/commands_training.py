@@ -1,0 +1,106 @@
+"""The commands of the training side. Its packages are imported when a command is called: the gateway has none."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Lazy imports as said above; and a command has one parameter per flag.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.console import CommandError, progress_bar
+
+app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    epcs: Annotated[int, typer.Option(min=1, help="Number of EPCs.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
+) -> None:
+    """Make a world of scan events with known anomalies, and the truth about them."""
+    _need_train_extra()
+    from training.simulate import simulate as run
+
+    with _stages() as stage:
+        try:
+            world = run(out, epcs, seed, stage)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    truth: Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data, at most.")] = 16,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the LSTM per direction.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 7,
+) -> None:
+    """Train the model, calibrate it, and measure it on held-out EPCs."""
+    _need_train_extra()
+    from training.report import write_report
+    from training.train import TrainConfig
+    from training.train import train as run
+
+    with _stages() as stage:
+        finished = run(data, truth, out, TrainConfig(epochs=epochs, hidden=hidden, seed=seed), stage)
+    write_report(finished.record["metrics"])
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    data: Annotated[Path | None, typer.Option(help="Other data than the run's held-out part.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Truth table of --data; default: truth.parquet or .csv in it.")
+    ] = None,
+) -> None:
+    """Measure a trained model and the rules on data with known truth."""
+    _need_train_extra()
+    from training.evaluate import evaluate as measure
+    from training.report import write_report
+
+    write_report(measure(run, data, truth))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    out: Annotated[Path, typer.Option(help="Model repository to add the version to.")],
+    version: Annotated[int | None, typer.Option(min=1, help="Number of the version; default: the next one.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
+) -> None:
+    """Write a trained model as a version of a Triton model repository."""
+    _need_train_extra()
+    from export.run import export_run
+
+    folder = export_run(run, out, version, replace=replace)
+    typer.echo(f"exported to {folder}")
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, float], None]]:
+    """Yield what takes (what is going on, how much of the whole is done: 0 .. 1) and shows it on stderr."""
+    with progress_bar() as progress:
+        task = progress.add_task("", total=100)
+
+        def show(stage: str, done: float) -> None:
+            progress.update(task, description=stage, completed=round(100 * done))
+            if progress.disable:  # no terminal: a log wants lines
+                typer.echo(f"{done:4.0%} {stage}", err=True)
+
+        yield show
+
+
+def _need_train_extra() -> None:
+    if missing := [name for name in ("torch", "pandas", "sklearn") if find_spec(name) is None]:
+        raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')
