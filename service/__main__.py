@@ -43,7 +43,7 @@ class DetectorChoice(StrEnum):
 def _flag(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
     """Return the option of a setting; its value is checked by the settings, together with the variables."""
     setting = Settings.model_fields[field]
-    default = "" if setting.default is None else f" [default: {str(setting.default).lower()}]"
+    default = "" if setting.default is None else f" (default: {str(setting.default).lower()})"
     return typer.Option(*names, help=f"{setting.description}{default}", show_default=False)
 
 
