@@ -1,0 +1,41 @@
+# The gateway and the model that it works by.
+#   docker build -t epc-sentinel .
+#   docker run --read-only --cap-drop ALL --stop-timeout 15 -p 50051:50051 epc-sentinel
+# Settings are the variables EPC_SENTINEL_*. The stop timeout has to be longer than EPC_SENTINEL_DRAIN_S.
+
+# The Python that the tests run on. One base for both stages: the venv is bound to its interpreter and C library.
+FROM python:3.11-slim-trixie AS base
+
+FROM base AS build
+WORKDIR /src
+# A venv without pip: what runs has no installer. pip compiles the bytecode here, because it cannot be written later.
+RUN python -m venv --without-pip /venv
+ENV PIP_PYTHON=/venv/bin/python
+# No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
+COPY pyproject.toml README.md LICENSE ./
+COPY service service
+RUN pip install --no-cache-dir "./[triton]"
+
+FROM base
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY model_repository model_repository
+# onnxruntime 1.29 and newer report home about every model unless told not to.
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    EPC_SENTINEL_HOST=0.0.0.0 \
+    EPC_SENTINEL_LOG_FORMAT=json
+# A number, so that Kubernetes can see that it is not root. It owns no file: the gateway writes none.
+USER 65532:65532
+EXPOSE 50051
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-c", "\
+import grpc, sys; \
+from grpc_health.v1 import health_pb2 as pb, health_pb2_grpc; \
+from service.settings import load_settings; \
+stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(f'localhost:{load_settings().port}')); \
+answer = stub.Check(pb.HealthCheckRequest(service='epcsentinel.v1.AnomalyService'), timeout=5); \
+sys.exit(answer.status != pb.HealthCheckResponse.SERVING)"]
+# No shell in between: SIGTERM reaches the gateway, which then drains.
+ENTRYPOINT ["epc-sentinel"]
+CMD ["serve"]

@@ -1,0 +1,210 @@
+"""k8s/base: builds, is valid, and says what the gateway says: settings, ports, health names, times."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from service.settings import ENV_PREFIX, Settings, load_settings
+from tests.gateway import ROOT, Gateway
+from tests.test_docker import all_of, image_env
+from tests.triton.fixture import TritonServer
+
+KUBECTL = Path(sys.executable).parent / "kubectl"
+OLDEST = "1.30"  # as kustomization.yaml says
+TRITON_PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002}  # Triton's own, when no flag changes them
+TRITON_EXIT_S = 30  # Triton's --exit-timeout-secs, when no flag changes it
+
+Object = dict[str, Any]
+
+
+def build(folder: Path) -> list[Object]:
+    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+BASE = build(ROOT / "k8s" / "base")
+POD_OF = {o["metadata"]["name"]: o["spec"]["template"] for o in BASE if o["kind"] == "Deployment"}
+GATEWAY, TRITON = POD_OF["epc-sentinel"]["spec"], POD_OF["triton"]["spec"]
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+
+
+def find(kind: str, name: str) -> Object:
+    [found] = [o for o in BASE if (o["kind"], o["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def gateway_env() -> dict[str, str]:
+    """Return the variables of the gateway's container: the image's, and the Deployment's over them."""
+    own = {name: value for name, value in image_env().items() if name != "PATH"}
+    return own | {entry["name"]: entry["value"] for entry in GATEWAY["containers"][0]["env"]}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in gateway_env().items():
+        if name.startswith(ENV_PREFIX):
+            monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.mark.parametrize("version", [OLDEST, kubernetes_validate.latest_version()])
+@pytest.mark.parametrize("document", BASE, ids=lambda o: f"{o['kind']} {o['metadata']['name']}")
+def test_every_object_is_valid(document: Object, version: str) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_both_workloads_have_all_their_objects() -> None:
+    kinds = {(o["kind"], o["metadata"]["name"]) for o in BASE}
+    workload = {"Deployment", "Service", "PodDisruptionBudget"}
+    assert kinds == {(kind, name) for kind in workload for name in POD_OF} | {("ServiceAccount", "epc-sentinel")}
+
+
+@pytest.mark.parametrize("name", POD_OF)
+def test_the_selectors_match_the_pods_of_their_workload_and_no_other(name: str) -> None:
+    selectors = [
+        find("Deployment", name)["spec"]["selector"]["matchLabels"],
+        find("Service", name)["spec"]["selector"],
+        find("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"],
+        *(c["labelSelector"]["matchLabels"] for c in POD_OF[name]["spec"].get("topologySpreadConstraints", ())),
+    ]
+    for selector in selectors:
+        matched = [n for n, pod in POD_OF.items() if selector.items() <= pod["metadata"]["labels"].items()]
+        assert matched == [name]
+
+
+def test_objects_have_the_standard_labels() -> None:
+    for o in BASE:
+        assert o["metadata"]["labels"].keys() >= {"app.kubernetes.io/name", "app.kubernetes.io/part-of"}
+
+
+@pytest.mark.parametrize("name", POD_OF)
+def test_pods_are_confined(name: str) -> None:
+    pod = POD_OF[name]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is find("ServiceAccount", "epc-sentinel")["automountServiceAccountToken"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == "epc-sentinel"
+    assert pod["enableServiceLinks"] is False
+    for container in containers(pod):
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert "emptyDir" in volumes[mounts["/tmp"]]
+
+
+def test_the_gateway_runs_as_the_user_of_its_image() -> None:
+    security = GATEWAY["securityContext"]
+    assert all_of("USER") == [f"{security['runAsUser']}:{security['runAsGroup']}"]
+
+
+def test_the_images_are_pinned_and_an_overlay_changes_all_of_them(tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    images = [container["image"] for pod in POD_OF.values() for container in containers(pod["spec"])]
+    [triton] = set(images) - {f"epc-sentinel:{version}"}
+    assert triton.startswith("nvcr.io/nvidia/tritonserver:")
+
+    (tmp_path / "base").symlink_to(ROOT / "k8s" / "base")
+    overlay = {
+        "resources": ["base"],
+        "images": [{"name": "epc-sentinel", "newName": "registry/gateway", "newTag": "9"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    built = [o["spec"]["template"]["spec"] for o in build(tmp_path) if o["kind"] == "Deployment"]
+    assert [c["image"] for pod in built for c in containers(pod)].count("registry/gateway:9") == 2
+
+
+def test_the_variables_are_settings_of_a_gateway_behind_triton(settings: Settings) -> None:
+    named = {entry["name"] for entry in GATEWAY["containers"][0]["env"]}
+    assert named <= {ENV_PREFIX + field.upper() for field in Settings.model_fields}
+    port = find("Service", "triton")["spec"]["ports"][0]
+    assert settings.backend == f"triton://triton:{port['port']}"
+    assert settings.fallback, "liveness would restart gateways for a Triton that is down: see gateway.yaml"
+
+
+def test_the_ports_agree(settings: Settings) -> None:
+    [container_port] = GATEWAY["containers"][0]["ports"]
+    [service_port] = find("Service", "epc-sentinel")["spec"]["ports"]
+    assert find("Service", "epc-sentinel")["spec"]["clusterIP"] == "None"  # so that no port is translated
+    assert container_port["containerPort"] == service_port["port"] == settings.port
+    assert service_port["targetPort"] == container_port["name"]
+    assert {GATEWAY["containers"][0][probe]["grpc"]["port"] for probe in PROBES} == {settings.port}
+
+    [triton] = TRITON["containers"]
+    ports = {port["name"]: port["containerPort"] for port in triton["ports"]}
+    assert ports == TRITON_PORTS
+    assert not [argument for argument in triton["args"] if "-port" in argument]
+    [service_port] = find("Service", "triton")["spec"]["ports"]
+    assert ports[service_port["targetPort"]] == service_port["port"] == TRITON_PORTS["grpc"]
+    assert all(triton[probe]["httpGet"]["port"] in ports for probe in PROBES)
+
+
+def test_grpc_ports_say_that_they_speak_http2() -> None:
+    for name in POD_OF:
+        assert [p["appProtocol"] for p in find("Service", name)["spec"]["ports"]] == ["kubernetes.io/h2c"]
+
+
+def test_a_gateway_has_time_to_drain(settings: Settings) -> None:
+    wait_s = GATEWAY["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert GATEWAY["terminationGracePeriodSeconds"] >= wait_s + settings.drain_s + 5
+
+
+def test_triton_has_time_to_finish() -> None:
+    wait_s = TRITON["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert TRITON["terminationGracePeriodSeconds"] >= wait_s + TRITON_EXIT_S + 5
+
+
+def test_the_probes_ask_for_names_that_the_gateway_knows_and_a_dead_triton_fails_none(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    names = {probe: GATEWAY["containers"][0][probe]["grpc"]["service"] for probe in PROBES}
+    assert names == {"startupProbe": "", "readinessProbe": "epcsentinel.v1.AnomalyService", "livenessProbe": ""}
+    running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": "triton://127.0.0.1:9"})  # nobody is there
+    assert {name: running.health(name) for name in names.values()} == dict.fromkeys(names.values(), "SERVING")
+    assert [line["event"] for line in running.log()] == ["listening", "degraded"]
+
+
+def test_the_gateway_and_triton_work_together(start_gateway: Callable[..., Gateway], bundled_repository: Path) -> None:
+    program, repository, *arguments = TRITON["containers"][0]["args"]
+    assert (program, repository) == ("tritonserver", "--model-repository=/models")
+    with TritonServer(bundled_repository, extra_args=arguments) as triton:
+        running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": f"triton://{triton.url}"})
+        assert [line["event"] for line in running.log()] == ["listening", "ready"]
+
+
+def test_the_model_goes_from_the_gateways_image_to_triton(settings: Settings) -> None:
+    [copy] = TRITON["initContainers"]
+    [workdir] = [folder for folder in all_of("WORKDIR") if folder != "/src"]
+    assert copy["image"] == GATEWAY["containers"][0]["image"]
+    assert copy["command"] == ["cp", "-r", f"{workdir}/{settings.repository}/.", "/models"]
+    [written] = copy["volumeMounts"]
+    [read] = [m for m in TRITON["containers"][0]["volumeMounts"] if m["name"] == written["name"]]
+    assert written["mountPath"] == read["mountPath"] == "/models"
+
+
+def test_triton_gets_a_gpu_and_no_queue_policies() -> None:
+    assert TRITON["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+    config = (ROOT / "model_repository" / "epc_lstm" / "config.pbtxt").read_text()
+    assert "KIND_GPU" in config
+    for policy in ("priority_levels", "max_queue_size", "default_timeout_microseconds", "allow_timeout_override"):
+        assert policy not in config
