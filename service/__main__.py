@@ -130,6 +130,8 @@ def main() -> None:
     """Run a command. Whatever fails, the user gets one line and an exit code, and a traceback only with --debug."""
     # gRPC's C core writes lines of its own to stderr, amid JSON logs; what it reports there it also raises.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # onnxruntime 1.29 and newer report home about every model unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
