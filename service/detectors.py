@@ -18,7 +18,7 @@ from service.events import KINDS, Events
 from service.journeys import Index, Journeys
 from service.reference import Reference
 from service.registry import Model
-from service.sequences import Windows, pad, whole_windows
+from service.sequences import Windows, pad, prefix_windows, whole_windows
 
 MALFORMED_CODE_SCORE = 0.99
 """A malformed code is forged, whatever the model makes of it: the contract promises that."""
@@ -39,7 +39,7 @@ class Judgement:
 
 
 class Detector(Protocol):
-    """Judges whole journeys, each with all its events known."""
+    """Judges journeys: whole ones with all their events known, or causally, each event from its past alone."""
 
     @property
     def method(self) -> str:
@@ -51,8 +51,8 @@ class Detector(Protocol):
         """Name and version of the model, empty if there is none."""
         ...
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:
-        """Judge events of any number of journeys.
+    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:
+        """Judge events of any number of journeys; ``causal`` judges each event from what is earlier.
 
         Raises:
             ModelUnavailable: the model cannot answer.
@@ -70,14 +70,20 @@ class RulesDetector:
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (rules are fast)
-        """Judge events of any number of journeys."""
-        scores = await asyncio.to_thread(self._scores, events)
+    async def judge(
+        self,
+        events: Events,
+        timeout_s: float | None,  # noqa: ARG002 (rules are fast)
+        *,
+        causal: bool = False,
+    ) -> Judgement:
+        """Judge events of any number of journeys; see `Detector.judge`."""
+        scores = await asyncio.to_thread(self._scores, events, causal)
         return Judgement(scores, scores >= rules.THRESHOLD)
 
-    def _scores(self, events: Events) -> NDArray[np.float32]:
+    def _scores(self, events: Events, causal: bool) -> NDArray[np.float32]:
         journeys = Journeys.of(events)
-        scores, _ = rules.judge(features.compute(journeys, self._reference, causal=False))
+        scores, _ = rules.judge(features.compute(journeys, self._reference, causal=causal))
         return _in_request_order(scores, journeys.order)
 
 
@@ -91,23 +97,25 @@ class LstmDetector:
         self._backend = backend
         self._reference = reference
         self._lengths = np.array(model.manifest.lengths)
-        self._thresholds = np.array(model.manifest.thresholds.retrospective, dtype=np.float32)
+        thresholds = model.manifest.thresholds
+        self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)  # [causal, 5]
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:
+    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:
         """Judge events of any number of journeys; see `Detector.judge`."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        prepared = await asyncio.to_thread(self._prepare, events)
+        prepared = await asyncio.to_thread(self._prepare, events, causal)
         probabilities = await self._infer(prepared, deadline)
         scores = probabilities[prepared.windows.window_of, prepared.windows.offset_of]
         malformed = prepared.features[:, _WELL_FORMED] == 0
         scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
         scores = _in_request_order(scores, prepared.journeys.order)
-        return Judgement(scores, scores >= self._thresholds)
+        return Judgement(scores, scores >= self._thresholds[int(causal)])
 
-    def _prepare(self, events: Events) -> _Prepared:
+    def _prepare(self, events: Events, causal: bool) -> _Prepared:
         journeys = Journeys.of(events)
-        table = features.compute(journeys, self._reference, causal=False)
-        return _Prepared(journeys, table, whole_windows(journeys, int(self._lengths[-1])))
+        table = features.compute(journeys, self._reference, causal=causal)
+        windows = (prefix_windows if causal else whole_windows)(journeys, int(self._lengths[-1]))
+        return _Prepared(journeys, table, windows)
 
     async def _infer(self, prepared: _Prepared, deadline: float | None) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""

@@ -38,31 +38,34 @@ class Analyzer:
         self._fallback = fallback
 
     async def analyze(self, events: Events, detector: str = "lstm", timeout_s: float | None = None) -> Verdicts:
-        """Judge the events with ``detector``: "lstm" or "rules".
+        """Judge whole journeys with ``detector``: "lstm" or "rules".
 
         Raises:
             NotImplementedYet: the contract names the detector, this version does not have it.
             ModelUnavailable: the model cannot answer, and fallback is off.
             DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit); never answered by fallback.
         """
+        return await self._judge(events, detector, timeout_s, causal=False)
+
+    async def follow(self, events: Events, detector: str = "lstm", timeout_s: float | None = None) -> Verdicts:
+        """Judge events as they happen: each from the past alone. Otherwise as `analyze`."""
+        return await self._judge(events, detector, timeout_s, causal=True)
+
+    async def _judge(self, events: Events, detector: str, timeout_s: float | None, *, causal: bool) -> Verdicts:
         if detector in _DETECTORS_TO_COME:
             name = _DETECTORS_TO_COME[detector]
             raise NotImplementedYet(f"{name} is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES")
-        if detector == "rules":
-            return await _judge(self._rules, events, timeout_s)
+        chosen = self._rules if detector == "rules" else self._lstm
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            return await _judge(self._lstm, events, timeout_s)
+            judgement = await chosen.judge(events, timeout_s, causal=causal)
         except ModelUnavailable as error:
             if not self._fallback:
                 raise
             warning = f"The model could not answer ({error}); rules judged these events, with coarser scores."
+        else:
+            return Verdicts(judgement.scores, judgement.flags, chosen.method, chosen.model_version, "")
         left_s = None if timeout_s is None else max(0.0, timeout_s - (loop.time() - started))
-        judgement = await self._rules.judge(events, left_s)
+        judgement = await self._rules.judge(events, left_s, causal=causal)
         return Verdicts(judgement.scores, judgement.flags, FALLBACK_METHOD, "", warning)
-
-
-async def _judge(detector: Detector, events: Events, timeout_s: float | None) -> Verdicts:
-    judgement = await detector.judge(events, timeout_s)
-    return Verdicts(judgement.scores, judgement.flags, detector.method, detector.model_version, "")

@@ -276,7 +276,7 @@ class Broken:
 
     method, model_version = "broken", ""
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (of the protocol)
+    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:  # noqa: ARG002 (of the protocol)
         raise RuntimeError("/secret/path")
 
 
@@ -289,7 +289,7 @@ class Patient:
         self.timeouts: list[float | None] = []
         self.cancelled = asyncio.Event()
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:
+    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:  # noqa: ARG002 (of the protocol)
         self.timeouts.append(timeout_s)
         if timeout_s is None:
             try:
