@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint proto model compare clean
+.PHONY: run test lint proto model compare bench clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -31,6 +31,10 @@ model: .venv/dev
 # The same request on the embedded model and on a real Triton: findings and latency.
 compare: .venv/dev .triton/installed
 	$(BIN)/python -m tests.compare_backends
+
+# The gateway under load, embedded and on a real Triton, beside the limits of this machine.
+bench: .venv/dev .triton/installed
+	$(BIN)/python -m tests.bench
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,6 +17,8 @@ import typer
 from service.console import CommandError, progress_bar
 
 app = typer.Typer()
+
+_BENCH_EPCS, _BENCH_SEED = 20_000, 9
 
 
 @app.command()
@@ -85,6 +88,38 @@ def export(
 
     folder = export_run(run, out, version, replace=replace)
     typer.echo(f"exported to {folder}")
+
+
+@app.command()
+def bench(
+    data: Annotated[
+        Path | None, typer.Option(help="Raw scan file to make the requests of; default: a simulated one.")
+    ] = None,
+    triton: Annotated[str | None, typer.Option(help="Measure a gateway on this triton://HOST:PORT too.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are shown.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of load per round, size and concurrency.")] = 2.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file too.")] = None,
+) -> None:
+    """Measure the gateway under load, beside the limits of this machine."""
+    import asyncio
+    import json
+
+    from service import bench as benchmark
+    from service.rawcsv import read_files
+    from service.settings import load_settings
+
+    with _stages() as stage, TemporaryDirectory() as folder:
+        if data is None:
+            _need_train_extra()
+            from training.simulate import simulate as make_world
+
+            make_world(Path(folder), _BENCH_EPCS, _BENCH_SEED)
+        events = read_files([data or Path(folder) / "icn.csv"]).events
+        plan = benchmark.Plan(rounds, seconds, triton)
+        report = asyncio.run(benchmark.run(events, load_settings(), plan, stage))
+    benchmark.write_tables(report)
+    if json_file:
+        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -23,7 +23,8 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("pipeline",),
     ("settings", "convert", "responses", "status"),
     ("rpc", "health", "reflection", "parts", "client", "rawcsv"),
-    ("server", "analyze", "render", "logs", "commands_training"),
+    ("server", "analyze", "render", "logs", "bench_echo", "bench_load", "bench_stages", "bench"),
+    ("commands_training",),
     ("__main__",),
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,183 @@
+"""The ``bench`` command: the gateway under load, beside the limits of the same machine in the same minutes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from service import bench_echo, registry
+from service.bench_load import Load, Request, Server, drive, spawn
+from service.bench_stages import STAGES, Stages
+from service.console import CommandError
+from service.convert import encode_request
+from service.events import Events
+from service.features import feature_spec_hash
+from service.journeys import Index
+from service.rpc import SERVICE
+from service.settings import Settings
+
+SIZES = (50, 500, 5_000)
+CONCURRENCIES = (1, 8, 32)
+
+_ANALYZE = f"/{SERVICE.full_name}/Analyze"
+_REQUEST_EVENTS = 25_000
+"""Events of the different requests of one size: enough that nothing is measured on a warm handful of items."""
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass
+class Report:
+    """Everything measured: one entry per round."""
+
+    cores: int
+    loads: dict[tuple[str, int, int], list[Load]] = field(default_factory=dict)  # (server, size, concurrency)
+    stages: dict[int, list[dict[str, float]]] = field(default_factory=dict)  # by size: microseconds per event
+    peak_rss_mib: dict[str, float] = field(default_factory=dict)  # by server
+
+    def load(self, server: str, size: int, concurrency: int) -> dict[str, float]:
+        """Return the median of each number over the rounds."""
+        rounds = [asdict(load) for load in self.loads[server, size, concurrency]]
+        return {name: median(load[name] for load in rounds) for name in rounds[0]}
+
+    def stage(self, size: int, name: str) -> float:
+        """Return the median microseconds per event of a stage."""
+        return median(found[name] for found in self.stages[size])
+
+    def bound(self, size: int, concurrency: int) -> float:
+        """Return events per second if every core did nothing but the stages and gRPC's share of a call."""
+        grpc_us = self.load("echo", size, concurrency)["server_cpu_s_per_million_events"]
+        return self.cores * 1e6 / (sum(self.stage(size, name) for name in STAGES) + grpc_us)
+
+    def spread(self, server: str, size: int, concurrency: int) -> float:
+        """Return (fastest - slowest round) / median."""
+        rates = [load.events_per_s for load in self.loads[server, size, concurrency]]
+        return (max(rates) - min(rates)) / median(rates)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all medians as JSON values."""
+        cells = [
+            {"server": server, "events_per_request": size, "concurrency": concurrency}
+            | self.load(server, size, concurrency)
+            | {"bound_events_per_s": self.bound(size, concurrency), "spread": self.spread(server, size, concurrency)}
+            for server, size, concurrency in self.loads
+        ]
+        stages = {str(size): {name: self.stage(size, name) for name in STAGES} for size in self.stages}
+        return {"cores": self.cores, "loads": cells, "stages_us_per_event": stages, "peak_rss_mib": self.peak_rss_mib}
+
+
+def requests_of(events: Events, size: int) -> list[Request]:
+    """Return requests of about ``size`` events of one file each: whole items, in the order of their first scans.
+
+    Raises:
+        CommandError: there are not that many events.
+    """
+    requests = [
+        Request(encode_request(events.take(rows), "lstm").SerializeToString(), len(rows))
+        for rows in _cuts(events, size)
+    ]
+    if not requests:
+        raise CommandError(
+            f"{len(events)} events are too few to make a request of {size}: give a larger file with --data"
+        )
+    return requests
+
+
+def _cuts(events: Events, size: int) -> Iterator[Index]:
+    for file_id in np.unique(events.file_id).tolist():
+        inside = np.flatnonzero(events.file_id == file_id)
+        rows = inside[np.argsort(events.epc[inside], kind="stable")]
+        ends = np.flatnonzero(np.diff(events.epc[rows], append=-1)) + 1  # of the items
+        cuts = np.unique(ends[np.searchsorted(ends, np.arange(size, len(rows), size))])
+        yield from (part for part in np.split(rows, cuts) if len(part) >= size)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured, and how long."""
+
+    rounds: int
+    seconds: float  # of load per round and cell
+    triton: str | None = None  # triton://HOST:PORT of a server to put behind a second gateway
+
+
+async def run(events: Events, settings: Settings, plan: Plan, show: Progress) -> Report:
+    """Measure every cell, all of them in turn and again, so that a noisy minute hits them all.
+
+    Raises:
+        CommandError: a server does not start, or a call failed.
+    """
+    report = Report(cores=len(os.sched_getaffinity(0)))
+    requests = {size: _some(requests_of(events, size)) for size in SIZES}
+    model = registry.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
+    stages = Stages(model)
+    serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback")
+    with ExitStack() as stack:
+        servers = {"embedded": stack.enter_context(spawn(*serve, "--backend", f"onnx:{settings.repository}"))}
+        if plan.triton:
+            flags = ("--backend", plan.triton, "--model-repository", str(settings.repository))
+            servers["triton"] = stack.enter_context(spawn(*serve, *flags))
+        servers["echo"] = stack.enter_context(spawn("service.bench_echo"))
+        cells = [(name, size, concurrency) for size in SIZES for concurrency in CONCURRENCIES for name in servers]
+        for number in range(plan.rounds):
+            for at, (name, size, concurrency) in enumerate(cells):
+                show(
+                    f"round {number + 1}: {name}, {size} events, {concurrency} calls",
+                    (number + at / len(cells)) / plan.rounds,
+                )
+                load = await _measure(servers[name], name, requests[size], concurrency, plan.seconds)
+                report.loads.setdefault((name, size, concurrency), []).append(load)
+            for size in SIZES:
+                report.stages.setdefault(size, []).append(stages.measure(requests[size]))
+        report.peak_rss_mib = {name: server.peak_rss_mib() for name, server in servers.items()}
+    show("done", 1.0)
+    return report
+
+
+async def _measure(server: Server, name: str, requests: Sequence[Request], concurrency: int, seconds: float) -> Load:
+    method = bench_echo.METHOD if name == "echo" else _ANALYZE
+    return await drive(server, method, requests, concurrency, seconds)
+
+
+def _some(requests: list[Request]) -> list[Request]:
+    return requests[: max(4, _REQUEST_EVENTS // requests[0].events)]
+
+
+def write_tables(report: Report) -> None:
+    """Write the report for people."""
+    console = Console(width=140)
+    names = list(dict.fromkeys(server for server, _, _ in report.loads if server != "echo"))
+    table = Table(
+        "events per request", "calls in flight", "server", "events/s", "of the bound", "p50 ms", "p99 ms",
+        "server CPU s per million", "spread", title=f"Load on {report.cores} cores, client included",
+    )  # fmt: skip
+    for size in SIZES:
+        for concurrency in CONCURRENCIES:
+            bound = report.bound(size, concurrency)
+            for name in names:
+                load = report.load(name, size, concurrency)
+                table.add_row(
+                    f"{size:,}", str(concurrency), name, f"{load['events_per_s']:,.0f}",
+                    f"{load['events_per_s'] / bound:.0%}", f"{load['p50_ms']:.1f}", f"{load['p99_ms']:.1f}",
+                    f"{load['server_cpu_s_per_million_events']:.1f}", f"{report.spread(name, size, concurrency):.0%}",
+                )  # fmt: skip
+    console.print(table)
+    stages = Table(
+        "events per request", *STAGES, "gRPC", "sum", "bound, events/s", title="Microseconds per event, one core"
+    )
+    for size in SIZES:
+        parts = [report.stage(size, name) for name in STAGES]
+        grpc_us = report.load("echo", size, CONCURRENCIES[1])["server_cpu_s_per_million_events"]
+        cells = [f"{value:.2f}" for value in (*parts, grpc_us, sum(parts) + grpc_us)]
+        stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
+    console.print(stages)
+    memory = ", ".join(f"{name} {value:,.0f} MiB" for name, value in report.peak_rss_mib.items())
+    console.print(f"Peak memory: {memory}.", highlight=False)

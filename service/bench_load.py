@@ -1,0 +1,137 @@
+"""Closed-loop load on a server process: so many calls in flight all the time, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+from service.console import CommandError
+
+_START_S = 60.0
+_CALL_TIMEOUT_S = 120.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A serialised message, and the events in it."""
+
+    body: bytes
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of load measured."""
+
+    events_per_s: float
+    p50_ms: float
+    p99_ms: float
+    server_cpu_s_per_million_events: float
+    client_cpu_s_per_million_events: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server process of this machine."""
+
+    target: str  # HOST:PORT
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the processor time that it has used, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def peak_rss_mib(self) -> float:
+        """Return the most memory that it has held, in MiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def spawn(*command: str) -> Iterator[Server]:
+    """Run ``python -m COMMAND`` on a free port, which it logs as JSON with the event "listening"; end it afterwards.
+
+    Raises:
+        CommandError: it does not start.
+    """
+    with tempfile.NamedTemporaryFile("r", prefix="bench-", suffix=".log") as log, Path(log.name).open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            yield Server(f"127.0.0.1:{_port(process, Path(log.name))}", process.pid)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    deadline = time.monotonic() + _START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if line.startswith("{") and (entry := json.loads(line))["event"] == "listening":
+                return int(entry["port"])
+        time.sleep(0.05)
+    raise CommandError(f"the server to measure did not start: {log.read_text(encoding='utf-8')[-500:]}")
+
+
+async def drive(server: Server, method: str, requests: Sequence[Request], concurrency: int, seconds: float) -> Load:
+    """Call ``method`` for ``seconds``, ``concurrency`` calls in flight, with ``requests`` in turn.
+
+    Raises:
+        CommandError: a call failed; a benchmark with failures measures nothing.
+    """
+    options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    turn = cycle(requests)
+    events, latencies_ms = 0, []
+    async with grpc.aio.insecure_channel(server.target, options=options) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+        await call(requests[0].body, timeout=_CALL_TIMEOUT_S, wait_for_ready=True)
+
+        async def caller(end: float) -> None:
+            nonlocal events
+            while (begin := time.perf_counter()) < end:
+                request = next(turn)
+                await call(request.body, timeout=_CALL_TIMEOUT_S)
+                latencies_ms.append(1e3 * (time.perf_counter() - begin))
+                events += request.events
+
+        server_cpu_s, client_cpu_s, begin = server.cpu_s(), _own_cpu_s(), time.perf_counter()
+        try:
+            async with asyncio.TaskGroup() as callers:
+                for _ in range(concurrency):
+                    callers.create_task(caller(begin + seconds))
+        except* grpc.aio.AioRpcError as failures:
+            error = failures.exceptions[0]
+            raise CommandError(f"a call of the benchmark failed: {error}") from None
+        wall_s = time.perf_counter() - begin
+    p50, p99 = np.quantile(latencies_ms, [0.5, 0.99]).tolist()
+    return Load(
+        events_per_s=events / wall_s,
+        p50_ms=p50,
+        p99_ms=p99,
+        server_cpu_s_per_million_events=1e6 * (server.cpu_s() - server_cpu_s) / events,
+        client_cpu_s_per_million_events=1e6 * (_own_cpu_s() - client_cpu_s) / events,
+    )
+
+
+def _own_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
