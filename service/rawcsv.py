@@ -1,23 +1,19 @@
-"""Raw scan files to columns: tab or comma, UTF-8 with or without BOM, columns in any order, no pandas."""
+"""Raw scan files to columns: what `rawrows` reads, columns in any order, no pandas."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from service.console import CommandError
 from service.events import Events, factorize, step_codes, type_codes
+from service.rawrows import READ_ERRORS, Header, open_raw, split_row, time_us, whole_number
 
 REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_INT64 = 2**63
+OPTIONAL = ("event_id", "file_id", "scan_location")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +31,6 @@ class _Table:
 
     path: Path
     number: int  # of the file, from 1
-    width: int  # columns
     index: dict[str, int]  # column name -> position
 
     def error(self, line: int, column: str, problem: str) -> CommandError:
@@ -97,42 +92,37 @@ def _read_file(path: Path, number: int, columns: _Columns) -> bool:
     """Append the rows of a file; return whether its events got ``number`` as their file_id."""
     line = 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header_line = stream.readline()
-            delimiter = "\t" if "\t" in header_line else ","
-            names = next(csv.reader([header_line], delimiter=delimiter), [])
-            table = _Table(path, number, len(names), _header(path, names))
-            rows = csv.reader(stream, delimiter=delimiter)
-            for row in rows:
-                line = 1 + rows.line_num
+        with open_raw(path) as stream:
+            header = Header.of(stream.readline())
+            table = _Table(path, number, _index(path, header))
+            for line, text in enumerate(stream, 2):
+                row, problem = split_row(text, header)
+                if problem:
+                    raise CommandError(f"{path}: line {line}: {problem}")
                 if row:
                     _append(table, line, row, columns)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror or 'input/output error'}") from None
+    except READ_ERRORS as error:
+        reason = getattr(error, "strerror", None) or "input/output error"
+        raise CommandError(f"{path}: cannot be read: {reason}") from None
     except UnicodeDecodeError:
-        raise CommandError(f"{path}: after line {line}: not UTF-8; save the file as UTF-8") from None
-    except csv.Error as error:
-        raise CommandError(f"{path}: line {line + 1}: not a row of the table ({error})") from None
+        raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
     return "file_id" not in table.index
 
 
-def _header(path: Path, names: list[str]) -> dict[str, int]:
-    index = {name.strip().lower(): at for at, name in enumerate(names)}
-    missing = [name for name in REQUIRED if name not in index]
+def _index(path: Path, header: Header) -> dict[str, int]:
+    missing = [name for name in REQUIRED if name not in header.names]
     if missing:
         raise CommandError(
             f"{path}: line 1: no column {', '.join(missing)};"
-            " the first line names the columns, separated by tab or comma"
+            " the first line names the columns, separated by tab or comma (or semicolon)"
         )
-    if len(index) < len(names):
+    if any(header.names.count(name) > 1 for name in (*REQUIRED, *OPTIONAL)):
         raise CommandError(f"{path}: line 1: a column name is there twice; remove one of the two columns")
-    return index
+    return {name: at for at, name in enumerate(header.names)}
 
 
 def _append(table: _Table, line: int, row: list[str], columns: _Columns) -> None:
     """Append one row. Codes, steps and types are taken as they are: strange ones are judged, not rejected."""
-    if len(row) != table.width:
-        raise CommandError(f"{table.path}: line {line}: has {len(row)} columns, the first line names {table.width}")
     index = table.index
     location_id = _whole_number(table, line, row, "location_id")
     event_id = _whole_number(table, line, row, "event_id") if "event_id" in index else len(columns.event_id) + 1
@@ -151,26 +141,19 @@ def _append(table: _Table, line: int, row: list[str], columns: _Columns) -> None
 
 def _whole_number(table: _Table, line: int, row: list[str], column: str) -> int:
     text = row[table.index[column]]
-    try:
-        value = int(text)
-    except ValueError:
-        value = _INT64
-    if not -_INT64 <= value < _INT64:
+    value = whole_number(text)
+    if value is None:
         problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a whole number of 64 bits"
         raise table.error(line, column, f"{problem}; write a number such as 12")
     return value
 
 
 def _microseconds(table: _Table, line: int, text: str) -> int:
-    """Return the microseconds since 1970 of an ISO 8601 time; without a zone it is UTC."""
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
+    value = time_us(text)
+    if value is None:
         problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time"
-        raise table.error(line, "event_time", f"{problem}; write it as 2025-07-01 10:34:17") from None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return (time - _EPOCH) // _MICROSECOND
+        raise table.error(line, "event_time", f"{problem}; write it as 2025-07-01 10:34:17")
+    return value
 
 
 def _check_ids(columns: _Columns) -> None:

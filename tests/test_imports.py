@@ -22,7 +22,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("detectors",),
     ("pipeline",),
     ("settings", "convert", "responses", "status"),
-    ("rpc", "health", "reflection", "parts", "client", "rawcsv"),
+    ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     ("server", "analyze", "render", "logs", "bench_echo", "bench_load", "bench_stages", "bench"),
     ("commands_training",),
     ("__main__",),

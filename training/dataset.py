@@ -1,30 +1,32 @@
-"""Raw CSV folders to columns: what the training side reads, checked row by row, nothing dropped silently."""
+"""Data sets: the usable events of a folder of raw files, its masters, and what is known to be anomalous in it."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from service.errors import SentinelError
 from service.events import KINDS, Events, factorize, step_codes, type_codes
+from service.rawrows import whole_number
+from training.masters import LOCATIONS, TRANSIT_COLUMNS, TRANSITIONS, by_value, read_masters
+from training.rawfolder import RawFolder, parse_times, quarantine_summary, quarantined, raw_files, read_folder
+from training.rawtable import DataError, read_table
 from training.reference import Masters
 
-LOCATIONS, TRANSITIONS, QUARANTINE = "locations.csv", "transitions.csv", "quarantine.csv"
-TRANSIT_COLUMNS = tuple(f"time_taken_hours_{name}" for name in ("mean", "std", "min", "max"))
+__all__ = ["DETAIL_COLUMNS", "LOCATIONS", "QUARANTINE", "TRANSITIONS", "TRANSIT_COLUMNS", "DataError", "Dataset",
+           "Truth", "load", "load_truth", "parse_times", "raw_files", "to_dataset"]  # fmt: skip
+
+QUARANTINE = "quarantine.csv"
 DETAIL_COLUMNS = ("variant", "difficulty", "noise")
 """Optional text columns of a truth file, by which `evaluate` breaks its numbers down."""
 
-
-class DataError(SentinelError):
-    """A data folder or truth file cannot be used; the message says what, where and how to fix it."""
+_LOG = logging.getLogger(__name__)
+_LABELS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,177 +45,59 @@ class Dataset:
     masters: Masters
     files: dict[str, str]  # file name: SHA-256
     quarantined: int  # rows set aside, see QUARANTINE
+    warnings: tuple[str, ...] = ()  # one line each: what is missing or was set aside, and where
 
 
 def load(folder: Path, quarantine: Path | None = None) -> Dataset:
-    """Read all raw CSVs of ``folder`` and its masters.
+    """Read all raw files of ``folder`` and its masters.
 
-    Rows that cannot be used are set aside with file, line and reason in ``quarantine`` (a CSV), if there are any.
+    A raw file is a .csv, .tsv or .txt (or one of these with .gz) with the columns epc_code, event_time, location_id or
+    scan_location, event_type or business_step; `service.rawrows` says what its lines mean. The event_id is the column
+    of that name, or else the number of the row, from 1 over all files in name order, unusable rows counted.
+
+    Rows that cannot be used are set aside: file, line, problem and text of each go to ``quarantine`` (a CSV, written
+    if there are any). So do rows that repeat an earlier one, event_id included. What was set aside or is missing is
+    logged as a warning, which the commands show on stderr.
 
     Raises:
-        DataError: no raw files, a file without the needed columns, or no usable row.
+        DataError: no raw files, a file without the needed columns, two different events of one id, no usable row, or
+            no locations.csv. Without transitions.csv there are no routes, and a warning.
     """
-    paths = raw_files(folder)
-    locations = _read_table(folder / LOCATIONS, ("location_id", "Latitude", "Longitude"))
-    tables, set_aside, first_row = [], [], 1
-    for number, path in enumerate(paths, 1):
-        table = _read_raw(path, number, first_row, locations)
-        first_row += len(table)
-        bad = table["problem"] != ""
-        set_aside.append(table.loc[bad, ["file", "line", "problem"]])
-        tables.append(table[~bad])
-    rows = pd.concat(tables, ignore_index=True)
-    rejected = pd.concat(set_aside, ignore_index=True)
+    raw = read_folder(folder)
+    if quarantine is not None:
+        write_quarantine(raw, quarantine)
+    loaded = to_dataset(raw)
+    for warning in loaded.warnings:
+        _LOG.warning("warning: %s: %s", folder, warning)
+    if loaded.quarantined and quarantine is not None:
+        _LOG.warning("warning: the rows that cannot be used are in %s", quarantine)
+    return loaded
+
+
+def write_quarantine(raw: RawFolder, path: Path) -> None:
+    """Write the rows that cannot be used to ``path``; no file if there are none, not even one of an earlier run."""
+    path.unlink(missing_ok=True)
+    if len(bad := quarantined(raw)):
+        bad.to_csv(path, index=False)
+
+
+def to_dataset(raw: RawFolder) -> Dataset:
+    """Return the usable rows of a folder. Raises DataError if there are none."""
+    rows = raw.rows[raw.rows["problem"] == ""]
+    summary = quarantine_summary(raw.rows)
     if rows.empty:
-        raise DataError(
-            f"{folder}: none of {len(rejected)} rows can be used; the first problem: {rejected.iloc[0].to_dict()}"
-        )
-    if quarantine is not None and len(rejected):
-        rejected.to_csv(quarantine, index=False)
-    _check_ids(rows, folder)
+        raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines'}")
+    masters, warnings = read_masters(raw.folder, raw.locations, rows)
     return Dataset(
-        _columns(rows), _masters(folder, locations, rows), {p.name: _sha256(p) for p in paths}, len(rejected)
+        events=_events(rows),
+        masters=masters,
+        files={name: _sha256(raw.folder / name) for name in raw.files},
+        quarantined=len(raw.rows) - len(rows),
+        warnings=(*raw.warnings, *([summary] if summary else []), *warnings),
     )
 
 
-def raw_files(folder: Path) -> list[Path]:
-    """Return the raw event files of ``folder`` in name order: .csv, .tsv, .txt with columns epc_code and event_time."""
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".csv", ".tsv", ".txt"} and _is_raw(p))
-    if not found:
-        raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns epc_code and event_time)")
-    return found
-
-
-def load_truth(path: Path, events: Events) -> Truth:
-    """Read a truth table (csv or parquet: event_id and the five kinds) for ``events``.
-
-    Raises:
-        DataError: a column is missing, or an event has no truth.
-    """
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, sep=None, engine="python")
-    missing = [name for name in ("event_id", *KINDS) if name not in table.columns]
-    if missing:
-        raise DataError(f"{path}: no column {', '.join(missing)}; a truth table has event_id, {', '.join(KINDS)}")
-    if table["event_id"].duplicated().any():
-        raise DataError(
-            f"{path}: event_id {table.loc[table['event_id'].duplicated(), 'event_id'].iloc[0]} stands twice"
-        )
-    row = pd.Index(table["event_id"]).get_indexer(pd.Index(events.event_id))
-    if (row < 0).any():
-        absent = events.event_id[row < 0]
-        raise DataError(f"{path}: no truth for {len(absent)} events, the first is event_id {absent[0]}")
-    labels = table[list(KINDS)].astype(np.float32).to_numpy()[row]
-    details = {
-        name: table[name].fillna("").astype(str).to_numpy(dtype=object)[row]
-        for name in DETAIL_COLUMNS
-        if name in table.columns
-    }
-    return Truth(labels, details)
-
-
-def _header(path: Path) -> tuple[list[str], str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline().rstrip("\r\n")
-    separator = "\t" if "\t" in line else ","
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])], separator
-
-
-def _is_raw(path: Path) -> bool:
-    try:
-        names, _ = _header(path)
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; save it as UTF-8, with or without BOM") from None
-    return {"epc_code", "event_time"} <= set(names)
-
-
-def _read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    if not path.is_file():
-        raise DataError(f"{path}: not found; a data folder needs {LOCATIONS} and {TRANSITIONS}")
-    names, separator = _header(path)
-    missing = [name for name in needed if name not in names]
-    if missing:
-        raise DataError(f"{path}: no column {', '.join(missing)}")
-    return pd.read_csv(path, sep=separator, encoding="utf-8-sig").rename(columns=str.strip)
-
-
-def _read_raw(path: Path, number: int, first_row: int, locations: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a raw file, parsed, and in ``problem`` why a row cannot be used ('' if it can)."""
-    names, separator = _header(path)
-    if "location_id" not in names and "scan_location" not in names:
-        raise DataError(f"{path}: no column location_id (or scan_location)")
-    if "event_type" not in names and "business_step" not in names:
-        raise DataError(f"{path}: no column event_type (or business_step)")
-    wanted = {"epc_code", "event_time", "location_id", "scan_location", "event_type", "business_step", "event_id"}
-    raw = pd.read_csv(
-        path, sep=separator, encoding="utf-8-sig", dtype=str, keep_default_na=False, skipinitialspace=True,
-        usecols=lambda name: name.strip() in wanted, on_bad_lines="error", engine="c",
-    ).rename(columns=str.strip)  # fmt: skip
-    for name in ("scan_location", "business_step", "event_type"):
-        if name not in raw:
-            raw[name] = ""
-    table = pd.DataFrame({"file": path.name, "line": np.arange(2, len(raw) + 2), "file_id": number})
-    for name in ("epc_code", "scan_location", "business_step", "event_type"):
-        table[name] = raw[name].str.strip()
-    table["event_time"] = parse_times(raw["event_time"])
-    table["location_id"] = _location_ids(raw, locations)
-    if "event_id" in raw:
-        table["event_id"] = pd.to_numeric(raw["event_id"], errors="coerce", dtype_backend="numpy_nullable")
-    else:
-        table["event_id"] = np.arange(first_row, first_row + len(raw))
-    return _check_rows(table)
-
-
-_ROWS = pa.DataFrameSchema(
-    {
-        "event_time": pa.Column("datetime64[us, UTC]", nullable=False),
-        "location_id": pa.Column(float, nullable=False, coerce=True),
-        "event_id": pa.Column(float, nullable=False, coerce=True),
-    }
-)
-_PROBLEMS = {
-    "event_time": "event_time is no time; write it like 2025-07-01 10:34:17",
-    "location_id": "location_id is no number and scan_location is not in locations.csv",
-    "event_id": "event_id is no number",
-}
-
-
-def _check_rows(table: pd.DataFrame) -> pd.DataFrame:
-    table["problem"] = ""
-    try:
-        _ROWS.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        for column, index in errors.failure_cases[["column", "index"]].itertuples(index=False):
-            table.loc[index, "problem"] = _PROBLEMS[column]
-    return table
-
-
-def parse_times(text: pd.Series) -> pd.Series:
-    """Return times in UTC at microseconds, NaT if unreadable; formats may be mixed, a time without zone is UTC."""
-    times = pd.to_datetime(text.str.strip(), format="ISO8601", utc=True, errors="coerce")
-    unread = times.isna() & (text.str.strip() != "")
-    if unread.any():
-        times[unread] = pd.to_datetime(text[unread].str.strip(), format="mixed", utc=True, errors="coerce")
-    return times.astype("datetime64[us, UTC]")
-
-
-def _location_ids(raw: pd.DataFrame, locations: pd.DataFrame) -> pd.Series:
-    ids = pd.Series(np.nan, index=raw.index)
-    if "location_id" in raw:
-        ids = pd.to_numeric(raw["location_id"], errors="coerce")
-    if "scan_location" in locations:
-        by_name = locations.drop_duplicates("scan_location").set_index("scan_location")["location_id"]
-        ids = ids.fillna(raw["scan_location"].str.strip().map(by_name))
-    return ids
-
-
-def _check_ids(rows: pd.DataFrame, folder: Path) -> None:
-    twice = rows["event_id"].duplicated()
-    if twice.any():
-        row = rows[twice].iloc[0]
-        raise DataError(f"{folder / row['file']} line {row['line']}: event_id {int(row['event_id'])} stands twice")
-
-
-def _columns(rows: pd.DataFrame) -> Events:
+def _events(rows: pd.DataFrame) -> Events:
     epc, codes = factorize(rows["epc_code"].tolist())
     return Events(
         event_id=rows["event_id"].to_numpy(np.int64),
@@ -227,27 +111,63 @@ def _columns(rows: pd.DataFrame) -> Events:
     )
 
 
-def _masters(folder: Path, locations: pd.DataFrame, rows: pd.DataFrame) -> Masters:
-    """Return the masters by location id; names that the location master lacks are taken from the events."""
-    known = locations.dropna(subset=["location_id"]).drop_duplicates("location_id").sort_values("location_id")
-    id_of = rows.drop_duplicates("scan_location").set_index("scan_location")["location_id"]
-    if "scan_location" in known:
-        id_of = pd.concat([known.set_index("scan_location")["location_id"], id_of])
-    id_of = id_of[~id_of.index.duplicated()]
-    routes = _read_table(folder / TRANSITIONS, ("from_scan_location", "to_scan_location", *TRANSIT_COLUMNS))
-    routes["from"] = routes["from_scan_location"].map(id_of)
-    routes["to"] = routes["to_scan_location"].map(id_of)
-    routes = routes.dropna(subset=["from", "to", *TRANSIT_COLUMNS]).drop_duplicates(["from", "to"])
-    count = routes["time_taken_hours_count"] if "time_taken_hours_count" in routes else pd.Series(1.0, routes.index)
-    return Masters(
-        location_id=known["location_id"].to_numpy(np.int64),
-        latitude=pd.to_numeric(known["Latitude"], errors="coerce").to_numpy(np.float64),
-        longitude=pd.to_numeric(known["Longitude"], errors="coerce").to_numpy(np.float64),
-        route_from=routes["from"].to_numpy(np.int64),
-        route_to=routes["to"].to_numpy(np.int64),
-        route_hours=routes[list(TRANSIT_COLUMNS)].to_numpy(np.float64),
-        route_count=np.asarray(count.fillna(1.0), dtype=np.float64),
-    )
+def load_truth(path: Path, events: Events) -> Truth:
+    """Read a truth table for ``events``: event_id and the five kinds as 0/1, true/false or probabilities.
+
+    A parquet file, or text as raw files are (.csv, .tsv, .gz); other columns and other events in it do no harm.
+
+    Raises:
+        DataError: it cannot be read, a column is missing, a value is none of those, or an event has no truth or two.
+    """
+    table = _truth_table(path)
+    ids = by_value(table["event_id"], whole_number)
+    if ids.isna().any():
+        raise DataError(f"{path}: event_id {table['event_id'][ids.isna()].iloc[0]!r} is no whole number")
+    if (twice := ids.duplicated()).any():
+        raise DataError(f"{path}: event_id {ids[twice].iloc[0]} stands twice")
+    row = pd.Index(ids.to_numpy(np.int64)).get_indexer(pd.Index(events.event_id))
+    if (row < 0).any():
+        absent = events.event_id[row < 0]
+        raise DataError(
+            f"{path}: no truth for {len(absent)} of {len(events)} events, the first is event_id {absent[0]};"
+            " without an event_id column the ids are row numbers from 1 over the raw files in name order"
+        )
+    labels = np.stack([_labels(table[kind.lower()], kind, path) for kind in KINDS], axis=1)[row]
+    details = {
+        name: table[name].fillna("").astype(str).to_numpy(dtype=object)[row] for name in DETAIL_COLUMNS if name in table
+    }
+    return Truth(labels, details)
+
+
+def _truth_table(path: Path) -> pd.DataFrame:
+    """Return a truth file, its column names in lower case."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such truth file")
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: no parquet file ({error})") from None
+        table = table.rename(columns=lambda name: str(name).strip().lower())
+    else:
+        table = read_table(path).rows
+        if len(bad := table[table["problem"] != ""]):
+            raise DataError(f"{path} line {bad['line'].iloc[0]}: {bad['problem'].iloc[0]}")
+    names = ["event_id", *KINDS]
+    if missing := [name for name in names if name.lower() not in table]:
+        raise DataError(f"{path}: no column {', '.join(missing)}; a truth table has {', '.join(names)}")
+    return table
+
+
+def _labels(values: pd.Series, kind: str, path: Path) -> NDArray[np.float32]:
+    """Return the labels [N] of one kind, 0 .. 1."""
+    code, distinct = pd.factorize(values, use_na_sentinel=False)
+    text = [str(value).strip().lower() for value in distinct]
+    numbers = pd.to_numeric(pd.Series([_LABELS.get(value, value) for value in text], dtype=object), errors="coerce")
+    labels = numbers.to_numpy(np.float32)
+    if len(bad := np.flatnonzero(~((labels >= 0) & (labels <= 1)))):
+        raise DataError(f"{path}: column {kind} has {str(distinct[bad[0]])!r}; write 0 or 1, or a probability")
+    return labels[code]
 
 
 def _sha256(path: Path) -> str:

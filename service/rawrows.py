@@ -1,0 +1,128 @@
+"""What a line of a raw scan file means, for the gateway and the training side alike.
+
+The first line names the columns; names have no case. A row is a line: a quoted cell may hold separators, not line
+ends, so that one stray quote costs one row and line numbers are those of an editor. Blank lines are no rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, cast
+
+SEPARATORS = ("\t", ",", ";")
+READ_ERRORS = (OSError, EOFError, zlib.error)
+"""What reading an opened raw file may raise; the latter two if a .gz is damaged."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INT64 = 2**63
+_WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[ T]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
+    r" *(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a raw file."""
+
+    names: tuple[str, ...]  # lower case, outer blanks removed
+    separator: str
+    padded: bool  # there are blanks beside the separators, in the rows too: they belong to no cell
+
+    @classmethod
+    def of(cls, line: bytes) -> Header:
+        """Read the first line of a file; the separator is the one that gives the most columns.
+
+        Raises:
+            UnicodeDecodeError: it is not UTF-8.
+        """
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+        cells, separator = max(((_header_cells(text, mark), mark) for mark in SEPARATORS), key=lambda cut: len(cut[0]))
+        names = [name.strip() for name in cells]
+        return cls(tuple(name.lower() for name in names), separator, names != cells)
+
+
+def open_raw(path: Path) -> IO[bytes]:
+    """Open a raw file for reading; one that ends in .gz is unpacked. Reading may raise READ_ERRORS."""
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
+    """Return (the cells, "") of a line, or ([], why it is no row); of a blank line ([], "")."""
+    try:
+        text = line.decode().rstrip("\r\n")
+        cells = _cells(text, header.separator)
+    except UnicodeDecodeError:
+        return [], "not UTF-8; save the file as UTF-8"
+    except csv.Error as error:
+        return [], f"not a row of the table ({error})"
+    width = len(header.names)
+    if len(cells) > width and not any(cells[width:]):
+        cells = cells[:width]  # separators too many at the end say nothing
+    if len(cells) != width and text:
+        return [], f"has {len(cells)} columns, the first line names {width}"
+    return [cell.strip() for cell in cells] if header.padded else cells, ""
+
+
+def _header_cells(text: str, separator: str) -> list[str]:
+    try:
+        return _cells(text, separator)
+    except csv.Error:  # quotes that make no sense with this separator
+        return []
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    if '"' not in text:
+        return text.split(separator) if text else []
+    return next(csv.reader([text], delimiter=separator, strict=True))
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number of 64 bits that ``text`` is (12, " 12", "12.0"), else None."""
+    found = _WHOLE.fullmatch(text.strip())
+    value = int(found[1]) if found and len(found[1]) < 32 else _INT64
+    return value if -_INT64 <= value < _INT64 else None
+
+
+def time_us(text: str) -> int | None:
+    """Return the microseconds since 1970-01-01 UTC of a time, None if ``text`` is none. Without a zone it is UTC.
+
+    ISO 8601 (2025-07-01 10:34:17, 2025-07-01T10:34:17.25+09:00, 20250701T103417Z), year first with slashes or dots
+    and without leading zeros (2025/7/1 9:05), 14 digits (20250701103417), seconds (9-11 digits) or milliseconds
+    (12-13 digits) since 1970. Whether 01/02/2025 is January or February is not guessed: it is no time.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        if 9 <= len(text) <= 13:
+            return int(text) * (1_000_000 if len(text) < 12 else 1_000)
+        text = f"{text[:8]}T{text[8:]}" if len(text) == 14 else text
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        found = _year_first(text)
+        if found is None:
+            return None
+        time = found
+    return (time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+
+
+def _year_first(text: str) -> datetime | None:
+    found = _TIME.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    zone = "Z" if zone and zone.isalpha() else zone or ""
+    clock = f"{int(hour or 0):02}:{minute or '00'}:{second or '00'}.{fraction or '0'}"
+    try:
+        return datetime.fromisoformat(f"{year}-{int(month):02}-{int(day):02}T{clock}{zone}")
+    except ValueError:
+        return None
