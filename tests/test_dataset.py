@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_the_gateway_reads_the_real_rows_and_the_foreign_ones_alike(tmp_path: Pa
 CELLS = st.text(alphabet='ab ,;\t"\r.é', max_size=6)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)  # the machine may be busy
 @given(st.lists(st.lists(CELLS, max_size=4), max_size=8), st.sampled_from([",", "\t", ";"]), st.booleans())
 def test_tables_hold_what_each_line_means(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], separator: str, damaged: bool
@@ -195,6 +196,12 @@ def test_all_rows_bad_is_an_error_with_the_reason(tmp_path: Path) -> None:
         dataset.load(fill(tmp_path, a__csv=text))
 
 
+def test_lines_may_be_very_long(tmp_path: Path) -> None:
+    text = ROWS + ROWS.splitlines()[1].replace(CODE, "7" * 9_000_000) + "\n" + SECOND
+    loaded = dataset.load(fill(tmp_path, a__csv=text))
+    assert [len(loaded.events.epc_codes[at]) for at in loaded.events.epc] == [45, 45, 9_000_001, 45]
+
+
 def test_damaged_codes_and_unknown_names_are_events(tmp_path: Path) -> None:
     text = HEADER + f",1,Factory,Aggregation,2025-07-01\n {CODE}1,999,Office,Coffee,2099-01-01\n"
     loaded = dataset.load(fill(tmp_path, a__csv=text))
@@ -247,6 +254,24 @@ def test_routes_of_places_that_only_the_events_name(tmp_path: Path) -> None:
     assert loaded.masters.route_hours.tolist() == [[5, 2, 1, 10]]
     assert loaded.masters.route_count.tolist() == [100]
     assert loaded.warnings == ()
+
+
+def test_names_compare_by_what_they_show(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", ROUTES)
+    assert decomposed != ROUTES
+    loaded = dataset.load(fill(tmp_path, a__csv=ROWS, transitions__csv=decomposed))
+    assert (loaded.masters.route_from.tolist(), loaded.warnings) == ([1], ())
+
+
+def test_a_name_of_two_places_is_the_one_that_the_events_mean(tmp_path: Path) -> None:
+    header, first, second = ROWS.splitlines()
+    rows = [f"scan_location,{header}", f"인천공장창고,{first}", *[f"인천공장창고,{second}"] * 2, f"인천공장,{first}"]
+    places = LOCATIONS + "3,7,인천공장창고,37,126\n"
+    loaded = dataset.load(fill(tmp_path, a__csv="\n".join(rows), locations__csv=places))
+    assert loaded.masters.route_to.tolist() == [5]  # the third row's mistake is outvoted
+    by_name = "\n".join(row.replace(",5,", ",,") for row in rows)
+    loaded = dataset.load(fill(tmp_path, a__csv=by_name, locations__csv=places))
+    assert loaded.quarantined == 2  # of two places none is guessed
 
 
 def test_one_of_step_and_type_may_be_missing(tmp_path: Path) -> None:

@@ -149,9 +149,8 @@ def _plain(lines: _Lines, header: Header) -> NDArray[np.bool_]:
     cells = np.searchsorted(separator, lines.end) - np.searchsorted(separator, lines.start) + 1
     plain: NDArray[np.bool_] = (cells == len(header.names)) & (lines.end - lines.start < _LONG)
     special = np.flatnonzero((letters == _QUOTE) | (letters == _RETURN))
-    line = np.searchsorted(lines.start, special, side="right") - 1
-    plain[line[(line >= 0) & (special < lines.end[line])]] = False
-    return plain
+    found = np.searchsorted(special, lines.end) > np.searchsorted(special, lines.start)
+    return plain & ~found
 
 
 def _bulk(lines: _Lines, plain: NDArray[np.bool_], header: Header) -> pa.Table:
