@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from service.errors import SentinelError
 from service.rawrows import READ_ERRORS, Header, open_raw, split_row
 
-_LONG = 100_000  # bytes from which a line is read by itself: pyarrow reads blocks, and a row has to fit into one
-_BLOCK = 1 << 22  # bytes
+_BLOCK = 1 << 22  # bytes that pyarrow reads at once
 _CHUNK = 10_000  # lines: as Python lists they are large
 _NEWLINE, _RETURN, _QUOTE = (ord(letter) for letter in '\n\r"')
 
@@ -111,7 +110,7 @@ def _parse(lines: _Lines, header: Header) -> tuple[pa.Table, NDArray[np.int64], 
     plain = _plain(lines, header)
     try:
         bulk = _bulk(lines, plain, header)
-    except pa.ArrowInvalid:  # not UTF-8 somewhere: slower, but it finds where
+    except pa.ArrowInvalid:  # not UTF-8 somewhere, or a line longer than a block: slower, but it finds where
         plain[:] = False
         bulk = _bulk(lines, plain, header)
     parts, numbers, problems = [bulk], [lines.number[plain]], [np.full(len(bulk), "", dtype=object)]
@@ -143,11 +142,11 @@ def _one_by_one(
 
 
 def _plain(lines: _Lines, header: Header) -> NDArray[np.bool_]:
-    """Return which lines [L] have all cells and none in quotes, nor a stray carriage return, and are not too long."""
+    """Return which lines [L] have all cells, none of them in quotes, and no stray carriage return."""
     letters = np.frombuffer(lines.data, np.uint8)
     separator = np.flatnonzero(letters == ord(header.separator))
     cells = np.searchsorted(separator, lines.end) - np.searchsorted(separator, lines.start) + 1
-    plain: NDArray[np.bool_] = (cells == len(header.names)) & (lines.end - lines.start < _LONG)
+    plain: NDArray[np.bool_] = cells == len(header.names)
     special = np.flatnonzero((letters == _QUOTE) | (letters == _RETURN))
     found = np.searchsorted(special, lines.end) > np.searchsorted(special, lines.start)
     return plain & ~found
