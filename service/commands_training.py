@@ -64,15 +64,25 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     data: Annotated[Path | None, typer.Option(help="Other data than the run's held-out part.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="Truth table of --data; default: truth.parquet or .csv in it.")
+        Path | None,
+        typer.Option(help="Truth table; default: that of the training, or truth.parquet or .csv of --data."),
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports and the log; default: the run's.")] = None,
+    with_baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Compare with LightGBM and one-class detectors.")
+    ] = True,
+    miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
 ) -> None:
-    """Measure a trained model and the rules on data with known truth."""
+    """Measure a trained model on data with known truth, beside the rules and other detectors."""
     _need_train_extra()
+    from training import report
+    from training.evaluate import Options
     from training.evaluate import evaluate as measure
-    from training.report import write_report
 
-    write_report(measure(run, data, truth))
+    with _stages() as stage:
+        found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), stage)
+    report.write_console(found)
+    report.write_files(found, out or run)
 
 
 @app.command()
@@ -137,5 +147,5 @@ def _stages() -> Iterator[Callable[[str, float], None]]:
 
 
 def _need_train_extra() -> None:
-    if missing := [name for name in ("torch", "pandas", "sklearn") if find_spec(name) is None]:
+    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm") if find_spec(name) is None]:
         raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')

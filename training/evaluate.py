@@ -1,67 +1,141 @@
-"""How good a run is: model and rules, per kind, retrospective and causal, on events that it never saw."""
+"""How good a run is: its model, the rules and the baselines, on events that it never saw, in both modes."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from service import rules
-from service.events import Events
-from service.reference import Reference
-from training import dataset, metrics
+from service.events import KINDS
+from training import baselines, breakdown, metrics
+from training.breakdown import MODEL, MODES, RULES, Judged, Verdicts
 from training.dataset import DataError, Dataset, Truth
-from training.reference import learn
 from training.run import LENGTHS, Run, predict
-from training.samples import SPLITS, normal_events, samples, split_epcs
+from training.samples import samples, training_pass
+from training.subjects import OwnData, Source, Subject, other_subject, own_subject
 
 Report = dict[str, Any]
-"""mode -> detector -> kind -> metric, and what was evaluated."""
+"""mode -> detector -> kind -> metric (None where not defined), and how many events: what the manifest keeps."""
+
+Progress = Callable[[str, float], None]
+"""Called with what is going on and how much of the whole is done, 0 .. 1."""
+
+WEAK = (
+    "There is no truth: the rules are the labels. These numbers measure agreement with the rules, not how many "
+    "anomalies are found."
+)
+_PASSES = 2  # over the training events, from which the baselines learn
 
 
-def evaluate(run_folder: Path, data: Path | None = None, truth: Path | None = None) -> Report:
-    """Evaluate a run on the test split of its own data, or on all of another folder.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to evaluate, besides the model and the rules."""
+
+    baselines: bool = True
+    miss_cost: float = metrics.MISS_COST
+    resamples: int = 200  # of the EPCs, for the intervals; 0: none
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """All that the reports need."""
+
+    folder: Path
+    run: Run
+    notices: list[str]  # what a reader must know before any number
+    source: Source
+    subject: Subject
+    judged: dict[str, Judged]  # by mode
+    table: pd.DataFrame  # breakdown.COLUMNS
+
+
+def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Options, progress: Progress) -> Evaluation:
+    """Evaluate a run on the test split of its own data, or on all of another folder ``data``.
 
     Raises:
         DataError: the data cannot be used, or are not those of the training.
     """
-    run = Run.load(run_folder)
-    lineage = run.record["lineage"]
+    run = Run.load(folder)
+    notices: list[str] = []
+    progress("reading the data", 0.0)
+    own = None
+    try:
+        own = OwnData.of(run) if data is None or options.baselines else None
+    except DataError as error:
+        if data is None:
+            raise
+        notices.append(f"Baselines are left out, since they learn from the data of the training: {error}")
     if data is not None:
-        world = dataset.load(data)
-        return judge(run, world.events, _truth(truth, data, world), run.reference) | {"events": len(world.events)}
-    world = dataset.load(Path(lineage["data"]))
-    if world.files != lineage["files_sha256"]:
-        raise DataError(f"the files of {lineage['data']} are not those of the training; name others with --data")
-    if lineage["truth"] is None:
-        raise DataError("the run was trained on rules; evaluate it against a truth file with --data and --truth")
-    return on_test_split(run, world, dataset.load_truth(Path(lineage["truth"]), world.events))
+        subject, source = other_subject(run, data, truth)
+    else:
+        assert own is not None  # noqa: S101 - read above
+        subject, source = own_subject(run, own, truth)
+    if source["truth"] is None:
+        notices.insert(0, WEAK)
+    progress("judging: model and rules", 0.05)
+    judged = judge(run, subject)
+    if own is not None and options.baselines:
+        _add_baselines(judged, own, run.record["config"]["false_positive_budget"], options.seed, progress)
+    progress("measuring", 0.9)
+    table = breakdown.table(judged, subject.events, subject.known.details, options)
+    progress("done", 1.0)
+    return Evaluation(folder, run, notices, source, subject, judged, table)
 
 
 def on_test_split(run: Run, world: Dataset, known: Truth) -> Report:
-    """Evaluate on the EPCs that neither training nor calibration saw, with tables learned from the training ones."""
-    split = split_epcs(world.events)[world.events.epc]
-    fit, test = (np.flatnonzero(split == SPLITS.index(name)) for name in ("train", "test"))
-    reference = learn(world.events.take(fit), normal_events(known.labels[fit]), world.masters)
-    part = Truth(known.labels[test], {name: column[test] for name, column in known.details.items()})
-    return judge(run, world.events.take(test), part, reference) | {"events": len(test)}
-
-
-def judge(run: Run, events: Events, known: Truth, reference: Reference) -> Report:
-    """Judge ``events`` as one request by the run's model and by the rules, in both modes."""
-    report: Report = {}
-    for mode, causal in (("retrospective", False), ("causal", True)):
-        part = samples(events, known.labels, reference, causal=causal, limit=LENGTHS[-1])
-        report[mode] = {
-            "model": metrics.per_kind(part.labels, predict(run.model, part)),
-            "rules": metrics.per_kind(part.labels, rules.judge(part.features)[0]),
-        }
+    """Measure model and rules on the EPCs that neither training nor calibration saw; see `Report`."""
+    subject = OwnData(world, known).test_split()
+    report: Report = {"events": len(subject.events)}
+    for mode, part in judge(run, subject).items():
+        report[mode] = {}
+        for name, verdicts in part.detectors.items():
+            table = breakdown.overall(part.samples.labels, verdicts, metrics.MISS_COST)
+            report[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
     return report
 
 
-def _truth(truth: Path | None, data: Path, world: Dataset) -> Truth:
-    path = truth or next((data / name for name in ("truth.parquet", "truth.csv") if (data / name).is_file()), None)
-    if path is None:
-        raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
-    return dataset.load_truth(path, world.events)
+def judge(run: Run, subject: Subject) -> dict[str, Judged]:
+    """Judge the events as one request by the run's model and by the rules, in each mode."""
+    judged = {}
+    for mode, causal in MODES.items():
+        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=LENGTHS[-1])
+        detectors = {
+            MODEL: Verdicts(predict(run.model, part), run.record["thresholds"][mode], calibrated=True),
+            RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
+        }
+        judged[mode] = Judged(part, detectors)
+    return judged
+
+
+def _add_baselines(judged: dict[str, Judged], own: OwnData, budget: float, seed: int, progress: Progress) -> None:
+    """Fit the baselines on the run's training events and let them judge too."""
+    rng = np.random.default_rng(seed)
+    progress("baselines: features of the training events", 0.1)
+    events, labels = own.part("train")
+    passes = [training_pass(events, labels, own.world.masters, rng, LENGTHS[-1]) for _ in range(_PASSES)]
+
+    def fit(number: int, mode: str) -> None:
+        def report(stage: str) -> None:
+            progress(f"baselines, {mode}: {stage}", 0.2)
+
+        causal, part = MODES[mode], judged[mode]
+        check = samples(*own.part("validation"), own.reference, causal=causal, limit=LENGTHS[-1])
+        for fitted in baselines.fit([both[number] for both in passes], check, budget, seed, report):
+            calibrated = fitted.name == baselines.LIGHTGBM
+            part.detectors[fitted.name] = Verdicts(fitted.score(part.samples), fitted.thresholds, calibrated=calibrated)
+
+    with ThreadPoolExecutor(len(MODES)) as pool:  # a core each: boosting leaves Python's lock alone
+        for done in [pool.submit(fit, number, mode) for number, mode in enumerate(MODES)]:
+            done.result()
+
+
+def _json_safe(row: dict[str, float]) -> dict[str, float | None]:
+    return {metric: None if math.isnan(value) else value for metric, value in row.items()}

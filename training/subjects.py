@@ -1,0 +1,121 @@
+"""What a run can be evaluated on: the held-out part of its own data, or all of another folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events import Events
+from service.reference import Reference
+from training import dataset
+from training.dataset import DataError, Dataset, Truth
+from training.reference import learn
+from training.run import Run
+from training.samples import SPLITS, normal_events, split_epcs
+
+Source = dict[str, Any]
+"""Data folder, which part of it, truth file (None: the rules label), SHA-256 of the files."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The events to judge, what is known of them, and the tables to look things up in."""
+
+    events: Events
+    known: Truth
+    reference: Reference
+
+
+@dataclass(frozen=True, eq=False)
+class OwnData:
+    """The data that a run was trained on, split as in its training."""
+
+    world: Dataset
+    known: Truth  # the labels of the training: the truth, or the rules'
+
+    @classmethod
+    def of(cls, run: Run) -> OwnData:
+        """Read the data that ``run`` names.
+
+        Raises:
+            DataError: they are gone, or no longer the same.
+        """
+        lineage = run.record["lineage"]
+        world = dataset.load(Path(lineage["data"]))
+        if world.files != lineage["files_sha256"]:
+            raise DataError(f"the files of {lineage['data']} are not those of the training; name others with --data")
+        return cls(world, labels(truth_of(run), world))
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Return the tables that the training split teaches."""
+        events, known = self.part("train")
+        return learn(events, normal_events(known), self.world.masters)
+
+    @cached_property
+    def _split(self) -> NDArray[np.int8]:
+        return split_epcs(self.world.events)[self.world.events.epc]
+
+    def rows(self, split: str) -> NDArray[np.intp]:
+        """Return the events of one of SPLITS."""
+        return np.flatnonzero(self._split == SPLITS.index(split))
+
+    def part(self, split: str) -> tuple[Events, NDArray[np.float32]]:
+        """Return the events and labels of one of SPLITS."""
+        rows = self.rows(split)
+        return self.world.events.take(rows), self.known.labels[rows]
+
+    def test_split(self, truth: Truth | None = None) -> Subject:
+        """Return the test split, judged by ``truth`` of all events (default: the labels of the training)."""
+        known, test = truth or self.known, self.rows("test")
+        details = {name: column[test] for name, column in known.details.items()}
+        return Subject(self.world.events.take(test), Truth(known.labels[test], details), self.reference)
+
+
+def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, Source]:
+    """Return the test split of the run's own data, by another ``truth`` if given."""
+    known = dataset.load_truth(truth, own.world.events) if truth else None
+    source = _source(run.record["lineage"]["data"], "test split", own.world, truth or truth_of(run))
+    return own.test_split(known), source
+
+
+def other_subject(run: Run, data: Path, truth: Path | None) -> tuple[Subject, Source]:
+    """Return all events of another folder.
+
+    Raises:
+        DataError: they cannot be used, or there is no truth and the run was not trained on rules.
+    """
+    truth = truth or next((data / name for name in ("truth.parquet", "truth.csv") if (data / name).is_file()), None)
+    if truth is None and truth_of(run):
+        raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
+    world = dataset.load(data)
+    return Subject(world.events, labels(truth, world), run.reference), _source(str(data), "all events", world, truth)
+
+
+def truth_of(run: Run) -> Path | None:
+    """Return the truth file of the training, None if the rules labelled."""
+    truth = run.record["lineage"]["truth"]
+    return Path(truth) if truth else None
+
+
+def labels(truth: Path | None, world: Dataset) -> Truth:
+    """Return the truth, or the weak labels of the rules where there is none."""
+    from training.train import weak_labels  # noqa: PLC0415 - the training evaluates what it trained
+
+    return dataset.load_truth(truth, world.events) if truth else weak_labels(world)
+
+
+def _source(data: str, part: str, world: Dataset, truth: Path | None) -> Source:
+    return {
+        "data": data,
+        "part": part,
+        "files_sha256": world.files,
+        "truth": str(truth) if truth else None,
+        "truth_sha256": hashlib.sha256(truth.read_bytes()).hexdigest() if truth else None,
+    }
