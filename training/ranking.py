@@ -36,8 +36,10 @@ def with_resamples(items: int, count: int, seed: int) -> NDArray[np.float32]:
     Items (EPCs), not events, are drawn: the events of a journey are no independent evidence.
     """
     rng = np.random.default_rng(seed)
-    drawn = [np.bincount(rng.integers(0, items, items), minlength=items) for _ in range(count)]
-    return np.concatenate([original(items), np.stack(drawn, axis=1).astype(np.float32)], axis=1)
+    weights = np.ones((items, 1 + count), dtype=np.float32)
+    for column in range(1, 1 + count):
+        weights[:, column] = np.bincount(rng.integers(0, items, items), minlength=items)
+    return weights
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
