@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
-from training.model import BiLstm, CalibratedModel
+from training.model import CalibratedModel, PaddedLstm
 
 TOLERANCE = 1e-5
 """Largest allowed absolute difference of a probability between torch and the exported file."""
@@ -49,8 +49,8 @@ def export_onnx(model: CalibratedModel, path: Path) -> float:
     """
     reference = copy.deepcopy(model).eval().cpu()
     graph = copy.deepcopy(reference)
-    if isinstance(graph.model.recurrent, BiLstm):
-        graph.model.recurrent = _OnnxBiLstm(graph.model.recurrent)
+    if isinstance(graph.model.recurrent, PaddedLstm):
+        graph.model.recurrent = _OnnxLstm(graph.model.recurrent)
     batch, time = Dim("batch"), Dim("time")
     example = (torch.zeros(3, 8, reference.model.config.features), torch.tensor([[8], [5], [2]]))
     with _quiet_exporter():
@@ -113,32 +113,34 @@ def _random_input(
     return clean, garbage, lengths
 
 
-class _OnnxBiLstm(nn.Module):
-    """`BiLstm` as the ONNX operator, one node per layer; runs in the exporter only."""
+class _OnnxLstm(nn.Module):
+    """`PaddedLstm` as the ONNX operator, one node per layer; runs in the exporter only."""
 
-    def __init__(self, source: BiLstm) -> None:
+    def __init__(self, source: PaddedLstm) -> None:
         super().__init__()
         lstm = source.lstm
         self.hidden, self.layers = lstm.hidden_size, lstm.num_layers
+        self.directions = ("", "_reverse") if lstm.bidirectional else ("",)
         for layer in range(self.layers):
             for name, keys in {"w": ("weight_ih",), "r": ("weight_hh",), "b": ("bias_ih", "bias_hh")}.items():
-                directions = (f"l{layer}", f"l{layer}_reverse")
-                rows = [torch.cat([_iofc(getattr(lstm, f"{key}_{end}")) for key in keys]) for end in directions]
+                ends = [f"l{layer}{direction}" for direction in self.directions]
+                rows = [torch.cat([_iofc(getattr(lstm, f"{key}_{end}")) for key in keys]) for end in ends]
                 self.register_buffer(f"{name}{layer}", torch.stack(rows))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return [B, T, 2H] for x [B, T, H] and lengths int64 [B, 1]."""
+        """Return [B, T, D] for x [B, T, H] and lengths int64 [B, 1]."""
         B, T = x.shape[:2]
+        direction = "bidirectional" if len(self.directions) > 1 else "forward"
         for layer in range(self.layers):
             weights = (getattr(self, f"{name}{layer}") for name in "wrb")
             y = torch.onnx.ops.symbolic(
                 "LSTM",
                 (x.transpose(0, 1), *weights, lengths.reshape(-1).to(torch.int32)),
-                attrs={"hidden_size": self.hidden, "direction": "bidirectional"},
+                attrs={"hidden_size": self.hidden, "direction": direction},
                 dtype=x.dtype,
-                shape=(T, 2, B, self.hidden),
+                shape=(T, len(self.directions), B, self.hidden),
             )
-            x = y.permute(2, 0, 1, 3).flatten(2)  # [T, 2, B, H] -> [B, T, 2H]
+            x = y.permute(2, 0, 1, 3).flatten(2)  # [T, directions, B, H] -> [B, T, D]
         return x
 
 

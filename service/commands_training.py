@@ -19,6 +19,7 @@ from service.console import CommandError, progress_bar
 app = typer.Typer()
 
 _BENCH_EPCS, _BENCH_SEED = 20_000, 9
+_Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
 @app.command()
@@ -44,18 +45,40 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")],
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     truth: Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data, at most.")] = 16,
-    hidden: Annotated[int, typer.Option(min=1, help="Units of the LSTM per direction.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 7,
+    config: _Config = None,
+    architecture: Annotated[str | None, typer.Option(help="bilstm-attention, or lstm: the baseline.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers of the LSTM. [1]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None,
+    false_positive_budget: Annotated[
+        float | None, typer.Option(help="Share of the normal events that may be flagged, per kind. [0.01]")
+    ] = None,
+    miss_cost: Annotated[
+        float | None, typer.Option(help="Cost of a missed anomaly; with --false-alarm-cost instead of the budget.")
+    ] = None,
+    false_alarm_cost: Annotated[float | None, typer.Option(help="Cost of a false alarm.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training in --out.")] = False,
 ) -> None:
     """Train the model, calibrate it, and measure it on held-out EPCs."""
     _need_train_extra()
+    from training.config import load_config
     from training.report import write_report
-    from training.train import TrainConfig
     from training.train import train as run
 
+    settings = load_config(
+        config,
+        architecture=architecture,
+        epochs=epochs,
+        hidden=hidden,
+        layers=layers,
+        seed=seed,
+        false_positive_budget=false_positive_budget,
+        miss_cost=miss_cost,
+        false_alarm_cost=false_alarm_cost,
+    )
     with _stages() as stage:
-        finished = run(data, truth, out, TrainConfig(epochs=epochs, hidden=hidden, seed=seed), stage)
+        finished = run(data, truth, out, settings, stage, resume=resume)
     write_report(finished.record["metrics"])
 
 

@@ -19,7 +19,7 @@ from export.to_onnx import TOLERANCE, ParityError, check_parity, export_onnx
 from service.errors import ModelRepositoryError
 from service.registry import Manifest, digest_of, read_manifest, versions
 from tests.triton.fixture import FEATURES, LENGTHS, SPEC_HASH, small_manifest
-from training.model import BiLstm, CalibratedModel, EpcLstm, ModelConfig
+from training.model import CalibratedModel, EpcLstm, ModelConfig, PaddedLstm
 
 F = 6
 
@@ -28,7 +28,17 @@ def calibrated(model: EpcLstm) -> CalibratedModel:
     return CalibratedModel(model.eval(), 0, torch.rand(2, 5) + 0.5, torch.randn(2, 5)).eval()
 
 
-@pytest.mark.parametrize("config", [ModelConfig(F, 8), ModelConfig(F, 8, layers=2, attention=False)], ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(F, 8),
+        ModelConfig(F, 8, layers=2, attention=False),
+        ModelConfig(F, 8, bidirectional=False, attention=False),
+        ModelConfig(F, 5, layers=3),
+        ModelConfig(F, 1),
+    ],
+    ids=str,
+)
 def test_export_equals_torch(config: ModelConfig, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = calibrated(EpcLstm(config))
@@ -36,7 +46,7 @@ def test_export_equals_torch(config: ModelConfig, tmp_path: Path) -> None:
     difference = export_onnx(model, tmp_path / "model.onnx")
     assert difference <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one self-contained file"
-    assert isinstance(model.model.recurrent, BiLstm), "the caller's model is untouched"
+    assert isinstance(model.model.recurrent, PaddedLstm), "the caller's model is untouched"
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 

@@ -13,7 +13,15 @@ from training.model import CLIP, CalibratedModel, EpcLstm, ModelConfig
 B, T, F = 6, 7, 5
 
 
-@pytest.fixture(params=[ModelConfig(F, 8), ModelConfig(F, 8, layers=2), ModelConfig(F, 8, attention=False)], ids=str)
+CONFIGS = (
+    ModelConfig(F, 8),
+    ModelConfig(F, 8, layers=2),
+    ModelConfig(F, 8, attention=False),
+    ModelConfig(F, 8, bidirectional=False, attention=False),
+)
+
+
+@pytest.fixture(params=CONFIGS, ids=str)
 def model(request: pytest.FixtureRequest) -> EpcLstm:
     torch.manual_seed(0)
     return EpcLstm(request.param).eval()
@@ -46,13 +54,15 @@ def test_lengths_may_be_a_column(model: EpcLstm, batch: tuple[Tensor, Tensor]) -
     assert torch.equal(model(features, lengths), model(features, lengths[:, None]))
 
 
-def test_every_event_sees_the_whole_sequence(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:
+def test_every_event_sees_the_past_and_if_bidirectional_the_future(
+    model: EpcLstm, batch: tuple[Tensor, Tensor]
+) -> None:
     features, lengths = batch
     before = model(features, lengths)[0]
-    for changed, seen in ((T - 1, 0), (0, T - 1)):
+    for changed, seen, expected in ((0, T - 1, True), (T - 1, 0, model.config.bidirectional)):
         other = features.clone()
         other[0, changed] += 1
-        assert not torch.allclose(model(other, lengths)[0, seen], before[seen], atol=1e-6)
+        assert torch.allclose(model(other, lengths)[0, seen], before[seen], atol=1e-6) != expected
 
 
 def test_normalisation_removes_constant_features_and_clips(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:

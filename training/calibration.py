@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
@@ -30,7 +32,9 @@ def platt(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> tuple[lis
     return a, b
 
 
-def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float) -> list[float]:
+def thresholds_for_budget(
+    probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float
+) -> list[float]:
     """Return the threshold [5] at which ``budget`` of the normal events would be flagged, kept within 0.05 .. 0.95."""
     found = []
     for column in range(len(KINDS)):
@@ -38,3 +42,12 @@ def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], 
         at_budget = float(np.quantile(normal, 1 - budget)) if len(normal) else 0.5
         found.append(float(np.clip(at_budget, *_THRESHOLD_RANGE)))
     return found
+
+
+def thresholds_for_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the threshold [5] of least expected cost for (cost of a miss, cost of a false alarm) [5] by kind.
+
+    Flagging an event of probability p costs (1 - p) * alarm, passing it p * miss: equal at alarm / (alarm + miss)
+    (Elkan, 2001). That needs calibrated probabilities and no labels.
+    """
+    return [alarm / (alarm + miss) for miss, alarm in costs]

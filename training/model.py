@@ -1,6 +1,7 @@
 """The network: one pass per EPC gives 5 logits for every event of it.
 
-Axes: B sequences (one per EPC), T events of the padded sequence, F features, H = ``ModelConfig.hidden``.
+Axes: B sequences (one per EPC), T events of the padded sequence, F features, H = ``ModelConfig.hidden``, D = 2H if the
+LSTM is bidirectional, else H.
 Nothing at positions ``>= length`` can move an answer: the padding is zeroed on the way in, the reverse direction starts
 at the last real event, and attention does not look at it.
 """
@@ -30,13 +31,14 @@ class ModelConfig:
 
     features: int  # F, inputs per event
     hidden: int = 64  # H, units per direction
-    layers: int = 1  # bidirectional LSTM layers
+    layers: int = 1  # LSTM layers
+    bidirectional: bool = True  # read each journey from its end too
     attention: bool = True  # let every event look at every other one of its EPC
     dropout: float = 0.1  # probability, in training only
 
 
 class EpcLstm(nn.Module):
-    """Normalisation, projection, bidirectional LSTM, masked self-attention, LayerNorm, a head of 5 logits per event."""
+    """Normalisation, projection, (Bi)LSTM, masked self-attention, LayerNorm, a head of 5 logits per event."""
 
     mean: Tensor
     scale: Tensor
@@ -47,11 +49,12 @@ class EpcLstm(nn.Module):
         self.register_buffer("mean", torch.zeros(config.features))
         self.register_buffer("scale", torch.ones(config.features))
         self.project = nn.Linear(config.features, config.hidden)
-        self.recurrent: nn.Module = BiLstm(config.hidden, config.layers)
-        self.attention = MaskedAttention(2 * config.hidden, config.hidden // 2) if config.attention else None
+        self.recurrent: nn.Module = PaddedLstm(config.hidden, config.layers, bidirectional=config.bidirectional)
+        width = config.hidden * (2 if config.bidirectional else 1)  # D
+        self.attention = MaskedAttention(width, max(width // 4, 1)) if config.attention else None
         self.dropout = nn.Dropout(config.dropout)
-        self.norm = nn.LayerNorm(2 * config.hidden)
-        self.head = nn.Linear(2 * config.hidden, len(KINDS))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, len(KINDS))
 
     def set_normalisation(self, mean: Tensor, scale: Tensor) -> None:
         """Set ``mean`` [F] and ``scale`` [F] (1 / standard deviation; 0 switches a constant feature off)."""
@@ -60,26 +63,30 @@ class EpcLstm(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return logits [B, T, 5] for raw features float32 [B, T, F] and lengths int64 [B] or [B, 1] in 1..T."""
+        return cast(Tensor, self.head(self.dropout(self.embed(features, lengths))))
+
+    def embed(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the head judges [B, T, D]: each event in its context, with zero mean and unit variance."""
         lengths = lengths.reshape(-1, 1)  # [B, 1]
         real = real_events(features, lengths)  # [B, T]
         x = torch.clamp((features - self.mean) * self.scale, -CLIP, CLIP)  # [B, T, F]
         x = torch.where(real.unsqueeze(-1), x, 0.0)
         x = self.dropout(torch.relu(self.project(x)))  # [B, T, H]
-        x = self.recurrent(x, lengths)  # [B, T, 2H]
+        x = self.recurrent(x, lengths)  # [B, T, D]
         if self.attention is not None:
             x = x + self.dropout(self.attention(x, real))
-        return cast(Tensor, self.head(self.dropout(self.norm(x))))  # [B, T, 5]
+        return cast(Tensor, self.norm(x))
 
 
-class BiLstm(nn.Module):
-    """Bidirectional LSTM that reads each sequence up to its length only (the export swaps in the ONNX operator)."""
+class PaddedLstm(nn.Module):
+    """LSTM that reads each sequence up to its length only (the export swaps in the ONNX operator)."""
 
-    def __init__(self, hidden: int, layers: int) -> None:
+    def __init__(self, hidden: int, layers: int, *, bidirectional: bool) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(hidden, hidden, num_layers=layers, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(hidden, hidden, num_layers=layers, batch_first=True, bidirectional=bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return [B, T, 2H] (forward half, reverse half; 0 in the padding) for x [B, T, H] and lengths [B, 1]."""
+        """Return [B, T, D] (forward half, then reverse half; 0 in the padding) for x [B, T, H] and lengths [B, 1]."""
         packed = pack_padded_sequence(x, lengths.reshape(-1).cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 

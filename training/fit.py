@@ -1,0 +1,178 @@
+"""Fits the weights: focal loss, one-cycle schedule, early stopping, and a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+
+from service import features
+from service.sequences import pad
+from training import metrics
+from training.checkpoint import MODES, Checkpoint, State
+from training.config import TrainConfig
+from training.model import EpcLstm
+from training.run import predict
+from training.samples import Samples, concatenate
+
+Progress = Callable[[str, float], None]
+"""Called with what is going on and how much of the whole is done, 0 .. 1."""
+
+Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
+"""Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
+
+_CLIP_NORM = 1.0
+_MOST_PASSES = 12  # of an epoch; a small world is seen in that many ways before windows are drawn again
+_SORTED_BATCHES = 16  # windows are sorted by length within this many batches, so that little is padded
+
+
+def fit(
+    config: TrainConfig, draw: Draw, check: list[Samples], progress: Progress, checkpoint: Checkpoint | None = None
+) -> tuple[EpcLstm, list[dict[str, float]]]:
+    """Return (the model of the best epoch, loss and validation macro AP by epoch).
+
+    The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
+    ``checkpoint`` if that exists.
+
+    Raises:
+        DataError: the checkpoint is of another config or of other data.
+    """
+    # One thread: a second one made a step of these small matrices no faster on idle cores and six times dearer on busy
+    # ones (threads wait in spin loops), and sums in another order. The second core prepares the next epoch.
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)
+    state = _fresh(config, device)
+    if checkpoint is not None:
+        checkpoint.restore(state)
+    pool = ThreadPoolExecutor(1)
+    ahead = {len(state.curves): pool.submit(_passes, draw, config, len(state.curves))}
+    try:
+        for epoch in range(len(state.curves), config.epochs):
+            if state.curves and state.since_best >= config.patience:
+                break
+            if epoch + 1 < config.epochs:
+                ahead[epoch + 1] = pool.submit(_passes, draw, config, epoch + 1)
+            parts = ahead.pop(epoch).result()
+            if epoch == 0:
+                _normalise(state.model, parts)
+            loss = _epoch(state, config, parts, np.random.default_rng([config.seed, epoch, 1]))
+            ap = [metrics.per_kind(part.labels, predict(state.model, part))[metrics.MACRO]["ap"] for part in check]
+            state.curves.append({"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True))})
+            if state.since_best == 0:
+                state.best = copy.deepcopy(state.model.state_dict())
+            if checkpoint is not None:
+                checkpoint.save(state)
+            progress(
+                f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, validation AP {ap[0]:.3f} and {ap[1]:.3f} causal",
+                (epoch + 1) / config.epochs,
+            )
+    finally:
+        pool.shutdown(cancel_futures=True)
+    state.model.load_state_dict(state.best)
+    return state.model.cpu().eval(), state.curves
+
+
+def _fresh(config: TrainConfig, device: torch.device) -> State:
+    model = EpcLstm(config.model()).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    steps = config.epochs * 2 * -(-(config.windows_per_epoch // 2) // config.batch)
+    schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.2)
+    # On a GPU autocast runs the LSTM of cuDNN in float16, whatever it is told: small gradients need scaling.
+    return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=device.type == "cuda"))
+
+
+def _passes(draw: Draw, config: TrainConfig, epoch: int) -> tuple[Samples, Samples]:
+    """Return the samples of an epoch: of one pass, or of as many as a small world needs to fill it."""
+    rng = np.random.default_rng([config.seed, epoch])
+    passes = [draw(rng)]
+    while len(passes) < _MOST_PASSES and sum(len(p[0].windows.start) for p in passes) < config.windows_per_epoch // 2:
+        passes.append(draw(rng))
+    retrospective, causal = (concatenate(list(parts)) for parts in zip(*passes, strict=True))
+    return retrospective, causal
+
+
+def _normalise(model: EpcLstm, parts: tuple[Samples, Samples]) -> None:
+    table = np.concatenate([part.features for part in parts])
+    mean, deviation = table.mean(axis=0, dtype=np.float64), table.std(axis=0, dtype=np.float64)
+    scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0.0)
+    model.set_normalisation(torch.tensor(mean), torch.tensor(scale))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    part: Samples
+    rows: NDArray[np.intp]  # [B] windows
+    last_only: bool  # causal prefixes: the loss counts their last event alone
+
+
+def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rng: np.random.Generator) -> float:
+    """Take the steps of one epoch and return the mean loss."""
+    torch.manual_seed(int(rng.integers(2**62)))  # dropout and noise
+    model = state.model.train()
+    noise = _time_noise(model, config.time_noise)
+    batches = [*_batches(parts[0], config, rng, last_only=False), *_batches(parts[1], config, rng, last_only=True)]
+    total = 0.0
+    for index in rng.permutation(len(batches)).tolist():
+        loss = _loss(model, batches[index], noise, config.focal_gamma)
+        state.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(state.scaler.scale(loss))
+        state.scaler.unscale_(state.optimizer)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.schedule.step()
+        total += float(loss.detach())
+    return total / len(batches)
+
+
+def _time_noise(model: EpcLstm, share: float) -> Tensor:
+    """Return the deviation [F] of the noise on each feature: a share of its own if it serves the times, else 0."""
+    serves_time = torch.tensor([kind == "jump" for _, kind, _ in features.FEATURES])
+    scale = model.scale.cpu()
+    return torch.where(serves_time & (scale > 0), share / scale.clamp(min=1e-6), 0.0)
+
+
+def _batches(part: Samples, config: TrainConfig, rng: np.random.Generator, *, last_only: bool) -> Iterator[_Batch]:
+    """Yield half an epoch's windows, anomalous ones drawn oftener, in batches of like lengths."""
+    count = config.windows_per_epoch // 2
+    anomalous = np.zeros(len(part.windows.start), dtype=np.bool_)
+    np.logical_or.at(anomalous, part.windows.window_of, part.labels.max(axis=1) >= 0.5)
+    weight = np.where(anomalous, config.anomalous_weight, 1.0)
+    drawn = rng.choice(len(weight), count, p=weight / weight.sum())
+    chunk = config.batch * _SORTED_BATCHES
+    for begin in range(0, count, chunk):
+        rows = drawn[begin : begin + chunk]
+        rows = rows[np.argsort(part.windows.length[rows], kind="stable")]
+        for batch in np.split(rows, range(config.batch, len(rows), config.batch)):
+            yield _Batch(part, batch, last_only)
+
+
+def _loss(model: EpcLstm, batch: _Batch, noise: Tensor, gamma: float) -> Tensor:
+    device = next(model.parameters()).device
+    start, length = batch.part.windows.start[batch.rows], batch.part.windows.length[batch.rows]
+    longest = int(length.max())
+    x = torch.from_numpy(pad(batch.part.features, start, length, longest))  # [B, T, F]
+    x = x + torch.randn_like(x) * noise
+    y = torch.from_numpy(pad(batch.part.labels, start, length, longest))  # [B, T, 5]
+    steps = np.arange(longest)
+    counts = steps == length[:, None] - 1 if batch.last_only else steps < length[:, None]  # [B, T]
+    mask = torch.from_numpy(counts).to(device)
+    with torch.autocast(device.type, dtype=torch.float16, enabled=device.type == "cuda"):
+        logits = model(x.to(device), torch.from_numpy(length.astype(np.int64)).to(device))
+    return focal_loss(logits.float()[mask], y.to(device)[mask], gamma)
+
+
+def focal_loss(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
+    """Return the mean focal loss (Lin et al., 2017) of logits [.., 5] against targets in 0 .. 1 (soft ones too)."""
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    miss = (torch.sigmoid(logits) - targets).abs()
+    return (miss**gamma * cross_entropy).sum(dim=-1).mean()

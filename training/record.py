@@ -1,0 +1,81 @@
+"""What a run folder says about its training: where the data came from, how they are distributed, how it went."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from service import features
+from service.events import KINDS
+from training.checkpoint import MODES
+from training.dataset import LOCATIONS, TRANSITIONS, Dataset
+from training.run import LENGTHS
+from training.samples import SPLITS, Samples
+
+mpl.use("Agg")  # plots are files, no display is needed
+
+CURVES = "curves"
+_HISTOGRAM_BINS = 10
+
+
+def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
+    """Return files with hashes and row counts of ``world``, and its events by ``split`` [N]."""
+    others = [data / LOCATIONS, data / TRANSITIONS, *([truth] if truth else [])]
+    return {
+        "data": str(data),
+        "truth": str(truth) if truth else None,
+        "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
+        "files_sha256": world.files,
+        "other_files_sha256": {path.name: _sha256(path) for path in others},
+        "rows_by_file": dict(zip(world.files, np.bincount(world.events.file_id)[1:].tolist(), strict=True)),
+        "events": len(world.events),
+        "epcs": len(world.events.epc_codes),
+        "quarantined_rows": world.quarantined,
+        "events_by_split": {name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def histograms(part: Samples, scores: NDArray[np.float32]) -> dict[str, Any]:
+    """Return bin edges and counts of each feature (equal shares) and score (equal widths) of ``part``."""
+    table = {}
+    for column, name in enumerate(features.NAMES):
+        values = part.features[:, column].astype(np.float64)
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, _HISTOGRAM_BINS + 1)))
+        table[name] = _histogram(values, edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1]))
+    for column, kind in enumerate(KINDS):
+        table[f"score_{kind}"] = _histogram(scores[:, column], np.linspace(0, 1, _HISTOGRAM_BINS + 1))
+    return table
+
+
+def _histogram(values: NDArray[np.floating], edges: NDArray[np.float64]) -> dict[str, list[float]]:
+    return {"edges": edges.tolist(), "counts": np.histogram(values, edges)[0].tolist()}
+
+
+def probe(part: Samples) -> list[list[float]]:
+    """Return the features [T, F] of one real journey, T the shortest padded length at most."""
+    row = int(np.argmax(np.minimum(part.windows.length, LENGTHS[0])))
+    start = part.windows.start[row]
+    journey = part.features[start : start + min(int(part.windows.length[row]), LENGTHS[0])]
+    return [[float(value) for value in event] for event in journey]
+
+
+def write_curves(curves: list[dict[str, float]], out: Path) -> None:
+    """Write loss and validation AP by epoch as a table and a plot."""
+    table = pd.DataFrame(curves).set_index("epoch")
+    table.to_csv(out / f"{CURVES}.csv")
+    axes = table.plot(subplots=[("loss",), MODES], xlabel="epoch", grid=True, figsize=(7, 6), title="Training")
+    axes[1].set_ylabel("validation macro AP")
+    axes[0].figure.savefig(out / f"{CURVES}.png", dpi=120)
+    plt.close(axes[0].figure)
