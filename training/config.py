@@ -28,18 +28,14 @@ class TrainConfig(BaseModel):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     epochs: int = Field(default=16, ge=1)  # at most
     patience: int = Field(default=8, ge=1)  # epochs without a better validation AP before stopping
-    windows_per_epoch: int = Field(
-        default=80_000, ge=2
-    )  # sequences drawn, half of them causal prefixes
+    windows_per_epoch: int = Field(default=80_000, ge=2)  # sequences drawn, half of them causal prefixes
     batch: int = Field(default=256, ge=1)  # sequences
     learning_rate: Positive = 4e-3  # peak of the one-cycle schedule
     weight_decay: float = Field(default=1e-2, ge=0)
     focal_gamma: float = Field(default=1.0, ge=0)  # 0 is plain cross-entropy
     anomalous_weight: Positive = 3.0  # how much oftener a sequence with an anomaly is drawn
     time_noise: float = Field(default=0.02, ge=0)  # noise on time features, in their standard deviations
-    false_positive_budget: float = Field(
-        default=0.01, gt=0, lt=1
-    )  # share of normal events flagged, per kind
+    false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind
     miss_cost: Cost | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget
     false_alarm_cost: Cost | None = None  # of a normal event that is flagged
     seed: int = Field(default=7, ge=0)

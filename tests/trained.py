@@ -1,0 +1,51 @@
+"""A small simulated world and one short training on it, shared by the session. A pytest plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from training.config import TrainConfig
+from training.dataset import Dataset, Truth
+from training.material import Material, load
+from training.simulate import simulate
+from training.train import train
+
+SHORT = TrainConfig(hidden=8, epochs=2, windows_per_epoch=6_000, batch=64, learning_rate=0.02)
+"""Two epochs in a few seconds."""
+
+
+@dataclass(frozen=True)
+class TinyWorld:
+    """A simulated world of 1,500 EPCs: its folder, and what `training.material.load` makes of it."""
+
+    folder: Path
+    dataset: Dataset
+    known: Truth
+    labelled: Material
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth.parquet"
+
+
+def silent(_stage: str, _done: float) -> None:
+    """Show no progress."""
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    """A world that tests only read."""
+    folder = tmp_path_factory.mktemp("tiny_world")
+    simulate(folder, epcs=1_500, seed=3)
+    return TinyWorld(folder, *load(folder, folder / "truth.parquet"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a SHORT training on the tiny world; tests only read it."""
+    folder = tmp_path_factory.mktemp("tiny_run")
+    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
+    return folder
