@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from service.events import KINDS
+from tests.trained import SHORT
 from training import breakdown, report
 from training.breakdown import ALL, ANY, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, TRUTH
 from training.dataset import DataError
@@ -20,10 +21,9 @@ from training.evaluate import WEAK, Evaluation, Options, evaluate
 from training.ranking import MACRO, METRICS
 from training.run import RUN_FILE, Run
 from training.simulate import simulate
-from training.train import TrainConfig, train
+from training.train import train
 
 EPCS = 1_200
-SMALL = TrainConfig(epochs=2, hidden=8)
 QUICK = Options(baselines=False, resamples=20)
 
 
@@ -44,7 +44,7 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     root = tmp_path_factory.mktemp("evaluate")
     simulate(root / "world", EPCS, seed=3)
-    run = train(root / "world", root / "world" / "truth.parquet", root / "run", SMALL, silent)
+    run = train(root / "world", root / "world" / "truth.parquet", root / "run", SHORT, silent)
     return Trained(root / "run", root / "world", run)
 
 
@@ -52,7 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def weak(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     root = tmp_path_factory.mktemp("weak")
     simulate(root / "world", 600, seed=4)
-    run = train(root / "world", None, root / "run", SMALL, silent)
+    run = train(root / "world", None, root / "run", SHORT, silent)
     return Trained(root / "run", root / "world", run)
 
 

@@ -32,9 +32,7 @@ def platt(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> tuple[lis
     return a, b
 
 
-def thresholds_for_budget(
-    probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float
-) -> list[float]:
+def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float) -> list[float]:
     """Return the threshold [5] at which ``budget`` of the normal events would be flagged, kept within 0.05 .. 0.95."""
     found = []
     for column in range(len(KINDS)):
@@ -44,7 +42,7 @@ def thresholds_for_budget(
     return found
 
 
-def thresholds_for_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
+def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     """Return the threshold [5] of least expected cost for (cost of a miss, cost of a false alarm) [5] by kind.
 
     Flagging an event of probability p costs (1 - p) * alarm, passing it p * miss: equal at alarm / (alarm + miss)

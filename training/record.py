@@ -27,14 +27,15 @@ _HISTOGRAM_BINS = 10
 
 def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
     """Return files with hashes and row counts of ``world``, and its events by ``split`` [N]."""
-    others = [data / LOCATIONS, data / TRANSITIONS, *([truth] if truth else [])]
+    others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
+    rows = np.bincount(world.events.file_id, minlength=len(world.files) + 1)  # files are numbered from 1
     return {
         "data": str(data),
         "truth": str(truth) if truth else None,
         "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
         "files_sha256": world.files,
         "other_files_sha256": {path.name: _sha256(path) for path in others},
-        "rows_by_file": dict(zip(world.files, np.bincount(world.events.file_id)[1:].tolist(), strict=True)),
+        "rows_by_file": dict(zip(world.files, rows[1:].tolist(), strict=True)),
         "events": len(world.events),
         "epcs": len(world.events.epc_codes),
         "quarantined_rows": world.quarantined,

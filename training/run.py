@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ class Run:
         """Write the run folder."""
         torch.save(self.model.state_dict(), folder / WEIGHTS_FILE)
         (folder / REFERENCE_FILE).write_text(json.dumps(self.reference.to_json()), encoding="utf-8")
-        text = json.dumps(_without_nan(self.record), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / RUN_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
@@ -61,15 +60,6 @@ class Run:
         model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])), features.INDEX["causal"])
         model.load_state_dict(weights)
         return cls(model.eval(), Reference.from_json(tables), record)
-
-
-def _without_nan(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a JSON value with null for NaN, a metric that does not exist: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from service.events import Events
 from service.reference import Reference
 from training import dataset
 from training.dataset import DataError, Dataset, Truth
+from training.material import weak_labels
 from training.reference import learn
 from training.run import Run
 from training.samples import SPLITS, normal_events, split_epcs
@@ -106,8 +107,6 @@ def truth_of(run: Run) -> Path | None:
 
 def labels(truth: Path | None, world: Dataset) -> Truth:
     """Return the truth, or the weak labels of the rules where there is none."""
-    from training.train import weak_labels  # noqa: PLC0415 - the training evaluates what it trained
-
     return dataset.load_truth(truth, world.events) if truth else weak_labels(world)
 
 

@@ -108,9 +108,9 @@ def _calibrate(
     calibrated = CalibratedModel(model, features.INDEX["causal"], a, b).eval()
     costs, budget = config.costs(), config.false_positive_budget
     thresholds = {
-        mode: calibration.thresholds_for_costs(costs)
+        mode: calibration.thresholds_of_costs(costs)
         if costs
-        else calibration.thresholds_for_budget(predict(calibrated, part), part.labels, budget)
+        else calibration.thresholds(predict(calibrated, part), part.labels, budget)
         for mode, part in zip(MODES, check, strict=True)
     }
     return calibrated, thresholds
