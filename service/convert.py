@@ -120,7 +120,7 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
     for at in np.flatnonzero(file_id != file_id[0])[:1].tolist():
         yield (
             f"data[{at}].file_id",
-            f"is {file_id[at]}, that of data[0] is {file_id[0]}: Analyze judges one file, use AnalyzeFiles for several",
+            f"is {file_id[at]}, that of data[0] is {file_id[0]}: send a request per file, or use AnalyzeFiles",
         )
 
 

@@ -19,6 +19,10 @@ class NotImplementedYet(SentinelError):
     """The contract names it, this version does not do it."""
 
 
+class Draining(SentinelError):
+    """The gateway stops; the caller is to go on at another one, or at the next start of this one."""
+
+
 class Overloaded(SentinelError):
     """No room for this request now; retry after ``retry_after_s`` seconds."""
 

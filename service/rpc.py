@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,9 +17,10 @@ from service.convert import decode_request
 from service.errors import NotImplementedYet, SentinelError
 from service.events import Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.pipeline import Analyzer
+from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
 from service.status import CallStatus, status_of
+from service.stream import Streams
 
 SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
 """Descriptor of the service; its methods are registered by name, so that no generated servicer is needed."""
@@ -31,19 +32,24 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
+_Judge = Callable[[Events, str, float | None], Awaitable[Verdicts]]
 
 log = structlog.get_logger("epc_sentinel.rpc")
 
 
 @dataclass(slots=True)
 class Call:
-    """What the log line of a call says; it holds numbers, never codes."""
+    """What the log line of a call says; it holds numbers, never codes.
+
+    The numbers of a stream are sums over its requests: an EPC counts once in each; the names are those of the last one.
+    """
 
     method: str
     request_id: str
     started: float = field(default_factory=time.perf_counter)
     detector: str = ""
     judged_by: str = ""
+    requests: int = 0  # answered
     events: int = 0
     epcs: int = 0
     findings: int = 0
@@ -57,6 +63,7 @@ class Call:
             code=code,
             detector=self.detector,
             judged_by=self.judged_by,
+            requests=self.requests,
             events=self.events,
             epcs=self.epcs,
             findings=self.findings,
@@ -72,7 +79,12 @@ class AnomalyServicer:
         """Args: ``max_events`` is the most events that one request may carry."""
         self._analyzer = analyzer
         self._max_events = max_events
+        self._streams = Streams()
         self.running = 0  # calls in flight
+
+    def drain(self) -> None:
+        """Tell the streams in flight to go; other calls end by themselves."""
+        self._streams.drain()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register at the server."""
@@ -83,46 +95,56 @@ class AnomalyServicer:
         return {
             "Analyze": grpc.unary_unary_rpc_method_handler(self._guarded("Analyze", self._analyze)),
             "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._guarded("AnalyzeFiles", self._analyze_files)),
-            "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._guarded("AnalyzeStream", _not_yet)),
+            "AnalyzeStream": grpc.stream_stream_rpc_method_handler(
+                self._guarded("AnalyzeStream", self._analyze_stream)
+            ),
             "Explain": grpc.unary_unary_rpc_method_handler(self._guarded("Explain", _not_yet)),
         }
 
-    async def _analyze(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
-        return await self._judge(raw, call, timeout_s, one_file=True)
+    async def _analyze(self, raw: bytes, call: Call, context: _Context) -> bytes:
+        return await self._answer(raw, call, context, self._analyzer.analyze, one_file=True)
 
-    async def _analyze_files(self, raw: bytes, call: Call, timeout_s: float | None) -> bytes:
-        return await self._judge(raw, call, timeout_s, one_file=False)
+    async def _analyze_files(self, raw: bytes, call: Call, context: _Context) -> bytes:
+        return await self._answer(raw, call, context, self._analyzer.analyze, one_file=False)
 
-    async def _judge(self, raw: bytes, call: Call, timeout_s: float | None, *, one_file: bool) -> bytes:
-        """Judge all events of the request together; return the answer of its one file, or those of all its files."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    async def _analyze_stream(self, _requests: object, call: Call, context: _Context) -> None:
+        async def answer(raw: bytes) -> bytes:
+            return await self._answer(raw, call, context, self._analyzer.follow, one_file=True)
+
+        await self._streams.serve(context, answer)
+
+    async def _answer(self, raw: bytes, call: Call, context: _Context, judge: _Judge, *, one_file: bool) -> bytes:
+        """Judge the events of the request; return the answer of its one file, or those of all its files."""
 
         def decode() -> tuple[Events, str]:
             return decode_request(raw, max_events=self._max_events, one_file=one_file)
 
         events, call.detector = await _off_loop(decode, len(raw))
-        call.events, call.epcs = len(events), len(events.epc_codes)
-        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        verdicts = await self._analyzer.analyze(events, call.detector, left_s)
-        call.judged_by, call.findings = verdicts.method, int(verdicts.flags.sum())
+        call.events += len(events)
+        call.epcs += len(events.epc_codes)
+        verdicts = await judge(events, call.detector, context.time_remaining())
+        call.judged_by = verdicts.method
+        call.findings += int(verdicts.flags.sum())
 
         def encode() -> bytes:
             responses = build_responses(events, verdicts)
             answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
             return answer.SerializeToString()
 
-        return await _off_loop(encode, len(raw))
+        answer = await _off_loop(encode, len(raw))
+        call.requests += 1
+        return answer
 
     def _guarded(
-        self, method: str, behaviour: Callable[[Any, Call, float | None], Awaitable[bytes]]
-    ) -> Callable[[Any, _Context], Awaitable[bytes]]:
+        self, method: str, behaviour: Callable[[Any, Call, _Context], Awaitable[_T]]
+    ) -> Callable[[Any, _Context], Awaitable[_T]]:
         """Return a handler that runs ``behaviour``, answers its errors with a status, and logs one line."""
 
-        async def handle(request: bytes | AsyncIterator[bytes], context: _Context) -> bytes:
+        async def handle(request: Any, context: _Context) -> _T:  # noqa: ANN401 - bytes or a stream
             call = Call(method, _request_id(context))
             self.running += 1
             try:
-                answer = await behaviour(request, call, context.time_remaining())
+                answer = await behaviour(request, call, context)
             except asyncio.CancelledError:
                 expired = context.time_remaining() == 0
                 call.log("DEADLINE_EXCEEDED" if expired else "CANCELLED")
@@ -138,7 +160,7 @@ class AnomalyServicer:
         return handle
 
 
-async def _not_yet(_request: Any, call: Call, _timeout_s: float | None) -> bytes:  # noqa: ANN401 - bytes or a stream
+async def _not_yet(_request: bytes, call: Call, _context: _Context) -> bytes:
     raise NotImplementedYet(f"{call.method} is not available in this version: use Analyze or AnalyzeFiles")
 
 

@@ -77,6 +77,9 @@ def _listen(settings: Settings, servicer: AnomalyServicer, health: HealthService
             ("grpc.max_send_message_length", -1),
             # With SO_REUSEPORT a second gateway on the same port would start, and quietly share the calls.
             ("grpc.so_reuseport", 0),
+            # Probing grows the window of a stream to 4 MiB, which a caller that never reads would make us hold; without
+            # it 64 KiB of requests wait, and larger messages still get the room that they announce.
+            ("grpc.http2.bdp_probe", 0),
             # Finds dead peers, and allows clients to keep idle connections alive through load balancers.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
@@ -107,7 +110,9 @@ async def _drain(server: grpc.aio.Server, servicer: AnomalyServicer, drain_s: fl
         if servicer.running:
             log.warning("drain time is over", cut_off=servicer.running)
 
-    late = asyncio.get_running_loop().call_later(drain_s, say_so)
+    loop = asyncio.get_running_loop()
+    late = loop.call_later(drain_s, say_so)
+    loop.call_soon(servicer.drain)  # after stop() has closed the door: no stream may come back in by it
     # Once only: a second stop() to hurry the first one crashes the process when both finish together (grpcio 1.81).
     await server.stop(drain_s)
     late.cancel()

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 
 from service.errors import (
     DeadlineExceeded,
+    Draining,
     InvalidRequest,
     ModelRepositoryError,
     ModelUnavailable,
@@ -23,6 +24,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Draining: grpc.StatusCode.UNAVAILABLE,
     ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     # Only the operator can repair it, and its message names paths: the caller gets the internal error.
