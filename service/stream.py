@@ -17,6 +17,9 @@ from service.errors import Draining, InvalidRequest
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 
+_SETTLE_S = 0.02
+"""A call that broke off reads as one that was half-closed: its cancellation comes a moment later."""
+
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -62,7 +65,10 @@ class Streams:
                     self._reads.discard(limit)
         except TimeoutError:  # set by drain() alone
             raise Draining(_DRAINING) from None
-        return None if raw is grpc.aio.EOF else raw
+        if isinstance(raw, bytes):  # else it is grpc.aio.EOF
+            return raw
+        await asyncio.sleep(_SETTLE_S)
+        return None
 
 
 async def _write(context: _Context, reply: bytes) -> None:

@@ -21,7 +21,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("backends", "backends_triton", "registry", "sequences"),
     ("detectors",),
     ("pipeline",),
-    ("settings", "convert", "responses", "status"),
+    ("settings", "convert", "responses", "status", "stream"),
     ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     ("server", "analyze", "render", "logs", "bench_echo", "bench_load", "bench_stages", "bench"),
     ("commands_training",),
