@@ -41,7 +41,7 @@ class Streams:
 
         Raises:
             InvalidRequest: a request is unusable; the fields begin with its 0-based place in the stream.
-            Draining: the gateway stops; requests without an answer were not judged.
+            Draining: the gateway stops; the caller is to send again what got no answer.
         """
         number = 0
         while (raw := await self._read(context)) is not None:
