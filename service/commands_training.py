@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +39,20 @@ def simulate(
         except ValueError as error:
             raise CommandError(str(error)) from None
     typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
+
+
+@app.command()
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of raw files and their masters.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the report, with plots, to this page.")
+    ] = None,
+) -> None:
+    """Report how good the data of a folder are: complete, consistent, valid, known."""
+    _need_train_extra()
+    from training.inspection import inspect_folder, write_inspection
+
+    write_inspection(inspect_folder(data, out, datetime.now(UTC)))
 
 
 @app.command()

@@ -19,7 +19,7 @@ SEPARATORS = ("\t", ",", ";")
 READ_ERRORS = (OSError, EOFError, zlib.error)
 """What reading an opened raw file may raise; the latter two if a .gz is damaged."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _EPOCH_UTC = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT64 = 2**63
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
@@ -112,7 +112,7 @@ def time_us(text: str) -> int | None:
         if found is None:
             return None
         time = found
-    return (time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    return (time - (_EPOCH if time.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
 
 
 def _year_first(text: str) -> datetime | None:

@@ -119,7 +119,7 @@ def anomalies(world: World) -> None:
         header, company, product, lot, date, serial = world.code[item].split(".")
         later = str(int(date) + 10_000)  # a year
         world.code[item] = (
-            f"{header}-{company}.{product}",
+            f"{header}-{company}.{product}.{serial}",
             f"001.9999999.{product}.{lot}.{date}.{serial}",
             f"001.{company}.{product}.{lot}.{later}.{serial}",
             f"001.{company}.{product}.{lot}.{date}.9{serial[1:]}",

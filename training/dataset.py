@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.events import KINDS, Events, factorize, step_codes, type_codes
+from service.events import KINDS, Events, step_codes, type_codes
 from service.rawrows import whole_number
 from training.masters import LOCATIONS, TRANSIT_COLUMNS, TRANSITIONS, by_value, read_masters
 from training.rawfolder import RawFolder, parse_times, quarantine_summary, quarantined, raw_files, read_folder
@@ -98,14 +98,16 @@ def to_dataset(raw: RawFolder) -> Dataset:
 
 
 def _events(rows: pd.DataFrame) -> Events:
-    epc, codes = factorize(rows["epc_code"].tolist())
+    (epc, codes), (step, steps), (kind, types) = (
+        pd.factorize(rows[name]) for name in ("epc_code", "business_step", "event_type")
+    )
     return Events(
         event_id=rows["event_id"].to_numpy(np.int64),
-        epc=epc,
-        epc_codes=codes,
+        epc=epc.astype(np.int32),
+        epc_codes=codes.tolist(),
         location_id=rows["location_id"].to_numpy(np.int64),
-        step=step_codes(rows["business_step"].tolist()),
-        event_type=type_codes(rows["event_type"].tolist()),
+        step=step_codes(steps.tolist())[step],
+        event_type=type_codes(types.tolist())[kind],
         time_us=rows["event_time"].to_numpy("datetime64[us]").astype(np.int64),
         file_id=rows["file_id"].to_numpy(np.int64),
     )

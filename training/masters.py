@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -103,14 +104,15 @@ def ids_by_name(locations: pd.DataFrame, rows: pd.DataFrame | None = None) -> pd
 
 def place_names(text: pd.Series) -> pd.Series:
     """Return names that compare equal if they look equal: outer blanks removed, one Unicode form."""
-    names: pd.Series = text.str.strip().str.normalize("NFC")
-    return names
+    code, distinct = pd.factorize(text)
+    names = [normalize("NFC", name.strip()) for name in distinct.tolist()]
+    return pd.Series(np.array(names, dtype=object)[code] if names else "", index=text.index, dtype=text.dtype)
 
 
 def by_value(text: pd.Series, of: Callable[[str], int | None]) -> pd.Series:
     """Return whole numbers (nullable, exact) from text; ``of`` is called once per distinct text."""
     code, distinct = pd.factorize(text, use_na_sentinel=False)
-    values = pd.array([of(str(value)) for value in distinct], dtype="Int64")
+    values = pd.array([of(str(value)) for value in distinct.tolist()], dtype="Int64")
     return pd.Series(values.take(code), index=text.index)
 
 

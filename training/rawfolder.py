@@ -17,7 +17,9 @@ from training.rawtable import DataError, RawTable, raw_text, read_header, read_t
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _OTHER_TABLES = {"locations", "transitions", "quarantine", "truth"}
 _TEXTS = ("epc_code", "scan_location", "business_step", "event_type")
-_COLUMNS = {*_TEXTS, "event_time", "location_id", "event_id", "file_id"}
+NEEDED = ("epc_code", "event_time", "location_id", "event_type", "business_step")
+"""The columns of a raw file; of location_id the scan_location will do, and one of the latter two."""
+USED = {*NEEDED, "scan_location", "event_id", "file_id"}
 _INSTEAD = {"event_type": "business_step", "business_step": "event_type", "location_id": "scan_location"}
 _SHOWN = 3
 
@@ -59,7 +61,7 @@ def read_folder(folder: Path) -> RawFolder:
     locations, warnings = read_locations(folder)
     files, parts, first_row = {}, [], 1
     for number, path in enumerate(paths, 1):
-        table = read_table(path, _COLUMNS)
+        table = read_table(path, USED)
         warnings += [
             f"{path.name} has no column {name}: it is taken from {other} where that is possible"
             for name, other in _INSTEAD.items()
@@ -150,9 +152,9 @@ def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def quarantined(raw: RawFolder) -> pd.DataFrame:
-    """Return file, line, problem and text of the rows that cannot be used."""
-    bad = raw.rows.loc[raw.rows["problem"] != "", ["file", "line", "problem"]].reset_index(drop=True)
+def quarantined(raw: RawFolder, count: int | None = None) -> pd.DataFrame:
+    """Return file, line, problem and text of the rows that cannot be used, the first ``count`` or all."""
+    bad = raw.rows.loc[raw.rows["problem"] != "", ["file", "line", "problem"]].iloc[:count].reset_index(drop=True)
     texts = {name: raw_text(raw.folder / str(name), set(rows["line"])) for name, rows in bad.groupby("file")}
     return bad.assign(text=[texts[file][line] for file, line in zip(bad["file"], bad["line"], strict=True)])
 
