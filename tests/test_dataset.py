@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service import features
 from service.events import KINDS, Events
+from service.journeys import Journeys
 from service.rawcsv import read_files
 from service.rawrows import Header, split_row
 from tests.foreign import FILES, MALFORMED_PER_FILE, write_foreign_world
@@ -348,6 +350,9 @@ def test_without_transitions_the_events_alone_teach_routes(tmp_path: Path) -> No
     reference = learn(loaded.events, np.ones(2, dtype=np.bool_), loaded.masters)
     assert reference.location_id.tolist() == [1, 5]
     assert len(reference.lane.key) == 2
+    table = features.compute(Journeys.of(loaded.events), reference, causal=False)
+    assert np.isfinite(table).all()
+    assert not table[:, features.INDEX["route_known"]].any()
 
 
 def test_rows_of_the_masters_that_cannot_be_used_are_named(tmp_path: Path) -> None:
