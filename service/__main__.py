@@ -68,6 +68,11 @@ def serve(
     log_format: Annotated[str | None, _flag("log_format")] = None,
     log_level: Annotated[str | None, _flag("log_level")] = None,
     onnx_threads: Annotated[str | None, _flag("onnx_threads")] = None,
+    history: Annotated[str | None, _flag("history")] = None,
+    history_ttl_s: Annotated[str | None, _flag("history_ttl_s")] = None,
+    history_max_events: Annotated[str | None, _flag("history_max_events")] = None,
+    history_timeout_s: Annotated[str | None, _flag("history_timeout_s")] = None,
+    history_analyze: Annotated[bool | None, _flag("history_analyze", "--history-analyze/--no-history-analyze")] = None,
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
     settings = load_settings(**locals())

@@ -29,6 +29,7 @@ class Codes:
     company: NDArray[np.int64]  # [U]
     product: NDArray[np.int64]  # [U]
     lot: NDArray[np.int64]  # [U]
+    date: NDArray[np.int64]  # [U] the digits of the date part
     day: NDArray[np.int64]  # [U] days since 1970-01-01 of the date part
     date_valid: NDArray[np.bool_]  # [U] the date part is a date of the calendar
     serial: NDArray[np.int64]  # [U]
@@ -49,12 +50,11 @@ def parse(codes: Sequence[str]) -> Codes:
     for name, (begin, end) in _FIELDS.items():
         parts[name] = np.full(len(codes), -1, dtype=np.int64)
         parts[name][well_formed] = digits[fits, begin:end].astype(np.int64) @ 10 ** np.arange(end - begin - 1, -1, -1)
-    date = parts.pop("date")
-    day, date_valid = _calendar_day(date)
+    day, date_valid = calendar_day(parts["date"])
     return Codes(well_formed=well_formed, day=day, date_valid=date_valid & well_formed, **parts)
 
 
-def _calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD; the day of no date is 0."""
     year, month, day = date // 10_000, date // 100 % 100, date % 100
     plausible = (date > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)

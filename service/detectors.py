@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from service import features, rules
 from service.backends import Backend
 from service.errors import DeadlineExceeded
-from service.events import KINDS, Events
-from service.journeys import Index, Journeys
+from service.events import KINDS
+from service.journeys import Index
 from service.reference import Reference
 from service.registry import Model
-from service.sequences import Windows, pad, prefix_windows, whole_windows
+from service.sequences import Windows, pad
+from service.view import Case, View
 
 MALFORMED_CODE_SCORE = 0.99
 """A malformed code is forged, whatever the model makes of it: the contract promises that."""
@@ -51,8 +52,8 @@ class Detector(Protocol):
         """Name and version of the model, empty if there is none."""
         ...
 
-    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:
-        """Judge events of any number of journeys; ``causal`` judges each event from what is earlier.
+    async def judge(self, view: View, timeout_s: float | None) -> Judgement:
+        """Judge the events of ``view``, of any number of journeys.
 
         Raises:
             ModelUnavailable: the model cannot answer.
@@ -70,21 +71,14 @@ class RulesDetector:
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
 
-    async def judge(
-        self,
-        events: Events,
-        timeout_s: float | None,  # noqa: ARG002 (rules are fast)
-        *,
-        causal: bool = False,
-    ) -> Judgement:
-        """Judge events of any number of journeys; see `Detector.judge`."""
-        scores = await asyncio.to_thread(self._scores, events, causal)
+    async def judge(self, view: View, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (rules are fast)
+        """Judge the events of ``view``; see `Detector.judge`."""
+        scores = await asyncio.to_thread(self._scores, view)
         return Judgement(scores, scores >= rules.THRESHOLD)
 
-    def _scores(self, events: Events, causal: bool) -> NDArray[np.float32]:
-        journeys = Journeys.of(events)
-        scores, _ = rules.judge(features.compute(journeys, self._reference, causal=causal))
-        return _in_request_order(scores, journeys.order)
+    def _scores(self, view: View) -> NDArray[np.float32]:
+        case = view.case(self._reference)
+        return rules.judge(case.features[case.rows])[0]
 
 
 class LstmDetector:
@@ -100,32 +94,28 @@ class LstmDetector:
         thresholds = model.manifest.thresholds
         self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)  # [causal, 5]
 
-    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:
-        """Judge events of any number of journeys; see `Detector.judge`."""
+    async def judge(self, view: View, timeout_s: float | None) -> Judgement:
+        """Judge the events of ``view``; see `Detector.judge`."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        prepared = await asyncio.to_thread(self._prepare, events, causal)
-        probabilities = await self._infer(prepared, deadline)
-        scores = probabilities[prepared.windows.window_of, prepared.windows.offset_of]
-        malformed = prepared.features[:, _WELL_FORMED] == 0
+        case, windows = await asyncio.to_thread(self._prepare, view)
+        probabilities = await self._infer(case, windows, deadline)
+        scores = probabilities[windows.window_of, windows.offset_of]
+        malformed = case.features[case.rows, _WELL_FORMED] == 0
         scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
-        scores = _in_request_order(scores, prepared.journeys.order)
-        return Judgement(scores, scores >= self._thresholds[int(causal)])
+        return Judgement(scores, scores >= self._thresholds[int(view.causal)])
 
-    def _prepare(self, events: Events, causal: bool) -> _Prepared:
-        journeys = Journeys.of(events)
-        table = features.compute(journeys, self._reference, causal=causal)
-        windows = (prefix_windows if causal else whole_windows)(journeys, int(self._lengths[-1]))
-        return _Prepared(journeys, table, windows)
+    def _prepare(self, view: View) -> tuple[Case, Windows]:
+        case = view.case(self._reference)
+        return case, view.windows(case, int(self._lengths[-1]))
 
-    async def _infer(self, prepared: _Prepared, deadline: float | None) -> NDArray[np.float32]:
+    async def _infer(self, case: Case, windows: Windows, deadline: float | None) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""
-        windows = prepared.windows
         bucket = np.searchsorted(self._lengths, windows.length)
         answers = np.zeros((len(windows.length), int(windows.length.max()), len(KINDS)), dtype=np.float32)
 
         async def call(rows: Index, padded_length: int) -> None:
             batch = await asyncio.to_thread(
-                pad, prepared.features, windows.start[rows], windows.length[rows], padded_length
+                pad, case.features, windows.start[rows], windows.length[rows], padded_length
             )
             answer = await self._backend.infer(batch, windows.length[rows, None].astype(np.int64), _remaining(deadline))
             used = min(padded_length, answers.shape[1])
@@ -141,13 +131,6 @@ class LstmDetector:
         return answers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    journeys: Journeys
-    features: NDArray[np.float32]  # [N, F]
-    windows: Windows
-
-
 def _batches(rows: Index) -> Iterator[Index]:
     for begin in range(0, len(rows), _BATCH):
         yield rows[begin : begin + _BATCH]
@@ -160,9 +143,3 @@ def _remaining(deadline: float | None) -> float | None:
     if remaining <= 0:
         raise DeadlineExceeded("the deadline passed before the model was asked")
     return remaining
-
-
-def _in_request_order(scores: NDArray[np.float32], order: Index) -> NDArray[np.float32]:
-    restored = np.empty_like(scores)
-    restored[order] = scores
-    return restored

@@ -41,3 +41,7 @@ class DeadlineExceeded(SentinelError):
 
 class ModelRepositoryError(SentinelError):
     """The model repository cannot be used: missing or damaged files, or a feature spec that is not this gateway's."""
+
+
+class HistoryUnavailable(SentinelError):
+    """The store of the history cannot be used (down, slow, or refusing)."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service import features_companions as companions
 from service import features_journey as journey
+from service.history_groups import Past
 from service.journeys import Journeys
 from service.reference import Reference
 from service.trail import Trail
@@ -39,10 +40,12 @@ _PARTS = (
     journey.place_features,
     journey.order_features,
     journey.clone_features,
-    companions.lot_features,
-    companions.scan_features,
-    companions.leg_features,
 )
+
+_COMPANION_PARTS = (companions.lot_features, companions.scan_features, companions.leg_features)
+
+COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
+"""Columns of the features that tell an item among its companions."""
 
 
 def feature_spec_hash() -> str:
@@ -50,12 +53,18 @@ def feature_spec_hash() -> str:
     return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
 
 
-def compute(journeys: Journeys, reference: Reference, *, causal: bool) -> NDArray[np.float32]:
-    """Return the features [N, F] of the events in the order of ``journeys``; every value is finite."""
+def compute(journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None) -> NDArray[np.float32]:
+    """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
+
+    With a ``past``, which only a causal judgement can have, earlier scans are companions too.
+    """
     by_feature = np.empty((len(NAMES), len(journeys.order)), dtype=np.float32)
-    trail = Trail.of(journeys, reference, causal=causal)
-    for part in _PARTS:
+    trail = Trail.of(journeys, reference, causal=causal, past=past)
+    parts = (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS
+    for part in parts:
         for name, values in part(trail).items():
             by_feature[INDEX[name]] = values
+    if past is not None:
+        by_feature[COMPANIONS, ~trail.fresh] = past.companions[journeys.order][~trail.fresh].T
     by_feature[INDEX["causal"]] = causal
     return np.ascontiguousarray(by_feature.T)

@@ -2,7 +2,8 @@
 
 What a lot's mates do is the strongest hint of all: an item that left with its mates and arrived alone, elsewhere,
 earlier or later than they did is suspicious however plausible its own journey looks. Companions are those of the same
-request (or stored history); causal judgements see only what they did before.
+request, and with a past (`service.history_groups.Past`) those of all time; causal judgements see only what they did
+before. Context events of a past keep the features that they had when they were judged.
 """
 
 from __future__ import annotations
@@ -59,23 +60,22 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
 
 _NO_SERIAL = 20.0
 _AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
-_SHIPMENT_US = 2 * 3_600_000_000
-"""Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
 
 
 def lot_features(trail: Trail) -> Columns:
     """How many other items of the lot and product there are, and how well the code fits in with theirs."""
-    parts, epc = trail.parts, trail.events.epc
+    parts = trail.parts
     lot = _lots(trail)
     product = _own_if_malformed(trail, combine(parts.company, parts.product))
-    lot_mates = _other_items(trail, lot[epc])
-    same_day = _other_items(trail, combine(lot, parts.day)[epc])
-    of_number = _other_items(trail, _own_if_malformed(trail, combine(parts.lot))[epc])
-    of_number_and_product = _other_items(trail, _own_if_malformed(trail, combine(parts.lot, parts.product))[epc])
+    number, number_product = combine(parts.lot), combine(parts.lot, parts.product)
+    lot_mates = _other_items(trail, "lot", lot)
+    same_day = _other_items(trail, "day", combine(lot, parts.day))
+    of_number = _other_items(trail, "number", _own_if_malformed(trail, number))
+    of_number_and_product = _other_items(trail, "number_product", _own_if_malformed(trail, number_product))
     return {
         "lot_mates": np.log1p(lot_mates),
-        "product_mates": np.log1p(_other_items(trail, product[epc])),
-        "all_items": np.log1p(_other_items(trail, np.zeros(len(epc), dtype=np.int64))),
+        "product_mates": np.log1p(_other_items(trail, "product", product)),
+        "all_items": np.log1p(_other_items(trail, "all", np.zeros(len(product), dtype=np.int64))),
         "lot_product_share": _share(of_number_and_product, of_number),
         "lot_day_share": _share(same_day, lot_mates),
         "serial_gap": _serial_gap(trail, lot),
@@ -95,10 +95,14 @@ def _own_if_malformed(trail: Trail, key: NDArray[np.int64]) -> NDArray[np.int64]
     return np.where(trail.parts.well_formed, key, own)
 
 
-def _other_items(trail: Trail, key: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the number [N] of other items whose events have this key, by their first scans."""
-    first = trail.journeys.position == 0
-    items = Group(key, trail.journeys.by_time).sum_of_others(first.astype(np.float64), causal=trail.causal)
+def _other_items(trail: Trail, name: str, key: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the number [N] of other items whose codes have this ``key`` [U], by their first scans."""
+    epc, first = trail.events.epc, trail.journeys.position == 0
+    if trail.past is not None:
+        first &= ~trail.past.known[epc]
+    items = Group(key[epc], trail.members).sum_of_others(first.astype(np.float64), causal=trail.causal)
+    if trail.past is not None:
+        items = np.where(trail.fresh, items + trail.past.items[name][epc], 1.0)
     return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
 
 
@@ -128,33 +132,50 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
 class _Mates:
     """What the mates of each event did in common with it: a group of the lot's events less the item's own."""
 
-    def __init__(self, everybody: Group, own: Group, *, causal: bool) -> None:
-        self._everybody, self._own, self._causal = everybody, own, causal
-        self.count = everybody.others(causal=causal) - own.others(causal=causal)
+    def __init__(self, trail: Trail, name: str, everybody: Group, own: Group) -> None:
+        self._name, self._everybody, self._own = name, everybody, own
+        self._trail = trail
+        if trail.prior is None:
+            self.count: _Count = everybody.others(causal=trail.causal) - own.others(causal=trail.causal)
+        else:  # the past counts all of the context, whatever its time
+            known = everybody.others(causal=True) + trail.prior.count[name]
+            self.count = np.where(trail.fresh, known - self._of_own(np.ones(len(trail.fresh))), 0.0)
 
-    def less_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ``values`` [N] less their mean over the mates, 0 where there are none."""
-        total = self._everybody.sum_of_others(values, causal=self._causal)
-        total -= self._own.sum_of_others(values, causal=self._causal)
+    def less_mean(self, values: NDArray[np.float64], zero: float = 0.0) -> NDArray[np.float64]:
+        """Return ``values`` [N], which count from ``zero``, less their mean over the mates, 0 where there are none."""
+        total, prior = self._everybody.sum_of_others(values, causal=self._trail.causal), self._trail.prior
+        if prior is None:
+            total -= self._own.sum_of_others(values, causal=self._trail.causal)
+        else:
+            total += prior.total[self._name] - prior.count[self._name] * zero - self._of_own(values)
         return np.where(self.count > 0, values - total / np.maximum(self.count, 1), 0.0)
+
+    def _of_own(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum [N] of ``values`` [N] over the own earlier events and the own context."""
+        fresh = self._trail.fresh
+        earlier = self._own.sum_of_others(np.where(fresh, values, 0.0), causal=True)
+        return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 
 
 def scan_features(trail: Trail) -> Columns:
     """This scan among the mates' scans: where they had scans of this type, and when they were here."""
-    causal, by_time, epc = trail.causal, trail.journeys.by_time, trail.events.epc
+    epc = trail.events.epc
     lot = _lots(trail)[epc]
-    here = Group(combine(lot, trail.spot, trail.kind), by_time)
-    mates = _Mates(here, trail.same_scan, causal=causal)
-    mates_any_place = _Mates(Group(combine(lot, trail.kind), by_time), trail.same_type, causal=causal)
-    sides = (False,) if causal else (False, True)
+    here = Group(combine(lot, trail.spot, trail.kind), trail.members)
+    mates = _Mates(trail, "here", here, trail.same_scan)
+    mates_any_place = _Mates(trail, "type", Group(combine(lot, trail.kind), trail.members), trail.same_type)
+    sides = (False,) if trail.causal else (False, True)
     _, gap = nearest(trail.minute, [here.stranger(epc, later=later) for later in sides])
-    hours = (trail.minute - trail.minute.min(initial=np.inf)) / 60
+    if trail.prior is not None:
+        before = np.abs(trail.minute - trail.prior.stranger_hour() * 60)
+        gap = np.where(np.isfinite(gap), gap, before)
+    first = trail.minute.min(initial=np.inf)
     return {
         "scan_mates": np.log1p(mates.count),
         "scan_share": _share(mates.count, mates_any_place.count),
         "scan_mate_gap": np.log1p(_finite(gap)),
         "mate_serial_gap": _mate_serial_gap(trail, here),
-        "scan_mate_offset": np.arcsinh(mates.less_mean(hours)),
+        "scan_mate_offset": np.arcsinh(mates.less_mean((trail.minute - first) / 60, first / 60)),
     }
 
 
@@ -169,6 +190,9 @@ def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
     for row, step in enumerate(range(-len(_AROUND), 0) if trail.causal else _AROUND):
         there, exists = here.neighbour(step)
         differences[row] = np.where(exists & (epc[there] != epc), np.abs(serial - serial[there]), np.inf)
+        if trail.prior is not None:  # further back than this request goes
+            known, is_mate = trail.prior.neighbour(-step - here.others(causal=True))
+            differences[row] = np.where(is_mate & ~exists, np.abs(serial - known), differences[row])
     differences.sort(axis=0)
     found = np.isfinite(differences).sum(axis=0)
     return _log_serial(differences[np.clip(found, 1, 4) - 1, np.arange(len(epc))])
@@ -176,23 +200,24 @@ def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
 
 def leg_features(trail: Trail) -> Columns:
     """The leg from the previous scan among the mates that left from there: where they went, how long they took."""
-    before, epc = trail.before, trail.events.epc
-    scan_from = np.where(trail.has_before, combine(trail.spot, trail.kind)[before], -1)
-    departure = np.where(trail.has_before, trail.events.time_us[before], trail.events.time_us) // _SHIPMENT_US
+    epc = trail.events.epc
     here = combine(trail.spot, trail.kind)
-    left = combine(_lots(trail)[epc], scan_from)
-    shipment = combine(left, departure)
+    left = combine(_lots(trail)[epc], trail.left_from)
+    shipment = combine(left, trail.departure)
     leaving, on_leg, shipped, shipped_here = (
-        _Mates(
-            Group(key, trail.journeys.by_time), Group(combine(epc, key), trail.journeys.by_time), causal=trail.causal
+        _Mates(trail, name, Group(key, trail.members), Group(combine(epc, key), trail.journeys.by_time))
+        for name, key in (
+            ("left", left),
+            ("leg", combine(left, here)),
+            ("shipment", shipment),
+            ("shipment_here", combine(shipment, here)),
         )
-        for key in (left, combine(left, here), shipment, combine(shipment, here))
     )
     return {
         "leg_mates": np.log1p(on_leg.count),
         "leg_share": _share(on_leg.count, leaving.count),
-        "leg_gap_ratio": on_leg.less_mean(trail.log_gap),
+        "leg_gap_ratio": on_leg.less_mean(trail.leg_gap),
         "shipment_mates": np.log1p(shipped.count),
         "shipment_share": _share(shipped_here.count, shipped.count),
-        "shipment_gap_ratio": shipped_here.less_mean(trail.log_gap),
+        "shipment_gap_ratio": shipped_here.less_mean(trail.leg_gap),
     }

@@ -103,3 +103,25 @@ async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple
     else:
         return "ready", ""
     return ("degraded" if fallback else "not ready"), reason
+
+
+async def follow_history(ping: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
+    """Ask the history's server for ever, and log when answers begin to go without it, and when they have it again.
+
+    The gateway stays SERVING: it judges without history, and says so in the answers.
+    """
+    before = "history ready"
+    while True:
+        try:
+            await ping()
+        except SentinelError as error:
+            state, reason = "history degraded", str(error)
+        except Exception as error:  # a bug in the client must not end the watch over the server
+            log.error("the history's ping failed", exc_info=error)
+            state, reason = "history degraded", "internal error"
+        else:
+            state, reason = "history ready", ""
+        if state != before:
+            log.log(logging.WARNING if reason else logging.INFO, state, **({"reason": reason} if reason else {}))
+        before = state
+        await asyncio.sleep(interval_s)

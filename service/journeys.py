@@ -68,15 +68,17 @@ class Group:
     """
 
     def __init__(self, key: NDArray[np.int64], by_time: Index) -> None:
-        """Group N events by ``key`` [N]; ``by_time`` [N] lists them in the order of time."""
-        n = len(key)
+        """Group events by ``key`` [N]; ``by_time`` lists those that are members (one at least) in the order of time.
+
+        What is returned for events that are no members means nothing.
+        """
         self.order = by_time[np.argsort(key[by_time], kind="stable")]
         starts = np.flatnonzero(_changes(key[self.order]))
-        sizes = np.diff(starts, append=n)
+        sizes = np.diff(starts, append=len(by_time))
         self._first = np.repeat(starts, sizes)  # in group order, as everything with an underscore
         self._end = self._first + np.repeat(sizes, sizes)
-        self._place = np.empty(n, dtype=np.intp)
-        self._place[self.order] = np.arange(n)
+        self._place = np.zeros(len(key), dtype=np.intp)
+        self._place[self.order] = np.arange(len(by_time))
 
     def others(self, *, causal: bool) -> Index:
         """Return the number [N] of other members."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from service import registry
 from service.backends import Backend, OnnxBackend, probe
 from service.backends_triton import TritonBackend
+from service.console import CommandError
 from service.detectors import LstmDetector, RulesDetector
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
+from service.history import MemoryStore, Store
+from service.live import Memory
 from service.pipeline import Analyzer
 from service.reference import Reference
 from service.settings import OnnxTarget, Settings
@@ -22,6 +26,12 @@ class Parts:
     model: registry.Model
     backend: Backend
     analyzer: Analyzer
+    store: Store | None  # of the history
+
+    async def close(self) -> None:
+        """Let connections go."""
+        await self.backend.close()
+        await self.analyzer.close()
 
     async def probe(self) -> None:
         """Run the golden probe; raises SentinelError if the model cannot answer or answers wrongly."""
@@ -43,8 +53,38 @@ def build_parts(settings: Settings) -> Parts:
         backend = OnnxBackend(model.onnx_path, threads=settings.onnx_threads)
     else:
         backend = TritonBackend(target.address, model.name, model.version)
-    analyzer = Analyzer(LstmDetector(backend, model, reference), RulesDetector(reference), fallback=settings.fallback)
-    return Parts(model, backend, analyzer)
+    store = build_store(settings)
+    analyzer = Analyzer(
+        LstmDetector(backend, model, reference),
+        RulesDetector(reference),
+        fallback=settings.fallback,
+        memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
+        always=settings.history_analyze,
+    )
+    return Parts(model, backend, analyzer, store)
+
+
+def build_store(settings: Settings) -> Store | None:
+    """Return the store of the history that the settings ask for; a server need not be up yet."""
+    if settings.history == "none":
+        return None
+    if settings.history == "memory":
+        return MemoryStore(max_events=settings.history_max_events, ttl_s=settings.history_ttl_s)
+    try:
+        from service.history_valkey import ValkeyStore  # noqa: PLC0415 - needs an extra package
+    except ImportError:
+        raise CommandError(
+            f"the history {_server(settings.history)} needs the redis package: install epc-sentinel[valkey]"
+        ) from None
+    try:
+        return ValkeyStore(settings.history, ttl_s=settings.history_ttl_s, timeout_s=settings.history_timeout_s)
+    except ValueError as error:
+        raise CommandError(f"the history {_server(settings.history)} is no usable URL: {error}") from None
+
+
+def _server(url: str) -> str:
+    """Return the URL without user and password."""
+    return re.sub(r"//.*@", "//", url)
 
 
 def _reference(model: registry.Model, settings: Settings) -> Reference:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detectors import Detector
-from service.errors import ModelUnavailable, NotImplementedYet
+from service.errors import DeadlineExceeded, ModelUnavailable, NotImplementedYet
 from service.events import Events
+from service.live import Memory
+from service.view import View
 
 FALLBACK_METHOD = "rule-based-fallback"
 
@@ -29,43 +31,77 @@ class Verdicts:
 
 
 class Analyzer:
-    """Judges events with the detector that the caller asks for."""
+    """Judges events with the detector that the caller asks for, with or without history."""
 
-    def __init__(self, lstm: Detector, rules: Detector, *, fallback: bool) -> None:
-        """Args: ``fallback`` lets the rules answer for the LSTM when its model is unavailable."""
+    def __init__(
+        self, lstm: Detector, rules: Detector, *, fallback: bool, memory: Memory | None = None, always: bool = False
+    ) -> None:
+        """Args: ``fallback`` lets the rules answer for the LSTM when its model is unavailable; ``memory`` is what is
+        known beside requests, None for nothing; ``always`` makes `analyze` use it too if the caller does not say.
+        """
         self._lstm = lstm
         self._rules = rules
         self._fallback = fallback
+        self._memory = memory
+        self._always = always
 
-    async def analyze(self, events: Events, detector: str = "lstm", timeout_s: float | None = None) -> Verdicts:
+    async def analyze(
+        self, events: Events, detector: str = "lstm", timeout_s: float | None = None, *, history: bool | None = None
+    ) -> Verdicts:
         """Judge whole journeys with ``detector``: "lstm" or "rules".
+
+        ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
+        Without history, or if it is down, the events given are all that is known.
 
         Raises:
             NotImplementedYet: the contract names the detector, this version does not have it.
             ModelUnavailable: the model cannot answer, and fallback is off.
             DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit); never answered by fallback.
         """
-        return await self._judge(events, detector, timeout_s, causal=False)
+        return await self._judge(
+            View(events, causal=False), detector, timeout_s, self._always if history is None else history
+        )
 
-    async def follow(self, events: Events, detector: str = "lstm", timeout_s: float | None = None) -> Verdicts:
-        """Judge events as they happen: each from the past alone. Otherwise as `analyze`."""
-        return await self._judge(events, detector, timeout_s, causal=True)
+    async def follow(
+        self, events: Events, detector: str = "lstm", timeout_s: float | None = None, *, history: bool | None = None
+    ) -> Verdicts:
+        """Judge events as they happen: each from the past alone, and once. Otherwise as `analyze`.
 
-    async def _judge(self, events: Events, detector: str, timeout_s: float | None, *, causal: bool) -> Verdicts:
+        With history (unless ``history`` is False), events that were judged before get the same answer again.
+        """
+        return await self._judge(View(events, causal=True), detector, timeout_s, history is not False)
+
+    async def close(self) -> None:
+        """Let the history's connections go."""
+        if self._memory is not None:
+            await self._memory.close()
+
+    async def _judge(self, view: View, detector: str, timeout_s: float | None, history: bool) -> Verdicts:
         if detector in _DETECTORS_TO_COME:
             name = _DETECTORS_TO_COME[detector]
             raise NotImplementedYet(f"{name} is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES")
-        chosen = self._rules if detector == "rules" else self._lstm
+        chosen, method = (self._rules if detector == "rules" else self._lstm), ""
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        deadline = None if timeout_s is None else loop.time() + timeout_s
+
+        def left_s() -> float | None:
+            return None if deadline is None else max(0.0, deadline - loop.time())
+
+        warnings = []
+        if history and self._memory is not None:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    view, warning = await self._memory.recall(view)
+            except TimeoutError:
+                raise DeadlineExceeded("the deadline passed before the history answered") from None
+            warnings.append(warning)
         try:
-            judgement = await chosen.judge(events, timeout_s, causal=causal)
+            judgement = await chosen.judge(view, left_s())
         except ModelUnavailable as error:
             if not self._fallback:
                 raise
-            warning = f"The model could not answer ({error}); rules judged these events, with coarser scores."
-        else:
-            return Verdicts(judgement.scores, judgement.flags, chosen.method, chosen.model_version, "")
-        left_s = None if timeout_s is None else max(0.0, timeout_s - (loop.time() - started))
-        judgement = await self._rules.judge(events, left_s, causal=causal)
-        return Verdicts(judgement.scores, judgement.flags, FALLBACK_METHOD, "", warning)
+            warnings.append(f"The model could not answer ({error}); rules judged these events, with coarser scores.")
+            chosen, method = self._rules, FALLBACK_METHOD
+            judgement = await chosen.judge(view, left_s())
+        warning = " ".join(filter(None, warnings))
+        return Verdicts(judgement.scores, judgement.flags, method or chosen.method, chosen.model_version, warning)

@@ -19,6 +19,11 @@ class Windows:
     window_of: Index  # [N] window that answers for the event
     offset_of: Index  # [N] place of the event in that window
 
+    def answering(self, rows: Index) -> Windows:
+        """Return the windows that answer for the events ``rows`` [A], and only those."""
+        used, window_of = np.unique(self.window_of[rows], return_inverse=True)
+        return Windows(self.start[used], self.length[used], window_of, self.offset_of[rows])
+
 
 def whole_windows(journeys: Journeys, limit: int) -> Windows:
     """Cut journeys into windows of at most ``limit`` events that overlap by half.

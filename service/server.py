@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 
@@ -12,7 +11,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.console import CommandError
-from service.health import HealthServicer, follow_model
+from service.health import HealthServicer, follow_history, follow_model
 from service.parts import build_parts
 from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
@@ -47,17 +46,20 @@ async def serve(settings: Settings) -> None:
         backend=settings.backend,
         model=f"{parts.model.name}/{parts.model.version}",
     )
-    watch = asyncio.create_task(
-        follow_model(health, parts.probe, fallback=settings.fallback, interval_s=settings.probe_interval_s)
-    )
+    interval_s = settings.probe_interval_s
+    watches = [
+        asyncio.create_task(follow_model(health, parts.probe, fallback=settings.fallback, interval_s=interval_s))
+    ]
+    if parts.store is not None:
+        watches.append(asyncio.create_task(follow_history(parts.store.ping, interval_s=interval_s)))
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     await health.drain()
     await _drain(server, servicer, settings.drain_s)
-    watch.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watch
-    await parts.backend.close()
+    for watch in watches:
+        watch.cancel()
+    await asyncio.gather(*watches, return_exceptions=True)
+    await parts.close()
     log.info("stopped")
 
 

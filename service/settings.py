@@ -15,6 +15,7 @@ from service.console import SettingsError
 
 ENV_PREFIX = "EPC_SENTINEL_"
 
+_HISTORY_URL = re.compile(r"(valkeys?|rediss?)://\S+")
 _TRITON_URL = re.compile(r"triton://(?P<address>(?:[^/\s:\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})/?")
 
 
@@ -55,12 +56,35 @@ class Settings(BaseSettings):
     probe_interval_s: float = Field(3.0, gt=0, le=3600, description="seconds between probes of the model, up to 3600")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    history: str = Field(
+        "memory",
+        description="where earlier events are kept: memory, none, or valkey://, valkeys://, redis:// or rediss://",
+    )
+    history_ttl_s: float = Field(
+        60 * 86_400.0, ge=1, le=10 * 366 * 86_400, description="seconds that a lot is remembered after its last event"
+    )
+    history_max_events: int = Field(
+        1_000_000, ge=1_000, description="the most events that this process remembers, from 1000; 350 bytes each"
+    )
+    history_timeout_s: float = Field(
+        0.1, gt=0, le=60, description="seconds that an answer waits for a history server before it goes on without"
+    )
+    history_analyze: bool = Field(
+        False, description="let Analyze and AnalyzeFiles use the history when a request does not say: true or false"
+    )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
 
     @field_validator("backend")
     @classmethod
     def _check_backend(cls, value: str) -> str:
         _parse_backend(value)
+        return value
+
+    @field_validator("history")
+    @classmethod
+    def _check_history(cls, value: str) -> str:
+        if value not in ("memory", "none") and not _HISTORY_URL.match(value):
+            raise ValueError("neither memory, none nor the URL of a server such as valkey://HOST:PORT")
         return value
 
     @property

@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from service.errors import (
     DeadlineExceeded,
     Draining,
+    HistoryUnavailable,
     InvalidRequest,
     ModelRepositoryError,
     ModelUnavailable,
@@ -27,6 +28,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     Draining: grpc.StatusCode.UNAVAILABLE,
     ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    HistoryUnavailable: grpc.StatusCode.UNAVAILABLE,  # calls go on without history, so no caller meets it
     # Only the operator can repair it, and its message names paths: the caller gets the internal error.
     ModelRepositoryError: grpc.StatusCode.INTERNAL,
 }

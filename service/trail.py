@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service import codes
 from service.events import STAGE_OF_TYPE, UNKNOWN, Events
+from service.history_groups import SHIPMENT_US, Legs, Past, Prior
 from service.journeys import Found, Group, Index, Journeys, combine
 from service.reference import TYPES, Reference
 
@@ -38,24 +39,45 @@ class Trail:
     log_gap: NDArray[np.float64]  # log1p(gap_minutes)
     same_scan: Group  # of one item, by place and type
     same_type: Group  # of one item, by type
+    left_from: NDArray[np.int64]  # the scan, by spot and type, that the leg began with; -1 for a first event
+    departure: NDArray[np.int64]  # two hours, by number, in which it began; of a first event its own
+    leg_gap: NDArray[np.float64]  # log1p of the minutes it took
+    past: Past | None  # what is known beside these events
+    fresh: NDArray[np.bool_]  # events that are no context of the past
+    members: Index  # the fresh ones in the order of time: what mates are counted among
+    prior: Prior | None  # of the fresh ones
 
     @classmethod
-    def of(cls, journeys: Journeys, reference: Reference, *, causal: bool) -> Trail:
+    def of(cls, journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None) -> Trail:
         events = journeys.events
         place = reference.place_of(events.location_id)
-        spot = np.unique(events.location_id, return_inverse=True)[1].astype(np.int64)
         kind = events.event_type.astype(np.int64) % TYPES
         stage = STAGE_OF_TYPE[events.event_type]
         scan = place * TYPES + kind
         before, has_before = journeys.previous()
         minute = events.time_us / 60e6
         gap_minutes = np.where(has_before, (events.time_us - events.time_us[before]) / 60e6, 0.0)
+        parts = codes.parse(events.epc_codes)
+        log_gap = np.log1p(gap_minutes)
+        legs = Legs(
+            location=np.where(has_before, events.location_id[before], 0),
+            kind=np.where(has_before, kind[before], -1),
+            time_us=np.where(has_before, events.time_us[before], events.time_us),
+        )
+        fresh, prior, members = np.ones(len(before), dtype=np.bool_), None, journeys.by_time
+        if past is not None:  # the groups of the past count the context by the legs that it was judged with
+            fresh = past.fresh[journeys.order]
+            legs = legs.of_context(past.legs, journeys.order, fresh)
+            members = members[fresh[members]]
+            prior = past.prior(events, parts, kind, legs, np.flatnonzero(fresh))
+        spots = np.unique(np.concatenate([events.location_id, legs.location]), return_inverse=True)[1].astype(np.int64)
+        spot, spot_from = np.split(spots, 2)
         return cls(
             journeys=journeys,
             events=events,
             reference=reference,
             causal=causal,
-            parts=codes.parse(events.epc_codes),
+            parts=parts,
             place=place,
             spot=spot,
             kind=kind,
@@ -66,9 +88,16 @@ class Trail:
             scan_from=np.where(has_before, scan[before], reference.start_scan),
             minute=minute,
             gap_minutes=gap_minutes,
-            log_gap=np.log1p(gap_minutes),
+            log_gap=log_gap,
             same_scan=Group(combine(events.epc, spot, kind), journeys.by_time),
             same_type=Group(combine(events.epc, kind), journeys.by_time),
+            left_from=np.where(legs.kind >= 0, spot_from * TYPES + legs.kind, -1),
+            departure=legs.time_us // SHIPMENT_US,
+            leg_gap=log_gap if past is None else np.log1p((events.time_us - legs.time_us) / 60e6),
+            past=past,
+            fresh=fresh,
+            members=members,
+            prior=prior,
         )
 
     def kilometres(self, there: Index) -> NDArray[np.float64]:

@@ -17,9 +17,19 @@ LAZY = {"service/commands_training.py"}  # starts the training commands, and onl
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
     ("errors", "events", "console"),
-    ("codes", "journeys", "reference", "trail", "features_journey", "features_companions", "features", "rules"),
-    ("backends", "backends_triton", "registry", "sequences"),
-    ("detectors",),
+    (
+        "codes",
+        "journeys",
+        "reference",
+        "history_groups",
+        "trail",
+        "features_journey",
+        "features_companions",
+        "features",
+        "rules",
+    ),
+    ("backends", "backends_triton", "registry", "sequences", "view", "history", "history_valkey", "history_index"),
+    ("detectors", "live"),
     ("pipeline",),
     ("settings", "convert", "responses", "status", "stream"),
     ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),

@@ -1,41 +1,227 @@
-"""Causal judgement of events as they happen, with the bundled model."""
+"""Events judged as they happen, with the bundled model: the same answers however they are cut, repeated or spread."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from service.events import KINDS
+from service.events import KINDS, Events
+from service.history import RECORD, Exchange
+from service.history_index import HistoryIndex, Items, item_hash
+from service.history_valkey import ValkeyStore
 from service.parts import build_parts
-from service.pipeline import Analyzer
+from service.pipeline import Analyzer, Verdicts
 from service.settings import load_settings
 from tests import worlds
+from tests.valkey import Valkey
+from training.dataset import load
+from training.simulate import simulate
 
 ROOT = Path(__file__).parents[1]
+TOLERANCE = 1e-5
+
+Scores = dict[int, NDArray[np.float32]]
+"""event_id -> [5]."""
+
+
+def analyzer(history: str = "none", **settings: object) -> Analyzer:
+    """Return a gateway's analyzer with the bundled model; each has an index of its own."""
+    onnx = f"onnx:{ROOT / 'model_repository'}"
+    return build_parts(load_settings(backend=onnx, history=history, history_timeout_s=5, **settings)).analyzer
+
+
+async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Verdicts]:
+    """Send the batches one after another, to the analyzers in turn."""
+    verdicts = []
+    for at, batch in enumerate(batches):
+        verdicts.append(await analyzers[at % len(analyzers)].follow(batch))
+        assert not verdicts[-1].warning
+    for one in analyzers:
+        await one.close()
+    return verdicts
+
+
+def same(scores: Scores, batches: list[Events], verdicts: list[Verdicts]) -> None:
+    """Assert that every answer has the scores of its events."""
+    for batch, verdict in zip(batches, verdicts, strict=True):
+        expected = np.array([scores[event_id] for event_id in batch.event_id.tolist()])
+        off = (np.abs(verdict.scores - expected) > TOLERANCE).any(axis=1)
+        assert not off.any(), f"other scores of the events {batch.event_id[off]}"
+
+
+def cut(events: Events, size: int) -> list[Events]:
+    return [events.take(np.arange(begin, min(begin + size, len(events)))) for begin in range(0, len(events), size)]
 
 
 @pytest.fixture(scope="module")
-def analyzer() -> Analyzer:
-    return build_parts(load_settings(backend=f"onnx:{ROOT / 'model_repository'}")).analyzer
+def world(tmp_path_factory: pytest.TempPathFactory) -> Events:
+    """The events of some lots of a simulated world, in the order of time."""
+    folder = tmp_path_factory.mktemp("world")
+    simulate(folder, 1_500, seed=11)
+    events = load(folder).events
+    return events.take(np.lexsort((events.event_id, events.time_us)))
 
 
-@pytest.mark.parametrize("detector", ["lstm", "rules"])
-def test_what_comes_later_changes_no_causal_score(analyzer: Analyzer, detector: str) -> None:
-    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_012)))
-    until = events.time_us <= np.median(events.time_us)
-    whole = asyncio.run(analyzer.follow(events, detector))
-    first = asyncio.run(analyzer.follow(events.take(until), detector))
-    assert 0 < until.sum() < len(events)
-    assert np.allclose(whole.scores[until], first.scores, atol=1e-5)
+@pytest.fixture(scope="module")
+def truth(world: Events) -> Scores:
+    """The causal scores of the world judged in one request, without any history."""
+    verdicts = asyncio.run(analyzer().follow(world))
+    assert 0.02 < verdicts.flags.any(axis=1).mean() < 0.5
+    return dict(zip(world.event_id.tolist(), verdicts.scores, strict=True))
 
 
-def test_a_forged_code_is_found_at_its_first_scan(analyzer: Analyzer) -> None:
+Make = Callable[[], list[Analyzer]]
+
+
+@pytest.fixture(params=["memory", "one gateway on Valkey", "two gateways on Valkey"])
+def gateways(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """How to make gateways with one empty memory in common."""
+    if request.param == "memory":
+        yield lambda: [analyzer("memory")]
+        return
+    with Valkey() as server:
+        yield lambda: [analyzer(server.url) for _ in range(1 + request.param.startswith("two"))]
+
+
+def test_chunks_retries_and_duplicates_change_no_score(world: Events, truth: Scores, gateways: Make) -> None:
+    """Batches of 7, of which 20 % are sent again (two thirds of them to the other gateway) and 10 % of events twice."""
+    rng = np.random.default_rng(5)
+    batches: list[Events] = []
+    sent = 0
+    used = gateways()
+    for chunk in cut(world if len(used) > 1 else world.take(np.arange(1_500)), 7):
+        twice = np.flatnonzero(rng.random(sent) < 0.1 * 7 / max(sent, 1)) if sent else np.zeros(0, dtype=np.intp)
+        places = np.concatenate([np.arange(sent, sent + len(chunk)), twice])
+        batches.append(world.take(rng.permutation(places)))
+        sent += len(chunk)
+        if rng.random() < 0.2:
+            batches.append(batches[rng.integers(max(0, len(batches) - 20), len(batches))])
+    same(truth, batches, asyncio.run(follow(used, batches)))
+
+
+def test_single_events_get_the_scores_of_a_request(world: Events, truth: Scores, gateways: Make) -> None:
+    batches = [*cut(world.take(np.arange(3_000)), 500), *cut(world.take(np.arange(3_000, 3_200)), 1)]
+    same(truth, batches, asyncio.run(follow(gateways(), batches)))
+
+
+def test_events_of_one_item_by_two_gateways_at_once(world: Events) -> None:
+    """Both gateways send at once, each every second event of all items; nothing is lost and nothing counts twice."""
+    some = world.take(np.arange(700))
+
+    async def send(one: Analyzer, events: Events) -> None:
+        for batch in cut(events, 10):
+            assert "unavailable" not in (await one.follow(batch)).warning
+
+    async def race(url: str) -> tuple[Verdicts, Verdicts, Verdicts]:
+        pair = [analyzer(url), analyzer(url)]
+        await asyncio.gather(*(send(one, some.take(np.arange(at, 700, 2))) for at, one in enumerate(pair)))
+        await asyncio.gather(*(send(one, some.take(np.arange(200))) for one in pair))  # and once more, the same ones
+        again = [await one.follow(some) for one in pair]
+        fresh = analyzer(url)
+        last = await fresh.follow(some)
+        for one in (*pair, fresh):
+            await one.close()
+        return *again, last
+
+    with Valkey() as server:
+        first, second, third = asyncio.run(race(server.url))
+        assert stored(server.url, some) == sorted(zip(some.event_id.tolist(), some.epc.tolist(), strict=True))
+    assert np.abs(first.scores - second.scores).max() <= TOLERANCE
+    assert np.abs(first.scores - third.scores).max() <= TOLERANCE
+
+
+def stored(url: str, events: Events) -> list[tuple[int, int]]:
+    """Return (event_id, epc) of what the store holds of the items of ``events``; nothing of them is in the request."""
+    items = Items.of(events.epc_codes)
+
+    async def read() -> list[tuple[int, int]]:
+        store = ValkeyStore(url, ttl_s=9, timeout_s=5)
+        reply = await store.exchange(Exchange(HistoryIndex().logs(items), items.count_keys))
+        await store.close()
+        found = []
+        for at, tail in reply.tails.items():
+            records = np.frombuffer(tail.records, dtype=RECORD)
+            item = item_hash(records["header"], records["date"], records["serial"])
+            epc_of = {int(items.item[epc]): int(epc) for epc in np.flatnonzero(items.log_of == at)}
+            found += [(one, epc_of[it]) for one, it in zip(records["event_id"].tolist(), item.tolist(), strict=True)]
+        assert reply.items[0] == len(events.epc_codes), "each item is counted once"
+        return sorted(found)
+
+    return asyncio.run(read())
+
+
+def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateways: Make) -> None:
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_006)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+    late = np.isin(events.event_type, [2, 5])
+    on_time, later = events.take(~late), events.take(late)
+
+    async def scenario() -> None:
+        [one, *others] = gateways()
+        first, second = await one.follow(on_time), await one.follow(later)
+        assert not first.warning
+        assert "12 of these events came after later events of their items" in second.warning
+        one = [one, *others][-1]
+        for batch, verdicts in ((later, second), (on_time, first), (events, None)):
+            again = await one.follow(batch)
+            if verdicts is None:
+                assert np.abs(again.scores[late] - second.scores).max() <= TOLERANCE
+                assert np.abs(again.scores[~late] - first.scores).max() <= TOLERANCE
+            else:
+                assert np.abs(again.scores - verdicts.scores).max() <= TOLERANCE
+                assert again.warning == verdicts.warning
+
+    asyncio.run(scenario())
+
+
+def test_a_late_event_sees_the_events_before_it_only(gateways: Make) -> None:
+    """Alone in the world, so that no mates blur it: the late event is judged as if the later ones were not there."""
+    events = worlds.to_events(worlds.journey(worlds.code(4_000))[:6])
+
+    async def scenario() -> None:
+        [one, *others] = gateways()
+        alone = (await analyzer().follow(events.take(np.arange(3)))).scores[2]
+        await one.follow(events.take(np.array([0, 1, 3, 4])))
+        late = await one.follow(events.take(np.array([2])))
+        assert np.abs(late.scores[0] - alone).max() <= TOLERANCE
+        after = (await analyzer().follow(events)).scores[5]
+        assert np.abs((await one.follow(events.take(np.array([5])))).scores[0] - after).max() <= TOLERANCE
+        for used in (one, *others):
+            await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_second_half_of_journeys_is_judged_with_the_first_half_known(world: Events, gateways: Make) -> None:
+    some = world.take(np.flatnonzero(np.isin(world.epc, world.epc[:400])))
+    half = len(some) // 2
+    first, second = some.take(np.arange(half)), some.take(np.arange(half, len(some)))
+
+    async def scenario() -> None:
+        whole = await analyzer().analyze(some)
+        [one, *others] = gateways()
+        blind = await one.analyze(second)
+        await one.analyze(first, history=True)
+        known = await [one, *others][-1].analyze(second, history=True)
+        assert not known.warning
+        assert (np.abs(blind.scores - whole.scores[half:]) > 0.2).any(), "the first half matters"
+        # Mates that never scan again are not in the second request, so a few scores may differ.
+        assert (np.abs(known.scores - whole.scores[half:]).max(axis=1) < 0.05).mean() > 0.95
+        for used in (one, *others):
+            await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_forged_code_is_found_at_its_first_scan() -> None:
     forged = worlds.Scan("not a code", "HUB_Inbound", 13, worlds.START + timedelta(hours=1))
     events = worlds.to_events([*worlds.shipment(worlds.ROUTE, range(4_000, 4_004)), forged])
-    verdicts = asyncio.run(analyzer.follow(events))
+    verdicts = asyncio.run(analyzer().follow(events))
     assert verdicts.flags[-1, KINDS.index("epcFake")]
     assert verdicts.method == "lstm-deep-learning"

@@ -1,0 +1,58 @@
+"""What a detector judges: the events that are asked for, among all that is known of their journeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import features
+from service.events import Events
+from service.history_groups import Past
+from service.journeys import Index, Journeys
+from service.reference import Reference
+from service.sequences import Windows, prefix_windows, whole_windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """N events with their features, of which A are asked for."""
+
+    journeys: Journeys
+    features: NDArray[np.float32]  # [N, F] in the order of the journeys
+    rows: Index  # [A] where the asked events stand in the journeys, in the order asked
+
+    @classmethod
+    def of(
+        cls, events: Events, reference: Reference, *, causal: bool, asked: Index | None = None, past: Past | None = None
+    ) -> Case:
+        """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all."""
+        journeys = Journeys.of(events)
+        row_of = np.empty(len(events), dtype=np.intp)
+        row_of[journeys.order] = np.arange(len(events))
+        table = features.compute(journeys, reference, causal=causal, past=past)
+        return cls(journeys, table, row_of if asked is None else row_of[asked])
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """The events of a request, judged causally or as whole journeys; features are worked out when they are needed."""
+
+    events: Events  # [A] in the order asked
+    causal: bool
+    known: Case | None = None  # given where history knows more than the request
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def case(self, reference: Reference) -> Case:
+        """Return the events with their features, worked out once."""
+        if self.known is None:
+            self.known = Case.of(self.events, reference, causal=self.causal)
+        return self.known
+
+    def windows(self, case: Case, limit: int) -> Windows:
+        """Return windows of at most ``limit`` events that answer for the A asked events."""
+        cut = prefix_windows if self.causal else whole_windows
+        return cut(case.journeys, limit).answering(case.rows)

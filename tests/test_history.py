@@ -1,0 +1,232 @@
+"""One suite for all stores of a history, and what a gateway's memory makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from service.errors import HistoryUnavailable
+from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
+from service.history_valkey import ValkeyStore
+from tests.valkey import Valkey
+
+Make = Callable[..., Store]
+DAY_S = 86_400.0
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """How to make a store of each kind; two Valkey stores share the server, as two gateways do."""
+    if request.param == "memory":
+        return lambda **limits: MemoryStore(max_events=10_000, **{"ttl_s": DAY_S} | limits)
+    url = request.getfixturevalue("valkey").url
+    return lambda **limits: ValkeyStore(url, timeout_s=2.0, **{"ttl_s": DAY_S} | limits)
+
+
+@pytest.fixture
+def key() -> bytes:
+    """The name of a lot that no other test uses."""
+    return secrets.token_hex(8).encode()
+
+
+def run(store: Store, work: Callable[[Store], Awaitable[None]]) -> None:
+    async def scenario() -> None:
+        try:
+            await work(store)
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def records(count: int, first: int = 0) -> bytes:
+    return b"".join(at.to_bytes(8, "little").ljust(RECORD.itemsize, b"\0") for at in range(first, first + count))
+
+
+def log(key: bytes, generation: bytes = b"", known: int = 0, append: bytes = b"") -> Log:
+    return Log(key, generation, known, append, secrets.token_bytes(GENERATION_BYTES))
+
+
+async def append(store: Store, *logs: Log, counts: tuple[bytes, ...] = (b"?",), **more: object) -> Reply:
+    return await store.exchange(Exchange(logs, counts, **{"grow": [1] * len(counts)} | more))  # type: ignore[arg-type]
+
+
+async def read(store: Store, key: bytes) -> tuple[bytes, bytes]:
+    """Return (generation, records)."""
+    reply = await store.exchange(Exchange([log(key)], [b"?"]))
+    assert not reply.committed
+    return (reply.tails[0].generation, reply.tails[0].records) if reply.tails else (b"", b"")
+
+
+def test_what_was_appended_is_there_in_order(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        assert await read(store, key) == (b"", b"")
+        first = log(key, append=records(3))
+        assert (await append(store, first)).committed
+        second = log(key, first.next_generation, len(first.append), records(2, 3))
+        assert (await append(store, second)).committed
+        assert await read(store, key) == (first.next_generation, records(5))
+
+    run(make(), work)
+
+
+def test_who_does_not_know_all_learns_it_and_writes_nothing(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        counts = (key + b"1", key + b"2")
+        first = log(key, append=records(3))
+        assert (await append(store, first, counts=counts)).items == [0, 0]
+        generation = first.next_generation
+        other = log(key + b"other", append=records(1))
+        for ignorant, whole, tail in (
+            (log(key, append=records(1, 9)), True, records(3)),
+            (log(key, b"x" * GENERATION_BYTES, RECORD.itemsize, records(1, 9)), True, records(3)),
+            (log(key, generation, RECORD.itemsize, records(1, 9)), False, records(2, 1)),
+        ):
+            reply = await append(store, other, ignorant, counts=counts)
+            assert not reply.committed
+            assert {at: (t.generation, t.records, t.whole) for at, t in reply.tails.items()} == {
+                1: (generation, tail, whole)
+            }
+            assert reply.items == [1, 1]
+        assert await read(store, key) == (generation, records(3))
+        assert await read(store, other.key) == (b"", b"")
+
+    run(make(), work)
+
+
+def test_a_repeated_commit_is_refused(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        once = log(key, append=records(3))
+        assert (await append(store, once)).committed
+        assert not (await append(store, once)).committed
+        assert await read(store, key) == (once.next_generation, records(3))
+
+    run(make(), work)
+
+
+def test_counts_that_moved_on_stop_a_commit_only_if_they_are_expected(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        counts = (key,)
+        assert (await append(store, log(key + b"1", append=records(1)), counts=counts, grow=[5])).committed
+        reply = await append(store, log(key, append=records(1)), counts=counts, expected=4)
+        assert not reply.committed
+        assert reply.items == [5]
+        assert not reply.tails
+        assert (await append(store, log(key, append=records(1)), counts=counts, grow=[0], expected=5)).committed
+        assert (await append(store, log(key + b"2", append=records(1)), counts=counts)).items == [5]
+
+    run(make(), work)
+
+
+def test_a_log_past_its_length_keeps_the_newer_half_and_begins_anew(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        first = log(key, append=records(10))
+        assert (await append(store, first)).cut == []
+        second = log(key, first.next_generation, len(first.append), records(1, 10))
+        reply = await append(store, log(key + b"x", append=records(1)), second)
+        assert reply.committed
+        assert reply.cut == [1]
+        assert await read(store, key) == (second.next_generation, records(6, 5))
+
+    run(make(max_log_events=10), work)
+
+
+def test_logs_are_forgotten_when_their_time_is_over(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        first = log(key, append=records(1))
+        assert (await append(store, first)).committed
+        assert await read(store, key) == (first.next_generation, records(1))
+        await asyncio.sleep(0.3)
+        assert await read(store, key) == (b"", b"")
+        reply = await append(store, log(key, first.next_generation, len(first.append), records(1, 1)))
+        assert not reply.committed
+        assert reply.tails[0].whole
+
+    run(make(ttl_s=0.2), work)
+
+
+def test_who_claims_his_turn_gets_it(make: Make, key: bytes) -> None:
+    async def work(store: Store) -> None:
+        mine = log(key, append=records(1))
+        assert (await append(store, mine)).committed
+        assert not (await append(store, log(key, append=records(1)), gateway=b"loser", claim=True)).committed
+        current = log(key, mine.next_generation, len(mine.append), records(1, 1))
+        assert not (await append(store, current, gateway=b"winner")).committed
+        assert (await append(store, current, gateway=b"loser")).committed
+        after = log(key, mine.next_generation, len(mine.append) + len(current.append), records(1, 2))
+        assert (await append(store, after, gateway=b"winner")).committed
+        assert not (await append(store, log(key, append=records(1)), gateway=b"loser", claim=True)).committed
+        await asyncio.sleep(2 * CLAIM_S)  # a gateway that died with its claim holds nobody up
+        assert (await append(store, log(key + b"2", append=records(1)), gateway=b"winner")).committed
+
+    run(make(), work)
+
+
+def test_memory_is_bounded_and_drops_the_oldest(key: bytes) -> None:
+    async def work(store: Store) -> None:
+        for at in range(30):
+            assert (await append(store, log(key + b"%d" % at, append=records(1)), counts=(b"%d" % at,))).committed
+        kept = [at for at in range(30) if (await read(store, key + b"%d" % at))[1]]
+        assert kept == list(range(20, 30))
+
+    run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
+
+
+# --- the server fails ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    with Valkey("--requirepass", "secret") as running:
+        yield running
+
+
+def test_credentials_in_the_url(own_valkey: Valkey, key: bytes) -> None:
+    address = f"127.0.0.1:{own_valkey.port}"
+
+    async def works(store: Store) -> None:
+        await store.ping()
+        assert (await append(store, log(key, append=records(1)))).committed
+
+    async def fails(store: Store) -> None:
+        with pytest.raises(HistoryUnavailable, match="its server refused the credentials"):
+            await store.ping()
+
+    run(ValkeyStore(f"valkey://:secret@{address}/0", ttl_s=9, timeout_s=2), works)
+    run(ValkeyStore(f"valkey://:wrong@{address}/0", ttl_s=9, timeout_s=2), fails)
+
+
+def test_a_server_that_dies_hangs_and_comes_back(own_valkey: Valkey, key: bytes) -> None:
+    async def soon_fails(store: Store, within_s: float) -> str:
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(HistoryUnavailable) as caught:
+            await append(store, log(key, append=records(1)))
+        assert asyncio.get_running_loop().time() - started < within_s
+        assert str(own_valkey.port) not in str(caught.value)
+        return str(caught.value)
+
+    async def comes_back(store: Store) -> None:
+        for _ in range(100):
+            try:
+                await read(store, key)
+                return
+            except HistoryUnavailable:
+                await asyncio.sleep(0.1)
+        pytest.fail("the store did not come back within 10 s")
+
+    async def work(store: Store) -> None:
+        await store.ping()
+        own_valkey.kill()
+        assert await soon_fails(store, 0.5) == "its server cannot be reached"
+        assert await soon_fails(store, 0.02) == "its server failed a moment ago"
+        own_valkey.start()
+        await comes_back(store)
+        own_valkey.kill(19)  # SIGSTOP: it accepts connections and says nothing
+        assert await soon_fails(store, 0.5) == "its server does not answer in time"
+        own_valkey.kill(18)
+        await comes_back(store)
+
+    run(ValkeyStore(f"valkey://:secret@127.0.0.1:{own_valkey.port}", ttl_s=9, timeout_s=0.1), work)
