@@ -275,7 +275,7 @@ class Broken:
 
     method, model_version = "broken", ""
 
-    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:  # noqa: ARG002 (of the protocol)
+    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (of the protocol)
         raise RuntimeError("/secret/path")
 
 
@@ -288,7 +288,7 @@ class Patient:
         self.timeouts: list[float | None] = []
         self.cancelled = asyncio.Event()
 
-    async def judge(self, events: Events, timeout_s: float | None, *, causal: bool = False) -> Judgement:  # noqa: ARG002 (of the protocol)
+    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:
         self.timeouts.append(timeout_s)
         if timeout_s is None:
             try:
