@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from training.dataset import DataError
 from training.evaluate import WEAK, Evaluation, Options, evaluate
 from training.ranking import MACRO, METRICS
 from training.run import RUN_FILE, Run
+from training.sheets import sheets
 from training.simulate import simulate
 from training.train import train
 
@@ -59,6 +63,13 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="module")
 def found(trained: Trained) -> Evaluation:
     return evaluate(trained.run, None, None, Options(resamples=20), silent)
+
+
+@pytest.fixture(scope="module")
+def written(found: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    report.write_files(found, folder)
+    return folder
 
 
 def number(found: Evaluation, *key: str) -> float:
@@ -207,6 +218,7 @@ def test_without_truth_every_output_says_that_the_rules_label(
     assert "agreement with the rules" in capsys.readouterr().out
     report.write_files(found, tmp_path)
     assert "agreement with the rules" in (tmp_path / report.LOG).read_text()
+    assert "agreement with the rules" in (tmp_path / report.HTML).read_text()
     assert set(pd.read_csv(tmp_path / report.CSV)["labels"]) == {"rules (agreement, not accuracy)"}
 
 
@@ -226,10 +238,10 @@ def test_a_run_trained_on_truth_is_not_silently_measured_on_rules(trained: Train
         evaluate(trained.run, tmp_path / "world", None, QUICK, silent)
 
 
-def test_log_grows_and_is_never_rewritten(found: Evaluation, tmp_path: Path) -> None:
-    report.write_files(found, tmp_path)
-    first = (tmp_path / report.LOG).read_text()
-    report.write_files(found, tmp_path)
+def test_log_grows_and_is_never_rewritten(found: Evaluation, written: Path, tmp_path: Path) -> None:
+    first = (written / report.LOG).read_text()
+    shutil.copy(written / report.LOG, tmp_path)
+    report.append_log(found, tmp_path / report.LOG)
     text = (tmp_path / report.LOG).read_text()
     assert text.startswith(first)
     entries = [json.loads(line) for line in text.splitlines()]
@@ -240,9 +252,33 @@ def test_log_grows_and_is_never_rewritten(found: Evaluation, tmp_path: Path) -> 
     assert entries[1]["files_sha256"] == found.run.record["lineage"]["files_sha256"]
 
 
-def test_csv_has_every_number(found: Evaluation, tmp_path: Path) -> None:
-    report.write_files(found, tmp_path)
-    table = pd.read_csv(tmp_path / report.CSV)
+def test_html_is_one_file_with_every_table_and_plot(found: Evaluation, written: Path) -> None:
+    page = (written / report.HTML).read_text()
+    images = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
+    assert [alt for alt, _ in images] == [
+        "Precision and recall, retrospective",
+        "Precision and recall, causal",
+        "Reliability",
+        "Attention over time",
+    ]
+    assert all(base64.b64decode(data).startswith(b"\x89PNG") for _, data in images)
+    assert not re.search(r'(src|href)="(?!data:)', page), "nothing is loaded from elsewhere"
+    for sheet in sheets(found.table):
+        assert escape(sheet.title) in page
+    assert f"{number(found, 'causal', MODEL, ALL, MACRO, 'ap'):.4f}" in page
+
+
+def test_html_escapes_what_comes_from_data(found: Evaluation, tmp_path: Path) -> None:
+    table = found.table.replace({"slice": {"variant teleport": "variant <script>alert(1)</script>"}})
+    report.write_files(replace(found, table=table, notices=["a < b & c"]), tmp_path)
+    page = (tmp_path / report.HTML).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "a &lt; b &amp; c" in page
+
+
+def test_csv_has_every_number(found: Evaluation, written: Path) -> None:
+    table = pd.read_csv(written / report.CSV)
     assert list(table.columns) == [*breakdown.COLUMNS, "labels"]
     assert len(table) == len(found.table)
     np.testing.assert_allclose(table["value"], found.table["value"])

@@ -103,9 +103,16 @@ class MaskedAttention(nn.Module):
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """Return [B, T, width] for x [B, T, width] and real bool [B, T] (False: padding)."""
         query, key, value = self.query_key_value(x).chunk(3, dim=-1)  # 3 times [B, T, inner]
+        return cast(Tensor, self.out(self._look(query, key, real) @ value))
+
+    def weights(self, x: Tensor, real: Tensor) -> Tensor:
+        """Return how much each event looks at each other one, [B, T, T] with rows of sum 1, for x and real as above."""
+        query, key, _ = self.query_key_value(x).chunk(3, dim=-1)
+        return self._look(query, key, real)
+
+    def _look(self, query: Tensor, key: Tensor, real: Tensor) -> Tensor:
         scores = (query * self.scale) @ key.transpose(1, 2)  # [B, T, T]
-        weights = torch.softmax(torch.where(real.unsqueeze(1), scores, MASKED), dim=-1)
-        return cast(Tensor, self.out(weights @ value))
+        return torch.softmax(torch.where(real.unsqueeze(1), scores, MASKED), dim=-1)
 
 
 class CalibratedModel(nn.Module):

@@ -1,4 +1,4 @@
-"""Evaluations on the console, as CSV, and in the performance log."""
+"""Evaluations on the console, as CSV and HTML, and in the performance log."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from training import sheets
 from training.breakdown import ALL, COLUMNS, MODES, Row
 from training.evaluate import Evaluation, Report
 from training.ranking import MACRO, METRICS
+from training.report_html import write_html
 
-CSV, LOG = "metrics.csv", "performance_log.jsonl"
+CSV, HTML, LOG = "metrics.csv", "report.html", "performance_log.jsonl"
 _WIDE = 200  # columns where the output is no terminal: numbers must not be cut in a log or a pipe
 _LOGGED = (*METRICS, "ece", "precision", "recall", "f1")
 
@@ -60,9 +61,10 @@ def describe(evaluation: Evaluation) -> str:
 
 
 def write_files(evaluation: Evaluation, folder: Path) -> None:
-    """Write the CSV file and append to the performance log of ``folder``."""
+    """Write the CSV file and the HTML report, and append to the performance log of ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(evaluation, folder / CSV)
+    write_html(evaluation, describe(evaluation), folder / HTML)
     append_log(evaluation, folder / LOG)
 
 
