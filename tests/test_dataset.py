@@ -292,13 +292,14 @@ def test_one_of_step_and_type_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_only_raw_files_are_raw(tmp_path: Path) -> None:
-    others = {
+    others: dict[str, str | bytes] = {
         "truth__csv": "event_id,epc_code,event_time,location_id,event_type\n",
         "labels__csv": "event_id,epc_code,event_time," + ",".join(KINDS) + "\n",
         "report__html": HEADER,
         "quarantine__csv": HEADER,
         "empty__csv": "",
         "other__csv": "a,b\n1,2\n",
+        "readme__txt": "설명".encode("cp949"),
     }
     folder = fill(tmp_path, Z__csv=ROWS, a__tsv=ROWS.replace(",", "\t"), b__txt__gz=ROWS, **others)
     (folder / "folder.csv").mkdir()
@@ -317,6 +318,8 @@ def test_only_raw_files_are_raw(tmp_path: Path) -> None:
         ({"a__csv": HEADER}, "no rows below the header lines"),
         ({"a__csv": HEADER.strip() + ",epc_code\n"}, "a.csv: column epc_code is there twice"),
         ({"a__csv": "인천공장,".encode("cp949") + ROWS.encode()}, "a.csv: not UTF-8; save it as UTF-8"),
+        ({"a__csv": ROWS.encode("utf-16")}, "a.csv: not UTF-8; save it as UTF-8"),
+        ({"a__csv": ROWS, "locations__csv": "설명".encode("cp949")}, "locations.csv: not UTF-8"),
         ({"a__csv": ROWS, "locations__csv": "scan_location,Latitude\n"}, "locations.csv: no column location_id"),
         ({"a__csv": ROWS, "transitions__csv": "from_scan_location\n"}, "transitions.csv: no column to_scan_location"),
     ],

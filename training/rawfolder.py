@@ -10,9 +10,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from service.events import KINDS, STAGE_OF_TYPE, STAGES, type_codes
-from service.rawrows import time_us, whole_number
+from service.rawrows import open_raw, time_us, whole_number
 from training.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
-from training.rawtable import DataError, RawTable, raw_text, read_header, read_table
+from training.rawtable import NOT_UTF8, DataError, RawTable, raw_text, read_header, read_table
 
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _OTHER_TABLES = {"locations", "transitions", "quarantine", "truth"}
@@ -91,7 +91,13 @@ def _may_be_raw(path: Path) -> bool:
 
 
 def _is_raw(path: Path) -> bool:
-    names = set(read_header(path).names)
+    try:
+        names = set(read_header(path).names)
+    except UnicodeDecodeError:
+        with open_raw(path) as stream:  # UTF-16 puts zeros between the letters
+            if b"epc_code" not in stream.readline().replace(b"\0", b""):
+                return False  # some other text
+        raise DataError(f"{path}: {NOT_UTF8}") from None
     placed = bool({"location_id", "scan_location"} & names)
     if not {"epc_code", "event_time"} <= names or (not placed and {kind.lower() for kind in KINDS} <= names):
         return False  # another table, perhaps a truth file that repeats codes and times

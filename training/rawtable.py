@@ -20,6 +20,8 @@ _BLOCK = 1 << 22  # bytes that pyarrow reads at once
 _CHUNK = 10_000  # lines: as Python lists they are large
 _NEWLINE, _RETURN, _QUOTE = (ord(letter) for letter in '\n\r"')
 
+NOT_UTF8 = "not UTF-8; save it as UTF-8, with or without BOM"
+
 
 class DataError(SentinelError):
     """A data folder or truth file cannot be used; the message says what, where and how to fix it."""
@@ -48,15 +50,14 @@ def read_header(path: Path) -> Header:
     """Return the header of a file.
 
     Raises:
-        DataError: the file cannot be read, or its first line is not UTF-8.
+        DataError: the file cannot be read.
+        UnicodeDecodeError: its first line is not UTF-8.
     """
     try:
         with open_raw(path) as stream:
             return Header.of(stream.readline())
     except READ_ERRORS as error:
         raise _unreadable(path, error) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; save it as UTF-8, with or without BOM") from None
 
 
 def read_table(path: Path, wanted: Collection[str] | None = None) -> RawTable:
@@ -65,7 +66,10 @@ def read_table(path: Path, wanted: Collection[str] | None = None) -> RawTable:
     Raises:
         DataError: the file is empty or cannot be read, its header is not UTF-8, or names a kept column twice.
     """
-    header = read_header(path)
+    try:
+        header = read_header(path)
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: {NOT_UTF8}") from None
     kept = [name for name in header.names if name and (wanted is None or name in wanted)]
     if not header.names:
         raise DataError(f"{path}: empty; the first line has to name the columns")
