@@ -134,8 +134,8 @@ def anomalies(world: World) -> None:
     shop = world.draw_place(region[place[items, 9]], 4)
     world.add(items, 9, shop, time[items, 9] + rng.uniform(1, 9, len(items)) * DAY, DUP)
     items = world.pick(5, 0.025)  # diverted to a region that sells none
-    unsold = (3 - SELLS[world.product[items]].sum(axis=1)) % 3
-    unsold = np.where(np.isin(unsold, SELLS[world.product[items]]), (SELLS[world.product[items], 0] + 1) % 3, unsold)
+    first, second = SELLS[world.product[items]].T
+    unsold = np.where(first == second, (first + 1) % 3, 3 - first - second)
     for step in (5, 7):
         place[items, step] = world.draw_place(unsold, STAGE[step])
         place[items, step + 1 : step + 3] = place[items, step, None]

@@ -268,7 +268,7 @@ def test_choices_that_exclude_each_other(table: Path) -> None:
     assert_one_line(run("analyze", table, "--target", "h:1", "--backend", "onnx:x"), 2, "exclude")
 
 
-@pytest.mark.parametrize("command", ["serve", "analyze", "simulate", "train", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["serve", "analyze", "simulate", "inspect", "train", "evaluate", "export", "bench"])
 def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help", COLUMNS="200")
     assert done.returncode == 0
