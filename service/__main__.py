@@ -119,6 +119,25 @@ def analyze(
         render.write_tables(raw, response)
 
 
+@app.command()
+def replay(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Raw scan files, or folders of them.")],
+    target: Annotated[str, typer.Option(help="HOST:PORT of the gateway.")] = "127.0.0.1:50051",
+    speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as possible.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Events of a request, at most.")] = 50,
+    streams: Annotated[int, typer.Option(min=1, max=256, help="Parallel streams; an EPC stays in one.")] = 1,
+    limit_s: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    give_up_s: Annotated[float, typer.Option(min=0, help="Seconds to try again without any answer.")] = 60,
+    detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
+) -> None:
+    """Play raw scan files as a live stream, in the order of time, and print findings as they come."""
+    from service.replay import Plan
+    from service.replay import replay as run
+
+    run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s), as_json=as_json)
+
+
 app.add_typer(commands_training.app)
 
 

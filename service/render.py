@@ -36,7 +36,7 @@ def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
     for answer in response.files:
         for finding in answer.event_history:
             code = raw.events.epc_codes[raw.events.epc[position[finding.event_id]]]
-            for kind, score in _kinds(finding):
+            for kind, score in kinds_of(finding):
                 writer.writerow((answer.file_id, finding.event_id, code, kind, score))
 
 
@@ -68,10 +68,10 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
         location_id = int(events.location_id[at])
         table.add_row(
             str(finding.event_id),
-            Text(_printable(events.epc_codes[events.epc[at]])),
-            Text(_printable(raw.places.get(location_id) or f"location {location_id}")),
-            _time_text(int(events.time_us[at])),
-            ", ".join(f"{kind} {score:.1f}" for kind, score in _kinds(finding)),
+            Text(printable(events.epc_codes[events.epc[at]])),
+            Text(printable(raw.places.get(location_id) or f"location {location_id}")),
+            time_text(int(events.time_us[at])),
+            ", ".join(f"{kind} {score:.1f}" for kind, score in kinds_of(finding)),
         )
     return table
 
@@ -81,7 +81,7 @@ def _summary_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     for answer in response.files:
         stats = answer.file_anomaly_stats
         table.add_row(
-            Text(_printable(raw.sources.get(answer.file_id, f"file_id {answer.file_id}"))),
+            Text(printable(raw.sources.get(answer.file_id, f"file_id {answer.file_id}"))),
             str(int((raw.events.file_id == answer.file_id).sum())),
             str(len(answer.event_history)),
             *(str(getattr(stats, f"{_FIELDS[kind]}_count")) for kind in KINDS),
@@ -89,7 +89,7 @@ def _summary_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     return table
 
 
-def _kinds(finding: pb.EventFinding) -> Iterator[tuple[str, float]]:
+def kinds_of(finding: pb.EventFinding) -> Iterator[tuple[str, float]]:
     """Yield the flagged kinds and their scores (0 to 100)."""
     for kind, name in _FIELDS.items():
         if getattr(finding, name):
@@ -100,11 +100,12 @@ def _positions(raw: RawEvents) -> dict[int, int]:
     return {event_id: at for at, event_id in enumerate(raw.events.event_id.tolist())}
 
 
-def _time_text(time_us: int) -> str:
+def time_text(time_us: int) -> str:
+    """Return a time in microseconds since 1970 as text, to the second."""
     return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text with what could steer a terminal written as escapes, cut to a readable length."""
     shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

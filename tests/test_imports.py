@@ -33,7 +33,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("pipeline",),
     ("settings", "convert", "responses", "status", "stream"),
     ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
-    ("server", "analyze", "render", "logs", "bench_echo", "bench_load", "bench_stages", "bench"),
+    ("server", "analyze", "render", "logs", "tally", "replay", "bench_echo", "bench_load", "bench_stages", "bench"),
     ("commands_training",),
     ("__main__",),
 )
