@@ -58,7 +58,7 @@ class Stages:
             return result
 
         for request in requests:
-            events, _ = timed("decode", partial(decode_request, request.body, max_events=10**9, one_file=True))
+            events, *_ = timed("decode", partial(decode_request, request.body, max_events=10**9, one_file=True))
             journeys = timed("group", partial(Journeys.of, events))
             table = timed("features", partial(features.compute, journeys, self._reference, causal=False))
             cut = timed("group", partial(whole_windows, journeys, int(self._lengths[-1])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -23,6 +23,7 @@ DETECTOR_NAMES = {
     pb.DETECTOR_SVM: "svm",
     pb.DETECTOR_ENSEMBLE: "ensemble",
 }
+HISTORY_USES = {pb.HISTORY_USE_UNSPECIFIED: None, pb.HISTORY_USE_ON: True, pb.HISTORY_USE_OFF: False}
 DETECTOR_VALUES = {name: value for value, name in DETECTOR_NAMES.items()}
 
 _MIN_SECONDS = -62_135_596_800  # 0001-01-01T00:00:00Z
@@ -30,8 +31,16 @@ _MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z
 _MAX_NANOS = 999_999_999
 
 
-def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> tuple[Events, str]:
-    """Return the events of a serialised AnalyzeRequest and the name of the detector it asks for.
+class Question(NamedTuple):
+    """What an AnalyzeRequest asks."""
+
+    events: Events
+    detector: str  # its name
+    history: bool | None  # use and store what is known beside the request; None: as configured
+
+
+def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
+    """Return what a serialised AnalyzeRequest asks.
 
     Args:
         raw: the bytes as they came over the wire.
@@ -49,6 +58,8 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> tuple[Even
     violations: list[Violation] = []
     if detector is None:
         violations.append(("detector", f"{request.detector} is not a value of epcsentinel.v1.Detector"))
+    if request.history not in HISTORY_USES:
+        violations.append(("history", f"{request.history} is not a value of epcsentinel.v1.HistoryUse"))
     data = list(request.data)
     if not data:
         violations.append(("data", "is empty: send at least one event"))
@@ -57,7 +68,7 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> tuple[Even
         violations.append(("data", f"has {len(data)} events, the limit is {max_events}: send several requests"))
     if violations or detector is None:
         raise InvalidRequest(violations)
-    return _decode_events(data, one_file=one_file), detector
+    return Question(_decode_events(data, one_file=one_file), detector, HISTORY_USES[request.history])
 
 
 def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:

@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 import grpc
 import structlog
 
-from service.convert import decode_request
+from service.convert import Question, decode_request
 from service.errors import NotImplementedYet, SentinelError
-from service.events import Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
@@ -32,7 +31,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
-_Judge = Callable[[Events, str, float | None], Awaitable[Verdicts]]
 
 log = structlog.get_logger("epc_sentinel.rpc")
 
@@ -113,16 +111,18 @@ class AnomalyServicer:
 
         await self._streams.serve(context, answer)
 
-    async def _answer(self, raw: bytes, call: Call, context: _Context, judge: _Judge, *, one_file: bool) -> bytes:
+    async def _answer(
+        self, raw: bytes, call: Call, context: _Context, judge: Callable[..., Awaitable[Verdicts]], *, one_file: bool
+    ) -> bytes:
         """Judge the events of the request; return the answer of its one file, or those of all its files."""
 
-        def decode() -> tuple[Events, str]:
+        def decode() -> Question:
             return decode_request(raw, max_events=self._max_events, one_file=one_file)
 
-        events, call.detector = await _off_loop(decode, len(raw))
+        events, call.detector, history = await _off_loop(decode, len(raw))
         call.events += len(events)
         call.epcs += len(events.epc_codes)
-        verdicts = await judge(events, call.detector, context.time_remaining())
+        verdicts = await judge(events, call.detector, context.time_remaining(), history=history)
         call.judged_by = verdicts.method
         call.findings += int(verdicts.flags.sum())
 

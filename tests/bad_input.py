@@ -62,6 +62,7 @@ CASES = (
     _bad("invalid UTF-8", request(scan(1, epc_code="AAAA")).SerializeToString().replace(b"AAAA", b"\xff" * 4),
          "not a valid epcsentinel.v1.AnalyzeRequest", "request"),
     _bad("unknown detector", pb.AnalyzeRequest(data=[scan(1)], detector=99), "99 is not a value", "detector"),  # type: ignore[arg-type]
+    _bad("unknown history", pb.AnalyzeRequest(data=[scan(1)], history=9), "9 is not a value", "history"),  # type: ignore[arg-type]
     _bad("time before year 1", request(scan(1, seconds=-(2**62))), "outside the years", "data[0].event_time"),
     _bad("negative nanos", request(scan(1, nanos=-1)), "-1 nanos is outside", "data[0].event_time"),
     _bad(

@@ -33,9 +33,13 @@ def scan(event_id: int, **fields: object) -> pb.ScanEvent:
     return event
 
 
-def request(*events: pb.ScanEvent, detector: pb.Detector.ValueType = pb.DETECTOR_UNSPECIFIED) -> pb.AnalyzeRequest:
+def request(
+    *events: pb.ScanEvent,
+    detector: pb.Detector.ValueType = pb.DETECTOR_UNSPECIFIED,
+    history: pb.HistoryUse.ValueType = pb.HISTORY_USE_UNSPECIFIED,
+) -> pb.AnalyzeRequest:
     """Return a request of the events."""
-    return pb.AnalyzeRequest(data=events, detector=detector)
+    return pb.AnalyzeRequest(data=events, detector=detector, history=history)
 
 
 def many(count: int, detector: pb.Detector.ValueType = pb.DETECTOR_UNSPECIFIED) -> pb.AnalyzeRequest:

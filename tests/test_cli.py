@@ -123,7 +123,7 @@ def test_no_gateway_is_one_line(table: Path) -> None:
 def test_pieces_keep_epcs_whole_and_lots_together() -> None:
     lots = [f"001.8804823.1293291.0100{lot:02d}.20250701.{serial:09d}" for serial in range(3) for lot in range(4)]
     body = request(*(scan(at, epc_code=lots[at % 12]) for at in range(24)))
-    events, _ = decode_request(body.SerializeToString(), max_events=24, one_file=True)
+    events, *_ = decode_request(body.SerializeToString(), max_events=24, one_file=True)
     pieces = split(events, limit=13)
     assert sorted(np.concatenate(pieces).tolist()) == list(range(24))
     assert [len(piece) for piece in pieces] == [12, 12]
@@ -136,7 +136,7 @@ def test_pieces_keep_epcs_whole_and_lots_together() -> None:
 
 
 def test_a_fallback_in_one_piece_is_a_fallback_of_the_whole() -> None:
-    events, _ = decode_request(request(scan(1), scan(2)).SerializeToString(), max_events=2, one_file=True)
+    events, *_ = decode_request(request(scan(1), scan(2)).SerializeToString(), max_events=2, one_file=True)
     counts = pb.FileAnomalyStats(total_events=2, jump_count=2)
     fallback = pb.AnalyzeResponse(file_id=1, method="rule-based-fallback", warning="why", file_anomaly_stats=counts)
     model = pb.AnalyzeResponse(file_id=1, method="lstm-deep-learning", file_anomaly_stats=counts)

@@ -72,7 +72,7 @@ def test_real_rows_are_normal_journeys(gateway: Gateway) -> None:
 
 def test_the_request_file_holds_the_real_rows() -> None:
     request = Parse((DATA / "real_events_request.json").read_text(), pb.AnalyzeRequest())
-    sent, _ = decode_request(request.SerializeToString(), max_events=100, one_file=True)
+    sent, *_ = decode_request(request.SerializeToString(), max_events=100, one_file=True)
     raw = read_files([DATA / "real_events_sample.tsv"]).events
     assert list(sent.epc_codes) == list(raw.epc_codes)
     for column in ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id"):

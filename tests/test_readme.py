@@ -55,9 +55,16 @@ def outputs(block: str, folder: Path, target: str) -> Iterator[tuple[str, str, s
         yield command, shown, "".join(f"{line.rstrip()}\n" for line in run(command, folder, target).splitlines())
 
 
+@pytest.fixture(scope="module")
+def fresh_gateway() -> Iterator[Gateway]:
+    """A gateway that remembers nothing of other tests."""
+    with Gateway() as running:
+        yield running
+
+
 @pytest.mark.parametrize("block", BLOCK.findall(README.read_text()), ids=lambda block: block.split("\n", 1)[0][2:60])
-def test_console_blocks_show_what_happens(block: str, gateway: Gateway, tmp_path: Path) -> None:
-    for command, shown, true in outputs(block, workplace(tmp_path), gateway.target):
+def test_console_blocks_show_what_happens(block: str, fresh_gateway: Gateway, tmp_path: Path) -> None:
+    for command, shown, true in outputs(block, workplace(tmp_path), fresh_gateway.target):
         assert NUMBER.sub("#", true) == NUMBER.sub("#", shown), command
         scores = [list(map(float, NUMBER.findall(text))) for text in (true, shown)]
         assert scores[0] == pytest.approx(scores[1], abs=SCORE_TOLERANCE), command

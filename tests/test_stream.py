@@ -16,14 +16,17 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import Parse
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.bad_input import CASES, Case
-from tests.gateway import Gateway
-from tests.requests import many, request, scan
+from tests.gateway import ROOT, Gateway
+from tests.requests import NORMAL_CODE, call, many, request, scan
 from tests.test_rpc import fields_of, header_frames, recording_proxy
 
 PATH = "/epcsentinel.v1.AnomalyService/AnalyzeStream"
+KIND_FIELDS = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")
+NO_HISTORY = pb.HISTORY_USE_OFF
 OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 FORGED = request(*(scan(at, epc_code=f"forged {at}") for at in range(500)), detector=pb.DETECTOR_RULES)
 """24 KiB, and as much of answer."""
@@ -127,14 +130,60 @@ def test_events_are_judged_without_what_comes_later(gateway: Gateway) -> None:
     """Analyze sees that the item is scanned 600 km away a minute later; a stream cannot see it."""
     first = scan(1, epc_code="001.8804823.1293291.010004.20250701.000009001")
     later = [scan(at, epc_code=first.epc_code, location_id=75, event_type="POS_Sell") for at in (2, 3)]
-    bodies = [request(first).SerializeToString(), request(first, *later).SerializeToString()]
-    answers = []
-    for body in bodies:
-        with stream(gateway.target, [body]) as call:
-            answers += read(call)[0]
+    bodies = [request(first, history=NO_HISTORY), request(first, *later, history=NO_HISTORY)]
+    with stream(gateway.target, [body.SerializeToString() for body in bodies]) as call:
+        answers, _ = read(call)
     alone, followed = ([one for one in answer.event_history if one.event_id == 1] for answer in answers)
     assert alone == followed
     assert any(one.event_id > 1 for one in answers[1].event_history)
+
+
+def found(answers: list[pb.AnalyzeResponse]) -> dict[int, list[str]]:
+    """Return the flagged kinds by event_id."""
+    return {
+        one.event_id: [name for name in KIND_FIELDS if getattr(one, name)]
+        for answer in answers
+        for one in answer.event_history
+    }
+
+
+def journey(item: int, history: pb.HistoryUse.ValueType = pb.HISTORY_USE_UNSPECIFIED) -> list[bytes]:
+    """Return requests of one event each: the first four scans of the README's example, of another item."""
+    example = Parse((ROOT / "examples" / "request.json").read_text(), pb.AnalyzeRequest())
+    code = f"{NORMAL_CODE[:36]}{item:09d}"
+    for event in example.data:
+        event.epc_code = code
+    return [request(event, history=history).SerializeToString() for event in example.data[:4]]
+
+
+def test_the_past_of_a_stream_and_of_earlier_streams_is_known(gateway: Gateway) -> None:
+    """The fourth scan is two minutes after the third one, and 50 km away."""
+    with stream(gateway.target, journey(4101)) as call:
+        assert "jump" in found(read(call)[0])[4]
+    *earlier, last = journey(4102)
+    with stream(gateway.target, earlier) as call:
+        read(call)
+    with stream(gateway.target, [last, last]) as call:  # the second time as a retry
+        answers, _ = read(call)
+    assert "jump" in found(answers)[4]
+    assert answers[0] == answers[1]
+
+
+def test_without_history_a_request_is_all_that_is_known(gateway: Gateway) -> None:
+    with stream(gateway.target, journey(4103, NO_HISTORY)) as call:
+        assert "jump" not in found(read(call)[0]).get(4, [])
+
+
+def test_analyze_uses_the_history_on_request(gateway: Gateway) -> None:
+    requests = [pb.AnalyzeRequest.FromString(body) for body in journey(4104)]
+
+    def ask(*wanted: pb.AnalyzeRequest, history: pb.HistoryUse.ValueType) -> dict[int, list[str]]:
+        body = pb.AnalyzeRequest(data=[scan for one in wanted for scan in one.data], history=history)
+        return found([pb.AnalyzeResponse.FromString(call(gateway.target, "Analyze", body.SerializeToString()))])
+
+    ask(*requests[:3], history=pb.HISTORY_USE_ON)
+    assert "jump" not in ask(requests[3], history=NO_HISTORY).get(4, [])
+    assert "jump" in ask(requests[3], history=pb.HISTORY_USE_ON)[4]
 
 
 # ---------------------------------------------------------------- flow control

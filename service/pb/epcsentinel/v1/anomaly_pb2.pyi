@@ -52,6 +52,34 @@ DETECTOR_ENSEMBLE: Detector.ValueType  # 4
 """All detectors combined (method "ensemble")."""
 Global___Detector: typing_extensions.TypeAlias = Detector
 
+class _HistoryUse:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _HistoryUseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_HistoryUse.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    HISTORY_USE_UNSPECIFIED: _HistoryUse.ValueType  # 0
+    """As the gateway is set: in AnalyzeStream yes if it keeps a history, in Analyze and AnalyzeFiles no unless its setting
+    history_analyze is on.
+    """
+    HISTORY_USE_ON: _HistoryUse.ValueType  # 1
+    """Earlier events of the same items are context, and these events are stored, if the gateway keeps a history."""
+    HISTORY_USE_OFF: _HistoryUse.ValueType  # 2
+    """Judged from the request alone, and nothing is stored; in AnalyzeStream too."""
+
+class HistoryUse(_HistoryUse, metaclass=_HistoryUseEnumTypeWrapper):
+    """Whether stored earlier events of the same items are used, and these events are stored."""
+
+HISTORY_USE_UNSPECIFIED: HistoryUse.ValueType  # 0
+"""As the gateway is set: in AnalyzeStream yes if it keeps a history, in Analyze and AnalyzeFiles no unless its setting
+history_analyze is on.
+"""
+HISTORY_USE_ON: HistoryUse.ValueType  # 1
+"""Earlier events of the same items are context, and these events are stored, if the gateway keeps a history."""
+HISTORY_USE_OFF: HistoryUse.ValueType  # 2
+"""Judged from the request alone, and nothing is stored; in AnalyzeStream too."""
+Global___HistoryUse: typing_extensions.TypeAlias = HistoryUse
+
 @typing.final
 class ScanEvent(google.protobuf.message.Message):
     """One scan of one item. Strange contents are data and are judged, never rejected; only event_time is required."""
@@ -105,8 +133,11 @@ class AnalyzeRequest(google.protobuf.message.Message):
 
     DATA_FIELD_NUMBER: builtins.int
     DETECTOR_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
     detector: Global___Detector.ValueType
     """The detector to use; unspecified means the LSTM."""
+    history: Global___HistoryUse.ValueType
+    """Whether to use and to store what is known of these items beside the request."""
     @property
     def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ScanEvent]:
         """At least one event, at most the server's limit (50,000 by default)."""
@@ -116,8 +147,9 @@ class AnalyzeRequest(google.protobuf.message.Message):
         *,
         data: collections.abc.Iterable[Global___ScanEvent] | None = ...,
         detector: Global___Detector.ValueType = ...,
+        history: Global___HistoryUse.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector", "history", b"history"]) -> None: ...
 
 Global___AnalyzeRequest: typing_extensions.TypeAlias = AnalyzeRequest
 
