@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class Codes:
     date_valid: NDArray[np.bool_]  # [U] the date part is a date of the calendar
     serial: NDArray[np.int64]  # [U]
 
+    def take(self, index: NDArray[np.intp]) -> Codes:
+        """Return the parts of the codes at ``index``."""
+        return Codes(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
 
 def parse(codes: Sequence[str]) -> Codes:
     """Take U codes apart; any text is accepted, a malformed one is data."""
@@ -56,6 +60,12 @@ def parse(codes: Sequence[str]) -> Codes:
 
 def calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD; the day of no date is 0."""
+    distinct, which = np.unique(date, return_inverse=True)  # of many codes few
+    day, valid = _calendar_day(distinct)
+    return day[which], valid[which]
+
+
+def _calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     year, month, day = date // 10_000, date // 100 % 100, date % 100
     plausible = (date > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     months = np.where(plausible, (year - 1970) * 12 + month - 1, 0)

@@ -153,6 +153,8 @@ class _Mates:
     def _of_own(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum [N] of ``values`` [N] over the own earlier events and the own context."""
         fresh = self._trail.fresh
+        if len(self._trail.members) == len(fresh):
+            return self._own.sum_of_others(values, causal=True)
         earlier = self._own.sum_of_others(np.where(fresh, values, 0.0), causal=True)
         return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 

@@ -128,10 +128,11 @@ class RunningGroups:
     """Statistics per group; row 0 stands for the groups that nobody has seen."""
 
     _row: dict[int, int] = field(default_factory=dict)
-    _here_row: dict[int, int] = field(default_factory=dict)
     _count: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1024))
     _total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1024))
+    _last_of: Index = field(default_factory=lambda: np.zeros(1024, dtype=np.intp))  # row in _last, 0 if not "here"
     _last: NDArray[np.void] = field(default_factory=lambda: _unseen(256))
+    _lasts: int = 1  # rows of _last in use
 
     def __len__(self) -> int:
         return len(self._row)
@@ -139,9 +140,8 @@ class RunningGroups:
     def add(self, scans: Scans) -> None:
         """Add scans; those of one group in the order in which they happened."""
         keys = scans.keys()
-        here = self._here_rows(keys["here"])
         rows = {name: self._rows(keys[name]) for name in _GROUPS}
-        self._add_last(here, self._count[rows["here"]].astype(np.int64), scans)
+        self._add_last(self._last_rows(rows["here"]), self._count[rows["here"]].astype(np.int64), scans)
         for name in _GROUPS:
             np.add.at(self._count, rows[name], 1.0)
             if name in _SUMMED:
@@ -149,17 +149,16 @@ class RunningGroups:
 
     def look_up(self, scans: Scans, at: Index, n: int) -> Prior:
         """Return what is known for ``scans`` [n of them], spread to N events, of which they are those ``at``."""
-        row = {name: np.zeros(n, dtype=np.intp) for name in (*_GROUPS, "last")}
+        row = {name: np.zeros(n, dtype=np.intp) for name in _GROUPS}
         keys = scans.keys()
         for name in _GROUPS:
             row[name][at] = [self._row.get(key, 0) for key in keys[name].tolist()]
-        row["last"][at] = [self._here_row.get(key, 0) for key in keys["here"].tolist()]
         item = np.zeros(n, dtype=np.int64)
         item[at] = scans.item
         return Prior(
             count={name: self._count[row[name]] for name in _GROUPS},
             total={name: self._total[row[name]] for name in _SUMMED},
-            last=self._last[row["last"]],
+            last=self._last[self._last_of[row["here"]]],
             item=item,
         )
 
@@ -169,14 +168,18 @@ class RunningGroups:
         if len(index) >= len(self._count):
             more = np.zeros(2 * len(index) - len(self._count))
             self._count, self._total = np.concatenate([self._count, more]), np.concatenate([self._total, more])
+            self._last_of = np.concatenate([self._last_of, more.astype(np.intp)])
         return rows
 
-    def _here_rows(self, keys: NDArray[np.int64]) -> Index:
-        index = self._here_row
-        rows = np.array([index.setdefault(key, len(index) + 1) for key in keys.tolist()], dtype=np.intp)
-        if len(index) >= len(self._last):
-            self._last = np.concatenate([self._last, _unseen(2 * len(index) - len(self._last))])
-        return rows
+    def _last_rows(self, rows: Index) -> Index:
+        """Return the rows [n] in ``_last`` of groups given by their rows, new ones for new groups."""
+        new = np.unique(rows[self._last_of[rows] == 0])
+        end = self._lasts + len(new)
+        if end > len(self._last):
+            self._last = np.concatenate([self._last, _unseen(max(end, len(self._last)))])
+        self._last_of[new] = np.arange(self._lasts, end)
+        self._lasts = end
+        return self._last_of[rows]
 
     def _add_last(self, rows: Index, before: NDArray[np.int64], scans: Scans) -> None:
         """Keep the last scans of each group, given ``rows`` [n] and how many each group had ``before`` [n]."""
@@ -218,19 +221,20 @@ class Past:
     fresh: NDArray[np.bool_]  # [N] events that are to be judged for the first time, in the order of the events given
     legs: Legs  # [N] of the context, as it was judged; as the next
     companions: NDArray[np.float32]  # [N, C] companion features
+    parts: Codes  # of the U codes
     lot: NDArray[np.int64]  # [U] number of the lot of each code
     item: NDArray[np.int64]  # [U] hash of each item
     known: NDArray[np.bool_]  # [U] the item has context
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
     groups: RunningGroups
 
-    def prior(self, events: Events, parts: Codes, kind: NDArray[np.int64], legs: Legs, at: Index) -> Prior:
+    def prior(self, events: Events, kind: NDArray[np.int64], legs: Legs, at: Index) -> Prior:
         """Return what the groups did before N events; those ``at`` are fresh, the others get zeros."""
         epc = events.epc[at]
         scans = Scans(
             lot=self.lot[epc],
             item=self.item[epc],
-            serial=parts.serial[epc].astype(np.float64),
+            serial=self.parts.serial[epc].astype(np.float64),
             location_id=events.location_id[at],
             kind=kind[at],
             time_us=events.time_us[at],

@@ -124,7 +124,7 @@ class HistoryIndex:
                 lot.generation, lot.known = tail.generation, lot.known + len(tail.records)
                 news.append(np.frombuffer(tail.records, dtype=RECORD))
                 numbers.append(lot.number)
-        if news:
+        if sum(map(len, news)):
             self._add(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]))
 
     def committed(self, items: Items, logs: Sequence[Log], reply: Reply, grow: Sequence[int]) -> None:

@@ -29,6 +29,9 @@ from service.view import Case, View
 CONTEXT_EVENTS = 64
 """Earlier events of an item that are read: journeys have 5 events in the mean and 10 at most, if nothing is wrong."""
 
+_INLINE = 512
+"""Events whose codes are taken apart on the event loop: 1 us each, and a thread costs 100."""
+
 _ATTEMPTS, _PATIENCE = 10, 2
 """Exchanges per request at most, and those lost to other gateways after which this one claims its turn."""
 
@@ -89,7 +92,11 @@ class Memory:
         return await asyncio.shield(work)
 
     async def _remember(self, events: Events) -> Remembered:
-        items = await asyncio.to_thread(Items.of, events.epc_codes)
+        items = (
+            Items.of(events.epc_codes)
+            if len(events) <= _INLINE
+            else await asyncio.to_thread(Items.of, events.epc_codes)
+        )
         async with self._turn:
             if len(self._index) > self._max_events:
                 self._index = HistoryIndex()
@@ -102,7 +109,9 @@ class Memory:
             for attempt in range(_ATTEMPTS):
                 plan = await asyncio.to_thread(_plan, events, items, index, self._reference)
                 if not plan.appends:
-                    return plan.remembered
+                    if await self._is_still_stored(items):
+                        return plan.remembered
+                    continue
                 logs = index.logs(items, plan.appends)
                 claim = attempt >= _PATIENCE
                 reply = await self._store.exchange(
@@ -115,6 +124,15 @@ class Memory:
                 index.learn(items, reply)
                 expected = None  # what was read just now is recent enough: other lots may go on meanwhile
         raise HistoryUnavailable("other gateways kept writing to the same lots")
+
+    async def _is_still_stored(self, items: Items) -> bool:
+        """Return whether the store has what the index has; an answer given once stands while nobody can say."""
+        try:
+            reply = await self._store.exchange(Exchange(self._index.logs(items), items.count_keys))
+        except HistoryUnavailable:
+            return True
+        self._index.learn(items, reply)
+        return not reply.tails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,6 +207,7 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
         fresh=np.arange(len(context) + len(new)) >= len(context),
         legs=legs(records),
         companions=records["companions"],
+        parts=items.parts.take(code_of),
         lot=lot[code_of],
         item=items.item[code_of],
         known=is_known[code_of],

@@ -57,7 +57,7 @@ class Trail:
         before, has_before = journeys.previous()
         minute = events.time_us / 60e6
         gap_minutes = np.where(has_before, (events.time_us - events.time_us[before]) / 60e6, 0.0)
-        parts = codes.parse(events.epc_codes)
+        parts = codes.parse(events.epc_codes) if past is None else past.parts
         log_gap = np.log1p(gap_minutes)
         legs = Legs(
             location=np.where(has_before, events.location_id[before], 0),
@@ -69,7 +69,7 @@ class Trail:
             fresh = past.fresh[journeys.order]
             legs = legs.of_context(past.legs, journeys.order, fresh)
             members = members[fresh[members]]
-            prior = past.prior(events, parts, kind, legs, np.flatnonzero(fresh))
+            prior = past.prior(events, kind, legs, np.flatnonzero(fresh))
         spots = np.unique(np.concatenate([events.location_id, legs.location]), return_inverse=True)[1].astype(np.int64)
         spot, spot_from = np.split(spots, 2)
         return cls(

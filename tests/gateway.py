@@ -36,7 +36,7 @@ class Gateway:
             command, cwd=ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
         )
         try:
-            self.target = f"127.0.0.1:{self._wait_for('listening')['port']}"
+            self.target = f"127.0.0.1:{self.wait_log('listening')['port']}"
             if ready:
                 self.wait_health("SERVING")
         except BaseException:
@@ -92,7 +92,8 @@ class Gateway:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _wait_for(self, event: str) -> dict[str, Any]:
+    def wait_log(self, event: str) -> dict[str, Any]:
+        """Wait for a log line and return it."""
         found: list[dict[str, Any]] = []
 
         def seen() -> bool:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.convert import encode_request
 from service.events import KINDS, Events
 from service.history import RECORD, Exchange
 from service.history_index import HistoryIndex, Items, item_hash
 from service.history_valkey import ValkeyStore
 from service.parts import build_parts
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.settings import load_settings
 from tests import worlds
+from tests.gateway import Gateway
+from tests.requests import many
 from tests.valkey import Valkey
 from training.dataset import load
 from training.simulate import simulate
@@ -136,7 +142,7 @@ def test_events_of_one_item_by_two_gateways_at_once(world: Events) -> None:
     assert np.abs(first.scores - third.scores).max() <= TOLERANCE
 
 
-def stored(url: str, events: Events) -> list[tuple[int, int]]:
+def stored(url: str, events: Events, others: int = 0) -> list[tuple[int, int]]:
     """Return (event_id, epc) of what the store holds of the items of ``events``; nothing of them is in the request."""
     items = Items.of(events.epc_codes)
 
@@ -150,7 +156,7 @@ def stored(url: str, events: Events) -> list[tuple[int, int]]:
             item = item_hash(records["header"], records["date"], records["serial"])
             epc_of = {int(items.item[epc]): int(epc) for epc in np.flatnonzero(items.log_of == at)}
             found += [(one, epc_of[it]) for one, it in zip(records["event_id"].tolist(), item.tolist(), strict=True)]
-        assert reply.items[0] == len(events.epc_codes), "each item is counted once"
+        assert reply.items[0] == len(events.epc_codes) + others, "each item is counted once"
         return sorted(found)
 
     return asyncio.run(read())
@@ -225,3 +231,108 @@ def test_a_forged_code_is_found_at_its_first_scan() -> None:
     verdicts = asyncio.run(analyzer().follow(events))
     assert verdicts.flags[-1, KINDS.index("epcFake")]
     assert verdicts.method == "lstm-deep-learning"
+
+
+# --- the history's server fails ------------------------------------------------------------------------------------
+
+
+def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> None:
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_004)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+    first, second = events.take(np.arange(20)), events.take(np.arange(20, 40))
+
+    async def scenario(server: Valkey) -> None:
+        onnx = f"onnx:{ROOT / 'model_repository'}"
+        parts = build_parts(load_settings(backend=onnx, history=server.url))
+        one, store = parts.analyzer, parts.store
+        assert store is not None
+        loop = asyncio.get_running_loop()
+        known = await one.follow(first)
+        server.kill()
+        alone = (await analyzer().follow(second)).scores
+        for attempt in range(5):
+            started = loop.time()
+            blind = await one.follow(second)
+            assert loop.time() - started < 1
+            assert "The history is unavailable" in blind.warning
+            assert str(server.port) not in blind.warning
+            assert np.abs(blind.scores - alone).max() <= TOLERANCE, attempt
+        retrospective = await one.analyze(second, history=True)
+        assert "The history is unavailable" in retrospective.warning
+        server.start()  # without its data: clients send everything again
+        await store.ping()  # as the gateway does all the time
+        again = await one.follow(first)
+        assert not again.warning
+        assert np.abs(again.scores - known.scores).max() <= TOLERANCE
+        whole = (await analyzer().follow(events)).scores
+        assert np.abs((await one.follow(second)).scores - whole[20:]).max() <= TOLERANCE
+        await one.close()
+
+    with Valkey() as server:
+        asyncio.run(scenario(server))
+
+
+def test_a_caller_who_leaves_harms_nobody() -> None:
+    """Calls are cancelled at any moment; what was begun is stored once, and a retry gets its answer."""
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_010)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+
+    async def scenario(server: Valkey) -> None:
+        one = analyzer(server.url)
+        await one.follow(worlds.to_events(worlds.journey(worlds.code(1, lot=worlds.OTHER_LOT))))
+        for at, batch in enumerate(cut(events, 5)):
+            leaving = asyncio.create_task(one.follow(batch))
+            await asyncio.sleep(0.0007 * at)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+            await one.follow(batch)
+        whole = (await analyzer().follow(events)).scores
+        again = await one.follow(events)
+        assert np.abs(again.scores[:, 1:] - whole[:, 1:]).max() <= 0.01  # one item more is in the world
+        await one.close()
+
+    with Valkey() as server:
+        asyncio.run(scenario(server))
+        assert len(stored(server.url, events, others=1)) == len(events)
+
+
+def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: Callable[..., Gateway]) -> None:
+    def warning(target: str, events: int) -> str:
+        batch = many(events).SerializeToString()
+        with grpc.insecure_channel(target) as channel:
+            stream = channel.stream_stream("/epcsentinel.v1.AnomalyService/AnalyzeStream")
+            [answer] = stream(iter([batch]), timeout=30)
+            return pb.AnalyzeResponse.FromString(answer).warning
+
+    with Valkey() as server:
+        running = start_gateway("--history", server.url, "--probe-interval-s", "0.2")
+        assert warning(running.target, 10) == ""
+        server.kill()
+        assert warning(running.target, 10) == "", "these events were judged and stored: the answer stands"
+        assert "The history is unavailable" in warning(running.target, 20)
+        assert running.health() == "SERVING"
+        running.wait_log("history degraded")
+        server.start()
+        running.wait_log("history ready")
+        assert warning(running.target, 20) == ""
+
+
+def test_two_gateways_judge_events_of_the_same_items_at_once(start_gateway: Callable[..., Gateway]) -> None:
+    """Real processes, each sends its half of every item's events; then each repeats the half of the other."""
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_030)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+
+    def send(target: str, part: Events) -> None:
+        batches = [encode_request(batch, "lstm").SerializeToString() for batch in cut(part, 5)]
+        with grpc.insecure_channel(target) as channel:
+            stream = channel.stream_stream("/epcsentinel.v1.AnomalyService/AnalyzeStream")
+            answers = [pb.AnalyzeResponse.FromString(answer) for answer in stream(iter(batches), timeout=60)]
+        assert len(answers) == len(batches)
+        assert not [answer.warning for answer in answers if "unavailable" in answer.warning]
+
+    with Valkey() as server, ThreadPoolExecutor() as threads:
+        targets = [start_gateway("--history", server.url, "--history-timeout-s", "5").target for _ in range(2)]
+        halves = [events.take(np.arange(at, len(events), 2)) for at in range(2)]
+        for order in (halves, halves[::-1]):
+            list(threads.map(send, targets, order))
+        assert stored(server.url, events) == sorted(zip(events.event_id.tolist(), events.epc.tolist(), strict=True))

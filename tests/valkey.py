@@ -52,6 +52,12 @@ class Valkey:
             time.sleep(0.01)
         raise RuntimeError("valkey-server does not listen")
 
+    def cpu_s(self) -> float:
+        """Return the CPU seconds it has used."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send it a signal: SIGKILL ends it, SIGSTOP makes it hang, SIGCONT wakes it."""
         assert self._process is not None
@@ -61,7 +67,9 @@ class Valkey:
 
     def stop(self) -> None:
         """End it, and its data."""
-        self.kill(signal.SIGKILL)
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.kill()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
