@@ -77,11 +77,11 @@ def test_thresholds_keep_the_budget_on_validation(tiny_world: TinyWorld) -> None
             tiny_world.labelled, SHORT.model_copy(update={"epochs": 1, "false_positive_budget": budget}), silent
         )
         for part, thresholds in zip(fitted.check, fitted.thresholds.values(), strict=True):
-            flagged = predict(fitted.model, part) > thresholds
+            flagged = predict(fitted.model, part) >= np.float32(thresholds)
             for column in range(len(KINDS)):
                 at_floor = thresholds[column] == pytest.approx(0.05)
                 share = flagged[part.labels[:, column] < 0.5, column].mean()
-                assert share == pytest.approx(budget, rel=0.1) or (at_floor and share < budget)
+                assert share == pytest.approx(budget, abs=0.002) or (at_floor and share < budget)
 
 
 def test_thresholds_of_costs_are_in_the_record(tiny_world: TinyWorld) -> None:

@@ -15,8 +15,8 @@ from service.sequences import Windows, prefix_windows, whole_windows
 from training.reference import Masters, learn
 
 SPLITS = ("train", "validation", "test")
-_SHARES = (0.70, 0.14, 0.14)
-_BUFFER = 0.01  # of a period's EPCs, dropped between two splits: shipments at the border belong to neither
+_SHARES = (0.70, 0.135, 0.135)
+_BUFFER = 0.01  # of a period's EPCs, dropped after each split: shipments at the border belong to neither
 _PERIODS = 4
 
 _CONTEXT_ITEMS = (30, 200, 1000)  # EPCs of one context, by fold; the two other folds are one context each
@@ -37,19 +37,21 @@ class Samples:
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
 
 
-def split_epcs(events: Events) -> NDArray[np.int8]:
+def split_epcs(events: Events, turn: float = 0.0) -> NDArray[np.int8]:
     """Return the split [U] of each EPC (an index into SPLITS, -1 in the buffers).
 
     EPCs are ordered by first scan and cut into periods. In each period training comes first, then validation, then
     test, with buffers between. One cut through the whole time would leave validation and test the youngest items
-    alone, whose journeys the end of the data has cut off before most kinds of anomalies can happen.
+    alone, whose journeys the end of the data has cut off before most kinds of anomalies can happen. ``turn`` 0 .. 1
+    starts each period that much later, its head moved to its end: turns 1/7 apart and more test different EPCs.
     """
     split = np.full(len(events.epc_codes), -1, dtype=np.int8)
     for period in np.array_split(np.argsort(first_scans(events), kind="stable"), _PERIODS):
+        ring = np.roll(period, -round(turn * len(period)))
         begin = 0
         for number, share in enumerate(_SHARES):
             end = begin + round(share * len(period))
-            split[period[begin:end]] = number
+            split[ring[begin:end]] = number
             begin = end + round(_BUFFER * len(period))
     return split
 

@@ -1,0 +1,89 @@
+"""The loss, and what an epoch draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from service import features
+from service.sequences import Windows
+from training.config import TrainConfig
+from training.fit import _batches, _passes, _time_noise, focal_loss
+from training.model import EpcLstm
+from training.samples import Samples
+
+
+def test_without_focus_the_loss_is_cross_entropy() -> None:
+    logits, targets = torch.randn(50, 5), torch.rand(50, 5)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / 50
+    torch.testing.assert_close(focal_loss(logits, targets, 0.0), expected)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+def test_hard_targets_have_the_loss_of_lin_et_al(gamma: float) -> None:
+    logits, targets = torch.randn(50, 5), torch.randint(0, 2, (50, 5)).float()
+    p = torch.sigmoid(logits)
+    of_truth = torch.where(targets > 0, p, 1 - p)
+    expected = (-((1 - of_truth) ** gamma) * torch.log(of_truth)).sum() / 50
+    torch.testing.assert_close(focal_loss(logits, targets, gamma), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_a_soft_target_is_where_its_loss_is_least(gamma: float) -> None:
+    logits = torch.linspace(-4, 4, 801)[:, None]
+    for target in (0.2, 0.5, 0.8):
+        losses = torch.stack([focal_loss(x[None], torch.full((1, 1), target), gamma) for x in logits])
+        assert torch.sigmoid(logits[losses.argmin()]).item() == pytest.approx(target, abs=0.01)
+
+
+def windows_of(anomalous: list[bool], length: int = 3) -> Samples:
+    """Return windows of equal length, one event of each anomalous one labelled."""
+    count = len(anomalous)
+    labels = np.zeros((count * length, 5), dtype=np.float32)
+    labels[np.flatnonzero(anomalous) * length + 1, 2] = 1
+    start = np.arange(count) * length
+    windows = Windows(
+        start, np.full(count, length), np.repeat(np.arange(count), length), np.tile(np.arange(length), count)
+    )
+    table = np.zeros((count * length, len(features.NAMES)), dtype=np.float32)
+    return Samples(table, labels, windows, np.arange(count * length))
+
+
+def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
+    part = windows_of([True] * 100 + [False] * 900)
+    config = TrainConfig(windows_per_epoch=40_000, batch=64, anomalous_weight=3.0)
+    batches = list(_batches(part, config, np.random.default_rng(0), last_only=False))
+    drawn = np.concatenate([batch.rows for batch in batches])
+    assert len(drawn) == 20_000
+    assert max(len(batch.rows) for batch in batches) == 64
+    expected = 3 * 100 / (3 * 100 + 900)
+    assert (drawn < 100).mean() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_small_world_is_passed_over_until_an_epoch_is_full() -> None:
+    passes = 0
+
+    def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
+        nonlocal passes
+        passes += 1
+        return windows_of([True] * 10), windows_of([True] * int(rng.integers(1, 10)))
+
+    retrospective, causal = _passes(draw, TrainConfig(windows_per_epoch=70), epoch=0)
+    assert (passes, len(retrospective.windows.start)) == (4, 40)
+    again = _passes(draw, TrainConfig(windows_per_epoch=70), epoch=0)[1]
+    assert len(again.windows.start) == len(causal.windows.start), "an epoch is drawn from its own seed"
+    passes = 0
+    _passes(draw, TrainConfig(windows_per_epoch=20), epoch=0)
+    assert passes == 1
+
+
+def test_noise_falls_on_the_time_features_alone_by_their_deviation() -> None:
+    model = EpcLstm(TrainConfig(hidden=1).model())
+    deviation = torch.linspace(0.5, 2.0, len(features.NAMES))
+    model.set_normalisation(torch.zeros(len(features.NAMES)), 1 / deviation)
+    noise = _time_noise(model, 0.1)
+    for column, (_, kind, _) in enumerate(features.FEATURES):
+        assert noise[column].item() == pytest.approx(0.1 * deviation[column].item() if kind == "jump" else 0.0)
+    model.scale.zero_()
+    assert not _time_noise(model, 0.1).any(), "a constant feature stays constant"
