@@ -94,6 +94,14 @@ def test_numbers_of_the_record_are_those_that_evaluate_shows(trained: Trained, f
     assert compared > 2 * 2 * 6 * 10
 
 
+def test_findings_are_those_at_the_thresholds_of_the_record(trained: Trained, found: Evaluation) -> None:
+    for mode, part in found.judged.items():
+        bars = np.array(trained.record.record["thresholds"][mode], dtype=np.float32)
+        scores, real = part.detectors[MODEL].scores[:, 4], part.samples.labels[:, 4] >= 0.5
+        assert number(found, mode, MODEL, ALL, "jump", "true_positives") == (real & (scores >= bars[4])).sum()
+        assert number(found, mode, MODEL, ALL, "jump", "false_positives") == (~real & (scores >= bars[4])).sum()
+
+
 def test_record_is_strict_json(trained: Trained) -> None:
     json.dumps(trained.record.record["metrics"], allow_nan=False)
 
