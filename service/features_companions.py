@@ -189,12 +189,15 @@ def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
     """
     serial, epc = trail.parts.serial[trail.events.epc].astype(np.float64), trail.events.epc
     differences = np.empty((len(_AROUND), len(epc)))
+    if trail.prior is not None:  # further back than this request goes
+        back = np.arange(len(_AROUND), 0, -1)[:, None] - here.others(causal=True)
+        known, is_mate = trail.prior.neighbour(back)
+        before = np.where(is_mate, np.abs(serial - known), np.inf)
     for row, step in enumerate(range(-len(_AROUND), 0) if trail.causal else _AROUND):
         there, exists = here.neighbour(step)
         differences[row] = np.where(exists & (epc[there] != epc), np.abs(serial - serial[there]), np.inf)
-        if trail.prior is not None:  # further back than this request goes
-            known, is_mate = trail.prior.neighbour(-step - here.others(causal=True))
-            differences[row] = np.where(is_mate & ~exists, np.abs(serial - known), differences[row])
+        if trail.prior is not None:
+            differences[row] = np.where(exists, differences[row], before[row])
     differences.sort(axis=0)
     found = np.isfinite(differences).sum(axis=0)
     return _log_serial(differences[np.clip(found, 1, 4) - 1, np.arange(len(epc))])

@@ -26,11 +26,15 @@ _SUMMED = {"here": "hour", "leg": "log_gap", "shipment_here": "log_gap"}
 _GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
 
 
-def mix(*columns: NDArray[np.integer] | int) -> NDArray[np.int64]:
-    """Return a 64-bit hash [n] of each row of ``columns`` (splitmix64 over the columns, one after another)."""
-    mixed: NDArray[np.uint64] = np.zeros(1, dtype=np.uint64)
+def mix(meaning: int, *columns: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return a 64-bit hash [n] of each row of ``columns`` (splitmix64 over the columns, one after another).
+
+    ``meaning`` is a small number that tells hashes of other columns apart.
+    """
+    # Spread over all bits: small meanings and small numbers of lots would meet in the same few.
+    mixed: NDArray[np.uint64] = np.array([(meaning + 1) * 0xD1B54A32D192ED03 % 2**64], dtype=np.uint64)
     for column in columns:
-        mixed = (mixed + np.uint64(0x9E3779B97F4A7C15)) ^ np.asarray(column).astype(np.int64).view(np.uint64)
+        mixed = (mixed + np.uint64(0x9E3779B97F4A7C15)) ^ column.astype(np.int64).view(np.uint64)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed = mixed ^ (mixed >> np.uint64(31))
@@ -78,15 +82,16 @@ class Scans:
 
     def keys(self) -> dict[str, NDArray[np.int64]]:
         """Return the hash [n] of the scan's group of each name; their meanings are those of `features_companions`."""
-        left = (self.lot, self.legs.location, self.legs.kind)
-        shipment, here = (*left, self.legs.time_us // SHIPMENT_US), (self.location_id, self.kind)
+        here = mix(0, self.lot, self.location_id, self.kind)
+        left = mix(2, self.lot, self.legs.location, self.legs.kind)
+        shipment = mix(4, left, self.legs.time_us // SHIPMENT_US)
         return {
-            "here": mix(0, self.lot, *here),
+            "here": here,
             "type": mix(1, self.lot, self.kind),
-            "left": mix(2, *left),
-            "leg": mix(3, *left, *here),
-            "shipment": mix(4, *shipment),
-            "shipment_here": mix(5, *shipment, *here),
+            "left": left,
+            "leg": mix(3, left, here),
+            "shipment": shipment,
+            "shipment_here": mix(5, shipment, here),
         }
 
 
@@ -100,9 +105,9 @@ class Prior:
     item: NDArray[np.int64]  # [N] hash of the event's own item
 
     def neighbour(self, steps: Index) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return (serial [N] of the scan here ``steps`` [N] before the request, whether there is one of a mate)."""
+        """Return (serial [.., N] of the scan here ``steps`` [.., N] before the request, whether a mate's is there)."""
         sequence = self.count["here"].astype(np.int64) - steps
-        slot, event = sequence % NEIGHBOURS, np.arange(len(steps))
+        slot, event = sequence % NEIGHBOURS, np.arange(steps.shape[-1])
         exists = (steps >= 1) & (steps <= NEIGHBOURS) & (sequence >= 0)
         return self.last["serial"][event, slot], exists & (self.last["item"][event, slot] != self.item)
 
@@ -164,7 +169,9 @@ class RunningGroups:
 
     def _rows(self, keys: NDArray[np.int64]) -> Index:
         index = self._row
-        rows = np.array([index.setdefault(key, len(index) + 1) for key in keys.tolist()], dtype=np.intp)
+        rows = np.array([index.get(key, 0) for key in keys.tolist()], dtype=np.intp)
+        new = rows == 0
+        rows[new] = [index.setdefault(key, len(index) + 1) for key in keys[new].tolist()]
         if len(index) >= len(self._count):
             more = np.zeros(2 * len(index) - len(self._count))
             self._count, self._total = np.concatenate([self._count, more]), np.concatenate([self._total, more])

@@ -61,7 +61,7 @@ class Items:
 
 def item_hash(header: NDArray[np.integer], date: NDArray[np.integer], serial: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the hash [n] that tells an item from the others of its lot."""
-    return mix(header, date, serial)
+    return mix(_ITEM, header, date, serial)
 
 
 def _digest(text: bytes) -> bytes:
@@ -98,6 +98,10 @@ class HistoryIndex:
     def all_items(self) -> int:
         """Return how many items there were when counts were read last."""
         return self._counts[ALL_ITEMS]
+
+    def knew(self, reply: Reply) -> bool:
+        """Return whether an exchange told nothing new."""
+        return not reply.tails and self._counts.get(ALL_ITEMS, 0) == reply.items[0]
 
     def logs(self, items: Items, appends: Sequence[bytes] | None = None) -> list[Log]:
         """Return what is known of the logs of ``items``, with ``appends`` [L] to them."""
@@ -198,7 +202,7 @@ class HistoryIndex:
         self.groups.add(_scans(records, lot, item))
 
 
-_OWNER, _LOT, _DAY = 6, 7, 8  # tell the hashes of one meaning from those of the others
+_OWNER, _LOT, _DAY, _ITEM = 6, 7, 8, 9  # tell the hashes of one meaning from those of the others
 _NOTHING: list[int] = []
 
 

@@ -56,7 +56,7 @@ class Memory:
         self._name = secrets.token_bytes(8)
         self._index = HistoryIndex()
         self._turn = asyncio.Lock()
-        self._alone = True  # no other gateway wrote to the logs of the last request
+        self._alone = True  # no other gateway seems to write: there is no need to read before each commit
 
     async def recall(self, view: View) -> tuple[View, str]:
         """Return the view with all that is known of its journeys, and what the caller should know of that."""
@@ -103,8 +103,8 @@ class Memory:
             index = self._index
             if not self._alone or not index.covers(items):
                 reply = await self._store.exchange(Exchange(index.logs(items), items.count_keys))
+                self._alone = index.knew(reply)
                 index.learn(items, reply)
-                self._alone = not reply.tails
             expected: int | None = index.all_items()
             for attempt in range(_ATTEMPTS):
                 plan = await asyncio.to_thread(_plan, events, items, index, self._reference)
@@ -155,9 +155,9 @@ class _Known:
         rows = [_recent(rows, events, epc, index) for epc, rows in enumerate(found)]
         epc = np.repeat(np.arange(len(rows)), [len(numbers) for numbers in rows])
         records = index.take(np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=len(epc)))
-        known = mix(epc, records["event_id"])
+        known = mix(0, epc, records["event_id"])
         order = np.argsort(known)
-        asked = mix(events.epc, events.event_id)
+        asked = mix(0, events.epc, events.event_id)
         place = np.searchsorted(known, asked, sorter=order)
         if not len(known):
             return cls(records, epc, np.full(len(asked), -1))

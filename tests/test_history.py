@@ -6,10 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 
+import numpy as np
 import pytest
 
 from service.errors import HistoryUnavailable
 from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
+from service.history_groups import mix
 from service.history_valkey import ValkeyStore
 from tests.valkey import Valkey
 
@@ -173,6 +175,12 @@ def test_memory_is_bounded_and_drops_the_oldest(key: bytes) -> None:
         assert kept == list(range(20, 30))
 
     run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
+
+
+def test_hashes_of_other_meanings_and_small_numbers_do_not_meet() -> None:
+    lots, places = (column.ravel() for column in np.meshgrid(np.arange(300), np.arange(60)))
+    hashes = np.concatenate([mix(meaning, lots, places) for meaning in range(10)])
+    assert len(np.unique(hashes)) == len(hashes)
 
 
 # --- the server fails ------------------------------------------------------------------------------------------------
