@@ -1,8 +1,9 @@
 """A live stream at the highest rate for a long time: is the gateway's memory flat, and does it stay quick?
 
 ``python -m tests.soak --minutes 10 --out soak`` simulates a world, starts a gateway and plays the world through it over
-and over, each time with new event ids and at a later time. It prints a line per sample, leaves ``soak/soak.json`` and
-``soak/soak.png``, and fails if an event was lost, an answer was degraded, a stream broke, or memory kept growing.
+and over, each time with new event ids and at a later time. (Findings mean little then: the codes are out of date.) It
+prints a line per sample, leaves ``soak/soak.json`` and ``soak/soak.png``, and fails if an event was lost, an answer was
+degraded, a stream broke, or memory kept growing.
 """
 
 from __future__ import annotations
