@@ -14,7 +14,7 @@ ENV PIP_PYTHON=/venv/bin/python
 # No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
-RUN pip install --no-cache-dir "./[triton]"
+RUN pip install --no-cache-dir "./[triton,valkey]"
 
 FROM base
 WORKDIR /app
