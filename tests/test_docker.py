@@ -183,7 +183,7 @@ def test_the_build_installs_the_gateway_and_nothing_of_the_training_side(image: 
 def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]
-    extras = re.findall(r"\./\[(.*)\]", install)
+    extras = [name for group in re.findall(r"\./\[(.*)\]", install) for name in group.split(",")]
     wanted = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     training = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["train"]}
     assert "tritonclient" in closure(wanted)
