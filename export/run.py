@@ -12,7 +12,7 @@ from export.to_onnx import export_onnx
 from service import features
 from service.events import KINDS
 from service.registry import MODEL_FILE, Manifest, Thresholds, digest_of, versions
-from training.run import LENGTHS, Run
+from training.run import Run
 
 
 def export_run(run_folder: Path, repository: Path, version: int | None = None, *, replace: bool = False) -> Path:
@@ -38,7 +38,7 @@ def export_run(run_folder: Path, repository: Path, version: int | None = None, *
             features=list(features.NAMES),
             feature_spec_hash=features.feature_spec_hash(),
             kinds=list(KINDS),
-            lengths=list(LENGTHS),
+            lengths=run.lengths,
             thresholds=Thresholds(**record["thresholds"]),
             reference=run.reference.to_json(),
             histograms=record["histograms"],

@@ -20,6 +20,8 @@ from service.console import CommandError, progress_bar
 app = typer.Typer()
 
 _BENCH_EPCS, _BENCH_SEED = 20_000, 9
+_Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
+_Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
 _Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
@@ -57,9 +59,9 @@ def inspect(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")],
+    data: _Data,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
-    truth: Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")] = None,
+    truth: _Truth = None,
     config: _Config = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
@@ -74,11 +76,15 @@ def train(
     ] = None,
     false_alarm_cost: Annotated[float | None, typer.Option(help="Cost of a false alarm.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training in --out.")] = False,
+    folds: Annotated[
+        int, typer.Option(min=1, max=7, help="Train on as many other splits too, and compare: folds.csv.")
+    ] = 1,
 ) -> None:
     """Train the model, calibrate it, and measure it on held-out EPCs."""
     _need_train_extra()
     from training.config import load_config
     from training.report import write_report
+    from training.train import Options
     from training.train import train as run
 
     settings = load_config(
@@ -93,8 +99,34 @@ def train(
         false_alarm_cost=false_alarm_cost,
     )
     with _stages() as stage:
-        finished = run(data, truth, out, settings, stage, resume=resume)
+        finished = run(data, truth, out, settings, stage, Options(resume=resume, folds=folds))
     write_report(finished.record["metrics"])
+
+
+@app.command()
+def tune(
+    data: _Data,
+    out: Annotated[Path, typer.Option(help="Folder for config.json (for train --config) and trials.csv.")],
+    truth: _Truth = None,
+    config: _Config = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trainings, at most; the first is with --config as it is.")] = 30,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Start no training after as many seconds.")] = None,
+) -> None:
+    """Search for better training settings: highest validation AP."""
+    _need_train_extra()
+    from training import material
+    from training.config import load_config
+    from training.tune import CONFIG_FILE, Budget
+    from training.tune import tune as run
+
+    settings = load_config(config)
+    with _stages() as stage:
+        stage("reading the data", 0.0)
+        *_, labelled = material.load(data, truth, settings.max_length)
+        study = run(labelled, out, settings, Budget(trials, seconds), stage)
+    typer.echo(
+        f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"
+    )
 
 
 @app.command()
@@ -185,5 +217,5 @@ def _stages() -> Iterator[Callable[[str, float], None]]:
 
 
 def _need_train_extra() -> None:
-    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm") if find_spec(name) is None]:
+    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm", "optuna") if find_spec(name) is None]:
         raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')

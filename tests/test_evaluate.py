@@ -47,7 +47,7 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     root = tmp_path_factory.mktemp("evaluate")
-    simulate(root / "world", EPCS, seed=3)
+    simulate(root / "world", EPCS, seed=6)
     run = train(root / "world", root / "world" / "truth.parquet", root / "run", SHORT, silent)
     return Trained(root / "run", root / "world", run)
 

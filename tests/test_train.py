@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from tests.trained import SHORT, TinyWorld, silent
 from training.checkpoint import MODES
 from training.config import TrainConfig
 from training.dataset import DataError
+from training.fitted import fit_model
 from training.material import MIN_EPCS, Material, load, weak_labels
 from training.metrics import expected_calibration_error, per_kind
 from training.run import Run, predict
-from training.train import CHECKPOINT, fit_model, train
+from training.train import CHECKPOINT, Options, train
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -118,7 +120,14 @@ def stopped(tiny_world: TinyWorld, tmp_path: Path) -> Path:
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(stopped: Path, tiny_run: Path, tiny_world: TinyWorld) -> None:
     stages: list[str] = []
-    train(tiny_world.folder, tiny_world.truth, stopped, SHORT, lambda stage, _done: stages.append(stage), resume=True)
+    train(
+        tiny_world.folder,
+        tiny_world.truth,
+        stopped,
+        SHORT,
+        lambda stage, _done: stages.append(stage),
+        Options(resume=True),
+    )
     assert [stage.partition(":")[0] for stage in stages if "epoch" in stage] == ["epoch 2/2"]
     assert_equal_weights(stopped, tiny_run)
     assert (stopped / "curves.csv").read_bytes() == (tiny_run / "curves.csv").read_bytes()
@@ -129,12 +138,12 @@ def test_a_training_goes_on_with_the_same_config_and_data_only(
 ) -> None:
     other = SHORT.model_copy(update={"hidden": 9})
     with pytest.raises(DataError, match=r"another config.*--resume"):
-        train(tiny_world.folder, tiny_world.truth, stopped, other, silent, resume=True)
+        train(tiny_world.folder, tiny_world.truth, stopped, other, silent, Options(resume=True))
     world = shutil.copytree(tiny_world.folder, tmp_path / "world")
     with (world / "kum.csv").open("a") as file:
         file.write((world / "kum.csv").read_text().splitlines()[1] + "\n")
     with pytest.raises(DataError, match=r"no truth|another data"):
-        train(world, world / "truth.parquet", stopped, SHORT, silent, resume=True)
+        train(world, world / "truth.parquet", stopped, SHORT, silent, Options(resume=True))
 
 
 def test_without_resume_it_starts_anew(stopped: Path, tiny_world: TinyWorld) -> None:
@@ -173,7 +182,7 @@ def test_rules_label_softly_where_there_is_no_truth(tiny_world: TinyWorld, tmp_p
 def without_anomalies(labelled: Material, part: str) -> Material:
     labels = labelled.labels.copy()
     labels[labelled.rows(part)] = 0
-    return Material(labelled.events, labels, labelled.split, labelled.masters)
+    return replace(labelled, labels=labels)
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
@@ -185,7 +194,7 @@ def test_nothing_to_learn_is_an_error(tiny_world: TinyWorld, part: str) -> None:
 def test_a_kind_that_does_not_occur_is_no_error(tiny_world: TinyWorld) -> None:
     labels = tiny_world.labelled.labels.copy()
     labels[:, KINDS.index("jump")] = 0
-    labelled = Material(tiny_world.labelled.events, labels, tiny_world.labelled.split, tiny_world.labelled.masters)
+    labelled = replace(tiny_world.labelled, labels=labels)
     fitted = fit_model(labelled, SHORT, silent)
     assert np.isfinite([epoch["retrospective"] for epoch in fitted.curves]).all()
     assert np.isfinite(predict(fitted.model, fitted.check[0])).all()
@@ -197,4 +206,4 @@ def test_a_few_items_are_too_few(tmp_path: Path, tiny_world: TinyWorld) -> None:
     rows = (tiny_world.folder / "kum.csv").read_text().splitlines()[:100]
     (tmp_path / "kum.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(DataError, match=f"training needs {MIN_EPCS} at least"):
-        load(tmp_path, None)
+        load(tmp_path, None, SHORT.max_length)

@@ -13,7 +13,7 @@ from training.material import Material, load
 from training.simulate import simulate
 from training.train import train
 
-SHORT = TrainConfig(hidden=8, epochs=2, windows_per_epoch=6_000, batch=64, learning_rate=0.02)
+SHORT = TrainConfig(hidden=16, epochs=2, windows_per_epoch=4_000, batch=32, learning_rate=0.01)
 """Two epochs in a few seconds."""
 
 
@@ -31,7 +31,7 @@ class TinyWorld:
         return self.folder / "truth.parquet"
 
 
-def silent(_stage: str, _done: float) -> None:
+def silent(*_what: object) -> None:
     """Show no progress."""
 
 
@@ -40,7 +40,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
     """A world that tests only read."""
     folder = tmp_path_factory.mktemp("tiny_world")
     simulate(folder, epcs=1_500, seed=3)
-    return TinyWorld(folder, *load(folder, folder / "truth.parquet"))
+    return TinyWorld(folder, *load(folder, folder / "truth.parquet", SHORT.max_length))
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ class TrainConfig(BaseModel):
     hidden: int = Field(default=64, ge=1, le=1024)  # units per direction
     layers: int = Field(default=1, ge=1, le=4)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    max_length: int = Field(default=32, ge=4, le=256)  # events; longer journeys are cut into overlapping windows
     epochs: int = Field(default=16, ge=1)  # at most
     patience: int = Field(default=8, ge=1)  # epochs without a better validation AP before stopping
     windows_per_epoch: int = Field(default=80_000, ge=2)  # sequences drawn, half of them causal prefixes

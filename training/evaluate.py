@@ -17,7 +17,7 @@ from service.events import KINDS
 from training import baselines, breakdown, metrics
 from training.breakdown import MODEL, MODES, RULES, Judged, Verdicts
 from training.dataset import DataError, Dataset, Truth
-from training.run import LENGTHS, Run, predict
+from training.run import Run, predict
 from training.samples import samples, training_pass
 from training.subjects import OwnData, Source, Subject, other_subject, own_subject
 
@@ -83,7 +83,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     progress("judging: model and rules", 0.05)
     judged = judge(run, subject)
     if own is not None and options.baselines:
-        _add_baselines(judged, own, run.record["config"]["false_positive_budget"], options.seed, progress)
+        _add_baselines(judged, own, run, options.seed, progress)
     progress("measuring", 0.9)
     table = breakdown.table(judged, subject.events, subject.known.details, options)
     progress("done", 1.0)
@@ -106,7 +106,7 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     """Judge the events as one request by the run's model and by the rules, in each mode."""
     judged = {}
     for mode, causal in MODES.items():
-        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=LENGTHS[-1])
+        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
         detectors = {
             MODEL: Verdicts(predict(run.model, part), run.record["thresholds"][mode], calibrated=True),
             RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
@@ -115,19 +115,19 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     return judged
 
 
-def _add_baselines(judged: dict[str, Judged], own: OwnData, budget: float, seed: int, progress: Progress) -> None:
+def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int, progress: Progress) -> None:
     """Fit the baselines on the run's training events and let them judge too."""
-    rng = np.random.default_rng(seed)
+    rng, budget = np.random.default_rng(seed), run.record["config"]["false_positive_budget"]
     progress("baselines: features of the training events", 0.1)
     events, labels = own.part("train")
-    passes = [training_pass(events, labels, own.world.masters, rng, LENGTHS[-1]) for _ in range(_PASSES)]
+    passes = [training_pass(events, labels, own.world.masters, rng, run.lengths[-1]) for _ in range(_PASSES)]
 
     def fit(number: int, mode: str) -> None:
         def report(stage: str) -> None:
             progress(f"baselines, {mode}: {stage}", 0.2)
 
         causal, part = MODES[mode], judged[mode]
-        check = samples(*own.part("validation"), own.reference, causal=causal, limit=LENGTHS[-1])
+        check = samples(*own.part("validation"), own.reference, causal=causal, limit=run.lengths[-1])
         for fitted in baselines.fit([both[number] for both in passes], check, budget, seed, report):
             calibrated = fitted.name == baselines.LIGHTGBM
             part.detectors[fitted.name] = Verdicts(fitted.score(part.samples), fitted.thresholds, calibrated=calibrated)

@@ -23,8 +23,11 @@ from training.model import EpcLstm
 from training.run import predict
 from training.samples import Samples, concatenate
 
-Progress = Callable[[str, float], None]
-"""Called with what is going on and how much of the whole is done, 0 .. 1."""
+Curves = list[dict[str, float]]
+"""By epoch: its number, the loss, and the validation macro AP by mode."""
+
+AfterEpoch = Callable[[Curves], None]
+"""Called after each epoch with the curves so far."""
 
 Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
 """Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
@@ -35,9 +38,9 @@ _SORTED_BATCHES = 16  # windows are sorted by length within this many batches, s
 
 
 def fit(
-    config: TrainConfig, draw: Draw, check: list[Samples], progress: Progress, checkpoint: Checkpoint | None = None
-) -> tuple[EpcLstm, list[dict[str, float]]]:
-    """Return (the model of the best epoch, loss and validation macro AP by epoch).
+    config: TrainConfig, draw: Draw, check: list[Samples], after_epoch: AfterEpoch, checkpoint: Checkpoint | None = None
+) -> tuple[EpcLstm, Curves]:
+    """Return (the model of the best epoch, the curves).
 
     The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
     ``checkpoint`` if that exists.
@@ -71,10 +74,7 @@ def fit(
                 state.best = copy.deepcopy(state.model.state_dict())
             if checkpoint is not None:
                 checkpoint.save(state)
-            progress(
-                f"epoch {epoch + 1}/{config.epochs}: loss {loss:.4f}, validation AP {ap[0]:.3f} and {ap[1]:.3f} causal",
-                (epoch + 1) / config.epochs,
-            )
+            after_epoch(state.curves)
     finally:
         pool.shutdown(cancel_futures=True)
     state.model.load_state_dict(state.best)

@@ -15,7 +15,6 @@ from service.reference import Reference
 from training import dataset
 from training.dataset import DataError, Dataset, Truth
 from training.reference import Masters, learn
-from training.run import LENGTHS
 from training.samples import SPLITS, Samples, normal_events, samples, split_epcs
 
 MIN_EPCS = 200
@@ -30,6 +29,7 @@ class Material:
     labels: NDArray[np.float32]  # [N, 5] 0 .. 1
     split: NDArray[np.int8]  # [U] index into SPLITS, -1 for an EPC that is left out
     masters: Masters
+    max_length: int  # events of a window
 
     def rows(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the events of a part."""
@@ -47,10 +47,12 @@ class Material:
 
     def samples(self, part: str, reference: Reference) -> list[Samples]:
         """Return the samples of a part, retrospective and causal, all its events in one request."""
-        return [samples(*self.take(part), reference, causal=causal, limit=LENGTHS[-1]) for causal in (False, True)]
+        return [samples(*self.take(part), reference, causal=causal, limit=self.max_length) for causal in (False, True)]
 
 
-def load(data: Path, truth: Path | None, quarantine: Path | None = None) -> tuple[Dataset, Truth, Material]:
+def load(
+    data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None
+) -> tuple[Dataset, Truth, Material]:
     """Return a data folder, its labels (those of the rules without ``truth``), and both as material.
 
     Raises:
@@ -60,7 +62,7 @@ def load(data: Path, truth: Path | None, quarantine: Path | None = None) -> tupl
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
     known = dataset.load_truth(truth, world.events) if truth else weak_labels(world)
-    return world, known, Material(world.events, known.labels, split_epcs(world.events), world.masters)
+    return world, known, Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
 
 
 def weak_labels(world: Dataset) -> Truth:

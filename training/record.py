@@ -16,7 +16,6 @@ from service import features
 from service.events import KINDS
 from training.checkpoint import MODES
 from training.dataset import LOCATIONS, TRANSITIONS, Dataset
-from training.run import LENGTHS
 from training.samples import SPLITS, Samples
 
 mpl.use("Agg")  # plots are files, no display is needed
@@ -64,11 +63,11 @@ def _histogram(values: NDArray[np.floating], edges: NDArray[np.float64]) -> dict
     return {"edges": edges.tolist(), "counts": np.histogram(values, edges)[0].tolist()}
 
 
-def probe(part: Samples) -> list[list[float]]:
-    """Return the features [T, F] of one real journey, T the shortest padded length at most."""
-    row = int(np.argmax(np.minimum(part.windows.length, LENGTHS[0])))
+def probe(part: Samples, longest: int) -> list[list[float]]:
+    """Return the features [T, F] of the first ``longest`` events of a real journey."""
+    row = int(np.argmax(np.minimum(part.windows.length, longest)))
     start = part.windows.start[row]
-    journey = part.features[start : start + min(int(part.windows.length[row]), LENGTHS[0])]
+    journey = part.features[start : start + min(int(part.windows.length[row]), longest)]
     return [[float(value) for value in event] for event in journey]
 
 

@@ -19,9 +19,6 @@ from training.model import CalibratedModel, EpcLstm, ModelConfig
 from training.samples import Samples
 
 RUN_FILE, WEIGHTS_FILE, REFERENCE_FILE = "run.json", "weights.pt", "reference.json"
-LENGTHS = (4, 8, 16, 32)
-"""The lengths that sequences are padded to; longer journeys are cut into windows of the last one."""
-
 _PREDICT_BATCH = 1024
 
 
@@ -31,7 +28,12 @@ class Run:
 
     model: CalibratedModel
     reference: Reference  # learned from all events of the data: what a model in service looks things up in
-    record: dict[str, Any]  # run.json: config, lineage, thresholds, metrics, histograms, probe
+    record: dict[str, Any]  # run.json: config, lengths, lineage, thresholds, metrics, histograms, probe
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return the lengths that sequences are padded to; longer journeys are cut into windows of the last one."""
+        return list(self.record["lengths"])
 
     def save(self, folder: Path) -> None:
         """Write the run folder."""
@@ -55,11 +57,18 @@ class Run:
             raise DataError(
                 f"{folder} is no run folder ({Path(missing.filename).name} is missing); make one with train"
             ) from None
-        if record["feature_spec_hash"] != features.feature_spec_hash():
-            raise DataError(f"{folder} was trained with other features than this version computes; train again")
+        if record["feature_spec_hash"] != features.feature_spec_hash() or "lengths" not in record:
+            raise DataError(
+                f"{folder} was trained by another version, with other features than this one computes; train again"
+            )
         model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])), features.INDEX["causal"])
         model.load_state_dict(weights)
         return cls(model.eval(), Reference.from_json(tables), record)
+
+
+def padded_lengths(longest: int) -> list[int]:
+    """Return the lengths to pad to: powers of two from 4 on, then ``longest``. Few shapes fill a server's batches."""
+    return [*(2**n for n in range(2, 9) if 2**n < longest), longest]
 
 
 @torch.inference_mode()

@@ -1,0 +1,100 @@
+"""Models from material: fitted on its training part, calibrated on its validation part, measured on any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from service import features
+from training import calibration
+from training.checkpoint import MODES, Checkpoint
+from training.config import TrainConfig
+from training.dataset import DataError
+from training.evaluate import Progress
+from training.fit import AfterEpoch, Curves, fit
+from training.material import Material
+from training.metrics import MACRO, per_kind
+from training.model import CalibratedModel, EpcLstm
+from training.run import predict
+from training.samples import Samples, normal_events, training_pass
+
+AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A model and what it was checked on."""
+
+    model: CalibratedModel
+    thresholds: dict[str, list[float]]  # mode -> [5]
+    check: list[Samples]  # validation, by mode
+    curves: Curves
+
+    def measure(self, parts: list[Samples]) -> dict[str, dict[str, float]]:
+        """Return by mode the macro AP, the macro recall at 1 % FPR and the share of the normal events flagged."""
+        found = {}
+        for mode, part in zip(MODES, parts, strict=True):
+            scores = predict(self.model, part)
+            macro = per_kind(part.labels, scores)[MACRO]
+            flags = scores >= np.array(self.thresholds[mode], dtype=np.float32)
+            alarms = float(flags[normal_events(part.labels)].any(axis=1).mean())
+            found[mode] = {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
+        return found
+
+
+def fit_model(
+    labelled: Material, config: TrainConfig, after_epoch: AfterEpoch, checkpoint: Checkpoint | None = None
+) -> Fitted:
+    """Fit on the training part and calibrate on the validation part.
+
+    Raises:
+        DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
+    """
+    for part in ("train", "validation"):
+        labels = labelled.take(part)[1]
+        if normal_events(labels).all():
+            raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
+    check = labelled.samples("validation", labelled.reference("train"))
+    model, curves = fit(config, draw_from(labelled), check, after_epoch, checkpoint)
+    calibrated, thresholds = _calibrate(model, check, config)
+    return Fitted(calibrated, thresholds, check, curves)
+
+
+def draw_from(labelled: Material) -> Callable[[np.random.Generator], tuple[Samples, Samples]]:
+    """Return what draws passes over the training part."""
+    events, labels = labelled.take("train")
+    return lambda rng: training_pass(events, labels, labelled.masters, rng, labelled.max_length)
+
+
+def _calibrate(
+    model: EpcLstm, check: list[Samples], config: TrainConfig
+) -> tuple[CalibratedModel, dict[str, list[float]]]:
+    """Return the calibrated model and the thresholds by mode, both from the validation samples."""
+    platt = [calibration.platt(predict(model, part), part.labels) for part in check]
+    a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
+    calibrated = CalibratedModel(model, features.INDEX["causal"], a, b).eval()
+    costs, budget = config.costs(), config.false_positive_budget
+    thresholds = {
+        mode: calibration.thresholds_of_costs(costs)
+        if costs
+        else calibration.thresholds(predict(calibrated, part), part.labels, budget)
+        for mode, part in zip(MODES, check, strict=True)
+    }
+    return calibrated, thresholds
+
+
+def telling(progress: Progress, epochs: int, begin: float = 0.0, end: float = 1.0, what: str = "") -> AfterEpoch:
+    """Return what reports each of ``epochs`` to ``progress``, as the part ``begin`` .. ``end`` of the whole."""
+
+    def tell(curves: Curves) -> None:
+        last = curves[-1]
+        number, (whole, causal) = int(last["epoch"]), (last[mode] for mode in MODES)
+        text = (
+            f"{what}epoch {number}/{epochs}: loss {last['loss']:.4f}, validation AP {whole:.3f} and {causal:.3f} causal"
+        )
+        progress(text, begin + (end - begin) * number / epochs)
+
+    return tell
