@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.exceptions import TyperException
 
-from service import commands_training
+from service import commands_studies, commands_training
 from service.console import CommandError, SettingsError
 from service.errors import SentinelError
 from service.settings import Settings, load_settings
@@ -139,6 +139,7 @@ def replay(
 
 
 app.add_typer(commands_training.app)
+app.add_typer(commands_studies.app)
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:

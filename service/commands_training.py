@@ -5,24 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
-from service.console import CommandError, progress_bar
+from service.console import CommandError, need_train_extra, stages
 
 app = typer.Typer()
 
 _BENCH_EPCS, _BENCH_SEED = 20_000, 9
-_Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
-_Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
-_Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
+Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
+Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
+Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
 @app.command()
@@ -32,10 +29,10 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
 ) -> None:
     """Make a world of scan events with known anomalies, and the truth about them."""
-    _need_train_extra()
+    need_train_extra()
     from training.simulate import simulate as run
 
-    with _stages() as stage:
+    with stages() as stage:
         try:
             world = run(out, epcs, seed, stage)
         except ValueError as error:
@@ -51,7 +48,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Report how good the data of a folder are: complete, consistent, valid, known."""
-    _need_train_extra()
+    need_train_extra()
     from training.inspection import inspect_folder, write_inspection
 
     write_inspection(inspect_folder(data, out, datetime.now(UTC)))
@@ -59,10 +56,10 @@ def inspect(
 
 @app.command()
 def train(
-    data: _Data,
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
-    truth: _Truth = None,
-    config: _Config = None,
+    truth: Truth = None,
+    config: Config = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
@@ -81,7 +78,7 @@ def train(
     ] = 1,
 ) -> None:
     """Train the model, calibrate it, and measure it on held-out EPCs."""
-    _need_train_extra()
+    need_train_extra()
     from training.config import load_config
     from training.report import write_report
     from training.train import Options
@@ -98,35 +95,9 @@ def train(
         miss_cost=miss_cost,
         false_alarm_cost=false_alarm_cost,
     )
-    with _stages() as stage:
+    with stages() as stage:
         finished = run(data, truth, out, settings, stage, Options(resume=resume, folds=folds))
     write_report(finished.record["metrics"])
-
-
-@app.command()
-def tune(
-    data: _Data,
-    out: Annotated[Path, typer.Option(help="Folder for config.json (for train --config) and trials.csv.")],
-    truth: _Truth = None,
-    config: _Config = None,
-    trials: Annotated[int, typer.Option(min=1, help="Trainings, at most; the first is with --config as it is.")] = 30,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Start no training after as many seconds.")] = None,
-) -> None:
-    """Search for better training settings: highest validation AP."""
-    _need_train_extra()
-    from training import material
-    from training.config import load_config
-    from training.tune import CONFIG_FILE, Budget
-    from training.tune import tune as run
-
-    settings = load_config(config)
-    with _stages() as stage:
-        stage("reading the data", 0.0)
-        *_, labelled = material.load(data, truth, settings.max_length)
-        study = run(labelled, out, settings, Budget(trials, seconds), stage)
-    typer.echo(
-        f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"
-    )
 
 
 @app.command()
@@ -144,12 +115,12 @@ def evaluate(
     miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
 ) -> None:
     """Measure a trained model on data with known truth, beside the rules and other detectors."""
-    _need_train_extra()
+    need_train_extra()
     from training import report
     from training.evaluate import Options
     from training.evaluate import evaluate as measure
 
-    with _stages() as stage:
+    with stages() as stage:
         found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), stage)
     report.write_console(found)
     report.write_files(found, out or run)
@@ -163,7 +134,7 @@ def export(
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
 ) -> None:
     """Write a trained model as a version of a Triton model repository."""
-    _need_train_extra()
+    need_train_extra()
     from export.run import export_run
 
     folder = export_run(run, out, version, replace=replace)
@@ -188,9 +159,9 @@ def bench(
     from service.rawcsv import read_files
     from service.settings import load_settings
 
-    with _stages() as stage, TemporaryDirectory() as folder:
+    with stages() as stage, TemporaryDirectory() as folder:
         if data is None:
-            _need_train_extra()
+            need_train_extra()
             from training.simulate import simulate as make_world
 
             make_world(Path(folder), _BENCH_EPCS, _BENCH_SEED)
@@ -200,22 +171,3 @@ def bench(
     benchmark.write_tables(report)
     if json_file:
         json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, float], None]]:
-    """Yield what takes (what is going on, how much of the whole is done: 0 .. 1) and shows it on stderr."""
-    with progress_bar() as progress:
-        task = progress.add_task("", total=100)
-
-        def show(stage: str, done: float) -> None:
-            progress.update(task, description=stage, completed=round(100 * done))
-            if progress.disable:  # no terminal: a log wants lines
-                typer.echo(f"{done:4.0%} {stage}", err=True)
-
-        yield show
-
-
-def _need_train_extra() -> None:
-    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm", "optuna") if find_spec(name) is None]:
-        raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')

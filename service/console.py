@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -30,3 +35,23 @@ def progress_bar() -> Progress:
         disable=not console.is_terminal,
         transient=True,
     )
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, float], None]]:
+    """Yield what takes (what is going on, how much of the whole is done: 0 .. 1) and shows it on stderr."""
+    with progress_bar() as progress:
+        task = progress.add_task("", total=100)
+
+        def show(stage: str, done: float) -> None:
+            progress.update(task, description=stage, completed=round(100 * done))
+            if progress.disable:  # no terminal: a log wants lines
+                typer.echo(f"{done:4.0%} {stage}", err=True)
+
+        yield show
+
+
+def need_train_extra() -> None:
+    """Raise CommandError unless the packages of the training side are installed."""
+    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm", "optuna") if find_spec(name) is None]:
+        raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')

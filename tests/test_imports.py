@@ -13,7 +13,7 @@ import pytest
 from tests.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
-LAZY = {"service/commands_training.py"}  # starts the training commands, and only when they are called
+LAZY = {"service/commands_training.py", "service/commands_studies.py"}  # import what a command needs when it is called
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
     ("errors", "events", "console"),
@@ -35,6 +35,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     ("server", "analyze", "render", "logs", "tally", "replay", "bench_echo", "bench_load", "bench_stages", "bench"),
     ("commands_training",),
+    ("commands_studies",),
     ("__main__",),
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}

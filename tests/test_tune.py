@@ -57,8 +57,9 @@ def test_folds_are_models_of_other_splits(tiny_world: TinyWorld) -> None:
     first = fit_model(labelled, TINY, silent)
     table = cross_validate(labelled, first, TINY, 2, silent)
     assert table.index.tolist() == [1, 2]
-    tested = first.measure(labelled.samples("test", labelled.reference("train")))
-    assert table.loc[1, "test_causal_ap"] == pytest.approx(tested["causal"][AP])
+    events, truth = labelled.take("test")
+    scores = first.judge(events, labelled.reference("train"), labelled.max_length)["causal"]
+    assert table.loc[1, "test_causal_ap"] == pytest.approx(first.measure("causal", truth, scores)[AP])
     assert table.loc[1, "test_causal_ap"] != table.loc[2, "test_causal_ap"]
     found = summary(table)["validation_retrospective_ap"]
     values = table["validation_retrospective_ap"].to_numpy()

@@ -1,4 +1,4 @@
-"""Models from material: fitted on its training part, calibrated on its validation part, measured on any."""
+"""Models from material: fitted on its training part, calibrated on its validation part, which judge any events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from service import features
+from service.events import KINDS, Events
+from service.reference import Reference
 from training import calibration
 from training.checkpoint import MODES, Checkpoint
 from training.config import TrainConfig
@@ -19,7 +22,7 @@ from training.material import Material
 from training.metrics import MACRO, per_kind
 from training.model import CalibratedModel, EpcLstm
 from training.run import predict
-from training.samples import Samples, normal_events, training_pass
+from training.samples import Samples, normal_events, samples, training_pass
 
 AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
 
@@ -33,16 +36,22 @@ class Fitted:
     check: list[Samples]  # validation, by mode
     curves: Curves
 
-    def measure(self, parts: list[Samples]) -> dict[str, dict[str, float]]:
-        """Return by mode the macro AP, the macro recall at 1 % FPR and the share of the normal events flagged."""
+    def judge(self, events: Events, reference: Reference, max_length: int) -> dict[str, NDArray[np.float32]]:
+        """Return by mode the probabilities [N, 5] of the events, in their order, judged as one request."""
+        unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
         found = {}
-        for mode, part in zip(MODES, parts, strict=True):
-            scores = predict(self.model, part)
-            macro = per_kind(part.labels, scores)[MACRO]
-            flags = scores >= np.array(self.thresholds[mode], dtype=np.float32)
-            alarms = float(flags[normal_events(part.labels)].any(axis=1).mean())
-            found[mode] = {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
+        for mode, causal in zip(MODES, (False, True), strict=True):
+            part = samples(events, unknown, reference, causal=causal, limit=max_length)
+            found[mode] = np.empty_like(unknown)
+            found[mode][part.index] = predict(self.model, part)
         return found
+
+    def measure(self, mode: str, labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, float]:
+        """Return the macro AP, the macro recall at 1 % FPR and the share of the normal events that are flagged."""
+        macro = per_kind(labels, scores)[MACRO]
+        flags = scores >= np.array(self.thresholds[mode], dtype=np.float32)
+        alarms = float(flags[normal_events(labels)].any(axis=1).mean())
+        return {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
 
 
 def fit_model(

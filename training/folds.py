@@ -9,9 +9,12 @@ import pandas as pd
 from training.checkpoint import MODES
 from training.config import TrainConfig
 from training.evaluate import Progress
-from training.fitted import AP, Fitted, fit_model, telling
+from training.fitted import Fitted, fit_model, telling
 from training.material import Material
-from training.samples import split_epcs
+from training.metrics import MACRO, per_kind
+from training.model import CalibratedModel
+from training.run import predict
+from training.samples import Samples, split_epcs
 
 MAX_FOLDS = 7
 """A fold tests 13.5 % of the EPCs: seven fit beside each other."""
@@ -36,9 +39,21 @@ def cross_validate(
         tell = telling(progress, config.epochs, fold / folds, (fold + 1) / folds, f"fold {fold + 1}/{folds}, ")
         fitted = first if fold == 0 else fit_model(turned, config, tell)
         parts = {"validation": fitted.check, "test": turned.samples("test", turned.reference("train"))}
-        measured = {name: fitted.measure(part) for name, part in parts.items()}
-        rows.append({"fold": fold + 1} | {f"{n}_{mode}_ap": measured[n][mode][AP] for n in parts for mode in MODES})
+        rows.append(
+            {
+                "fold": fold + 1,
+                **{
+                    f"{name}_{mode}_ap": _ap(fitted.model, part)
+                    for name, both in parts.items()
+                    for mode, part in zip(MODES, both, strict=True)
+                },
+            }
+        )
     return pd.DataFrame(rows).set_index("fold")
+
+
+def _ap(model: CalibratedModel, part: Samples) -> float:
+    return per_kind(part.labels, predict(model, part))[MACRO]["ap"]
 
 
 def summary(table: pd.DataFrame) -> Summary:

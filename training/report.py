@@ -41,13 +41,19 @@ def write_report(report: Report) -> None:
     console.print(f"{report['events']} events of the test split", highlight=False)
 
 
+def write_sheets(tables: list[sheets.Sheet]) -> None:
+    """Write tables on stdout."""
+    console = _console()
+    for sheet in tables:
+        console.print(_table(sheet))
+
+
 def write_console(evaluation: Evaluation) -> None:
     """Write all tables of an evaluation on stdout, what a reader must know first."""
     console = _console()
     for notice in evaluation.notices:
         console.print(Text(notice, style="bold yellow"))
-    for sheet in sheets.sheets(evaluation.table):
-        console.print(_table(sheet))
+    write_sheets(sheets.sheets(evaluation.table))
     console.print(Text(describe(evaluation)))
 
 
