@@ -85,6 +85,15 @@ def test_dropout_only_in_training(batch: tuple[Tensor, Tensor]) -> None:
     assert torch.equal(model(*batch), model(*batch))
 
 
+def test_half_precision_masks_as_single_does(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:
+    features, lengths = batch
+    real = torch.arange(T) < lengths[:, None]
+    with torch.autocast("cpu", dtype=torch.float16):
+        half = model(features, lengths)
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float()[real], model(features, lengths)[real], rtol=0, atol=0.01)
+
+
 def test_it_learns(batch: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)
     features, lengths = batch

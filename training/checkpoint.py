@@ -71,7 +71,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return
-        content = torch.load(self.path, weights_only=True)
+        content = torch.load(self.path, map_location="cpu", weights_only=True)
         differing = sorted(name for name, value in self.origin.items() if content["origin"].get(name) != value)
         if differing:
             raise DataError(
@@ -79,5 +79,6 @@ class Checkpoint:
                 "or start anew without --resume"
             )
         for part, values in zip(state.parts(), content["parts"], strict=True):
-            part.load_state_dict(values)
+            if values:  # the scaler has no state on a CPU
+                part.load_state_dict(values)
         state.best, state.curves = content["best"], content["curves"]
