@@ -46,7 +46,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
     whole, folder = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("foreign")
     truth = pd.read_csv(write_foreign_world(whole, EPCS, seed=17), index_col="event_id")
     events = dataset.load(whole).events
-    held_out = np.random.default_rng(0).random(len(events.epc_codes)) < 0.2
+    held_out = np.random.default_rng(0).random(len(events.epc_codes)) < 0.3  # enough of every kind
     strangers = events.take(held_out[events.epc])
     left_out = set(strangers.event_id.tolist())
     event_id, kept = 0, []
