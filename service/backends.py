@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-u
 
 from service.errors import DeadlineExceeded, ModelUnavailable
 from service.events import KINDS
+from service.stages import timed
 
 if TYPE_CHECKING:
     from service.registry import Manifest
@@ -95,15 +96,22 @@ class OnnxBackend:
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], _left_s: float | None
     ) -> NDArray[np.float32]:
         options = onnxruntime.RunOptions()
-        inputs = {INPUT_FEATURES: features, INPUT_LENGTHS: lengths}
         try:
             with _vendor_errors("the embedded model failed"):
-                (probabilities,) = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._session.run, [OUTPUT_PROBABILITIES], inputs, options
+                probabilities = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._run_timed, features, lengths, options
                 )
         except asyncio.CancelledError:
             options.terminate = True  # nobody waits any more: free the thread
             raise
+        return probabilities
+
+    def _run_timed(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], options: onnxruntime.RunOptions
+    ) -> NDArray[np.float32]:
+        inputs = {INPUT_FEATURES: features, INPUT_LENGTHS: lengths}
+        with timed("infer", int(lengths.sum())):
+            (probabilities,) = self._session.run([OUTPUT_PROBABILITIES], inputs, options)
         return cast("NDArray[np.float32]", probabilities)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
 from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError
+from service.stages import timed
 
 PATIENCE_S = 30.0
 """A server that is silent for so long is treated as dead, also when the caller set no deadline or a longer one."""
@@ -72,13 +73,14 @@ class TritonBackend:
             self._input(INPUT_LENGTHS, lengths, "INT64"),
         ]
         try:
-            result = await self._client.infer(
-                self._model,
-                inputs,
-                model_version=self._version,
-                outputs=[self._triton.InferRequestedOutput(OUTPUT_PROBABILITIES)],
-                client_timeout=PATIENCE_S if left_s is None else min(left_s, PATIENCE_S),
-            )
+            with timed("infer", int(lengths.sum())):
+                result = await self._client.infer(
+                    self._model,
+                    inputs,
+                    model_version=self._version,
+                    outputs=[self._triton.InferRequestedOutput(OUTPUT_PROBABILITIES)],
+                    client_timeout=PATIENCE_S if left_s is None else min(left_s, PATIENCE_S),
+                )
             probabilities = result.as_numpy(OUTPUT_PROBABILITIES)
         except Exception as error:
             # Not only its own exception: a closed channel is a UsageError, a truncated tensor a ValueError.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidRequest
 from service.events import EVENT_TYPES, STAGES, Events, factorize, step_codes, type_codes
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.stages import timed
 
 Violation = tuple[str, str]  # field of the request, what is wrong with it and how to fix it
 
@@ -51,7 +52,9 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
         InvalidRequest: with every violation of the request.
     """
     try:
-        request = pb.AnalyzeRequest.FromString(raw)
+        with timed("decode") as stage:
+            request = pb.AnalyzeRequest.FromString(raw)
+            stage.events = len(request.data)
     except DecodeError:
         raise InvalidRequest([("request", "is not a valid epcsentinel.v1.AnalyzeRequest message")]) from None
     detector = DETECTOR_NAMES.get(request.detector)
@@ -73,25 +76,28 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
 
 def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:
     """Return the events as columns; raises InvalidRequest with every violation found in them."""
-    event_id, file_id = _int_column(data, "event_id"), _int_column(data, "file_id")
-    times: list[Any] = list(map(attrgetter("event_time"), data))
-    seconds, nanos = _int_column(times, "seconds"), _int_column(times, "nanos")
-    violations = [*_time_violations(data, seconds, nanos), *_id_violations(event_id)]
-    if one_file:
-        violations += _file_violations(file_id)
+    with timed("decode", 0):  # these events were counted when the message was parsed
+        event_id, file_id = _int_column(data, "event_id"), _int_column(data, "file_id")
+        times: list[Any] = list(map(attrgetter("event_time"), data))
+        seconds, nanos = _int_column(times, "seconds"), _int_column(times, "nanos")
+        epc, epc_codes = factorize(_str_column(data, "epc_code"))
+        events = Events(
+            event_id=event_id,
+            epc=epc,
+            epc_codes=epc_codes,
+            location_id=_int_column(data, "location_id"),
+            step=step_codes(_str_column(data, "business_step")),
+            event_type=type_codes(_str_column(data, "event_type")),
+            time_us=seconds * 1_000_000 + nanos // 1_000,
+            file_id=file_id,
+        )
+    with timed("validate", len(data)):
+        violations = [*_time_violations(data, seconds, nanos), *_id_violations(event_id)]
+        if one_file:
+            violations += _file_violations(file_id)
     if violations:
         raise InvalidRequest(violations)
-    epc, epc_codes = factorize(_str_column(data, "epc_code"))
-    return Events(
-        event_id=event_id,
-        epc=epc,
-        epc_codes=epc_codes,
-        location_id=_int_column(data, "location_id"),
-        step=step_codes(_str_column(data, "business_step")),
-        event_type=type_codes(_str_column(data, "event_type")),
-        time_us=seconds * 1_000_000 + nanos // 1_000,
-        file_id=file_id,
-    )
+    return events
 
 
 def _int_column(rows: Sequence[Any], field: str) -> NDArray[np.int64]:

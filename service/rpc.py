@@ -18,6 +18,7 @@ from service.errors import NotImplementedYet, SentinelError
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
+from service.stages import timed
 from service.status import CallStatus, status_of
 from service.stream import Streams
 
@@ -127,9 +128,10 @@ class AnomalyServicer:
         call.findings += int(verdicts.flags.sum())
 
         def encode() -> bytes:
-            responses = build_responses(events, verdicts)
-            answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
-            return answer.SerializeToString()
+            with timed("respond", len(events)):
+                responses = build_responses(events, verdicts)
+                answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
+                return answer.SerializeToString()
 
         answer = await _off_loop(encode, len(raw))
         call.requests += 1

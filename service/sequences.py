@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.journeys import Index, Journeys
+from service.stages import timed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +54,9 @@ def prefix_windows(journeys: Journeys, limit: int) -> Windows:
 
 def pad(features: NDArray[np.float32], start: Index, length: Index, padded_length: int) -> NDArray[np.float32]:
     """Return the windows of ``features`` [N, F] as [B, T, F] with T = ``padded_length``, zeros after each length."""
-    steps = np.arange(padded_length)
-    index = np.minimum(start[:, None] + steps, len(features) - 1)
-    padded: NDArray[np.float32] = features[index]
-    padded[steps >= length[:, None]] = 0.0
-    return padded
+    with timed("pad", int(length.sum())):
+        steps = np.arange(padded_length)
+        index = np.minimum(start[:, None] + steps, len(features) - 1)
+        padded: NDArray[np.float32] = features[index]
+        padded[steps >= length[:, None]] = 0.0
+        return padded

@@ -13,6 +13,7 @@ from service.history_groups import Past
 from service.journeys import Index, Journeys
 from service.reference import Reference
 from service.sequences import Windows, prefix_windows, whole_windows
+from service.stages import timed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +29,12 @@ class Case:
         cls, events: Events, reference: Reference, *, causal: bool, asked: Index | None = None, past: Past | None = None
     ) -> Case:
         """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all."""
-        journeys = Journeys.of(events)
-        row_of = np.empty(len(events), dtype=np.intp)
-        row_of[journeys.order] = np.arange(len(events))
-        table = features.compute(journeys, reference, causal=causal, past=past)
+        with timed("group", len(events)):
+            journeys = Journeys.of(events)
+            row_of = np.empty(len(events), dtype=np.intp)
+            row_of[journeys.order] = np.arange(len(events))
+        with timed("features", len(events)):
+            table = features.compute(journeys, reference, causal=causal, past=past)
         return cls(journeys, table, row_of if asked is None else row_of[asked])
 
 

@@ -16,7 +16,7 @@ FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "trainin
 LAZY = {"service/commands_training.py", "service/commands_studies.py"}  # import what a command needs when it is called
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
-    ("errors", "events", "console"),
+    ("errors", "events", "console", "stages"),
     (
         "codes",
         "journeys",
