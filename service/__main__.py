@@ -73,6 +73,9 @@ def serve(
     history_max_events: Annotated[str | None, _flag("history_max_events")] = None,
     history_timeout_s: Annotated[str | None, _flag("history_timeout_s")] = None,
     history_analyze: Annotated[bool | None, _flag("history_analyze", "--history-analyze/--no-history-analyze")] = None,
+    metrics_port: Annotated[str | None, _flag("metrics_port")] = None,
+    audit_log: Annotated[str | None, _flag("audit_log")] = None,
+    audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
     settings = load_settings(**locals())

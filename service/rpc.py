@@ -15,6 +15,7 @@ import structlog
 
 from service.convert import Question, decode_request
 from service.errors import NotImplementedYet, SentinelError
+from service.observe import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
@@ -74,10 +75,11 @@ class Call:
 class AnomalyServicer:
     """Serves AnomalyService on bytes, so that a message that cannot be parsed gets a proper INVALID_ARGUMENT."""
 
-    def __init__(self, analyzer: Analyzer, *, max_events: int) -> None:
-        """Args: ``max_events`` is the most events that one request may carry."""
+    def __init__(self, analyzer: Analyzer, *, max_events: int, watch: Watch | None = None) -> None:
+        """Args: ``max_events`` is the most events that one request may carry; ``watch`` is told of every analysis."""
         self._analyzer = analyzer
         self._max_events = max_events
+        self._watch = watch or Watch()
         self._streams = Streams()
         self.running = 0  # calls in flight
 
@@ -115,15 +117,36 @@ class AnomalyServicer:
     async def _answer(
         self, raw: bytes, call: Call, context: _Context, judge: Callable[..., Awaitable[Verdicts]], *, one_file: bool
     ) -> bytes:
-        """Judge the events of the request; return the answer of its one file, or those of all its files."""
+        """Judge the events of the request, and tell of it; return the answer of its one file, or of all its files."""
+        analysis = Analysis(call.method, call.request_id, caller="", peer=context.peer(), request=raw)
+        try:
+            return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
+        except asyncio.CancelledError:
+            self._watch.over(analysis, _cancelled(context))
+            raise
+        except Exception as error:
+            self._watch.over(analysis, status_of(error, call.request_id).code.name)
+            raise
+
+    async def _judged(
+        self,
+        analysis: Analysis,
+        call: Call,
+        timeout_s: float | None,
+        judge: Callable[..., Awaitable[Verdicts]],
+        *,
+        one_file: bool,
+    ) -> bytes:
+        raw = analysis.request
 
         def decode() -> Question:
             return decode_request(raw, max_events=self._max_events, one_file=one_file)
 
         events, call.detector, history = await _off_loop(decode, len(raw))
+        analysis.events, analysis.detector = events, call.detector
         call.events += len(events)
         call.epcs += len(events.epc_codes)
-        verdicts = await judge(events, call.detector, context.time_remaining(), history=history)
+        analysis.verdicts = verdicts = await judge(events, call.detector, timeout_s, history=history)
         call.judged_by = verdicts.method
         call.findings += int(verdicts.flags.sum())
 
@@ -131,7 +154,9 @@ class AnomalyServicer:
             with timed("respond", len(events)):
                 responses = build_responses(events, verdicts)
                 answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
-                return answer.SerializeToString()
+                analysis.answer = answer.SerializeToString()
+            self._watch.over(analysis, "OK")
+            return analysis.answer
 
         answer = await _off_loop(encode, len(raw))
         call.requests += 1
@@ -148,15 +173,19 @@ class AnomalyServicer:
             try:
                 answer = await behaviour(request, call, context)
             except asyncio.CancelledError:
-                expired = context.time_remaining() == 0
-                call.log("DEADLINE_EXCEEDED" if expired else "CANCELLED")
+                code = _cancelled(context)
+                call.log(code)
+                self._watch.call_ended(method, code)
                 raise
             except Exception as error:  # the border: nothing of it may reach the caller by itself
-                await _abort(context, _report(error, call))
+                status = _report(error, call)
+                self._watch.call_ended(method, status.code.name)
+                await _abort(context, status)
                 raise  # not reached: abort raises
             finally:
                 self.running -= 1
             call.log("OK")
+            self._watch.call_ended(method, "OK")
             return answer
 
         return handle
@@ -169,6 +198,11 @@ async def _not_yet(_request: bytes, call: Call, _context: _Context) -> bytes:
 async def _off_loop(work: Callable[[], _T], size: int) -> _T:
     """Run CPU work on ``size`` bytes where it does not keep the event loop from other calls and health checks."""
     return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _cancelled(context: _Context) -> str:
+    """Return the code of a call that was cancelled: by its deadline or by the caller."""
+    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
 
 
 def _request_id(context: _Context) -> str:

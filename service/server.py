@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from service.console import CommandError
 from service.health import HealthServicer, follow_history, follow_model
+from service.monitoring import Monitoring
 from service.parts import build_parts
 from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
@@ -35,7 +36,9 @@ async def serve(settings: Settings) -> None:
     sys.setswitchinterval(_SWITCH_S)
     stop = _stop_event()
     parts = build_parts(settings)
-    servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request)
+    monitoring = Monitoring(settings, parts)
+    servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request, watch=monitoring.watch)
+    monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     health = HealthServicer(("", SERVICE.full_name))
     server, port = _listen(settings, servicer, health)
     await server.start()
@@ -43,15 +46,16 @@ async def serve(settings: Settings) -> None:
         "listening",
         host=settings.host,
         port=port,
+        metrics_port=monitoring.port,
         backend=settings.backend,
         model=f"{parts.model.name}/{parts.model.version}",
     )
     interval_s = settings.probe_interval_s
-    watches = [
-        asyncio.create_task(follow_model(health, parts.probe, fallback=settings.fallback, interval_s=interval_s))
-    ]
+    probe = monitoring.metrics.watched("model", parts.probe)
+    watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
     if parts.store is not None:
-        watches.append(asyncio.create_task(follow_history(parts.store.ping, interval_s=interval_s)))
+        ping = monitoring.metrics.watched("history", parts.store.ping)
+        watches.append(asyncio.create_task(follow_history(ping, interval_s=interval_s)))
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     await health.drain()
@@ -59,6 +63,7 @@ async def serve(settings: Settings) -> None:
     for watch in watches:
         watch.cancel()
     await asyncio.gather(*watches, return_exceptions=True)
+    await asyncio.to_thread(monitoring.close)
     await parts.close()
     log.info("stopped")
 

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     history_analyze: bool = Field(
         False, description="let Analyze and AnalyzeFiles use the history when a request does not say: true or false"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port of HTTP /metrics and /drift, 0 for any free one; default: off"
+    )
+    audit_log: Path | None = Field(None, description="file that gets a JSON line per analysis; default: none")
+    audit_max_bytes: int = Field(
+        100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
+    )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
 
     @field_validator("backend")

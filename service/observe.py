@@ -1,0 +1,54 @@
+"""What is remembered of every request for an analysis: one record, told to metrics, audit log and detection log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.events import Events
+from service.pipeline import Verdicts
+
+
+@dataclass(slots=True)
+class Analysis:
+    """A request for an analysis and how it ended; each request of a stream is one."""
+
+    method: str  # of the service
+    request_id: str
+    caller: str  # who asked, by name; empty if callers do not authenticate
+    peer: str  # the address that it came from
+    request: bytes
+    detector: str = ""
+    events: Events | None = None  # None: the request was refused before its events were known
+    verdicts: Verdicts | None = None  # None: it was not judged
+    answer: bytes = b""
+    code: str = ""  # of gRPC, once it is over
+    duration_s: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Observer(Protocol):
+    """Gets every analysis when it is over."""
+
+    def analysed(self, analysis: Analysis) -> None:
+        """Take note; called in any thread, before the caller gets the answer, so it must be quick and never block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who gets to know about analyses and calls; the default tells nobody."""
+
+    observers: Sequence[Observer] = ()
+    call_ended: Callable[[str, str], None] = lambda _method, _code: None  # told (method, code) of every call
+
+    def over(self, analysis: Analysis, code: str) -> None:
+        """Tell of an analysis that ended with ``code``, once: one that was answered stays so if its call breaks off."""
+        if analysis.code:
+            return
+        analysis.code = code
+        analysis.duration_s = time.perf_counter() - analysis.started
+        for observer in self.observers:
+            observer.analysed(analysis)
