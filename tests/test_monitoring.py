@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.stages import STAGES
 from tests.gateway import Gateway
 from tests.requests import call, many, request, scan
 
@@ -80,6 +81,8 @@ def test_calls_events_findings_and_scores_are_counted(measured: Gateway) -> None
     assert more("score_count", kind="epcFake") == 35
     assert more("score_bucket", kind="epcFake", le="0.95") == 0
     assert more("score_sum", kind="epcFake") > 35 * 0.98
+    assert all(more("stage_duration_seconds_count", stage=stage) >= 5 for stage in STAGES)
+    assert more("stage_cpu_seconds_total", stage="features") > 0
     assert value(after, "calls_in_flight") == 0
     assert value(after, "model_info", model_version=MODEL) == 1
     assert value(after, "dependency_up", dependency="model") == 1
