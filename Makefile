@@ -21,6 +21,9 @@ lint: .venv/dev
 proto: .venv/dev
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=service/pb --mypy_out=quiet:service/pb \
 		protos/epcsentinel/v1/anomaly.proto
+	$(BIN)/python -m grpc_tools.protoc -Iprotos -I$$(echo .venv/lib/python3*/site-packages) --include_imports \
+		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
+		epcsentinel/v1/anomaly.proto grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
 # Regenerates the bundled model from nothing: about 15 minutes on 2 cores.
 model: .venv/dev

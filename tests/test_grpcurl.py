@@ -45,7 +45,7 @@ def test_list(gateway: Gateway) -> None:
 
 def test_describe(gateway: Gateway) -> None:
     described = grpcurl(gateway, "describe", f"{SERVICE}.Analyze")
-    assert "rpc Analyze ( .epcsentinel.v1.AnalyzeRequest ) returns ( .epcsentinel.v1.AnalyzeResponse );" in described
+    assert "rpc Analyze ( .epcsentinel.v1.AnalyzeRequest ) returns ( .epcsentinel.v1.AnalyzeResponse )" in described
     assert "string epc_code = 2;" in grpcurl(gateway, "describe", "epcsentinel.v1.ScanEvent")
 
 
