@@ -259,11 +259,17 @@ def test_server_that_hangs_dies_and_comes_back(small_repository: Path) -> None:
                 await asyncio.sleep(0.1)
         pytest.fail("the backend did not come back within 5 s")
 
+    async def hang(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        while not all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads):
+            await asyncio.sleep(0.01)  # the signal is under way: on a busy machine, a thread still answers
+
     async def work(backend: Backend) -> None:
         await fails_soon(backend, ModelUnavailable, TIMEOUT_S)  # not up yet
         server.start()
         await works_again(backend)
-        os.kill(server.pid, signal.SIGSTOP)
+        await hang(server.pid)
         await fails_soon(backend, DeadlineExceeded, 0.3)
         os.kill(server.pid, signal.SIGCONT)
         await works_again(backend)

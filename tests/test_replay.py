@@ -123,7 +123,8 @@ def test_a_restart_of_the_gateway_costs_retries_and_no_event(
     port = str(free_port())
     with Gateway("--port", port) as first:
         playing = replay(world, "--target", first.target, "--streams", 2, "--speed", six_seconds, "--json")
-        time.sleep(3)
+        first.wait_caller()
+        time.sleep(2)
         assert playing.poll() is None, "the replay was over before the gateway was stopped"
         os.kill(first.pid, ending)
         first.wait()
@@ -139,6 +140,7 @@ def test_a_restart_of_the_gateway_costs_retries_and_no_event(
 def test_a_gateway_that_stays_away_costs_events_and_the_exit_code_says_so(world: Path, six_seconds: float) -> None:
     with Gateway() as doomed:
         playing = replay(world, "--target", doomed.target, "--speed", six_seconds, "--give-up-s", 1, "--json")
+        doomed.wait_caller()
         time.sleep(2)
     done = finished(playing)
     summary = summary_of(done)
