@@ -76,6 +76,22 @@ def serve(
     metrics_port: Annotated[str | None, _flag("metrics_port")] = None,
     audit_log: Annotated[str | None, _flag("audit_log")] = None,
     audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
+    tls_cert: Annotated[str | None, _flag("tls_cert")] = None,
+    tls_key: Annotated[str | None, _flag("tls_key")] = None,
+    tls_client_ca: Annotated[str | None, _flag("tls_client_ca")] = None,
+    health_port: Annotated[str | None, _flag("health_port")] = None,
+    auth_keys: Annotated[str | None, _flag("auth_keys")] = None,
+    auth_jwks: Annotated[str | None, _flag("auth_jwks")] = None,
+    auth_issuer: Annotated[str | None, _flag("auth_issuer")] = None,
+    auth_audience: Annotated[str | None, _flag("auth_audience")] = None,
+    rate_limit_calls_per_s: Annotated[str | None, _flag("rate_limit_calls_per_s")] = None,
+    rate_limit_events_per_s: Annotated[str | None, _flag("rate_limit_events_per_s")] = None,
+    rate_limit_burst_s: Annotated[str | None, _flag("rate_limit_burst_s")] = None,
+    max_calls: Annotated[str | None, _flag("max_calls")] = None,
+    max_calls_per_caller: Annotated[str | None, _flag("max_calls_per_caller")] = None,
+    max_streams: Annotated[str | None, _flag("max_streams")] = None,
+    max_streams_per_caller: Annotated[str | None, _flag("max_streams_per_caller")] = None,
+    max_stream_age_s: Annotated[str | None, _flag("max_stream_age_s")] = None,
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
     settings = load_settings(**locals())

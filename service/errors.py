@@ -15,6 +15,22 @@ class InvalidRequest(SentinelError):
         super().__init__("; ".join(f"{field}: {text}" for field, text in violations[:3]))
 
 
+class Unauthenticated(SentinelError):
+    """The call does not prove who makes it; ``reason`` is for the log, the caller learns nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("send a valid token in the metadata: authorization: Bearer TOKEN")
+
+
+class PermissionDenied(SentinelError):
+    """The caller is known, and may not do this."""
+
+
+class NoSuchMethod(SentinelError):
+    """Nothing answers under this name."""
+
+
 class NotImplementedYet(SentinelError):
     """The contract names it, this version does not do it."""
 

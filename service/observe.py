@@ -17,7 +17,7 @@ class Analysis:
 
     method: str  # of the service
     request_id: str
-    caller: str  # who asked, by name; empty if callers do not authenticate
+    caller: str  # who asked, by name (`service.auth`)
     peer: str  # the address that it came from
     request: bytes
     detector: str = ""

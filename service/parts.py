@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from service import registry
@@ -16,7 +15,7 @@ from service.history import MemoryStore, Store
 from service.live import Memory
 from service.pipeline import Analyzer
 from service.reference import Reference
-from service.settings import OnnxTarget, Settings
+from service.settings import OnnxTarget, Settings, without_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +73,12 @@ def build_store(settings: Settings) -> Store | None:
         from service.history_valkey import ValkeyStore  # noqa: PLC0415 - needs an extra package
     except ImportError:
         raise CommandError(
-            f"the history {_server(settings.history)} needs the redis package: install epc-sentinel[valkey]"
+            f"the history {without_password(settings.history)} needs the redis package: install epc-sentinel[valkey]"
         ) from None
     try:
         return ValkeyStore(settings.history, ttl_s=settings.history_ttl_s, timeout_s=settings.history_timeout_s)
     except ValueError as error:
-        raise CommandError(f"the history {_server(settings.history)} is no usable URL: {error}") from None
-
-
-def _server(url: str) -> str:
-    """Return the URL without user and password."""
-    return re.sub(r"//.*@", "//", url)
+        raise CommandError(f"the history {without_password(settings.history)} is no usable URL: {error}") from None
 
 
 def _reference(model: registry.Model, settings: Settings) -> Reference:

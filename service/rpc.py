@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import math
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,14 +12,16 @@ from typing import Any, TypeVar
 import grpc
 import structlog
 
+from service.auth import caller
 from service.convert import Question, decode_request
 from service.errors import NotImplementedYet, SentinelError
+from service.limits import Rate
 from service.observe import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
 from service.stages import timed
-from service.status import CallStatus, status_of
+from service.status import CallStatus, request_id, status_of
 from service.stream import Streams
 
 SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
@@ -28,8 +29,6 @@ SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
 
 _INLINE_BYTES = 32 * 1024
 """Messages up to this size (some 300 events, 0.5 ms of work) are handled on the event loop: a thread costs as much."""
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -61,6 +60,7 @@ class Call:
             request_id=self.request_id,
             method=self.method,
             code=code,
+            caller=caller().name,
             detector=self.detector,
             judged_by=self.judged_by,
             requests=self.requests,
@@ -75,12 +75,29 @@ class Call:
 class AnomalyServicer:
     """Serves AnomalyService on bytes, so that a message that cannot be parsed gets a proper INVALID_ARGUMENT."""
 
-    def __init__(self, analyzer: Analyzer, *, max_events: int, watch: Watch | None = None) -> None:
-        """Args: ``max_events`` is the most events that one request may carry; ``watch`` is told of every analysis."""
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        *,
+        max_events: int,
+        events_per_s: Rate | None = None,
+        max_stream_age_s: float = math.inf,
+        watch: Watch | None = None,
+    ) -> None:
+        """Make the servicer.
+
+        Args:
+            analyzer: judges.
+            max_events: the most events that one request may carry.
+            events_per_s: how fast each caller may send events; None is no limit.
+            max_stream_age_s: seconds after which a stream ends.
+            watch: is told of every analysis.
+        """
         self._analyzer = analyzer
         self._max_events = max_events
+        self._events_per_s = events_per_s
         self._watch = watch or Watch()
-        self._streams = Streams()
+        self._streams = Streams(max_stream_age_s)
         self.running = 0  # calls in flight
 
     def drain(self) -> None:
@@ -118,7 +135,7 @@ class AnomalyServicer:
         self, raw: bytes, call: Call, context: _Context, judge: Callable[..., Awaitable[Verdicts]], *, one_file: bool
     ) -> bytes:
         """Judge the events of the request, and tell of it; return the answer of its one file, or of all its files."""
-        analysis = Analysis(call.method, call.request_id, caller="", peer=context.peer(), request=raw)
+        analysis = Analysis(call.method, call.request_id, caller=caller().name, peer=context.peer(), request=raw)
         try:
             return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
         except asyncio.CancelledError:
@@ -144,6 +161,8 @@ class AnomalyServicer:
 
         events, call.detector, history = await _off_loop(decode, len(raw))
         analysis.events, analysis.detector = events, call.detector
+        if self._events_per_s:
+            self._events_per_s.spend(caller().name, len(events))
         call.events += len(events)
         call.epcs += len(events.epc_codes)
         analysis.verdicts = verdicts = await judge(events, call.detector, timeout_s, history=history)
@@ -168,7 +187,7 @@ class AnomalyServicer:
         """Return a handler that runs ``behaviour``, answers its errors with a status, and logs one line."""
 
         async def handle(request: Any, context: _Context) -> _T:  # noqa: ANN401 - bytes or a stream
-            call = Call(method, _request_id(context))
+            call = Call(method, request_id(context))
             self.running += 1
             try:
                 answer = await behaviour(request, call, context)
@@ -203,14 +222,6 @@ async def _off_loop(work: Callable[[], _T], size: int) -> _T:
 def _cancelled(context: _Context) -> str:
     """Return the code of a call that was cancelled: by its deadline or by the caller."""
     return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
-
-
-def _request_id(context: _Context) -> str:
-    """Return the caller's x-request-id where it is usable, else a new one."""
-    for key, value in context.invocation_metadata() or ():
-        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return uuid.uuid4().hex
 
 
 def _report(error: Exception, call: Call) -> CallStatus:

@@ -11,6 +11,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.console import CommandError
+from service.guard import MAX_PROBES, Guard, build_guard, rate
 from service.health import HealthServicer, follow_history, follow_model
 from service.monitoring import Monitoring
 from service.parts import build_parts
@@ -37,11 +38,19 @@ async def serve(settings: Settings) -> None:
     stop = _stop_event()
     parts = build_parts(settings)
     monitoring = Monitoring(settings, parts)
-    servicer = AnomalyServicer(parts.analyzer, max_events=settings.max_events_per_request, watch=monitoring.watch)
+    servicer = AnomalyServicer(
+        parts.analyzer,
+        max_events=settings.max_events_per_request,
+        events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
+        max_stream_age_s=settings.max_stream_age_s,
+        watch=monitoring.watch,
+    )
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     health = HealthServicer(("", SERVICE.full_name))
-    server, port = _listen(settings, servicer, health)
+    guard = build_guard(settings, monitoring.watch.call_ended)
+    server, port = _listen(settings, guard, servicer, health)
     await server.start()
+    probed = await _listen_for_probes(settings, health)
     log.info(
         "listening",
         host=settings.host,
@@ -49,6 +58,9 @@ async def serve(settings: Settings) -> None:
         metrics_port=monitoring.port,
         backend=settings.backend,
         model=f"{parts.model.name}/{parts.model.version}",
+        tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
+        auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
+        **({"health_port": probed[1]} if probed else {}),
     )
     interval_s = settings.probe_interval_s
     probe = monitoring.metrics.watched("model", parts.probe)
@@ -60,6 +72,8 @@ async def serve(settings: Settings) -> None:
     log.info("draining", at_most_s=settings.drain_s)
     await health.drain()
     await _drain(server, servicer, settings.drain_s)
+    if probed:
+        await probed[0].stop(0)
     for watch in watches:
         watch.cancel()
     await asyncio.gather(*watches, return_exceptions=True)
@@ -76,9 +90,12 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _listen(settings: Settings, servicer: AnomalyServicer, health: HealthServicer) -> tuple[grpc.aio.Server, int]:
+def _listen(
+    settings: Settings, guard: Guard, servicer: AnomalyServicer, health: HealthServicer
+) -> tuple[grpc.aio.Server, int]:
     """Return (the server, its port), bound and not started."""
     server = grpc.aio.server(
+        interceptors=[guard],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -92,21 +109,44 @@ def _listen(settings: Settings, servicer: AnomalyServicer, health: HealthService
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
-        ]
+            # Two minutes otherwise: connections that never finish their handshake would pile up.
+            ("grpc.server_handshake_timeout_ms", 20_000),
+        ],
     )
     server.add_generic_rpc_handlers((servicer.handler(),))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     add_reflection(server, (SERVICE.full_name, _HEALTH_SERVICE))
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    credentials = None
+    if settings.tls_cert and settings.tls_key:
+        from service.tls import server_credentials  # noqa: PLC0415 - a gateway without TLS does without the library
+
+        credentials = server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    return server, _bind(server, settings.host, settings.port, credentials)
+
+
+def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
+    """Return the port that the server listens on."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        port = server.add_insecure_port(f"{host}:{settings.port}")
+        bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
-        port = 0
-    if port == 0:
+        bound = 0
+    if bound == 0:
         raise CommandError(
-            f"cannot listen on {settings.host}:{settings.port}: in use, or not an address of this machine;"
+            f"cannot listen on {host}:{port}: in use, or not an address of this machine;"
             " choose others with --host and --port"
         )
+    return bound
+
+
+async def _listen_for_probes(settings: Settings, health: HealthServicer) -> tuple[grpc.aio.Server, int] | None:
+    """Return (a started server of health alone, its port) if one is wanted: kubelets cannot speak TLS to gRPC."""
+    if settings.health_port is None:
+        return None
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=MAX_PROBES)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    port = _bind(server, settings.host, settings.health_port)
+    await server.start()
     return server, port
 
 

@@ -79,6 +79,40 @@ class Settings(BaseSettings):
     audit_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
     )
+    tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves TLS")
+    tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of the authorities whose client certificates are demanded (mutual TLS)"
+    )
+    health_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port that answers health alone, without TLS, for probes; 0 for any"
+    )
+    auth_keys: Path | None = Field(
+        None, description="TOML file of hashed keys, [[key]] with name, sha256 and roles: callers need a bearer token"
+    )
+    auth_jwks: Path | None = Field(None, description="JWKS file of public keys: bearer tokens may be JWT")
+    auth_issuer: str | None = Field(None, min_length=1, description="iss of the JWT that are accepted")
+    auth_audience: str | None = Field(None, min_length=1, description="aud of the JWT that are accepted")
+    rate_limit_calls_per_s: float | None = Field(
+        None, gt=0, description="the most calls per second of one caller; default: no limit"
+    )
+    rate_limit_events_per_s: float | None = Field(
+        None, gt=0, description="the most events per second of one caller; default: no limit"
+    )
+    rate_limit_burst_s: float = Field(
+        2.0, gt=0, le=3600, description="seconds of the rates that a caller can save up, up to 3600"
+    )
+    max_calls: int = Field(1_000, ge=1, description="the most unary calls at a time, from 1")
+    max_calls_per_caller: int | None = Field(
+        None, ge=1, description="the most unary calls of one caller at a time; default: no limit"
+    )
+    max_streams: int = Field(1_000, ge=1, description="the most streams at a time, from 1")
+    max_streams_per_caller: int | None = Field(
+        None, ge=1, description="the most streams of one caller at a time; default: no limit"
+    )
+    max_stream_age_s: float = Field(
+        86_400.0, gt=0, description="seconds after which a stream ends and is to be opened anew"
+    )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
 
     @field_validator("backend")
@@ -113,10 +147,33 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any typ
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         lines = [_explain(problem["loc"], problem["msg"], given) for problem in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+    _check_together(settings)
+    return settings
+
+
+_NEEDS = {
+    "tls_cert": ("tls_key",),
+    "tls_key": ("tls_cert",),
+    "tls_client_ca": ("tls_cert",),
+    "auth_jwks": ("auth_issuer", "auth_audience"),
+    "auth_issuer": ("auth_jwks",),
+    "auth_audience": ("auth_jwks",),
+}
+
+
+def _check_together(settings: Settings) -> None:
+    for name, others in _NEEDS.items():
+        for other in others:
+            if getattr(settings, name) is not None and getattr(settings, other) is None:
+                raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {_description(other)}")
+
+
+def _description(name: str) -> str:
+    return Settings.model_fields[name].description or name
 
 
 def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any]) -> str:
@@ -126,11 +183,16 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
     variable = ENV_PREFIX + name.upper()
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
     problem = message.removeprefix("Value error, ").removeprefix("Input ")
-    line = f"{source} is {str(value)!r}: {problem}. It sets the {Settings.model_fields[name].description}"
+    line = f"{source} is {without_password(str(value))!r}: {problem}. It sets the {_description(name)}"
     if name == "port" and str(value).startswith("tcp://"):
         # A Kubernetes Service of the name "epc-sentinel" injects EPC_SENTINEL_PORT=tcp://.. into every pod.
         line += ". This value comes from Kubernetes: set enableServiceLinks: false in the pod"
     return line
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the user and the password in it; other texts as they are."""
+    return re.sub(r"//[^/\s]*@", "//", url)
 
 
 def flag_name(field: str) -> str:

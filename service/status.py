@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
@@ -16,13 +19,19 @@ from service.errors import (
     InvalidRequest,
     ModelRepositoryError,
     ModelUnavailable,
+    NoSuchMethod,
     NotImplementedYet,
     Overloaded,
+    PermissionDenied,
     SentinelError,
+    Unauthenticated,
 )
 
 CODES: dict[type[SentinelError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    NoSuchMethod: grpc.StatusCode.UNIMPLEMENTED,
     NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Draining: grpc.StatusCode.UNAVAILABLE,
@@ -37,6 +46,7 @@ MAX_VIOLATIONS = 100
 MAX_DETAIL_BYTES = 3_500
 """Details travel in the trailers, as base64, and common clients (Java's among them) refuse trailers over 8 KiB."""
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -57,6 +67,14 @@ class CallStatus:
         for detail in self.details:
             status.details.add().Pack(detail)
         return ((_DETAILS_KEY, status.SerializeToString()),)
+
+
+def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Return the caller's x-request-id where it is usable, else a new one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex
 
 
 def status_of(error: BaseException, request_id: str) -> CallStatus:

@@ -8,25 +8,33 @@ answers are here already when the one before is done.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
-from service.errors import Draining, InvalidRequest
+from service.auth import caller
+from service.errors import Draining, InvalidRequest, SentinelError, Unauthenticated
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 
 _SETTLE_S = 0.02
 """A call that broke off reads as one that was half-closed: its cancellation comes a moment later."""
 
+_LAST_WRITE_S = 5.0
+"""What an answer gets to leave after the end of its stream; longer is a caller who does not read."""
+
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Streams:
-    """The streams in flight, which end when the gateway drains."""
+    """The streams in flight, which end when the gateway drains, or when they are too old."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_age_s: float = math.inf) -> None:
+        """Args: ``max_age_s`` seconds after its start a stream ends, and earlier if its caller's token does."""
+        self._max_age_s = max_age_s
         self._draining = False
         self._reads: set[asyncio.Timeout] = set()
 
@@ -41,44 +49,60 @@ class Streams:
 
         Raises:
             InvalidRequest: a request is unusable; the fields begin with its 0-based place in the stream.
-            Draining: the gateway stops; the caller is to send again what got no answer.
+            Draining: the gateway stops, or the stream is too old; the caller is to send again what got no answer.
+            Unauthenticated: the caller's token has expired.
         """
         number = 0
-        while (raw := await self._read(context)) is not None:
+        end_s, at_end = self._end()
+        while (raw := await self._read(context, end_s, at_end)) is not None:
             try:
                 reply = await answer(raw)
             except InvalidRequest as error:
                 raise _placed(error, number) from None
-            await _write(context, reply)
+            await _write(context, reply, end_s, at_end)
             number += 1
 
-    async def _read(self, context: _Context) -> bytes | None:
+    def _end(self) -> tuple[float | None, SentinelError]:
+        """Return when a stream that starts now has to end (time of the event loop), and with what."""
+        expires_at_s = caller().expires_at_s
+        left_s = math.inf if expires_at_s is None else expires_at_s - time.time()
+        age_s = min(self._max_age_s, left_s)
+        end_s = None if age_s == math.inf else asyncio.get_running_loop().time() + age_s
+        return end_s, Unauthenticated("token expired during the stream") if left_s < self._max_age_s else Draining(_OLD)
+
+    async def _read(self, context: _Context, end_s: float | None, at_end: SentinelError) -> bytes | None:
         """Return the next request, None after the last one."""
         if self._draining:
             raise Draining(_DRAINING)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with asyncio.timeout_at(end_s) as limit:
                 self._reads.add(limit)
                 try:
                     raw = await context.read()
                 finally:
                     self._reads.discard(limit)
-        except TimeoutError:  # set by drain() alone
-            raise Draining(_DRAINING) from None
+        except TimeoutError:
+            raise (Draining(_DRAINING) if self._draining else at_end) from None
         if isinstance(raw, bytes):  # else it is grpc.aio.EOF
             return raw
         await asyncio.sleep(_SETTLE_S)
         return None
 
 
-async def _write(context: _Context, reply: bytes) -> None:
+async def _write(context: _Context, reply: bytes, end_s: float | None, at_end: SentinelError) -> None:
     try:
-        await context.write(reply)
+        async with asyncio.timeout_at(None if end_s is None else end_s + _LAST_WRITE_S):
+            await context.write(reply)
+    except TimeoutError:  # it does not read
+        raise at_end from None
     except grpc.aio.InternalError:  # how a write ends whose call was cancelled, or whose deadline passed
         raise asyncio.CancelledError from None
 
 
 _DRAINING = "the gateway is shutting down: open a new stream, and send again what got no answer"
+
+
+_OLD = "the stream has reached its greatest age: open a new one, and send again what got no answer"
 
 
 def _placed(error: InvalidRequest, number: int) -> InvalidRequest:

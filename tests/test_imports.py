@@ -17,6 +17,7 @@ LAZY = {"service/commands_training.py", "service/commands_studies.py"}  # import
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
     ("errors", "events", "console", "stages"),
+    ("watched", "limits", "auth", "jwks", "tls"),
     (
         "codes",
         "journeys",
@@ -34,7 +35,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("observe",),
     ("settings", "convert", "responses", "status", "stream"),
     ("metrics", "audit"),
-    ("rpc", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
+    ("rpc", "border", "guard", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     (
         "monitoring",
         "server",
