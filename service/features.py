@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from service import features_companions as companions
 from service import features_journey as journey
 from service.history_groups import Past
-from service.journeys import Journeys
+from service.journeys import Journeys, Key
 from service.reference import Reference
 from service.trail import Trail
 
@@ -53,13 +53,17 @@ def feature_spec_hash() -> str:
     return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
 
 
-def compute(journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None) -> NDArray[np.float32]:
+def compute(
+    journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None, scope: Key | None = None
+) -> NDArray[np.float32]:
     """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
 
-    With a ``past``, which only a causal judgement can have, earlier scans are companions too.
+    With a ``past``, which only a causal judgement can have, earlier scans are companions too. A ``scope`` [U], the
+    request of each code, keeps requests apart that are judged together: retrospective features are those that each
+    request gets alone, to the last bit.
     """
     by_feature = np.empty((len(NAMES), len(journeys.order)), dtype=np.float32)
-    trail = Trail.of(journeys, reference, causal=causal, past=past)
+    trail = Trail.of(journeys, reference, causal=causal, past=past, scope=scope)
     parts = (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS
     for part in parts:
         for name, values in part(trail).items():

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.features_journey import Columns
-from service.journeys import Group, combine
-from service.trail import Trail, nearest
+from service.journeys import Group, Key, combine
+from service.trail import Trail, nearest, own_if_malformed
 
 _Count = NDArray[np.intp] | NDArray[np.float64]
 
@@ -65,42 +65,32 @@ _AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
 def lot_features(trail: Trail) -> Columns:
     """How many other items of the lot and product there are, and how well the code fits in with theirs."""
     parts = trail.parts
-    lot = _lots(trail)
-    product = _own_if_malformed(trail, combine(parts.company, parts.product))
-    number, number_product = combine(parts.lot), combine(parts.lot, parts.product)
-    lot_mates = _other_items(trail, "lot", lot)
-    same_day = _other_items(trail, "day", combine(lot, parts.day))
-    of_number = _other_items(trail, "number", _own_if_malformed(trail, number))
-    of_number_and_product = _other_items(trail, "number_product", _own_if_malformed(trail, number_product))
+    product = own_if_malformed(parts, trail.scope, parts.company, parts.product)
+    number = own_if_malformed(parts, trail.scope, parts.lot)
+    number_product = own_if_malformed(parts, trail.scope, parts.lot, parts.product)
+    lot_mates = _other_items(trail, "lot", trail.lot)
+    same_day = _other_items(trail, "day", combine(trail.lot, Key.of(parts.day)))
+    of_number = _other_items(trail, "number", number)
+    of_number_and_product = _other_items(trail, "number_product", number_product)
     return {
         "lot_mates": np.log1p(lot_mates),
         "product_mates": np.log1p(_other_items(trail, "product", product)),
-        "all_items": np.log1p(_other_items(trail, "all", np.zeros(len(product), dtype=np.int64))),
+        "all_items": np.log1p(_other_items(trail, "all", trail.scope)),
         "lot_product_share": _share(of_number_and_product, of_number),
         "lot_day_share": _share(same_day, lot_mates),
-        "serial_gap": _serial_gap(trail, lot),
+        "serial_gap": _serial_gap(trail),
     }
 
 
-def _lots(trail: Trail) -> NDArray[np.int64]:
-    """Return the lot [U] of each code, numbered without gaps."""
-    parts = trail.parts
-    lot = _own_if_malformed(trail, combine(parts.company, parts.product, parts.lot))
-    return np.unique(lot, return_inverse=True)[1].astype(np.int64)
-
-
-def _own_if_malformed(trail: Trail, key: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the keys [U] with a key of its own for every malformed code: those have no mates."""
-    own = int(key.max(initial=0)) + 1 + np.arange(len(key))
-    return np.where(trail.parts.well_formed, key, own)
-
-
-def _other_items(trail: Trail, name: str, key: NDArray[np.int64]) -> NDArray[np.float64]:
+def _other_items(trail: Trail, name: str, key: Key) -> NDArray[np.float64]:
     """Return the number [N] of other items whose codes have this ``key`` [U], by their first scans."""
     epc, first = trail.events.epc, trail.journeys.position == 0
+    if not trail.causal:
+        everybody = np.arange(len(key.values))
+        return Group(key, everybody).others(causal=False).astype(np.float64)[epc]
     if trail.past is not None:
         first &= ~trail.past.known[epc]
-    items = Group(key[epc], trail.members).sum_of_others(first.astype(np.float64), causal=trail.causal)
+    items = Group(key.take(epc), trail.members).sum_of_others(first.astype(np.float64), causal=True)
     if trail.past is not None:
         items = np.where(trail.fresh, items + trail.past.items[name][epc], 1.0)
     return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
@@ -112,12 +102,12 @@ def _share(part: _Count, whole: _Count) -> NDArray[np.float64]:
     return share
 
 
-def _serial_gap(trail: Trail, lot: NDArray[np.int64]) -> NDArray[np.float64]:
+def _serial_gap(trail: Trail) -> NDArray[np.float64]:
     """Return log1p [N] of the distance to the nearest serial of the lot."""
     if trail.causal:  # the nearest so far changes with every item: `mate_serial_gap` has to do
         return np.full(len(trail.events.epc), _NO_SERIAL)
     serial = trail.parts.serial.astype(np.float64)
-    by_serial = Group(lot, np.argsort(serial, kind="stable"))
+    by_serial = Group(trail.lot, np.argsort(serial, kind="stable"))
     return _log_serial(nearest(serial, [by_serial.neighbour(-1), by_serial.neighbour(1)])[1])[trail.events.epc]
 
 
@@ -162,12 +152,11 @@ class _Mates:
 def scan_features(trail: Trail) -> Columns:
     """This scan among the mates' scans: where they had scans of this type, and when they were here."""
     epc = trail.events.epc
-    lot = _lots(trail)[epc]
-    here = Group(combine(lot, trail.spot, trail.kind), trail.members)
+    lot = trail.lot.take(epc)
+    here = Group(combine(lot, trail.spot, trail.type), trail.members)
     mates = _Mates(trail, "here", here, trail.same_scan)
-    mates_any_place = _Mates(trail, "type", Group(combine(lot, trail.kind), trail.members), trail.same_type)
-    sides = (False,) if trail.causal else (False, True)
-    _, gap = nearest(trail.minute, [here.stranger(epc, later=later) for later in sides])
+    mates_any_place = _Mates(trail, "type", Group(combine(lot, trail.type), trail.members), trail.same_type)
+    _, gap = nearest(trail.minute, here.strangers(epc)[: 1 if trail.causal else 2])
     if trail.prior is not None:
         before = np.abs(trail.minute - trail.prior.stranger_hour() * 60)
         gap = np.where(np.isfinite(gap), gap, before)
@@ -203,19 +192,27 @@ def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
     return _log_serial(differences[np.clip(found, 1, 4) - 1, np.arange(len(epc))])
 
 
+def _legs(trail: Trail, here: Key, traveller: Key) -> dict[str, Key]:
+    """Return the keys [N] of the legs of lots or items, ``here`` being the scans that they end with."""
+    left = combine(traveller, trail.left_from).numbered()  # short keys are sorted faster
+    shipment = combine(left, trail.departure).numbered()
+    return {
+        "left": left,
+        "leg": combine(left, here),
+        "shipment": shipment,
+        "shipment_here": combine(shipment, here),
+    }
+
+
 def leg_features(trail: Trail) -> Columns:
     """The leg from the previous scan among the mates that left from there: where they went, how long they took."""
-    epc = trail.events.epc
-    here = combine(trail.spot, trail.kind)
-    left = combine(_lots(trail)[epc], trail.left_from)
-    shipment = combine(left, trail.departure)
+    here = combine(trail.spot, trail.type)
     leaving, on_leg, shipped, shipped_here = (
-        _Mates(trail, name, Group(key, trail.members), Group(combine(epc, key), trail.journeys.by_time))
-        for name, key in (
-            ("left", left),
-            ("leg", combine(left, here)),
-            ("shipment", shipment),
-            ("shipment_here", combine(shipment, here)),
+        _Mates(trail, name, Group(of_lot, trail.members), Group(own, trail.journeys.by_time))
+        for (name, of_lot), own in zip(
+            _legs(trail, here, trail.lot.take(trail.events.epc)).items(),
+            _legs(trail, here, trail.epc).values(),
+            strict=True,
         )
     )
     return {

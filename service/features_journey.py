@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, UNKNOWN
-from service.journeys import Group, Index, combine
+from service.journeys import Group, Index, Key, combine
 from service.reference import START, TYPES
 from service.trail import Trail, log_speed, nearest
 
@@ -180,7 +180,7 @@ def _route_features(trail: Trail) -> Columns:
     place_from = trail.place[trail.before]
     row = reference.route.find(place_from * (len(reference.location_id) + 1) + trail.place)
     known = trail.has_before & (trail.place != place_from) & (row < len(reference.route.key))
-    mean, deviation, least, most = np.vstack([reference.route_hours, np.ones((1, 4))])[row].T
+    mean, deviation, least, most = reference.route_hours_or_one[row].T
     hours = np.maximum(trail.gap_minutes, 1.0) / 60
     return {
         "route_known": known,
@@ -201,9 +201,10 @@ def place_features(trail: Trail) -> Columns:
     of_product_type = reference.product_type.of((product + 1) * TYPES + trail.kind)
     stage_from = trail.stage[trail.before]
     staged = trail.has_before & (trail.stage != UNKNOWN) & (stage_from != UNKNOWN)
-    same_place = trail.has_before & (trail.spot == trail.spot[trail.before])
+    spot = trail.spot.values
+    same_place = trail.has_before & (spot == spot[trail.before])
     return {
-        "place_known": ~np.isnan(np.append(reference.latitude, np.nan))[trail.place],
+        "place_known": reference.located[trail.place],
         "scan_log": np.log1p(reference.scan.of(trail.scan)),
         "lane_logp": lane_logp,
         "lane_logp_next": trail.next_of(lane_logp),
@@ -230,13 +231,14 @@ def order_features(trail: Trail) -> Columns:
     furthest = np.maximum.accumulate(np.where(known, kind, 0) + offset) - offset
     behind = np.where(known & trail.has_before, np.maximum(furthest[trail.before] - kind, 0), 0)
 
-    here = Group(combine(events.epc, trail.spot, trail.stage), trail.journeys.by_time)
+    here = Group(combine(trail.epc, trail.spot, Key.of(trail.stage)), trail.journeys.by_time)
     direction = DIRECTION_OF_TYPE[events.event_type].astype(np.float64)
     before = here.sum_of_others(direction, causal=True)
     after = here.sum_of_others(direction, causal=trail.causal) - before  # 0 in causal judgements
     inverted = trail.has_before & (events.event_id < events.event_id[trail.before])
     names = (*EVENT_TYPES, "unknown")
-    return {f"type_{name}": kind == code for code, name in enumerate(names)} | {
+    is_type = kind == np.arange(len(names))[:, None]
+    return {f"type_{name}": is_type[code] for code, name in enumerate(names)} | {
         "step_mismatch": (events.step != UNKNOWN) & (type_stage != UNKNOWN) & (events.step != type_stage),
         "type_step": type_step,
         "type_step_next": trail.next_of(type_step.astype(np.float32)),
@@ -262,10 +264,11 @@ def clone_features(trail: Trail) -> Columns:
     distance = np.where(found, distance, 0.0) / 60e6
 
     two_before = np.maximum(np.arange(len(minute)) - 2, 0)
-    moved = trail.has_before & (trail.spot != trail.spot[trail.before])
+    spot = trail.spot.values
+    moved = trail.has_before & (spot != spot[trail.before])
     sold = trail.kind == _POS_SELL
-    item = Group(events.epc.astype(np.int64), journeys.by_time)
-    sold_before = item.sum_of_others(sold.astype(np.float64), causal=True)
+    sales = np.cumsum(sold) - sold  # of all journeys up to here
+    sold_before = sales - journeys.spread(sales[journeys.start])
     # Index of the last sale up to the previous event; only read where sold_before says that it is of this journey.
     last_sale = np.maximum.accumulate(np.where(sold, np.arange(len(minute)), 0))[trail.before]
     return {
@@ -274,7 +277,7 @@ def clone_features(trail: Trail) -> Columns:
         "elsewhere": np.log1p(same_type - repeats),
         "same_type_gap": np.where(found, np.log1p(distance), 0.0),
         "same_type_speed": np.where(found, log_speed(trail.kilometres(closest), distance), 0.0),
-        "returned": moved & (journeys.position >= 2) & (trail.spot == trail.spot[two_before]),
+        "returned": moved & (journeys.position >= 2) & (spot == spot[two_before]),
         "sold_before": np.log1p(sold_before),
         "since_sold": np.log1p(np.where(sold_before > 0, (minute - minute[last_sale]) / 60, 0.0)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +14,13 @@ from service.events import Events
 Index = NDArray[np.intp]
 Found = tuple[Index, NDArray[np.bool_]]
 """([N] an event for each event, [N] whether there is one; without one the index means nothing)."""
+
+_INT64_BITS = 63
+_RADIX_FROM = 512
+"""Events from which two passes of a radix sort are faster than one plain sort."""
+
+_COUNTABLE = 8
+"""Keys up to so many times wider than there are events are counted in a table, wider ones are numbered by sorting."""
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -32,14 +40,14 @@ class Journeys:
     @classmethod
     def of(cls, events: Events) -> Journeys:
         n = len(events)
-        by_time = np.lexsort((events.event_id, events.time_us))
-        order = by_time[np.argsort(events.epc[by_time], kind="stable")]
-        rank_in_request = np.empty(n, dtype=np.intp)
-        rank_in_request[by_time] = np.arange(n)
-        rank = rank_in_request[order]
+        by_time = _by_time(events)
+        rank, epc = stable_order(events.epc[by_time].astype(np.int64), len(events.epc_codes))
+        order = by_time[rank]
+        sorted_by_time = np.empty(n, dtype=np.intp)
+        sorted_by_time[rank] = np.arange(n)
         ordered = Events(
             event_id=events.event_id[order],
-            epc=events.epc[order],
+            epc=epc.astype(np.int32),
             epc_codes=events.epc_codes,
             location_id=events.location_id[order],
             step=events.step[order],
@@ -47,10 +55,10 @@ class Journeys:
             time_us=events.time_us[order],
             file_id=events.file_id[order],
         )
-        start = np.flatnonzero(_changes(ordered.epc))
-        length = np.diff(start, append=n)
+        start = np.flatnonzero(_changes(epc))
+        length = _sizes(start, n)
         position = np.arange(n) - np.repeat(start, length)
-        return cls(ordered, order, start, length, position, np.argsort(rank), rank)
+        return cls(ordered, order, start, length, position, sorted_by_time, rank)
 
     def previous(self) -> Found:
         """Return the previous event of the same journey."""
@@ -61,62 +69,183 @@ class Journeys:
         return np.repeat(per_journey, self.length)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """What N events (or U codes) are grouped by: numbers from 0 to ``width`` - 1, equal in one group."""
+
+    values: NDArray[np.int64]  # [N]
+    width: int
+
+    @classmethod
+    def of(cls, values: NDArray[np.integer]) -> Key:
+        """Return the key of any whole numbers [N] that span less than 2**62."""
+        low = int(values.min(initial=0))
+        return cls(values.astype(np.int64) - low, int(values.max(initial=0)) - low + 1)
+
+    def take(self, index: Index | NDArray[np.int32]) -> Key:
+        """Return the key of what stands at ``index``."""
+        return Key(self.values[index], self.width)
+
+    def numbered(self) -> Key:
+        """Return a key of the same groups, in the same order, numbered without gaps."""
+        if self.width <= _COUNTABLE * len(self.values) + 1024:
+            seen = np.zeros(self.width, dtype=np.bool_)
+            seen[self.values] = True
+            number = np.cumsum(seen)
+            return Key(number[self.values] - 1, max(int(number.max(initial=0)), 1))
+        order, ordered = stable_order(self.values, self.width)
+        values = np.empty(len(order), dtype=np.int64)
+        values[order] = np.cumsum(_changes(ordered)) - 1
+        return Key(values, int(values.max(initial=0)) + 1)
+
+
 class Group:
     """Events that share a key, in the order of time: statistics of the others in one's group.
 
-    Causal statistics see the earlier members only, retrospective ones all the others.
+    Causal statistics see the earlier members only, retrospective ones all the others. No sum depends on the events of
+    other groups, in its last digit neither, unless it is causal: requests can be judged together.
     """
 
-    def __init__(self, key: NDArray[np.int64], by_time: Index) -> None:
+    def __init__(self, key: Key, by_time: Index) -> None:
         """Group events by ``key`` [N]; ``by_time`` lists those that are members (one at least) in the order of time.
 
         What is returned for events that are no members means nothing.
         """
-        self.order = by_time[np.argsort(key[by_time], kind="stable")]
-        starts = np.flatnonzero(_changes(key[self.order]))
-        sizes = np.diff(starts, append=len(by_time))
-        self._first = np.repeat(starts, sizes)  # in group order, as everything with an underscore
-        self._end = self._first + np.repeat(sizes, sizes)
-        self._place = np.zeros(len(key), dtype=np.intp)
-        self._place[self.order] = np.arange(len(by_time))
+        self._key = key
+        self._by_time = by_time
 
     def others(self, *, causal: bool) -> Index:
         """Return the number [N] of other members."""
-        seen = np.arange(len(self.order)) if causal else self._end - 1
-        return (seen - self._first)[self._place]
+        if causal:
+            place = np.arange(len(self.order))
+            return self._by_event(place - self._first)
+        number = self._number
+        return np.bincount(self._of_members(number.values), minlength=number.width)[number.values] - 1
 
     def sum_of_others(self, values: NDArray[np.float64], *, causal: bool) -> NDArray[np.float64]:
         """Return the sum [N] of ``values`` [N] over the other members."""
-        running: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(values[self.order])))
-        sums = (running[:-1] if causal else running[self._end]) - running[self._first]
-        return sums[self._place] - (0.0 if causal else values)
+        if causal:
+            running: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(values[self.order])))
+            return self._by_event(running[:-1] - running[self._first])
+        number = self._number
+        sums = np.bincount(self._of_members(number.values), self._of_members(values), minlength=number.width)
+        return sums[number.values] - values
 
     def neighbour(self, steps: int) -> Found:
         """Return the member ``steps`` later (earlier if negative)."""
-        return self._member(np.arange(len(self.order)) + steps)
+        far = abs(steps)
+        late, early = slice(far, None), slice(None, max(len(self.order) - far, 0))
+        there, exists = np.zeros(len(self._key.values), dtype=np.intp), np.zeros(len(self._key.values), dtype=np.bool_)
+        asked, found = (late, early) if steps < 0 else (early, late)
+        there[self.order[asked]] = self.order[found]
+        exists[self.order[asked]] = self.run[late] == self.run[early]
+        return there, exists
 
-    def stranger(self, owner: NDArray[np.integer], *, later: bool) -> Found:
-        """Return the nearest earlier (or ``later``) member with another ``owner`` [N]."""
-        run = np.flatnonzero(_changes(owner[self.order]) | _changes(self._first))
-        size = np.diff(run, append=len(self.order))
-        return self._member(np.repeat(run + size if later else run - 1, size))
+    def strangers(self, owner: NDArray[np.integer]) -> tuple[Found, Found]:
+        """Return the nearest earlier and the nearest later member with another ``owner`` [N]."""
+        owners = owner[self.order]
+        new = _changes(self.run)
+        new[1:] |= owners[1:] != owners[:-1]
+        start = np.flatnonzero(new)
+        stretch = np.cumsum(new) - 1  # of members of one owner, one after the other
+        return self._member(start[stretch] - 1), self._member(np.append(start[1:], len(new))[stretch])
 
     def _member(self, place: Index) -> Found:
-        """Return the members at ``place`` [N], which is given and meant in group order."""
-        exists = (place >= self._first) & (place < self._end)
-        return self.order[np.where(exists, place, 0)][self._place], exists[self._place]
+        """Return the members at ``place`` [N], which is given and meant in group order, if they are of the group."""
+        inside = np.clip(place, 0, len(place) - 1)
+        return self._by_event(self.order[inside]), self._by_event((inside == place) & (self.run[inside] == self.run))
+
+    @cached_property
+    def _sorted(self) -> tuple[Index, NDArray[np.int64]]:
+        rank, run = stable_order(self._of_members(self._key.values, in_time=True), self._key.width)
+        return self._by_time[rank], run
+
+    @property
+    def order(self) -> Index:
+        """The members, group by group, in the order of time."""
+        return self._sorted[0]
+
+    @property
+    def run(self) -> NDArray[np.int64]:
+        """What tells the group of each member in ``order``."""
+        return self._sorted[1]
+
+    @cached_property
+    def _first(self) -> Index:
+        """Where in ``order`` the group of each member begins."""
+        start = np.flatnonzero(_changes(self.run))
+        return np.repeat(start, _sizes(start, len(self.run)))
+
+    @cached_property
+    def _number(self) -> Key:
+        """The key, not much wider than there are events."""
+        n = len(self._key.values)
+        if self._key.width <= _COUNTABLE * n + 1024:
+            return self._key
+        number = np.cumsum(_changes(self.run)) - 1
+        return Key(self._by_event(number), int(number.max(initial=0)) + 1)
+
+    def _of_members(self, values: NDArray[_Scalar], *, in_time: bool = False) -> NDArray[_Scalar]:
+        everybody = len(self._by_time) == len(values) and not in_time
+        return values if everybody else values[self._by_time]
+
+    def _by_event(self, values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        """Return [N] what is given in ``order``, 0 for events that are no members."""
+        spread = np.zeros(len(self._key.values), dtype=values.dtype)
+        spread[self.order] = values
+        return spread
 
 
-def combine(*parts: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return one key [N] per distinct combination of ``parts`` (each [N], spanning less than 2**31)."""
-    key = np.zeros(len(parts[0]), dtype=np.int64)
-    for part in parts:
-        low = int(part.min(initial=0))
-        width = int(part.max(initial=0)) - low + 1
-        if (int(key.max(initial=0)) + 1) * width >= 2**62:  # number the keys anew before they leave int64
-            key = np.unique(key, return_inverse=True)[1].astype(np.int64)
-        key = key * width + (part.astype(np.int64) - low)
+def combine(first: Key, *more: Key) -> Key:
+    """Return the key of the combinations of keys, each of less than 2**31 different values."""
+    key = first
+    for other in more:
+        part = other
+        if key.width * part.width >= 2**62:  # number the keys anew before they leave int64
+            key, part = key.numbered(), part.numbered()
+        key = Key(key.values * part.width + part.values, key.width * part.width)
     return key
+
+
+def stable_order(key: NDArray[np.int64], width: int) -> tuple[Index, NDArray[np.int64]]:
+    """Return ([n] the stable order of ``key`` [n], 0 .. ``width`` - 1, and [n] the sorted key).
+
+    Numpy sorts 16-bit numbers by radix, five times faster than others: keys of up to 32 bits take one or two such
+    passes, the lower half first. Few or wide keys are packed with their places and sorted as plain numbers.
+    """
+    n, bits = len(key), len(key).bit_length()
+    if width <= 1 << 16 or (width <= 1 << 32 and n >= _RADIX_FROM):
+        order = np.argsort(key.astype(np.uint16), kind="stable")  # cuts off the upper half
+        if width > 1 << 16:
+            order = order[np.argsort((key >> 16).astype(np.uint16)[order], kind="stable")]
+        return order, key[order]
+    if width.bit_length() + bits > _INT64_BITS:
+        order = np.argsort(key, kind="stable")
+        return order, key[order]
+    packed = key << bits
+    packed |= np.arange(n)
+    packed.sort()
+    return packed & ((1 << bits) - 1), packed >> bits
+
+
+def _by_time(events: Events) -> Index:
+    """Return the order of (time, event_id)."""
+    time_us, event_id = events.time_us, events.event_id
+    low = int(time_us.min()) if len(time_us) else 0
+    width = int(time_us.max(initial=low)) - low + 1
+    if (event_id[1:] > event_id[:-1]).all():  # as they are numbered mostly
+        return stable_order(time_us - low, width)[0]
+    by_id = np.argsort(event_id, kind="stable")
+    return by_id[stable_order(time_us[by_id] - low, width)[0]]
+
+
+def _sizes(start: Index, n: int) -> Index:
+    """Return the lengths of the runs that begin at ``start`` and fill ``n`` places."""
+    sizes = np.empty_like(start)
+    np.subtract(start[1:], start[:-1], out=sizes[:-1])
+    if len(start):
+        sizes[-1] = n - start[-1]
+    return sizes
 
 
 def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """How often each key was seen: K sorted keys, any number of looked-up ones."""
 
@@ -43,10 +44,14 @@ class Counts:
 
     def of(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the count [N] of each key, 0 if it was never seen."""
-        return np.append(self.count, 0.0)[self.find(keys)]
+        return self._count_or_zero[self.find(keys)]
+
+    @cached_property
+    def _count_or_zero(self) -> NDArray[np.float64]:
+        return np.append(self.count, 0.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """The tables of one model version. ``place`` below is the index of a location, P for an unknown one.
 
@@ -81,7 +86,11 @@ class Reference:
 
     def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place index [N] of each location id, P if it is unknown."""
-        return Counts(self.location_id, np.ones(len(self.location_id))).find(location_id).astype(np.int64)
+        return self._places.find(location_id).astype(np.int64)
+
+    @cached_property
+    def _places(self) -> Counts:
+        return Counts(self.location_id, np.ones(len(self.location_id)))
 
     def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of the lane between two scans; a journey's start is the scan (P + 1) * TYPES."""
@@ -91,12 +100,24 @@ class Reference:
         """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
         return (product + 1) * ((len(self.location_id) + 2) * TYPES) + scan
 
+    @cached_property
     def unit_vectors(self) -> NDArray[np.float64]:
         """Return the places [P + 1, 3] as points of the unit sphere, NaN where the coordinates are unknown."""
         latitude = np.radians(np.append(self.latitude, np.nan))
         longitude = np.radians(np.append(self.longitude, np.nan))
         cos_latitude = np.cos(latitude)
         return np.stack([cos_latitude * np.cos(longitude), cos_latitude * np.sin(longitude), np.sin(latitude)], axis=1)
+
+    @cached_property
+    def located(self) -> NDArray[np.bool_]:
+        """Whether the coordinates of each place [P + 1] are known."""
+        located: NDArray[np.bool_] = ~np.isnan(np.append(self.latitude, np.nan))
+        return located
+
+    @cached_property
+    def route_hours_or_one(self) -> NDArray[np.float64]:
+        """``route_hours`` with a row of ones, for routes that are not known."""
+        return np.vstack([self.route_hours, np.ones((1, 4))])
 
     def gap_quantiles(
         self, lane_key: NDArray[np.int64], type_from: NDArray[np.int64], type_to: NDArray[np.int64]

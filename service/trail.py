@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service import codes
 from service.events import STAGE_OF_TYPE, UNKNOWN, Events
 from service.history_groups import SHIPMENT_US, Legs, Past, Prior
-from service.journeys import Found, Group, Index, Journeys, combine
+from service.journeys import Found, Group, Index, Journeys, Key, combine
 from service.reference import TYPES, Reference
 
 _EARTH_RADIUS_KM = 6371.0
@@ -26,9 +26,13 @@ class Trail:
     reference: Reference
     causal: bool  # whether an event may know its past alone
     parts: codes.Codes  # of the U codes
+    lot: Key  # [U] of each code, malformed ones have one of their own; lots of other requests are other lots
+    scope: Key  # [U] the request of each code
+    epc: Key  # index of the code
     place: NDArray[np.int64]  # index of the place in the reference
-    spot: NDArray[np.int64]  # index of the place in these events: tells unknown places apart
+    spot: Key  # index of the place in these events: tells unknown places apart
     kind: NDArray[np.int64]  # event type 0..TYPES-1, the unknown last
+    type: Key  # the same
     stage: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
     scan: NDArray[np.int64]  # place and type
     before: Index  # the previous event of the journey, anything for a first event
@@ -39,8 +43,8 @@ class Trail:
     log_gap: NDArray[np.float64]  # log1p(gap_minutes)
     same_scan: Group  # of one item, by place and type
     same_type: Group  # of one item, by type
-    left_from: NDArray[np.int64]  # the scan, by spot and type, that the leg began with; -1 for a first event
-    departure: NDArray[np.int64]  # two hours, by number, in which it began; of a first event its own
+    left_from: Key  # the scan, by spot and type, that the leg began with; 0 for a first event
+    departure: Key  # two hours, by number, in which it began; of a first event its own
     leg_gap: NDArray[np.float64]  # log1p of the minutes it took
     past: Past | None  # what is known beside these events
     fresh: NDArray[np.bool_]  # events that are no context of the past
@@ -48,12 +52,19 @@ class Trail:
     prior: Prior | None  # of the fresh ones
 
     @classmethod
-    def of(cls, journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None) -> Trail:
+    def of(
+        cls,
+        journeys: Journeys,
+        reference: Reference,
+        *,
+        causal: bool,
+        past: Past | None = None,
+        scope: Key | None = None,
+    ) -> Trail:
+        """Work the columns out; ``scope`` [U] tells requests apart that are judged together."""
         events = journeys.events
-        place = reference.place_of(events.location_id)
         kind = events.event_type.astype(np.int64) % TYPES
         stage = STAGE_OF_TYPE[events.event_type]
-        scan = place * TYPES + kind
         before, has_before = journeys.previous()
         minute = events.time_us / 60e6
         gap_minutes = np.where(has_before, (events.time_us - events.time_us[before]) / 60e6, 0.0)
@@ -70,17 +81,27 @@ class Trail:
             legs = legs.of_context(past.legs, journeys.order, fresh)
             members = members[fresh[members]]
             prior = past.prior(events, kind, legs, np.flatnonzero(fresh))
-        spots = np.unique(np.concatenate([events.location_id, legs.location]), return_inverse=True)[1].astype(np.int64)
-        spot, spot_from = np.split(spots, 2)
+        locations = np.concatenate([events.location_id, legs.location]) if past else events.location_id
+        place, spots = _spots(reference, locations)
+        place, scan = place[: len(kind)], place[: len(kind)] * TYPES + kind
+        spot = Key(spots.values[: len(kind)], spots.width)
+        spot_from = spots.values[len(kind) :] if past else spot.values[before]
+        if scope is None:
+            scope = Key(np.zeros(len(parts.product), dtype=np.int64), 1)
+        epc, type_ = Key(events.epc.astype(np.int64), len(scope.values)), Key(kind, TYPES)
         return cls(
             journeys=journeys,
             events=events,
             reference=reference,
             causal=causal,
             parts=parts,
+            lot=own_if_malformed(parts, scope, parts.company, parts.product, parts.lot).numbered(),
+            scope=scope,
+            epc=epc,
             place=place,
             spot=spot,
             kind=kind,
+            type=type_,
             stage=np.where(stage == UNKNOWN, events.step, stage),
             scan=scan,
             before=before,
@@ -89,10 +110,10 @@ class Trail:
             minute=minute,
             gap_minutes=gap_minutes,
             log_gap=log_gap,
-            same_scan=Group(combine(events.epc, spot, kind), journeys.by_time),
-            same_type=Group(combine(events.epc, kind), journeys.by_time),
-            left_from=np.where(legs.kind >= 0, spot_from * TYPES + legs.kind, -1),
-            departure=legs.time_us // SHIPMENT_US,
+            same_scan=Group(combine(epc, spot, type_), journeys.by_time),
+            same_type=Group(combine(epc, type_), journeys.by_time),
+            left_from=Key(np.where(legs.kind >= 0, spot_from * TYPES + legs.kind + 1, 0), spot.width * TYPES + 1),
+            departure=Key.of(legs.time_us // SHIPMENT_US),
             leg_gap=log_gap if past is None else np.log1p((events.time_us - legs.time_us) / 60e6),
             past=past,
             fresh=fresh,
@@ -105,7 +126,7 @@ class Trail:
 
         The chord c of the unit sphere spans the angle 2 asin(c / 2): accurate for small distances too.
         """
-        vectors = self.reference.unit_vectors()
+        vectors = self.reference.unit_vectors
         chord = np.sqrt(((vectors[self.place] - vectors[self.place[there]]) ** 2).sum(axis=1))
         kilometres: NDArray[np.float64] = np.nan_to_num(2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)))
         return kilometres
@@ -116,6 +137,27 @@ class Trail:
         if not self.causal and len(values) > 1:
             shifted[:-1] = np.where(self.has_before[1:], values[1:], 0)
         return shifted
+
+
+def own_if_malformed(parts: codes.Codes, scope: Key, *columns: NDArray[np.int64]) -> Key:
+    """Return the key [U] of some parts of codes within their request; a malformed code has no mates."""
+    key = combine(scope, *(Key.of(column) for column in columns))
+    if parts.well_formed.all():
+        return key
+    own = key.width + np.arange(len(key.values))
+    return Key(np.where(parts.well_formed, key.values, own), key.width + len(own))
+
+
+def _spots(reference: Reference, location_id: NDArray[np.int64]) -> tuple[NDArray[np.int64], Key]:
+    """Return ([n] the place of each location, its key, which has a number for each unknown one too)."""
+    place, known = reference.place_of(location_id), len(reference.location_id)
+    unknown = np.flatnonzero(place == known)
+    if not len(unknown):
+        return place, Key(place, known)
+    distinct, number = np.unique(location_id[unknown], return_inverse=True)
+    spot = place.copy()
+    spot[unknown] += number
+    return place, Key(spot, known + len(distinct))
 
 
 def log_speed(km: NDArray[np.float64], minutes: NDArray[np.float64]) -> NDArray[np.float64]:

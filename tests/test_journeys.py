@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.journeys import Group, Journeys, combine
+from service.journeys import Group, Journeys, Key, combine
 from tests.worlds import START, Scan, code, to_events
 
 _KEYS = st.lists(st.integers(-2, 3), min_size=1, max_size=30)
@@ -34,8 +34,8 @@ def _members(keys: NDArray[np.int64], by_time: NDArray[np.intp], event: int) -> 
 def test_group_statistics_equal_plain_loops(group: tuple[NDArray[np.int64], NDArray[np.intp]], causal: bool) -> None:
     keys, by_time = group
     values = np.linspace(-7.0, 7.0, len(keys))
-    others = Group(keys, by_time).others(causal=causal)
-    sums = Group(keys, by_time).sum_of_others(values, causal=causal)
+    others = Group(Key.of(keys), by_time).others(causal=causal)
+    sums = Group(Key.of(keys), by_time).sum_of_others(values, causal=causal)
     for event in range(len(keys)):
         members = _members(keys, by_time, event)
         known = members[: members.index(event)] if causal else [m for m in members if m != event]
@@ -47,7 +47,7 @@ def test_group_statistics_equal_plain_loops(group: tuple[NDArray[np.int64], NDAr
 @given(group=_groups(), step=st.integers(-3, 3))
 def test_neighbours_equal_plain_loops(group: tuple[NDArray[np.int64], NDArray[np.intp]], step: int) -> None:
     keys, by_time = group
-    there, exists = Group(keys, by_time).neighbour(step)
+    there, exists = Group(Key.of(keys), by_time).neighbour(step)
     for event in range(len(keys)):
         members = _members(keys, by_time, event)
         place = members.index(event) + step
@@ -62,7 +62,7 @@ def test_strangers_equal_plain_loops(
 ) -> None:
     keys, by_time = group
     owner = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(keys), max_size=len(keys))))
-    there, exists = Group(keys, by_time).stranger(owner, later=later)
+    there, exists = Group(Key.of(keys), by_time).strangers(owner)[later]
     for event in range(len(keys)):
         members = _members(keys, by_time, event)
         place = members.index(event)
@@ -80,14 +80,14 @@ _SPANS = st.sampled_from([1, 5, 2**15, 2**31 - 2])
 def test_combined_keys_are_as_distinct_as_their_parts(spans: list[int], rows: int, data: st.DataObject) -> None:
     column = [st.lists(st.integers(-1, span - 1), min_size=rows, max_size=rows) for span in spans]
     parts = [np.array(data.draw(values), dtype=np.int64) for values in column]
-    key = combine(*parts)
+    key = combine(*map(Key.of, parts)).values
     combinations = list(zip(*(part.tolist() for part in parts), strict=True))
     assert len(set(zip(key.tolist(), combinations, strict=True))) == len(set(combinations)) == len(set(key.tolist()))
 
 
 def test_small_integer_columns_do_not_overflow_when_combined() -> None:
     many = np.arange(-128, 128).astype(np.int8)
-    assert len(np.unique(combine(many, np.arange(256) * 8_000_000, many))) == 256
+    assert len(np.unique(combine(*map(Key.of, (many, np.arange(256) * 8_000_000, many))).values)) == 256
 
 
 @settings(max_examples=200, deadline=None)

@@ -123,7 +123,7 @@ def test_places_only_the_events_know_are_known_places_without_coordinates() -> N
     place = int(reference.place_of(np.array([74]))[0])
     assert reference.location_id[place] == 74
     assert np.isnan(reference.latitude[place])
-    assert np.isnan(reference.unit_vectors()[place]).all()
+    assert np.isnan(reference.unit_vectors[place]).all()
     known = int(reference.place_of(np.array([13]))[0])
     assert (reference.latitude[known], reference.longitude[known]) == (37.3, 127.0)
 
