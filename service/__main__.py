@@ -60,6 +60,8 @@ def serve(
     backend: Annotated[str | None, _flag("backend")] = None,
     model_repository: Annotated[str | None, _flag("model_repository")] = None,
     model_version: Annotated[str | None, _flag("model_version")] = None,
+    canary_model_version: Annotated[str | None, _flag("canary_model_version")] = None,
+    canary_percent: Annotated[str | None, _flag("canary_percent")] = None,
     fallback: Annotated[bool | None, _flag("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, _flag("max_events_per_request")] = None,
     max_message_bytes: Annotated[str | None, _flag("max_message_bytes")] = None,

@@ -33,8 +33,8 @@ class Monitoring:
             CommandError: a file cannot be written, or the port is not free.
         """
         self.metrics = Metrics()
-        manifest = parts.model.manifest
-        self.metrics.model(f"{parts.model.name}/{parts.model.version}", manifest.feature_spec_hash)
+        for model in filter(None, (parts.model, parts.canary)):
+            self.metrics.model(f"{model.name}/{model.version}", model.manifest.feature_spec_hash)
         stages.listen(self.metrics.stage)
         self._audit = None
         observers: list[Observer] = [self.metrics]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service import registry
 from service.backends import Backend, OnnxBackend, probe
 from service.backends_triton import TritonBackend
+from service.canary import ModelCanary
 from service.console import CommandError
 from service.detectors import LstmDetector, RulesDetector
 from service.errors import ModelRepositoryError
@@ -26,10 +27,14 @@ class Parts:
     backend: Backend
     analyzer: Analyzer
     store: Store | None  # of the history
+    canary: registry.Model | None = None
+    canary_backend: Backend | None = None
 
     async def close(self) -> None:
         """Let connections go."""
         await self.backend.close()
+        if self.canary_backend is not None:
+            await self.canary_backend.close()
         await self.analyzer.close()
 
     async def probe(self) -> None:
@@ -44,7 +49,31 @@ def build_parts(settings: Settings) -> Parts:
         ModelRepositoryError: the repository is missing or damaged, or its feature spec is not this gateway's.
         ModelUnavailable: the backend cannot be made; a Triton server that is down is no such case.
     """
-    model = registry.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
+    model, backend, reference, lstm = _build_model(settings, settings.model_version)
+    canary, canary_backend, canary_lstm = None, None, None
+    if settings.canary_model_version is not None:
+        if settings.canary_model_version == model.version:
+            raise CommandError(
+                f"version {model.version} of the model is in use and cannot be its own canary:"
+                " name the version in use with --model-version"
+            )
+        canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version)
+        canary_lstm = ModelCanary(detector, settings.canary_percent)
+    store = build_store(settings)
+    analyzer = Analyzer(
+        lstm,
+        RulesDetector(reference),
+        fallback=settings.fallback,
+        memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
+        always=settings.history_analyze,
+        canary=canary_lstm,
+    )
+    return Parts(model, backend, analyzer, store, canary, canary_backend)
+
+
+def _build_model(settings: Settings, version: int | None) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
+    """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
+    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash())
     reference = _reference(model, settings)
     target = settings.target
     backend: Backend
@@ -52,15 +81,7 @@ def build_parts(settings: Settings) -> Parts:
         backend = OnnxBackend(model.onnx_path, threads=settings.onnx_threads)
     else:
         backend = TritonBackend(target.address, model.name, model.version)
-    store = build_store(settings)
-    analyzer = Analyzer(
-        LstmDetector(backend, model, reference),
-        RulesDetector(reference),
-        fallback=settings.fallback,
-        memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
-        always=settings.history_analyze,
-    )
-    return Parts(model, backend, analyzer, store)
+    return model, backend, reference, LstmDetector(backend, model, reference)
 
 
 def build_store(settings: Settings) -> Store | None:

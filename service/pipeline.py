@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detectors import Detector
+from service.canary import ModelCanary
+from service.detectors import Detector, Judgement
 from service.errors import DeadlineExceeded, ModelUnavailable, NotImplementedYet
 from service.events import Events
 from service.live import Memory
@@ -33,13 +35,22 @@ class Verdicts:
 class Analyzer:
     """Judges events with the detector that the caller asks for, with or without history."""
 
-    def __init__(
-        self, lstm: Detector, rules: Detector, *, fallback: bool, memory: Memory | None = None, always: bool = False
+    def __init__(  # noqa: PLR0913 - the composition root names each
+        self,
+        lstm: Detector,
+        rules: Detector,
+        *,
+        fallback: bool,
+        memory: Memory | None = None,
+        always: bool = False,
+        canary: ModelCanary | None = None,
     ) -> None:
         """Args: ``fallback`` lets the rules answer for the LSTM when its model is unavailable; ``memory`` is what is
-        known beside requests, None for nothing; ``always`` makes `analyze` use it too if the caller does not say.
+        known beside requests, None for nothing; ``always`` makes `analyze` use it too if the caller does not say;
+        ``canary`` is another LSTM that judges some files, and for which ``lstm`` answers when it cannot.
         """
         self._lstm = lstm
+        self._canary = canary
         self._rules = rules
         self._fallback = fallback
         self._memory = memory
@@ -80,7 +91,9 @@ class Analyzer:
         if detector in _DETECTORS_TO_COME:
             name = _DETECTORS_TO_COME[detector]
             raise NotImplementedYet(f"{name} is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES")
-        chosen, method = (self._rules if detector == "rules" else self._lstm), ""
+        first = self._rules if detector == "rules" else self._lstm
+        if detector == "lstm" and self._canary is not None and self._canary.takes(view.events.file_id):
+            first = self._canary.detector
         loop = asyncio.get_running_loop()
         deadline = None if timeout_s is None else loop.time() + timeout_s
 
@@ -95,13 +108,23 @@ class Analyzer:
             except TimeoutError:
                 raise DeadlineExceeded("the deadline passed before the history answered") from None
             warnings.append(warning)
-        try:
-            judgement = await chosen.judge(view, left_s())
-        except ModelUnavailable as error:
-            if not self._fallback:
-                raise
-            warnings.append(f"The model could not answer ({error}); rules judged these events, with coarser scores.")
-            chosen, method = self._rules, FALLBACK_METHOD
-            judgement = await chosen.judge(view, left_s())
+        chosen, judgement, warning = await self._first_answer(first, view, left_s)
+        warnings.append(warning)
+        method = FALLBACK_METHOD if chosen is self._rules and first is not self._rules else chosen.method
         warning = " ".join(filter(None, warnings))
-        return Verdicts(judgement.scores, judgement.flags, method or chosen.method, chosen.model_version, warning)
+        return Verdicts(judgement.scores, judgement.flags, method, chosen.model_version, warning)
+
+    async def _first_answer(
+        self, first: Detector, view: View, left_s: Callable[[], float | None]
+    ) -> tuple[Detector, Judgement, str]:
+        """Return (who judged, its judgement, a warning if it was not ``first``)."""
+        try:
+            return first, await first.judge(view, left_s()), ""
+        except ModelUnavailable as error:
+            if self._canary is not None and first is self._canary.detector:
+                who, judgement, further = await self._first_answer(self._lstm, view, left_s)
+                return who, judgement, f"{first.model_version} could not answer ({error}). {further}".rstrip()
+            if not self._fallback or first is self._rules:
+                raise
+            warning = f"The model could not answer ({error}); rules judged these events, with coarser scores."
+            return self._rules, await self._rules.judge(view, left_s()), warning

@@ -61,6 +61,7 @@ async def serve(settings: Settings) -> None:
         tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
         auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
         **({"health_port": probed[1]} if probed else {}),
+        **({"canary": f"{parts.canary.name}/{parts.canary.version}"} if parts.canary else {}),
     )
     interval_s = settings.probe_interval_s
     probe = monitoring.metrics.watched("model", parts.probe)

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         Path("model_repository"), description="folder with the model's manifest, read when the backend is triton"
     )
     model_version: int | None = Field(None, ge=1, description="version of the model, a whole number; default: newest")
+    canary_model_version: int | None = Field(
+        None, ge=1, description="version of the model that judges a share of the files beside --model-version"
+    )
+    canary_percent: float = Field(10.0, ge=0, le=100, description="share of the files of the canary model, 0 to 100")
     fallback: bool = Field(True, description="let the rules answer when the model cannot: true or false")
     max_events_per_request: int = Field(50_000, ge=1, description="the most events of one request, from 1")
     max_message_bytes: int = Field(

@@ -31,6 +31,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ),
     ("backends", "backends_triton", "registry", "sequences", "view", "history", "history_valkey", "history_index"),
     ("detectors", "live"),
+    ("canary",),
     ("pipeline",),
     ("observe",),
     ("settings", "convert", "responses", "status", "stream"),
