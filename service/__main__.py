@@ -78,6 +78,7 @@ def serve(
     metrics_port: Annotated[str | None, _flag("metrics_port")] = None,
     audit_log: Annotated[str | None, _flag("audit_log")] = None,
     audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
+    trust: Annotated[str | None, _flag("trust")] = None,
     tls_cert: Annotated[str | None, _flag("tls_cert")] = None,
     tls_key: Annotated[str | None, _flag("tls_key")] = None,
     tls_client_ca: Annotated[str | None, _flag("tls_client_ca")] = None,

@@ -17,6 +17,7 @@ from service.live import Memory
 from service.pipeline import Analyzer
 from service.reference import Reference
 from service.settings import OnnxTarget, Settings, without_password
+from service.signing import load_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,13 @@ def build_parts(settings: Settings) -> Parts:
 
 def _build_model(settings: Settings, version: int | None) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
     """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
-    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash())
+    trust = load_trust(settings.trust) if settings.trust else None
+    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
     reference = _reference(model, settings)
     target = settings.target
     backend: Backend
     if isinstance(target, OnnxTarget):
-        backend = OnnxBackend(model.onnx_path, threads=settings.onnx_threads)
+        backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
     else:
         backend = TritonBackend(target.address, model.name, model.version)
     return model, backend, reference, LstmDetector(backend, model, reference)

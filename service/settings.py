@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     audit_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
     )
+    trust: Path | None = Field(
+        None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
+    )
     tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves TLS")
     tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
     tls_client_ca: Path | None = Field(
