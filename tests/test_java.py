@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ from service.client import GatewayClient
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawcsv import read_files
 from tests.gateway import ROOT, Gateway
+from tests.secrets import authority, key_entry, new_token
+from tests.test_tls import wait_ready
 from training.simulate import simulate
 
 EXAMPLE = ROOT / "examples" / "java"
@@ -34,14 +37,15 @@ DOCS = ROOT / "docs" / "java.md"
 SERVICE_CONFIG = MAIN / "resources" / "service-config.json"
 INSTALL = (
     "apt-get install --no-install-recommends default-jdk-headless protobuf-compiler protobuf-compiler-grpc-java-plugin"
-    " libgrpc-java libprotobuf-java libnetty-java libperfmark-java libgoogle-gson-java libspring-context-java junit5"
+    " libgrpc-java libprotobuf-java libnetty-java libnetty-tcnative-java libnetty-tcnative-jni libperfmark-java"
+    " libgoogle-gson-java libspring-context-java junit5"
 )
 JARS = [
     Path(f"/usr/share/java/{name}.jar")
     for name in (
         "grpc-api", "grpc-context", "grpc-core", "grpc-netty", "grpc-protobuf", "grpc-protobuf-lite", "grpc-stub",
         "netty-buffer", "netty-codec", "netty-codec-http", "netty-codec-http2", "netty-codec-socks", "netty-common",
-        "netty-handler", "netty-handler-proxy", "netty-resolver", "netty-transport",
+        "netty-handler", "netty-handler-proxy", "netty-resolver", "netty-tcnative", "netty-transport",
         "protobuf", "protobuf-util", "perfmark-api", "guava", "gson", "geronimo-annotation-1.3-spec",
         "spring3-core", "spring3-beans", "spring3-context", "spring3-aop", "spring3-expression", "commons-logging",
         "junit-platform-console-standalone",
@@ -52,7 +56,12 @@ PROTOS = (
     "epcsentinel/v1/anomaly.proto",
     *(f"google/{name}.proto" for name in ("api/annotations", "api/http", "rpc/status", "rpc/error_details")),
 )
-MISSING = [name for name in PROGRAMS if not shutil.which(name)] + [jar.name for jar in JARS if not jar.exists()]
+# Debian's Netty does TLS by OpenSSL alone, and looks for the library by another name than that of Debian's file.
+OPENSSL = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/jni/libnetty-tcnative.so")
+OPENSSL_NAME = "libnetty_tcnative.so"
+MISSING = [name for name in PROGRAMS if not shutil.which(name)] + [
+    file.name for file in (*JARS, OPENSSL) if not file.exists()
+]
 needs_java = pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING[:3])} ..: {INSTALL}")
 
 JUNIT_TESTS = [
@@ -76,13 +85,15 @@ class Java:
     """The compiled client and its tests."""
 
     classpath: str
+    libraries: Path  # a folder with OPENSSL_NAME
     rows: Path  # a raw file
     answers: Path  # what the Python client is answered to it, AnalyzeFilesResponse as JSON
     gateway: str  # HOST:PORT
 
     def command(self, *flags: str) -> list[str]:
         """Return how to run a class."""
-        return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *flags, "-cp", self.classpath]
+        quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+        return ["java", *quick, f"-Djava.library.path={self.libraries}", *flags, "-cp", self.classpath]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +115,8 @@ def java(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Java:
     simulate(folder / "world", 500, 3, lambda _stage, _done: None)
     rows, answers = folder / "world" / "icn.csv", folder / "answers.json"
     answers.write_text(MessageToJson(pb.AnalyzeFilesResponse(files=python_answers(gateway.target, rows))))
-    return Java(f"{classes}:{MAIN / 'resources'}:{jars}", rows, answers, gateway.target)
+    shutil.copy(OPENSSL, folder / OPENSSL_NAME)
+    return Java(f"{classes}:{MAIN / 'resources'}:{jars}", folder, rows, answers, gateway.target)
 
 
 def python_answers(target: str, rows: Path) -> list[pb.AnalyzeResponse]:
@@ -121,11 +133,31 @@ def python_answers(target: str, rows: Path) -> list[pb.AnalyzeResponse]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(java: Java, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Start a gateway with mutual TLS, tokens and a limit of calls; give (its HOST:PORT, what callers need)."""
+    folder, trusted, token = tmp_path_factory.mktemp("secrets"), authority(), new_token()
+    cert, key = trusted.issue("gateway").write(folder, "server")
+    trusted.issue("backend").write(folder, "client")
+    (folder / "ca.pem").write_bytes(trusted.cert_pem)
+    (folder / "other-ca.pem").write_bytes(authority().cert_pem)
+    (folder / "token").write_text(token + "\n")
+    (folder / "keys.toml").write_text(key_entry("backend", token, "analyze"))
+    flags = (
+        "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", folder / "ca.pem", "--health-port", "0",
+        "--auth-keys", folder / "keys.toml", "--rate-limit-calls-per-s", "4", "--rate-limit-burst-s", "0.5",
+    )  # fmt: skip
+    with Gateway(*map(str, flags), ready=False) as running:
+        wait_ready(running)
+        yield running.target, folder
+
+
+@pytest.fixture(scope="module")
+def outcomes(java: Java, secured: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Run all JUnit tests; return by "Class.test" why it failed, "" if it passed."""
     reports = tmp_path_factory.mktemp("junit")
     properties = {
         "target": java.gateway, "rows": java.rows, "answers": java.answers,
+        "secured": secured[0], "secrets": secured[1],
         "python": sys.executable, "root": ROOT, "log": reports / "gateway.log",
     }  # fmt: skip
     flags = [f"-Dtest.{name}={value}" for name, value in properties.items()]

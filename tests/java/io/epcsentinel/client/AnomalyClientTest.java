@@ -27,9 +27,11 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 
 /** Calls of a real gateway that is there all the time. */
+@Timeout(90)
 class AnomalyClientTest {
 
     private static final String TARGET = System.getProperty("test.target");

@@ -12,8 +12,10 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** A stream on a real gateway that is there all the time. */
+@Timeout(90)
 class AnomalyStreamTest {
 
     private static final Connection CONNECTION = Connection.plaintext(System.getProperty("test.target"));

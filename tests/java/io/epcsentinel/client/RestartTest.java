@@ -8,13 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.epcsentinel.v1.AnalyzeResponse;
 import io.epcsentinel.v1.Detector;
 import io.epcsentinel.v1.ScanEvent;
-import io.grpc.CallOptions;
-import io.grpc.Channel;
-import io.grpc.ClientCall;
-import io.grpc.ClientInterceptor;
-import io.grpc.ClientStreamTracer;
-import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.net.InetAddress;
@@ -25,11 +18,12 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** A gateway that is killed in the middle of work. */
+@Timeout(90)
 class RestartTest {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -59,7 +53,7 @@ class RestartTest {
 
             assertEquals(LongStream.range(0, 60).boxed().toList(), answers);
             assertTrue(stream.restarts() >= 1);
-            assertEquals(3, attempts.sent.get());
+            assertEquals(3, attempts.sent());
             assertTrue(answer.getEventHistoryList().stream().anyMatch(found -> found.getEventId() == LARGE - 1));
         }
     }
@@ -96,35 +90,5 @@ class RestartTest {
         List<ScanEvent> events = new ArrayList<>(Scans.many(LARGE - 1));
         events.add(Scans.scan(LARGE - 1, "forged", 1));
         return events;
-    }
-
-    /** Counts the requests of Analyze that were sent, those of retries too. */
-    private static final class Attempts implements ClientInterceptor {
-        private final AtomicInteger sent = new AtomicInteger();
-
-        @Override
-        public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
-            if (!method.getBareMethodName().equals("Analyze")) {
-                return next.newCall(method, options);
-            }
-            return next.newCall(method, options.withStreamTracerFactory(new ClientStreamTracer.Factory() {
-                @Override
-                public ClientStreamTracer newClientStreamTracer(
-                        ClientStreamTracer.StreamInfo info, Metadata headers) {
-                    return new ClientStreamTracer() {
-                        @Override
-                        public void outboundMessageSent(int number, long wireBytes, long plainBytes) {
-                            sent.incrementAndGet();
-                        }
-                    };
-                }
-            }));
-        }
-
-        void awaitSent(int count) throws InterruptedException {
-            while (sent.get() < count) {
-                TimeUnit.MILLISECONDS.sleep(1);
-            }
-        }
     }
 }
