@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import HistoryUnavailable
 from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
-from service.history_groups import mix
+from service.history_table import mix
 from service.history_valkey import ValkeyStore
 from tests.valkey import Valkey
 

@@ -22,6 +22,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
         "codes",
         "journeys",
         "reference",
+        "history_table",
         "history_groups",
         "trail",
         "features_journey",
