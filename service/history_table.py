@@ -16,7 +16,7 @@ from service.journeys import Index
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _SLOTS = 2048  # at first; always a power of two
-_FULL = 0.5  # share of slots in use past which there are four times as many
+_FULL = 0.4  # share of slots in use past which there are twice as many
 
 
 def mix(meaning: int | NDArray[np.integer], *columns: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -65,35 +65,41 @@ class KeyTable:
         """Return the row [n] of each key, new rows for new keys; ``rows`` is what `find` said of them just before."""
         rows = self.find(keys) if rows is None else rows.copy()
         missing = np.flatnonzero(rows == 0)
-        if len(missing):
-            new, which = np.unique(keys[missing], return_inverse=True)
-            numbers = np.arange(self._length + 1, self._length + 1 + len(new))
-            self._length += len(new)
-            if self._length > _FULL * len(self._keys):
-                self._grow()
-            self._place(new, numbers.astype(np.int32))
-            rows[missing] = numbers[which]
+        if self._length + len(missing) > _FULL * len(self._keys):
+            self._grow(self._length + len(missing))
+        rows[missing] = self._place(keys[missing])
         return rows
 
-    def _grow(self) -> None:
-        used = self._rows != 0
-        keys, rows = self._keys[used], self._rows[used]
+    def _grow(self, length: int) -> None:
+        used = np.flatnonzero(self._rows)
+        keys = self._keys[used[np.argsort(self._rows[used])]]
         slots = len(self._keys)
-        while self._length > _FULL * slots:
-            slots *= 4
-        self._keys, self._rows = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int32)
-        self._place(keys, rows)
+        while length > _FULL * slots:
+            slots *= 2
+        self._keys, self._rows, self._length = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int32), 0
+        self._place(keys)
 
-    def _place(self, keys: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
-        """Put distinct keys, none of which is there, into free slots."""
+    def _place(self, keys: NDArray[np.int64]) -> Index:
+        """Put keys that are not there into free slots, and return their new rows [n]; one key may come repeatedly."""
         mask = len(self._keys) - 1
-        at = keys & mask
-        while len(keys):
+        mark = np.arange(-1, -1 - len(keys), -1, dtype=np.int32)  # below 0: the slot was taken just now
+        slot = np.empty(len(keys), dtype=np.intp)
+        todo, at = np.arange(len(keys)), keys & mask
+        while len(todo):
             free = self._rows[at] == 0
-            self._rows[at[free]] = rows[free]  # of several that want the same slot one gets it
-            placed = self._rows[at] == rows
-            self._keys[at[placed]] = keys[placed]
-            keys, rows, at = keys[~placed], rows[~placed], (at[~placed] + 1) & mask
+            self._rows[at[free]] = mark[todo[free]]  # of several that want the same slot one gets it
+            taker = self._rows[at]
+            mine = taker == mark[todo]
+            self._keys[at[mine]] = keys[todo[mine]]
+            here = (taker < 0) & (self._keys[at] == keys[todo])  # equal keys meet, as they look in the same slots
+            slot[todo[here]] = at[here]
+            todo, at = todo[~here], (at[~here] + 1) & mask
+        first = -self._rows[slot] - 1  # [n] of the equal keys the one that got the slot
+        is_first = first == np.arange(len(keys))
+        rows: Index = (self._length + np.cumsum(is_first))[first]
+        self._rows[slot] = rows
+        self._length += int(is_first.sum())
+        return rows
 
 
 def room(column: NDArray[_Scalar], length: int) -> NDArray[_Scalar]:

@@ -40,9 +40,16 @@ _ATTEMPTS, _PATIENCE = 10, 2
 class Remembered:
     """The events of a request, now stored, and what is known of their items."""
 
+    events: Events
+    known: _Known
     case: Case  # causal
-    everything: Events  # stored events of the same items that the request does not have, and then those of the request
     late: int  # events of the request that came after later ones of their item
+
+    def everything(self) -> Events:
+        """Return the stored events of the same items that the request does not have, and then those of the request."""
+        events, known = self.events, self.known
+        unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
+        return _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
 
 
 class Memory:
@@ -70,7 +77,7 @@ class Memory:
         )
         if view.causal:
             return View(view.events, causal=True, known=remembered.case), late or ""
-        everything = remembered.everything
+        everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         case = await asyncio.to_thread(Case.of, everything, self._reference, causal=False, asked=asked)
         return View(view.events, causal=False, known=case), ""
@@ -190,7 +197,7 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
         fresh=np.arange(len(context) + len(new)) >= len(context),
         legs=legs(records),
         companions=records["companions"],
-        parts=items.parts.take(code_of),
+        parts=items.parts.take(code_of) if len(again) else items.parts,
         lot=lot[code_of],
         item=items.item[code_of],
         known=is_known[code_of],
@@ -198,9 +205,7 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
         groups=index.groups,
     )
     case = Case.of(together, reference, causal=True, asked=asked, past=past)
-    unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
-    everything = _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
-    remembered = Remembered(case, everything, _late(case, past.fresh, codes))
+    remembered = Remembered(events, known, case, _late(case, past.fresh, codes))
     if not len(new):
         return _Plan(remembered, [], [], past.sighting)
     fresh_items = ~is_known & (np.bincount(events.epc[new], minlength=codes) > 0)
