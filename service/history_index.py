@@ -91,17 +91,21 @@ class HistoryIndex:
         self._table = KeyTable()  # of items, their events, lots, and days of lots
         self._value = np.zeros(1024, dtype=np.int64)  # 1 + an item's last record, 1 + an event's; items of a lot or day
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
+        self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 
     def __len__(self) -> int:
         return self._length
 
-    def covers(self, items: Items) -> bool:
-        """Return whether all logs and counts of ``items`` have been read before."""
-        return all(key in self._lots for key in items.log_keys) and all(key in self._counts for key in items.count_keys)
+    def doubts(self, items: Items) -> bool:
+        """Return whether a count of ``items`` was read before, and may have changed."""
+        return not self._doubtful.isdisjoint(items.count_keys)
 
-    def all_items(self) -> int:
-        """Return how many items there were when counts were read last."""
-        return self._counts[ALL_ITEMS]
+    def expect(self, items: Items) -> list[int]:
+        """Return what the store counts, as far as known; of what was never read it is expected that it has nothing."""
+        for key in items.log_keys:
+            if key not in self._lots:
+                self._forget(key)
+        return [self._counts.setdefault(key, 0) for key in items.count_keys]
 
     def knew(self, reply: Reply) -> bool:
         """Return whether an exchange told nothing new."""
@@ -119,8 +123,10 @@ class HistoryIndex:
     def learn(self, items: Items, reply: Reply) -> None:
         """Take in what an exchange over the logs of ``items`` told."""
         if self._counts.get(ALL_ITEMS) != reply.items[0]:  # others were added somewhere: all counts are in doubt
+            self._doubtful.update(self._counts)
             self._counts.clear()
         self._counts.update(zip(items.count_keys, reply.items, strict=True))
+        self._doubtful.difference_update(items.count_keys)
         news: list[NDArray[np.void]] = []
         numbers: list[int] = []
         for at, key in enumerate(items.log_keys):

@@ -108,11 +108,11 @@ class Memory:
             if len(self._index) > self._max_events:
                 self._index = HistoryIndex()
             index = self._index
-            if not self._alone or not index.covers(items):
+            if not self._alone or index.doubts(items):
                 reply = await self._store.exchange(Exchange(index.logs(items), items.count_keys))
                 self._alone = index.knew(reply)
                 index.learn(items, reply)
-            expected: int | None = index.all_items()
+            expected: list[int] | None = index.expect(items)
             for attempt in range(_ATTEMPTS):
                 plan = await asyncio.to_thread(_plan, events, items, index, self._reference)
                 if not plan.appends:
