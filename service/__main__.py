@@ -76,6 +76,8 @@ def serve(
     history_timeout_s: Annotated[str | None, _flag("history_timeout_s")] = None,
     history_analyze: Annotated[bool | None, _flag("history_analyze", "--history-analyze/--no-history-analyze")] = None,
     metrics_port: Annotated[str | None, _flag("metrics_port")] = None,
+    drift_window: Annotated[str | None, _flag("drift_window")] = None,
+    drift_reference: Annotated[str | None, _flag("drift_reference")] = None,
     audit_log: Annotated[str | None, _flag("audit_log")] = None,
     audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
     trust: Annotated[str | None, _flag("trust")] = None,

@@ -33,7 +33,8 @@ SCORE_CUTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95)
 LEVEL = 0.01
 """Chance that a window of stationary traffic is rejected, over all features and scores of a mode."""
 
-_DRAWN = 4  # events of a pass, of different items
+_DRAWN_LEAST = 8  # events of a pass, of different items
+_ITEMS_PER_DRAW = 25
 _MODES = ("retrospective", "causal")
 _NAMES = (*features.NAMES, *(f"score_{kind}" for kind in KINDS))
 _COMPANIONS = frozenset(features.NAMES[features.COMPANIONS])  # they depend on how much comes in one request
@@ -177,15 +178,27 @@ class Drift:
 
     def watch(self, view: View, case: Case, scores: NDArray[np.float32]) -> None:
         """Draw from the A events of ``view`` that were judged, with their ``scores`` [A, 5]."""
-        mode = _MODES[int(view.causal)]
+        items = len(view.events.epc_codes)
         with self._lock:
-            drawn = draw(view.events.epc, len(view.events.epc_codes), self._rng, _DRAWN)
-            values = np.hstack([case.features[case.rows[drawn]], scores[drawn]])
-            self.monitors[mode].add(values[:, self._columns[mode]])
+            drawn = draw(view.events.epc, items, self._rng, drawn_of(items))
+            self.monitors[_MODES[int(view.causal)]].add(self.values(view, case, drawn, scores))
+
+    def values(
+        self, view: View, case: Case, drawn: NDArray[np.intp] | slice, scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the features and scores [n, S] of the events at ``drawn`` in the order of the monitor's names."""
+        table = np.hstack([case.features[case.rows[drawn]], scores[drawn]])
+        return table[:, self._columns[_MODES[int(view.causal)]]]
 
 
 def draw(epc: NDArray[np.int32], items: int, rng: np.random.Generator, most: int) -> NDArray[np.intp]:
-    """Return positions in ``epc`` [N]: one random event of each of ``most`` random items out of ``items``."""
-    chosen = rng.choice(items, min(most, items), replace=False)
-    found = [np.flatnonzero(epc == item) for item in chosen.tolist()]
-    return np.array([rows[rng.integers(len(rows))] for rows in found if len(rows)], dtype=np.intp)
+    """Return positions in ``epc`` [N], codes under ``items``: a random event of each of ``most`` random items."""
+    chosen = np.zeros(items, dtype=np.bool_)
+    chosen[rng.choice(items, min(most, items), replace=False)] = True
+    rows = rng.permutation(np.flatnonzero(chosen[epc]))
+    return rows[np.unique(epc[rows], return_index=True)[1]]
+
+
+def drawn_of(items: int) -> int:
+    """Return how many events are drawn from a pass over so many items."""
+    return max(_DRAWN_LEAST, items // _ITEMS_PER_DRAW)
