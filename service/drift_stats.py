@@ -78,24 +78,25 @@ def p_value(below: Shares, expected: Shares, size: NDArray[np.float64]) -> NDArr
 
 
 def detectable(expected: Shares, size: NDArray[np.float64], live: NDArray[np.float64], level: float) -> Shares:
-    """Return the distance [S] that has a `p_value` under ``level`` in 8 of 10 samples, at the cut where it is least.
+    """Return the distance [S] from which on a `p_value` is under ``level`` in 8 of 10 samples, wherever it arises.
 
-    ``size`` as in `p_value`; ``live`` [S] independent events of the sample; more than 1 if nothing is detectable.
+    ``size`` as in `p_value`; ``live`` [S] independent events of the sample; infinite if nothing is detectable.
     """
-    step = np.linspace(0.005, 1.0, 200)
+    steps = np.linspace(0.005, 1.0, 200)
     root = np.sqrt(size)
-    smirnov = np.sqrt(-0.5 * np.log(level / 4.0)) / (root + 0.12 + 0.11 / root)
-    enough = np.log(2.0 * distinct(expected) / level) / size  # kl that rejects
-    found = smirnov + POWER_Z * 0.5 / np.sqrt(live)
+    smirnov = (np.sqrt(-0.5 * np.log(level / 4.0)) / (root + 0.12 + 0.11 / root))[:, None]
+    enough = (np.log(2.0 * distinct(expected) / level) / size)[:, None]  # kl that rejects
+    worst = np.zeros(len(expected))
     for sign in (1.0, -1.0):
-        moved = np.clip(expected[:, :, None] + sign * step, 0.0, 1.0)
-        reached = np.abs(moved - expected[:, :, None])
-        known = np.broadcast_to(expected[:, :, None], moved.shape)
-        rejects = (kullback_leibler(moved, known) >= enough[:, None, None]) & (reached >= step - 1e-9)
-        need = np.where(rejects, reached, np.inf).min(axis=2)
-        spread = np.sqrt(0.25 / live)[:, None]  # of the sample, at most
-        found = np.minimum(found, (need + POWER_Z * spread).min(axis=1))
-    return np.asarray(found, dtype=np.float64)
+        room = np.where(sign > 0, 1.0 - expected, expected)  # no distance can be larger at this cut
+        need = np.minimum(smirnov, room)
+        for step in steps[::-1]:
+            moved = np.clip(expected + sign * step, 0.0, 1.0)
+            rejects = (step <= room + 1e-9) & (kullback_leibler(moved, expected) >= enough)
+            need = np.where(rejects, np.minimum(need, step), need)
+        moved = np.clip(expected + sign * need, 0.0, 1.0)
+        worst = np.maximum(worst, (need + POWER_Z * np.sqrt(moved * (1.0 - moved) / live[:, None])).max(axis=1))
+    return np.where(worst > 1.0, np.inf, worst)
 
 
 def distinct(expected: Shares) -> NDArray[np.intp]:
