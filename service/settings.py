@@ -202,8 +202,8 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
 
 
 def without_password(url: str) -> str:
-    """Return a URL without the user and the password in it; other texts as they are."""
-    return re.sub(r"//[^/\s]*@", "//", url)
+    """Return a URL, also a misspelt one, without the user and the password in it; other texts as they are."""
+    return re.sub(r"^(\w*:?/*).*@", r"\1", url)
 
 
 def flag_name(field: str) -> str:
