@@ -1,6 +1,6 @@
 """The real Envoy with the project's own configuration, on free loopback ports. Works without pytest.
 
-Only addresses and folders differ from `k8s/components/envoy`, and health is asked more often.
+Only addresses and folders differ from `k8s/components/envoy`.
 """
 
 from __future__ import annotations
@@ -9,70 +9,59 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
-
-import yaml
+from typing import Self
 
 from tests.gateway import ROOT
 
 CONFIG = ROOT / "k8s" / "components" / "envoy"
 START_S = 20.0
+NOBODY = "127.0.0.1:9"
 
 _SPEC = find_spec("envoy")
 assert _SPEC is not None
 assert _SPEC.origin is not None
 BINARY = Path(_SPEC.origin).parent / "_bin" / "envoy"
 
-Config = dict[str, Any]
-
 
 class Envoy:
     """Envoy in front of ``stable`` and ``canary`` gateways; a context manager that leaves no process behind."""
 
-    def __init__(self, stable: Sequence[str], canary: Sequence[str] = (), weight: int = 10) -> None:
+    def __init__(self, stable: str, canary: str = NOBODY, weight: int = 0) -> None:
         """Args: ``stable`` and ``canary`` are HOST:PORT of gateways; ``weight`` is the canary's share of 100."""
         self._folder = Path(tempfile.mkdtemp(prefix="envoy-"))
-        self.clusters = self._folder / "clusters" / "clusters.yaml"
-        self.clusters.parent.mkdir()
-        self.weigh(stable, canary, weight)
+        self.routes = self._folder / "routes" / "routes.yaml"
+        self.routes.parent.mkdir()
+        shutil.copy(CONFIG / "routes.yaml", self.routes)
+        canary_py("weight", str(weight), "--file", str(self.routes))
+        self._gateways = {"epc-sentinel-canary": canary, "epc-sentinel": stable}
         self.port, self.admin_port = _free_ports(2)
         self.target = f"127.0.0.1:{self.port}"
         self._log = self._folder / "envoy.log"
         config = self._folder / "envoy.yaml"
-        config.write_text(yaml.safe_dump(self._bootstrap()))
+        config.write_text(self._bootstrap())
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [BINARY, "--config-path", config, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "warn"],
                 stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
-            self._wait_ready()
+            self._wait(self._is_ready, "readiness")
         except BaseException:
             self.stop()
             raise
 
-    def weigh(self, stable: Sequence[str], canary: Sequence[str], weight: int) -> None:
-        """Write where the gateways are and the canary's weight, as a change of the ConfigMap does: at once."""
-        clusters = yaml.safe_load((CONFIG / "clusters.yaml").read_text())
-        for cluster in clusters["resources"]:
-            for check in cluster["health_checks"]:
-                check |= {"interval": "0.2s", "no_traffic_interval": "0.2s"}
-            for locality in (assignment := cluster["load_assignment"])["endpoints"]:
-                is_canary = locality.get("locality", {}).get("zone", assignment["cluster_name"]) == "canary"
-                targets, share = (canary, weight) if is_canary else (stable, 100 - weight)
-                locality["lb_endpoints"] = [_endpoint(target) for target in targets]
-                if "load_balancing_weight" in locality:
-                    locality["load_balancing_weight"] = share or None
-        new = self.clusters.with_suffix(".new")
-        new.write_text(yaml.safe_dump(clusters))
-        new.rename(self.clusters)
+    def weigh(self, weight: int) -> None:
+        """Give the canary another weight as an operator does, and wait until Envoy works by it."""
+        before = self.updates()
+        canary_py("weight", str(weight), "--file", str(self.routes))
+        self._wait(lambda: self.updates() > before, "new routes")
 
     def get(self, path: str) -> str:
         """Return what the administration port answers."""
@@ -88,25 +77,13 @@ class Envoy:
         """Return how many endpoints of a cluster take calls."""
         return self.stats(f"cluster.{cluster}.membership_healthy").get(f"cluster.{cluster}.membership_healthy", 0)
 
-    def wait_healthy(self, cluster: str, count: int, within_s: float = START_S) -> None:
+    def wait_healthy(self, cluster: str, count: int) -> None:
         """Wait until a cluster has ``count`` endpoints that take calls."""
-        deadline = time.monotonic() + within_s
-        while self.healthy(cluster) != count:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.healthy(cluster)} healthy endpoints in {cluster}, not {count}")
-            time.sleep(0.02)
-
-    def wait_update(self, updates: int) -> None:
-        """Wait until Envoy works by the clusters written after ``updates`` successes."""
-        deadline = time.monotonic() + START_S
-        while self.updates() <= updates:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"Envoy did not take the clusters; its log:\n{self._log.read_text()[-3000:]}")
-            time.sleep(0.02)
+        self._wait(lambda: self.healthy(cluster) == count, f"{count} healthy gateways in {cluster}")
 
     def updates(self) -> int:
-        """Return how often Envoy took a new file of clusters."""
-        return self.stats("cluster_manager.cds.update_success")["cluster_manager.cds.update_success"]
+        """Return how often Envoy took a new file of routes."""
+        return sum(self.stats("http.front.rds.gateways.update_success").values())
 
     def stop(self) -> None:
         """End it."""
@@ -125,20 +102,25 @@ class Envoy:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _bootstrap(self) -> Config:
+    def _bootstrap(self) -> str:
+        """Return the text of envoy.yaml with other places; the text, because Envoy reads less of YAML than Python."""
         text = (CONFIG / "envoy.yaml").read_text()
-        text = text.replace("/etc/envoy/config", str(CONFIG)).replace("/etc/envoy/clusters", str(self.clusters.parent))
-        config: Config = yaml.safe_load(text)
-        [listener] = config["static_resources"]["listeners"]
-        for place, port in ((config["admin"], self.admin_port), (listener, self.port)):
-            place["address"]["socket_address"] |= {"address": "127.0.0.1", "port_value": port}
-        return config
+        for place, here in (
+            ("/etc/envoy/config", str(CONFIG)),
+            ("/etc/envoy/routes", str(self.routes.parent)),
+            ("address: 0.0.0.0, port_value: 9901", f"address: 127.0.0.1, port_value: {self.admin_port}"),
+            ("address: 0.0.0.0, port_value: 8080", f"address: 127.0.0.1, port_value: {self.port}"),
+            *((f"address: {name}, port_value: 50051", _place(target)) for name, target in self._gateways.items()),
+        ):
+            assert place in text
+            text = text.replace(place, here)
+        return text
 
-    def _wait_ready(self) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + START_S
-        while not self._is_ready():
+        while not condition():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Envoy is not ready; its log:\n{self._log.read_text()[-3000:]}")
+                raise RuntimeError(f"Envoy: no {what}; its log:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.02)
 
     def _is_ready(self) -> bool:
@@ -148,9 +130,18 @@ class Envoy:
             return False
 
 
-def _endpoint(target: str) -> Config:
+def canary_py(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the operator's script."""
+    command = [sys.executable, str(ROOT / "k8s" / "canary.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return done
+
+
+def _place(target: str) -> str:
     host, _, port = target.rpartition(":")
-    return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
+    return f"address: {host}, port_value: {port}"
 
 
 def _free_ports(count: int) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from tests.envoy import Envoy
+from tests.envoy import NOBODY, Envoy
 from tests.gateway import ROOT, Gateway
 from tests.requests import call, many, request, scan
 
@@ -38,8 +38,8 @@ FINDING = {"eventId"} | {kind + end for kind in ("epcFake", "epcDup", "locErr", 
 
 @pytest.fixture(scope="module")
 def envoy(gateway: Gateway) -> Iterator[Envoy]:
-    with Envoy([gateway.target]) as running:
-        running.wait_healthy("gateways", 1)
+    with Envoy(gateway.target) as running:
+        running.wait_healthy("stable", 1)
         yield running
 
 
@@ -119,7 +119,7 @@ def test_health(envoy: Envoy) -> None:
 
 
 def test_health_without_a_gateway_is_unavailable() -> None:
-    with Envoy(["127.0.0.1:9"]) as alone:
+    with Envoy(NOBODY) as alone:
         assert ask(alone, "/health")[0] == 503
 
 
