@@ -11,12 +11,14 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from service.backends import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.errors import ModelRepositoryError
 from service.events import KINDS
 from service.registry import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, Manifest, Probe, digest_of, read_manifest, versions
+from service.signing import SIGNATURE_FILE
 
 MAX_QUEUE_DELAY_US = 10_000
 """SPEC.md: a request waits at most 10 ms for others to share its batch."""
@@ -59,11 +61,19 @@ def render_config(spec: TritonSpec) -> str:
     return "\n".join(parts) + "\n"
 
 
-def write_version(repository: Path, version: int, onnx: Path, manifest: Manifest, *, replace: bool = False) -> Path:
+def write_version(  # noqa: PLR0913 - two of them are options, given by name
+    repository: Path,
+    version: int,
+    onnx: Path,
+    manifest: Manifest,
+    *,
+    replace: bool = False,
+    sign: Ed25519PrivateKey | None = None,
+) -> Path:
     """Add a version to the model in ``repository`` and bring its configs up to date.
 
-    Writes ``epc_lstm/<version>/{model.onnx, manifest.json}``, complete from the first moment it is visible, then
-    ``epc_lstm/config.pbtxt`` (production) and ``epc_lstm/configs/cpu.pbtxt``.
+    Writes ``epc_lstm/<version>/{model.onnx, manifest.json}``, with the key ``sign`` also ``manifest.sig``, complete
+    from the first moment it is visible, then ``epc_lstm/config.pbtxt`` (production) and ``epc_lstm/configs/cpu.pbtxt``.
 
     Returns:
         The folder of the version.
@@ -87,7 +97,7 @@ def write_version(repository: Path, version: int, onnx: Path, manifest: Manifest
             f"version {version} exists in {repository}: versions are never changed; use the next"
         )
     (model_folder / "configs").mkdir(parents=True, exist_ok=True)
-    _place(target, onnx, manifest)
+    _place(target, onnx, manifest, sign)
     production, cpu = _specs([*others, manifest])
     _write_atomically(model_folder / "config.pbtxt", render_config(production))
     _write_atomically(model_folder / "configs" / "cpu.pbtxt", render_config(cpu))
@@ -147,13 +157,16 @@ def _manifests(repository: Path, without: int) -> list[Manifest]:
     ]
 
 
-def _place(target: Path, onnx: Path, manifest: Manifest) -> None:
+def _place(target: Path, onnx: Path, manifest: Manifest, sign: Ed25519PrivateKey | None) -> None:
     """Build the version beside ``target`` and rename it in; Triton ignores folders whose name is not a number."""
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
         fresh = Path(scratch) / "new"
         fresh.mkdir()
         shutil.copyfile(onnx, fresh / MODEL_FILE)
-        (fresh / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+        content = manifest.to_json().encode()
+        (fresh / MANIFEST_FILE).write_bytes(content)
+        if sign is not None:
+            (fresh / SIGNATURE_FILE).write_bytes(sign.sign(content))
         if target.exists():
             target.rename(Path(scratch) / "old")
         fresh.rename(target)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
@@ -15,8 +16,17 @@ from service.registry import MODEL_FILE, Manifest, Thresholds, digest_of, versio
 from training.run import Run
 
 
-def export_run(run_folder: Path, repository: Path, version: int | None = None, *, replace: bool = False) -> Path:
+def export_run(
+    run_folder: Path,
+    repository: Path,
+    version: int | None = None,
+    *,
+    replace: bool = False,
+    sign: Ed25519PrivateKey | None = None,
+) -> Path:
     """Export a run as ``version`` (default: the next one) of the model in ``repository``; return the version's folder.
+
+    With ``sign`` the version is signed with that key.
 
     Raises:
         DataError: it is no run folder, or one of other features.
@@ -47,4 +57,4 @@ def export_run(run_folder: Path, repository: Path, version: int | None = None, *
             files={MODEL_FILE: digest_of(onnx)},
             probe=golden_probe(onnx, example, np.array([[example.shape[1]]], dtype=np.int64)),
         )
-        return write_version(repository, number, onnx, manifest, replace=replace)
+        return write_version(repository, number, onnx, manifest, replace=replace, sign=sign)

@@ -21,12 +21,13 @@ from service.events import KINDS
 from service.observe import Analysis
 
 QUEUE_ENTRIES = 20_000
-"""Entries that wait for a slow disk, at most; 1 KiB each. Further ones are dropped and counted: calls go on."""
+"""Entries that wait for a slow disk, at most, 3 KiB of memory each; further ones are dropped and counted."""
 
 MAX_FILE_IDS = 100
 """File ids of one entry; ``file_count`` has their number."""
 
 _BATCH = 1_000
+_ENTRY_BYTES = 2_000  # more than an entry has, but for one of very many files
 _RETRY_S = 0.5
 _CLOSE_S = 5.0
 
@@ -46,6 +47,7 @@ class AuditLog:
         self.written = 0
         self.failures = 0  # writes that failed, and are tried again
         self._path, self._max_bytes = path, max_bytes
+        self._block = max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))  # entries of one write: they fit into one file
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_ENTRIES)
         self._deadline: float | None = None  # of the writer, when it is to end
         try:
@@ -89,20 +91,25 @@ class AuditLog:
                 batch.append(self._queue.get_nowait())
             going_on = None not in batch
             entries = [one for one in batch if one is not None]
-            lines = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in entries)
-            if self._write(lines.encode()):
-                self.written += len(entries)
-            else:
-                self.dropped += len(entries) + self._queue.qsize()
-                going_on = False
+            for at in range(0, len(entries), self._block):
+                block = entries[at : at + self._block]
+                if not self._write(block):
+                    self.dropped += len(entries) - at + self._queue.qsize()
+                    going_on = False
+                    break
+                self.written += len(block)
         os.close(self._file)
 
-    def _write(self, data: bytes) -> bool:
-        """Write all of ``data``, as long as it takes; return False if the gateway ends before that."""
+    def _write(self, entries: list[dict[str, Any]]) -> bool:
+        """Write all of them, as long as it takes; return False if the gateway ends before that."""
+        data = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in entries).encode()
+        begun = False  # a line never goes on in another file
         while data:
             try:
-                self._rotate(len(data))
+                if not begun:
+                    self._rotate(len(data))
                 data = data[os.write(self._file, data) :]
+                begun = True
             except OSError as error:
                 self.failures += 1
                 if self.failures == 1:

@@ -63,8 +63,8 @@ class Backend(Protocol):
 class OnnxBackend:
     """Runs the model file in this process with onnxruntime."""
 
-    def __init__(self, onnx_path: Path, threads: int = 2) -> None:
-        """Load the model at ``onnx_path``; up to ``threads`` calls run at the same time, one core each.
+    def __init__(self, onnx: Path | bytes, threads: int = 2) -> None:
+        """Load the model ``onnx``, a file or its contents; up to ``threads`` calls run at the same time, one core each.
 
         Raises:
             ModelUnavailable: the file cannot be loaded.
@@ -75,7 +75,7 @@ class OnnxBackend:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors arrive as exceptions
         with _vendor_errors("the embedded model cannot be loaded"):
-            self._session = onnxruntime.InferenceSession(onnx_path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")

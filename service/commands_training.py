@@ -132,12 +132,14 @@ def export(
     out: Annotated[Path, typer.Option(help="Model repository to add the version to.")],
     version: Annotated[int | None, typer.Option(min=1, help="Number of the version; default: the next one.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
+    sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
 ) -> None:
     """Write a trained model as a version of a Triton model repository."""
     need_train_extra()
     from export.run import export_run
+    from service.signing import load_signing_key
 
-    folder = export_run(run, out, version, replace=replace)
+    folder = export_run(run, out, version, replace=replace, sign=load_signing_key(sign) if sign else None)
     typer.echo(f"exported to {folder}")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service import features, rules
 from service.backends import Backend
+from service.drift import Drift
 from service.errors import DeadlineExceeded
 from service.events import KINDS
 from service.journeys import Index
@@ -86,7 +87,9 @@ class LstmDetector:
 
     method = "lstm-deep-learning"
 
-    def __init__(self, backend: Backend, model: Model, reference: Reference) -> None:
+    def __init__(self, backend: Backend, model: Model, reference: Reference, drift: Drift | None = None) -> None:
+        """Args: ``drift`` watches what is judged, None for nobody."""
+        self.drift = drift
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
         self._reference = reference
@@ -102,6 +105,8 @@ class LstmDetector:
         scores = probabilities[windows.window_of, windows.offset_of]
         malformed = case.features[case.rows, _WELL_FORMED] == 0
         scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+        if self.drift is not None:
+            self.drift.watch(view, case, scores)
         return Judgement(scores, scores >= self._thresholds[int(view.causal)])
 
     def _prepare(self, view: View) -> tuple[Case, Windows]:

@@ -76,7 +76,7 @@ class Exchange:
     logs: Sequence[Log]
     counts: Sequence[bytes]  # keys of the counts of items to read; the first is the one of all items
     grow: Sequence[int] | None = None  # what to add to each count when committing; None only reads
-    expected: int | None = None  # commit only if the first count is this; None: whatever it is
+    expected: Sequence[int] | None = None  # commit only if the counts are these; None: whatever they are
     gateway: bytes = b""  # who asks
     claim: bool = False  # if this cannot be committed, nobody else may commit until this gateway did (CLAIM_S at most)
 
@@ -135,7 +135,7 @@ class MemoryStore:
         tails = {at: tail for at, log in enumerate(request.logs) if (tail := self._unknown(log)) is not None}
         holder, until = self._claim
         taken = until > time.monotonic() and holder != request.gateway
-        if request.grow is None or tails or request.expected not in (None, items[0]) or taken:
+        if request.grow is None or tails or request.expected not in (None, items) or taken:
             if request.claim and not taken:
                 self._claim = request.gateway, time.monotonic() + CLAIM_S
             return Reply(False, tails, items, [])

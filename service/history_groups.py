@@ -1,8 +1,7 @@
 """Running statistics of groups of mates, over scans that no request brings any more.
 
 What `features_companions` works out from the events of a request it continues here from all earlier scans: counts and
-sums per group, and of the scans of one type at one place also the last few. Groups are found by 64-bit hashes of their
-keys: among ten million groups two share a hash with a chance of 3 in a million.
+sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.codes import Codes
 from service.events import Events
+from service.history_table import KeyTable, mix, room
 from service.journeys import Index
 
 NEIGHBOURS = 8
@@ -22,23 +22,11 @@ NEIGHBOURS = 8
 SHIPMENT_US = 2 * 3_600_000_000
 """Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
 
-_SUMMED = {"here": "hour", "leg": "log_gap", "shipment_here": "log_gap"}
 _GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
+"""Groups that a scan belongs to, in the order of every [6, ..] array here; `features_companions` says which."""
 
-
-def mix(meaning: int, *columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return a 64-bit hash [n] of each row of ``columns`` (splitmix64 over the columns, one after another).
-
-    ``meaning`` is a small number that tells hashes of other columns apart.
-    """
-    # Spread over all bits: small meanings and small numbers of lots would meet in the same few.
-    mixed: NDArray[np.uint64] = np.array([(meaning + 1) * 0xD1B54A32D192ED03 % 2**64], dtype=np.uint64)
-    for column in columns:
-        mixed = (mixed + np.uint64(0x9E3779B97F4A7C15)) ^ column.astype(np.int64).view(np.uint64)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
-    return mixed.view(np.int64)
+_SUMMED = {"here": "hour", "leg": "log_gap", "shipment_here": "log_gap"}
+_MEANINGS = np.arange(len(_GROUPS))[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,19 +68,39 @@ class Scans:
         """log1p of the minutes since the previous scan of the item, 0 for a first one."""
         return np.log1p((self.time_us - self.legs.time_us) / 60e6)
 
-    def keys(self) -> dict[str, NDArray[np.int64]]:
-        """Return the hash [n] of the scan's group of each name; their meanings are those of `features_companions`."""
-        here = mix(0, self.lot, self.location_id, self.kind)
-        left = mix(2, self.lot, self.legs.location, self.legs.kind)
-        shipment = mix(4, left, self.legs.time_us // SHIPMENT_US)
-        return {
-            "here": here,
-            "type": mix(1, self.lot, self.kind),
-            "left": left,
-            "leg": mix(3, left, here),
-            "shipment": shipment,
-            "shipment_here": mix(5, shipment, here),
-        }
+    def keys(self) -> NDArray[np.int64]:
+        """Return the hash [6, n] of the scan's group of each kind."""
+        legs = self.legs
+        places = np.stack([self.location_id, np.zeros_like(self.location_id), legs.location])
+        here, of_type, left = mix(_MEANINGS[:3], self.lot, places, np.stack([self.kind, self.kind, legs.kind]))
+        leg, shipment = mix(_MEANINGS[3:5], left, np.stack([here, legs.time_us // SHIPMENT_US]))
+        return np.stack([here, of_type, left, leg, shipment, mix(_MEANINGS[5:], shipment, here)[0]])
+
+    def take(self, index: Index) -> Scans:
+        """Return the scans at ``index``."""
+        legs = Legs(self.legs.location[index], self.legs.kind[index], self.legs.time_us[index])
+        return Scans(
+            self.lot[index],
+            self.item[index],
+            self.serial[index],
+            self.location_id[index],
+            self.kind[index],
+            self.time_us[index],
+            legs,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """n scans and their groups in a `RunningGroups`, looked up once for judging and for adding."""
+
+    scans: Scans
+    keys: NDArray[np.int64]  # [6, n]
+    rows: Index  # [6, n], 0 for a group that nobody has seen
+
+    def take(self, index: Index) -> Sighting:
+        """Return the scans at ``index``."""
+        return Sighting(self.scans.take(index), self.keys[:, index], self.rows[:, index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,55 +136,50 @@ _LAST = np.dtype(
 )
 
 
-@dataclass(slots=True, eq=False)
 class RunningGroups:
     """Statistics per group; row 0 stands for the groups that nobody has seen."""
 
-    _row: dict[int, int] = field(default_factory=dict)
-    _count: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1024))
-    _total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1024))
-    _last_of: Index = field(default_factory=lambda: np.zeros(1024, dtype=np.intp))  # row in _last, 0 if not "here"
-    _last: NDArray[np.void] = field(default_factory=lambda: _unseen(256))
-    _lasts: int = 1  # rows of _last in use
+    def __init__(self) -> None:
+        self._table = KeyTable()
+        self._count = np.zeros(1024)
+        self._total = np.zeros(1024)
+        self._last_of = np.zeros(1024, dtype=np.intp)  # row in _last, 0 if not "here"
+        self._last = _unseen(256)
+        self._lasts = 1  # rows of _last in use
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._table)
 
-    def add(self, scans: Scans) -> None:
-        """Add scans; those of one group in the order in which they happened."""
+    def sight(self, scans: Scans) -> Sighting:
+        """Return scans with their groups."""
         keys = scans.keys()
-        rows = {name: self._rows(keys[name]) for name in _GROUPS}
-        self._add_last(self._last_rows(rows["here"]), self._count[rows["here"]].astype(np.int64), scans)
-        for name in _GROUPS:
-            np.add.at(self._count, rows[name], 1.0)
-            if name in _SUMMED:
-                np.add.at(self._total, rows[name], getattr(scans, _SUMMED[name]))
+        return Sighting(scans, keys, self._table.find(keys.ravel()).reshape(keys.shape))
 
-    def look_up(self, scans: Scans, at: Index, n: int) -> Prior:
-        """Return what is known for ``scans`` [n of them], spread to N events, of which they are those ``at``."""
-        row = {name: np.zeros(n, dtype=np.intp) for name in _GROUPS}
-        keys = scans.keys()
-        for name in _GROUPS:
-            row[name][at] = [self._row.get(key, 0) for key in keys[name].tolist()]
+    def add(self, sighting: Sighting) -> None:
+        """Add scans, sighted since the last ones were added; those of one group in the order in which they happened."""
+        scans, shape = sighting.scans, sighting.rows.shape
+        rows = self._table.add(sighting.keys.ravel(), sighting.rows.ravel()).reshape(shape)
+        length = len(self._table) + 1
+        self._count, self._total = room(self._count, length), room(self._total, length)
+        self._last_of = room(self._last_of, length)
+        here = rows[_GROUPS.index("here")]
+        self._add_last(self._last_rows(here), self._count[here].astype(np.int64), scans)
+        np.add.at(self._count, rows.ravel(), 1.0)
+        for name, column in _SUMMED.items():
+            np.add.at(self._total, rows[_GROUPS.index(name)], getattr(scans, column))
+
+    def prior(self, sighting: Sighting, at: Index, n: int) -> Prior:
+        """Return what is known for sighted scans, spread to N = ``n`` events, of which they are those ``at``."""
+        rows = np.zeros((len(_GROUPS), n), dtype=np.intp)
+        rows[:, at] = sighting.rows
         item = np.zeros(n, dtype=np.int64)
-        item[at] = scans.item
+        item[at] = sighting.scans.item
         return Prior(
-            count={name: self._count[row[name]] for name in _GROUPS},
-            total={name: self._total[row[name]] for name in _SUMMED},
-            last=self._last[self._last_of[row["here"]]],
+            count=dict(zip(_GROUPS, self._count[rows], strict=True)),
+            total={name: self._total[rows[_GROUPS.index(name)]] for name in _SUMMED},
+            last=self._last[self._last_of[rows[0]]],
             item=item,
         )
-
-    def _rows(self, keys: NDArray[np.int64]) -> Index:
-        index = self._row
-        rows = np.array([index.get(key, 0) for key in keys.tolist()], dtype=np.intp)
-        new = rows == 0
-        rows[new] = [index.setdefault(key, len(index) + 1) for key in keys[new].tolist()]
-        if len(index) >= len(self._count):
-            more = np.zeros(2 * len(index) - len(self._count))
-            self._count, self._total = np.concatenate([self._count, more]), np.concatenate([self._total, more])
-            self._last_of = np.concatenate([self._last_of, more.astype(np.intp)])
-        return rows
 
     def _last_rows(self, rows: Index) -> Index:
         """Return the rows [n] in ``_last`` of groups given by their rows, new ones for new groups."""
@@ -218,7 +221,7 @@ def _unseen(rows: int) -> NDArray[np.void]:
     return last
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Past:
     """What is known beside a request: N events, of which some are context, and what their groups did before.
 
@@ -234,6 +237,7 @@ class Past:
     known: NDArray[np.bool_]  # [U] the item has context
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
     groups: RunningGroups
+    sighting: Sighting = field(init=False)  # of the fresh events, in the order of their journeys: set by `prior`
 
     def prior(self, events: Events, kind: NDArray[np.int64], legs: Legs, at: Index) -> Prior:
         """Return what the groups did before N events; those ``at`` are fresh, the others get zeros."""
@@ -247,4 +251,5 @@ class Past:
             time_us=events.time_us[at],
             legs=Legs(legs.location[at], legs.kind[at], legs.time_us[at]),
         )
-        return self.groups.look_up(scans, at, len(events))
+        self.sighting = self.groups.sight(scans)
+        return self.groups.prior(self.sighting, at, len(events))

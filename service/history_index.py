@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service import codes
+from service.events import Events
 from service.history import GENERATION_BYTES, RECORD, Log, Reply
-from service.history_groups import Legs, RunningGroups, Scans, mix
+from service.history_groups import Legs, RunningGroups, Scans, Sighting
+from service.history_table import KeyTable, mix, room
 from service.journeys import Index
 from service.reference import TYPES
 
@@ -38,24 +40,25 @@ class Items:
         parts = codes.parse(epc_codes)
         logs: dict[bytes, int] = {}
         counts: dict[bytes, int] = {ALL_ITEMS: 0}
-        log_of, product, number, number_product = ([0] * len(epc_codes) for _ in range(4))
-        for at, (code, well_formed) in enumerate(zip(epc_codes, parts.well_formed.tolist(), strict=True)):
+        log_of = []
+        of_log: list[list[int]] = []  # product, number, number_product
+        for code, well_formed in zip(epc_codes, parts.well_formed.tolist(), strict=True):
             text = code.encode(errors="surrogatepass")
-            if not well_formed:  # no mates: a log of its own, the name as short as that of others
-                log_of[at] = logs.setdefault(b"?" + text if len(text) < 32 else b"#" + _digest(text), len(logs))
-                continue
-            log_of[at] = logs.setdefault(text[4:26], len(logs))
-            product[at] = counts.setdefault(b"product:" + text[4:19], len(counts))
-            number[at] = counts.setdefault(b"number:" + text[20:26], len(counts))
-            number_product[at] = counts.setdefault(b"both:" + text[12:26], len(counts))
-        by_name = {"product": product, "number": number, "number_product": number_product}
+            # No mates, if malformed: a log of its own, the name as short as that of others.
+            name = text[4:26] if well_formed else b"?" + text if len(text) < 32 else b"#" + _digest(text)
+            at = logs.setdefault(name, len(logs))
+            log_of.append(at)
+            if at == len(of_log):
+                names = (b"product:" + name[:15], b"number:" + name[16:], b"both:" + name[8:]) if well_formed else ()
+                of_log.append([counts.setdefault(one, len(counts)) for one in names] or [0, 0, 0])
+        by_log = np.array(of_log, dtype=np.intp).reshape(-1, 3)[log_of]
         return cls(
             parts=parts,
             log_keys=list(logs),
             log_of=np.array(log_of, dtype=np.intp),
             item=item_hash(parts.header, parts.date, parts.serial),
             count_keys=list(counts),
-            count_of={name: np.array(index, dtype=np.intp) for name, index in by_name.items()},
+            count_of=dict(zip(("product", "number", "number_product"), by_log.T, strict=True)),
         )
 
 
@@ -81,23 +84,28 @@ class HistoryIndex:
     def __init__(self) -> None:
         self.groups = RunningGroups()
         self._records = np.zeros(1024, dtype=RECORD)  # of all lots, as they came
+        self._before = np.zeros(1024, dtype=np.int64)  # the record of the same item before each one, -1 if none
         self._length = 0
         self._lots: dict[bytes, _Lot] = {}
         self._next_lot = 1
-        self._rows: dict[int, list[int]] = {}  # hash of lot and item -> its records
-        self._items: dict[int, int] = {}  # hash of lot, or of lot and day -> items
+        self._table = KeyTable()  # of items, their events, lots, and days of lots
+        self._value = np.zeros(1024, dtype=np.int64)  # 1 + an item's last record, 1 + an event's; items of a lot or day
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
+        self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 
     def __len__(self) -> int:
         return self._length
 
-    def covers(self, items: Items) -> bool:
-        """Return whether all logs and counts of ``items`` have been read before."""
-        return all(key in self._lots for key in items.log_keys) and all(key in self._counts for key in items.count_keys)
+    def doubts(self, items: Items) -> bool:
+        """Return whether a count of ``items`` was read before, and may have changed."""
+        return not self._doubtful.isdisjoint(items.count_keys)
 
-    def all_items(self) -> int:
-        """Return how many items there were when counts were read last."""
-        return self._counts[ALL_ITEMS]
+    def expect(self, items: Items) -> list[int]:
+        """Return what the store counts, as far as known; of what was never read it is expected that it has nothing."""
+        for key in items.log_keys:
+            if key not in self._lots:
+                self._forget(key)
+        return [self._counts.setdefault(key, 0) for key in items.count_keys]
 
     def knew(self, reply: Reply) -> bool:
         """Return whether an exchange told nothing new."""
@@ -115,8 +123,10 @@ class HistoryIndex:
     def learn(self, items: Items, reply: Reply) -> None:
         """Take in what an exchange over the logs of ``items`` told."""
         if self._counts.get(ALL_ITEMS) != reply.items[0]:  # others were added somewhere: all counts are in doubt
+            self._doubtful.update(self._counts)
             self._counts.clear()
         self._counts.update(zip(items.count_keys, reply.items, strict=True))
+        self._doubtful.difference_update(items.count_keys)
         news: list[NDArray[np.void]] = []
         numbers: list[int] = []
         for at, key in enumerate(items.log_keys):
@@ -129,22 +139,22 @@ class HistoryIndex:
                 news.append(np.frombuffer(tail.records, dtype=RECORD))
                 numbers.append(lot.number)
         if sum(map(len, news)):
-            self._add(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]))
+            records, lot_of = np.concatenate(news), np.repeat(numbers, [len(part) for part in news])
+            self._add(records, self.groups.sight(_scans(records, lot_of)))
 
-    def committed(self, items: Items, logs: Sequence[Log], reply: Reply, grow: Sequence[int]) -> None:
-        """Take in what was appended to ``logs``, those of ``items``."""
+    def committed(
+        self, items: Items, logs: Sequence[Log], reply: Reply, grow: Sequence[int], sighting: Sighting
+    ) -> None:
+        """Take in what was appended to ``logs``, those of ``items``; ``sighting`` is of the same events, log by log."""
         self.learn(items, reply)
         self._counts.update(
             (key, count + more) for key, count, more in zip(items.count_keys, reply.items, grow, strict=True)
         )
-        numbers = []
         for log in logs:
             lot = self._lots[log.key]
             lot.generation = lot.generation or log.next_generation
             lot.known += len(log.append)
-            numbers.append(lot.number)
-        news = [np.frombuffer(log.append, dtype=RECORD) for log in logs]
-        self._add(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]))
+        self._add(np.frombuffer(b"".join([log.append for log in logs]), dtype=RECORD), sighting)
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 
@@ -153,9 +163,37 @@ class HistoryIndex:
         numbers = np.array([self._lots[key].number for key in items.log_keys], dtype=np.int64)
         return numbers[items.log_of]
 
-    def find(self, lot: NDArray[np.int64], item: NDArray[np.int64]) -> list[list[int]]:
-        """Return the records of U items, as they came: numbers for `take`."""
-        return [self._rows.get(owner, _NOTHING) for owner in mix(_OWNER, lot, item).tolist()]
+    def find(self, items: Items, lot: NDArray[np.int64], events: Events, limit: int) -> tuple[Index, Index, Index]:
+        """Return the records of U items: ([K] numbers for `take`, item by item as they came, [K] item, [A] found).
+
+        Of each item these are the last ``limit`` ones, or, if ``events`` [A] repeat some, all since the first of those,
+        and ``limit`` before. ``found`` is the place in K of each event that is stored, -1 if it is new.
+        """
+        owner = mix(_OWNER, lot, items.item)
+        stored = self._value[self._table.find(mix(_EVENT, owner[events.epc], events.event_id))] - 1
+        repeated = np.flatnonzero(stored >= 0)
+        first_repeated = np.full(len(owner), self._length)
+        np.minimum.at(first_repeated, events.epc[repeated], stored[repeated])
+        chains = self._chains(self._value[self._table.find(owner)] - 1, first_repeated, limit)
+        item, rows = (np.concatenate(column) for column in zip(*chains, strict=True))
+        order = np.lexsort((rows, item))
+        by_row = np.argsort(rows[order])
+        found = np.full(len(events), -1)
+        found[repeated] = by_row[np.searchsorted(rows[order][by_row], stored[repeated])]
+        return rows[order], item[order], found
+
+    def _chains(self, row: Index, first_repeated: Index, limit: int) -> Iterator[tuple[Index, Index]]:
+        """Yield (items, a record of each), from their last ones ``row`` [U] back; see `find`."""
+        left = np.full(len(row), limit)
+        item = np.flatnonzero(row >= 0)
+        row = row[item]
+        yield item, row
+        while len(item):
+            left[item] -= row < first_repeated[item]
+            row = self._before[row]
+            goes_on = (row >= 0) & (left[item] > 0)
+            item, row = item[goes_on], row[goes_on]
+            yield item, row
 
     def take(self, rows: Index) -> NDArray[np.void]:
         """Return records."""
@@ -175,41 +213,52 @@ class HistoryIndex:
         }
 
     def _item_counts(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.array([self._items.get(key, 0) for key in keys.tolist()], dtype=np.float64)
+        return self._value[self._table.find(keys)].astype(np.float64)
 
     def _forget(self, key: bytes) -> None:
         self._lots[key] = _Lot(self._next_lot, b"", 0)
         self._next_lot += 1
 
-    def _add(self, records: NDArray[np.void], lot: NDArray[np.int64]) -> None:
-        """Add records, those of one log in its order, and the number of the lot of each."""
-        end = self._length + len(records)
-        if end > len(self._records):
-            self._records = np.concatenate([self._records, np.zeros(max(end, len(self._records)), dtype=RECORD)])
-        self._records[self._length : end] = records
-        item = item_hash(records["header"], records["date"], records["serial"])
-        day, _ = codes.calendar_day(records["date"].astype(np.int64))
-        rows, items = self._rows, self._items
-        keys = (mix(_OWNER, lot, item).tolist(), mix(_LOT, lot).tolist(), mix(_DAY, lot, day).tolist())
-        for row, (owner, of_lot, of_day) in enumerate(zip(*keys, strict=True), self._length):
-            if owner in rows:
-                rows[owner].append(row)
-            else:
-                rows[owner] = [row]
-                items[of_lot] = items.get(of_lot, 0) + 1
-                items[of_day] = items.get(of_day, 0) + 1
+    def _add(self, records: NDArray[np.void], sighting: Sighting) -> None:
+        """Add records, those of one log in its order."""
+        begin, end = self._length, self._length + len(records)
+        self._records, self._before = room(self._records, end), room(self._before, end)
+        self._records[begin:end] = records
+        lot, number = sighting.scans.lot, np.arange(begin, end)
+        owner = mix(_OWNER, lot, sighting.scans.item)
+        rows = self._rows(np.concatenate([owner, mix(_EVENT, owner, records["event_id"])]))
+        of_item, of_event = np.split(rows, 2)
+        self._value[of_event] = number + 1
+
+        order = np.argsort(of_item, kind="stable")
+        item, number = of_item[order], number[order]
+        starts = np.append(True, item[1:] != item[:-1])
+        before = np.append(-1, number[:-1])
+        before[starts] = self._value[item[starts]] - 1
+        self._before[number] = before
+        last = np.append(starts[1:], True)
+        self._value[item[last]] = number[last] + 1
+
+        new = order[before < 0]
+        day, _ = codes.calendar_day(records["date"][new].astype(np.int64))
+        groups = self._rows(np.concatenate([mix(_LOT, lot[new]), mix(_DAY, lot[new], day)]))
+        np.add.at(self._value, groups, 1)
         self._length = end
-        self.groups.add(_scans(records, lot, item))
+        self.groups.add(sighting)
+
+    def _rows(self, keys: NDArray[np.int64]) -> Index:
+        rows = self._table.add(keys)
+        self._value = room(self._value, len(self._table) + 1)
+        return rows
 
 
-_OWNER, _LOT, _DAY, _ITEM = 6, 7, 8, 9  # tell the hashes of one meaning from those of the others
-_NOTHING: list[int] = []
+_OWNER, _LOT, _DAY, _ITEM, _EVENT = 6, 7, 8, 9, 10  # tell the hashes of one meaning from those of the others
 
 
-def _scans(records: NDArray[np.void], lot: NDArray[np.int64], item: NDArray[np.int64]) -> Scans:
+def _scans(records: NDArray[np.void], lot: NDArray[np.int64]) -> Scans:
     return Scans(
         lot=lot,
-        item=item,
+        item=item_hash(records["header"], records["date"], records["serial"]),
         serial=records["serial"].astype(np.float64),
         location_id=records["location_id"],
         kind=records["event_type"].astype(np.int64) % TYPES,

@@ -27,11 +27,13 @@ _REST_S, _LONGEST_REST_S = 0.25, 4.0  # without asking, after a failure and afte
 
 _SCRIPT = f"""
 -- KEYS: the claim, L logs, C counts. ARGV: L, writes, expected, gateway, claim, ttl in ms, longest log; then per log:
--- generation, known bytes, records, next generation; then what each count grows.
+-- generation, known bytes, records, next generation; then what each count grows; then, if expected, what each one is.
 local claim_key, logs = KEYS[1], tonumber(ARGV[1])
-local writes, expected, gateway, ttl, longest = ARGV[2] == '1', ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[7])
+local writes, expected, gateway, ttl, longest = ARGV[2] == '1', ARGV[3] == '1', ARGV[4], ARGV[6], tonumber(ARGV[7])
 local items = {{}}
 for at = logs + 2, #KEYS do items[#items + 1] = tonumber(redis.call('GET', KEYS[at]) or 0) end
+local moved = false
+for at = 1, expected and #items or 0 do moved = moved or items[at] ~= tonumber(ARGV[7 + logs * 4 + #items + at]) end
 local tails = {{}}
 for at = 1, logs do
   local key, generation, known = KEYS[at + 1], ARGV[4 + at * 4], tonumber(ARGV[5 + at * 4])
@@ -45,7 +47,7 @@ for at = 1, logs do
 end
 local holder = redis.call('GET', claim_key)
 local taken = holder and holder ~= gateway
-if not writes or #tails > 0 or taken or (expected ~= '' and tonumber(expected) ~= items[1]) then
+if not writes or #tails > 0 or taken or moved then
   if ARGV[5] == '1' and not taken then redis.call('SET', claim_key, gateway, 'PX', {int(CLAIM_S * 1000)}) end
   return {{0, items, tails, {{}}}}
 end
@@ -110,12 +112,12 @@ class ValkeyStore:
         keys += [_NAME + b"log:" + log.key for log in request.logs]
         keys += [_NAME + b"items:" + key for key in request.counts]
         grow = request.grow or [0] * len(request.counts)
-        expected = b"" if request.expected is None else request.expected
-        arguments: list[bytes | int] = [len(request.logs), int(request.grow is not None), expected, request.gateway]
+        writes, expects = int(request.grow is not None), int(request.expected is not None)
+        arguments: list[bytes | int] = [len(request.logs), writes, expects, request.gateway]
         arguments += [int(request.claim), self._ttl_ms, self._longest]
         for log in request.logs:
             arguments += [log.generation, log.known, log.append, log.next_generation]
-        answer = await self._ask(self._script(keys=keys, args=[*arguments, *grow]))
+        answer = await self._ask(self._script(keys=keys, args=[*arguments, *grow, *(request.expected or ())]))
         committed, items, tails, cut = answer
         return Reply(
             bool(committed),

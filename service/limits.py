@@ -19,8 +19,8 @@ _FULL_RETRY_S = 0.5
 class Rate:
     """A token bucket per caller: ``per_s`` a second, saved up for ``burst_s`` seconds.
 
-    A request passes while the balance is above zero, whatever it costs, and what it costs beyond the balance is a debt:
-    so no request is too large to pass ever, and the long-term rate holds all the same.
+    A request that costs more than can be saved up passes when the balance is full, and the rest is a debt: so none is
+    too large to pass ever, and the long-term rate holds all the same.
     """
 
     def __init__(self, what: str, per_s: float, burst_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -35,13 +35,14 @@ class Rate:
         """Take ``cost`` from the balance of ``who``.
 
         Raises:
-            Overloaded: there is none; says when there will be.
+            Overloaded: there is not enough; says when there will be.
         """
         now_s = self._now_s()
         balance, since_s = self._balances.get(who, (self._most, now_s))
         balance = min(self._most, balance + (now_s - since_s) * self._per_s)
-        if balance <= 0:
-            wait_s = max(-balance / self._per_s, 0.001)
+        needed = min(cost, self._most)
+        if balance < needed:
+            wait_s = max((needed - balance) / self._per_s, 0.001)
             raise Overloaded(f"more than {self._per_s:g} {self._what} per second", retry_after_s=wait_s)
         self._balances[who] = (balance - cost, now_s)
         self._balances.move_to_end(who)

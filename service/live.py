@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from service import features
 from service.errors import HistoryUnavailable
 from service.events import Events
 from service.history import RECORD, Exchange, Store
-from service.history_groups import Past, mix
+from service.history_groups import Past, Sighting
 from service.history_index import HistoryIndex, Items, legs
 from service.journeys import Index
 from service.reference import TYPES, Reference
@@ -40,9 +40,16 @@ _ATTEMPTS, _PATIENCE = 10, 2
 class Remembered:
     """The events of a request, now stored, and what is known of their items."""
 
+    events: Events
+    known: _Known
     case: Case  # causal
-    everything: Events  # stored events of the same items that the request does not have, and then those of the request
     late: int  # events of the request that came after later ones of their item
+
+    def everything(self) -> Events:
+        """Return the stored events of the same items that the request does not have, and then those of the request."""
+        events, known = self.events, self.known
+        unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
+        return _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
 
 
 class Memory:
@@ -70,7 +77,7 @@ class Memory:
         )
         if view.causal:
             return View(view.events, causal=True, known=remembered.case), late or ""
-        everything = remembered.everything
+        everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         case = await asyncio.to_thread(Case.of, everything, self._reference, causal=False, asked=asked)
         return View(view.events, causal=False, known=case), ""
@@ -101,11 +108,11 @@ class Memory:
             if len(self._index) > self._max_events:
                 self._index = HistoryIndex()
             index = self._index
-            if not self._alone or not index.covers(items):
+            if not self._alone or index.doubts(items):
                 reply = await self._store.exchange(Exchange(index.logs(items), items.count_keys))
                 self._alone = index.knew(reply)
                 index.learn(items, reply)
-            expected: int | None = index.all_items()
+            expected: list[int] | None = index.expect(items)
             for attempt in range(_ATTEMPTS):
                 plan = await asyncio.to_thread(_plan, events, items, index, self._reference)
                 if not plan.appends:
@@ -118,7 +125,7 @@ class Memory:
                     Exchange(logs, items.count_keys, plan.grow, expected, self._name, claim)
                 )
                 if reply.committed:
-                    index.committed(items, logs, reply, plan.grow)
+                    index.committed(items, logs, reply, plan.grow, plan.sighting)
                     return plan.remembered
                 self._alone = False
                 index.learn(items, reply)
@@ -140,6 +147,7 @@ class _Plan:
     remembered: Remembered
     appends: list[bytes]  # [L] records for each log; no entry at all if no event is new
     grow: list[int]  # [C] new items by count
+    sighting: Sighting  # of the new events, log by log
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,18 +159,9 @@ class _Known:
     found: Index  # [A] the record of each event of the request, -1 if it is new
 
     @classmethod
-    def of(cls, events: Events, found: list[list[int]], index: HistoryIndex) -> _Known:
-        rows = [_recent(rows, events, epc, index) for epc, rows in enumerate(found)]
-        epc = np.repeat(np.arange(len(rows)), [len(numbers) for numbers in rows])
-        records = index.take(np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=len(epc)))
-        known = mix(0, epc, records["event_id"])
-        order = np.argsort(known)
-        asked = mix(0, events.epc, events.event_id)
-        place = np.searchsorted(known, asked, sorter=order)
-        if not len(known):
-            return cls(records, epc, np.full(len(asked), -1))
-        candidate = order[np.minimum(place, len(known) - 1)]
-        return cls(records, epc, np.where(known[candidate] == asked, candidate, -1))
+    def of(cls, events: Events, items: Items, lot: NDArray[np.int64], index: HistoryIndex) -> _Known:
+        rows, epc, found = index.find(items, lot, events, CONTEXT_EVENTS)
+        return cls(index.take(rows), epc, found)
 
     def disordered(self) -> NDArray[np.bool_]:
         """Return whether [K] the item of each record has one that came after a later one."""
@@ -171,22 +170,13 @@ class _Known:
         return np.isin(self.epc, self.epc[1:][same & back])
 
 
-def _recent(rows: list[int], events: Events, epc: int, index: HistoryIndex) -> list[int]:
-    """Return the last CONTEXT_EVENTS records of an item, counted from the first that the request repeats."""
-    if len(rows) <= CONTEXT_EVENTS:
-        return rows
-    repeated = np.isin(index.take(np.array(rows))["event_id"], events.event_id[events.epc == epc])
-    end = int(repeated.argmax()) if repeated.any() else len(rows)
-    return rows[max(0, end - CONTEXT_EVENTS) :]
-
-
 def _plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> _Plan:
     """Return what is known of the events, and what there is to store.
 
     A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
     """
     lot = index.lots(items)
-    known = _Known.of(events, index.find(lot, items.item), index)
+    known = _Known.of(events, items, lot, index)
     codes, new = len(events.epc_codes), np.flatnonzero(known.found < 0)
     again = np.flatnonzero((known.found >= 0) & np.append(known.disordered(), False)[known.found])
     then = [
@@ -207,7 +197,7 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
         fresh=np.arange(len(context) + len(new)) >= len(context),
         legs=legs(records),
         companions=records["companions"],
-        parts=items.parts.take(code_of),
+        parts=items.parts.take(code_of) if len(again) else items.parts,
         lot=lot[code_of],
         item=items.item[code_of],
         known=is_known[code_of],
@@ -215,13 +205,12 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
         groups=index.groups,
     )
     case = Case.of(together, reference, causal=True, asked=asked, past=past)
-    unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
-    everything = _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
-    remembered = Remembered(case, everything, _late(case, past.fresh, codes))
+    remembered = Remembered(events, known, case, _late(case, past.fresh, codes))
     if not len(new):
-        return _Plan(remembered, [], [])
+        return _Plan(remembered, [], [], past.sighting)
     fresh_items = ~is_known & (np.bincount(events.epc[new], minlength=codes) > 0)
-    return _Plan(remembered, _appends(case, past.fresh, items), _grow(items, fresh_items))
+    appends, order = _appends(case, past.fresh, items)
+    return _Plan(remembered, appends, _grow(items, fresh_items), past.sighting.take(order))
 
 
 def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
@@ -249,8 +238,8 @@ def _late(case: Case, fresh: NDArray[np.bool_], codes: int) -> int:
     return int(late[case.rows].sum())
 
 
-def _appends(case: Case, fresh: NDArray[np.bool_], items: Items) -> list[bytes]:
-    """Return the records of the fresh events, log by log, each in the order of time."""
+def _appends(case: Case, fresh: NDArray[np.bool_], items: Items) -> tuple[list[bytes], Index]:
+    """Return the records of the n fresh events, log by log, each in the order of time, and that order [n]."""
     journeys, events = case.journeys, case.journeys.events
     rows = np.flatnonzero(fresh[journeys.order])
     log = items.log_of[events.epc[rows]]
@@ -268,7 +257,7 @@ def _appends(case: Case, fresh: NDArray[np.bool_], items: Items) -> list[bytes]:
     records["kind_before"] = np.where(has_before, events.event_type[there].astype(np.int64) % TYPES, -1)
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
-    return [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
+    return [records[begin:end].tobytes() for begin, end in pairwise(cuts)], order
 
 
 def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:

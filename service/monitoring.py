@@ -13,6 +13,7 @@ from prometheus_client import make_wsgi_app
 from service import stages
 from service.audit import AuditLog
 from service.console import CommandError
+from service.drift_metrics import DriftCollector, Drifts, to_json
 from service.metrics import Metrics
 from service.observe import Observer, Watch
 from service.parts import Parts
@@ -45,7 +46,8 @@ class Monitoring:
         self.watch = Watch(observers, self.metrics.call_ended)
         self._http = None
         if settings.metrics_port is not None:
-            self._http = _listen(settings.host, settings.metrics_port, make_wsgi_app(self.metrics.registry))
+            self.metrics.registry.register(DriftCollector(parts.drifts))
+            self._http = _listen(settings.host, settings.metrics_port, _app(self.metrics, parts.drifts))
 
     @property
     def port(self) -> int | None:
@@ -68,6 +70,23 @@ class Monitoring:
             "audit_failures", "Writes of the audit log that failed and are tried again.", lambda: audit.failures
         )
         show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
+
+
+def _app(metrics: Metrics, drifts: Drifts) -> _Wsgi:
+    """Return what serves /metrics and /drift."""
+    show_metrics: _Wsgi = make_wsgi_app(metrics.registry)
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return show_metrics(environ, start)
+        if path == "/drift":
+            start("200 OK", [("Content-Type", "application/json")])
+            return [to_json(drifts)]
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"here are /metrics and /drift\n"]
+
+    return answer
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import structlog
 
 from service import registry
 from service.backends import Backend, OnnxBackend, probe
@@ -10,6 +12,7 @@ from service.backends_triton import TritonBackend
 from service.canary import ModelCanary
 from service.console import CommandError
 from service.detectors import LstmDetector, RulesDetector
+from service.drift import Drift
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
 from service.history import MemoryStore, Store
@@ -17,6 +20,9 @@ from service.live import Memory
 from service.pipeline import Analyzer
 from service.reference import Reference
 from service.settings import OnnxTarget, Settings, without_password
+from service.signing import load_trust
+
+log = structlog.get_logger("epc_sentinel.parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Parts:
     store: Store | None  # of the history
     canary: registry.Model | None = None
     canary_backend: Backend | None = None
+    drifts: dict[str, Drift] = field(default_factory=dict)  # by model version
 
     async def close(self) -> None:
         """Let connections go."""
@@ -50,6 +57,7 @@ def build_parts(settings: Settings) -> Parts:
         ModelUnavailable: the backend cannot be made; a Triton server that is down is no such case.
     """
     model, backend, reference, lstm = _build_model(settings, settings.model_version)
+    judges = [lstm]
     canary, canary_backend, canary_lstm = None, None, None
     if settings.canary_model_version is not None:
         if settings.canary_model_version == model.version:
@@ -58,6 +66,7 @@ def build_parts(settings: Settings) -> Parts:
                 " name the version in use with --model-version"
             )
         canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version)
+        judges.append(detector)
         canary_lstm = ModelCanary(detector, settings.canary_percent)
     store = build_store(settings)
     analyzer = Analyzer(
@@ -68,20 +77,33 @@ def build_parts(settings: Settings) -> Parts:
         always=settings.history_analyze,
         canary=canary_lstm,
     )
-    return Parts(model, backend, analyzer, store, canary, canary_backend)
+    drifts = {judge.model_version: judge.drift for judge in judges if judge.drift is not None}
+    return Parts(model, backend, analyzer, store, canary, canary_backend, drifts)
 
 
 def _build_model(settings: Settings, version: int | None) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
     """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
-    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash())
+    trust = load_trust(settings.trust) if settings.trust else None
+    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
     reference = _reference(model, settings)
     target = settings.target
     backend: Backend
     if isinstance(target, OnnxTarget):
-        backend = OnnxBackend(model.onnx_path, threads=settings.onnx_threads)
+        backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
     else:
         backend = TritonBackend(target.address, model.name, model.version)
-    return model, backend, reference, LstmDetector(backend, model, reference)
+    return model, backend, reference, LstmDetector(backend, model, reference, _drift(model, settings))
+
+
+def _drift(model: registry.Model, settings: Settings) -> Drift | None:
+    """Return what watches the model's events; nothing where nobody could ask it, or without a reference."""
+    if settings.metrics_port is None:
+        return None
+    try:
+        return Drift(model.manifest.histograms, window=settings.drift_window, most=settings.drift_reference)
+    except ValueError as error:
+        log.warning("no drift monitor", model=f"{model.name}/{model.version}", reason=str(error))
+        return None
 
 
 def build_store(settings: Settings) -> Store | None:

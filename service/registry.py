@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from service.errors import ModelRepositoryError
 from service.events import KINDS
+from service.signing import SIGNATURE_FILE, Trust, is_signed
 
 MODEL_NAME = "epc_lstm"
 MODEL_FILE = "model.onnx"
@@ -87,18 +88,27 @@ class Model:
     manifest: Manifest
     onnx_path: Path
 
+    def read_onnx(self) -> bytes:
+        """Return the contents of the model file, those that were verified: nothing can change in between.
 
-def load(repository: Path, version: int | None = None, *, feature_spec_hash: str) -> Model:
+        Raises:
+            ModelRepositoryError: it is not the file of the manifest.
+        """
+        return _read_file(self.onnx_path, self.manifest.files[MODEL_FILE], f"{self.name}/{self.version}")
+
+
+def load(repository: Path, version: int | None = None, *, feature_spec_hash: str, trust: Trust | None = None) -> Model:
     """Return version ``version`` (default: the newest) of the model in ``repository``, verified.
 
     Args:
         repository: the folder that holds ``epc_lstm/``.
         version: number of the version.
         feature_spec_hash: the hash of this gateway's feature code.
+        trust: keys, one of which must have signed the version; None: no signature is asked for.
 
     Raises:
-        ModelRepositoryError: something is missing, damaged, or not made for this gateway; says what, where and
-            the way out.
+        ModelRepositoryError: something is missing, damaged, not signed, or not made for this gateway; says what, where
+            and the way out.
     """
     found = versions(repository)
     if not found:
@@ -111,10 +121,10 @@ def load(repository: Path, version: int | None = None, *, feature_spec_hash: str
     if version not in found:
         raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
     folder = repository / MODEL_NAME / str(version)
-    manifest = read_manifest(folder / MANIFEST_FILE, where)
+    manifest = read_manifest(folder / MANIFEST_FILE, where, trust)
     _check_fit(manifest, version, feature_spec_hash, where)
     for name, digest in manifest.files.items():
-        _check_file(folder / name, digest, where)
+        _read_file(folder / name, digest, where)
     return Model(MODEL_NAME, version, manifest, folder / MODEL_FILE)
 
 
@@ -127,16 +137,20 @@ def versions(repository: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == str(int(name)))
 
 
-def read_manifest(path: Path, where: str) -> Manifest:
+def read_manifest(path: Path, where: str, trust: Trust | None = None) -> Manifest:
     """Return the manifest at ``path``; ``where`` names its version in messages.
 
     Raises:
-        ModelRepositoryError: it is missing or not a manifest of this format.
+        ModelRepositoryError: it is missing, not signed by a key of ``trust``, or not a manifest of this format.
     """
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise ModelRepositoryError(f"cannot read {MANIFEST_FILE} of {where}: export this version again") from error
+    if trust is not None:  # before anything looks at the contents
+        _check_signature(content, path.with_name(SIGNATURE_FILE), trust, where)
+    try:
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or "the file"
@@ -168,13 +182,29 @@ def _check_fit(manifest: Manifest, version: int, feature_spec_hash: str, where: 
         )
 
 
-def _check_file(path: Path, digest: str, where: str) -> None:
+def _check_signature(content: bytes, path: Path, trust: Trust, where: str) -> None:
     try:
-        found = digest_of(path)
+        signature = path.read_bytes()
+    except OSError:
+        raise ModelRepositoryError(
+            f"{where} is not signed, and --trust is set: export this version again with --sign"
+        ) from None
+    if not is_signed(content, signature, trust):
+        raise ModelRepositoryError(
+            f"{where} is not signed by a key of --trust, or was changed afterwards: restore it, or export it again"
+            " with --sign and the right key"
+        )
+
+
+def _read_file(path: Path, digest: str, where: str) -> bytes:
+    """Return the contents of a file; raises ModelRepositoryError unless they have this SHA-256."""
+    try:
+        content = path.read_bytes()
     except OSError as error:
         raise ModelRepositoryError(f"cannot read {path.name} of {where}: export this version again") from error
-    if found != digest:
+    if (found := hashlib.sha256(content).hexdigest()) != digest:
         raise ModelRepositoryError(
             f"{path.name} of {where} is not the file that was exported (SHA-256 {found[:12]}, manifest {digest[:12]}): "
             "restore it or export this version again"
         )
+    return content

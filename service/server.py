@@ -110,6 +110,8 @@ def _listen(
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
+            # gRPC inflates a compressed message before it looks at its size: half a megabyte becomes half a gigabyte.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             # Two minutes otherwise: connections that never finish their handshake would pile up.
             ("grpc.server_handshake_timeout_ms", 20_000),
         ],

@@ -79,9 +79,16 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="TCP port of HTTP /metrics and /drift, 0 for any free one; default: off"
     )
+    drift_window: int = Field(200, ge=20, le=100_000, description="live events of a drift test, 20 to 100000")
+    drift_reference: int = Field(
+        1_000, ge=20, description="events of the model's reference that count in a drift test, at most, from 20"
+    )
     audit_log: Path | None = Field(None, description="file that gets a JSON line per analysis; default: none")
     audit_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
+    )
+    trust: Path | None = Field(
+        None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
     )
     tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves TLS")
     tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
@@ -195,8 +202,8 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
 
 
 def without_password(url: str) -> str:
-    """Return a URL without the user and the password in it; other texts as they are."""
-    return re.sub(r"//[^/\s]*@", "//", url)
+    """Return a URL, also a misspelt one, without the user and the password in it; other texts as they are."""
+    return re.sub(r"^(\w*:?/*).*@", r"\1", url)
 
 
 def flag_name(field: str) -> str:

@@ -1,92 +1,139 @@
-"""What the history costs: the same requests judged causally without, with the embedded, and with a Valkey history.
+"""What the history costs: the same requests at three gateways, without, with the embedded, and with a Valkey history.
 
-``python -m tests.bench_history [EPCS]`` takes about three minutes. All three take turns request by request, so that
-whatever else the machine does meets all of them; CPU time counts, that of the server included, the least of 5 rounds.
+``python -m tests.bench_history`` takes about two minutes. The gateways are real processes and take turns request by
+request, so that whatever else the machine does meets all of them; what counts is the CPU time of the gateway and of
+the history's server, the least of ROUNDS for each request, each round with empty histories.
 
-Two shapes of request: whole journeys (500 events of some 110 items, all their events together, as batches of files
-come): the same windows are judged with and without history, so the difference is what history costs; and live
-events (500 neighbours in time), where without history hardly any event has a past, so that the difference is also
-what it costs to judge an event by its journey.
+Requests have some 500 events, judged causally, of two shapes. New journeys: all events of some 110 items at once, as
+batches of files come; the same windows are judged with and without history. Second halves: the later events of some 220
+items whose earlier events were sent in requests before. Without history such events are judged blindly, as if their
+items were new; to have the same answers a caller has to send the earlier events again, which is the last row.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 from service.analyze import split
+from service.convert import encode_request
 from service.events import Events
-from service.parts import build_parts
-from service.pipeline import Analyzer
-from service.settings import load_settings
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.gateway import Gateway
 from tests.valkey import Valkey
 from training.dataset import load
 from training.simulate import simulate
 
 SIZE = 500
 ROUNDS = 5
+HISTORIES = ("none", "memory", "valkey")
+_PATH = "/epcsentinel.v1.AnomalyService/AnalyzeStream"
 
 
-def world(epcs: int) -> Events:
-    """Return the events of a simulated world in the order of time."""
+@dataclass(frozen=True)
+class Step:
+    """One request of a shape; ``counted`` is how many of its events the cost is spread over, 0 for none of it."""
+
+    shape: str
+    body: bytes
+    counted: int
+
+
+def steps(epcs: int) -> list[Step]:
+    """Return the requests of one round."""
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder), epcs, seed=5)
         events = load(Path(folder)).events
-    return events.take(np.lexsort((events.event_id, events.time_us)))
+    pieces = list(split(events, SIZE))
+    new = [_step("new journeys", events.take(piece), len(piece)) for piece in pieces[0::3]]
+    halves = []
+    for some in zip(pieces[1::3], pieces[2::3], strict=False):
+        whole = events.take(np.concatenate(some))
+        later = _later_half(whole)
+        second = whole.take(later)
+        halves += [
+            _step("first halves", whole.take(~later), 0),
+            _step("second halves", second, len(second)),
+            _step("whole journeys sent again", whole, len(second)),
+        ]
+    return new + halves
 
 
-async def seconds(analyzer: Analyzer, batch: Events, server: Valkey) -> float:
-    """Return the CPU seconds of one request, those of the history's server included."""
-    started = time.process_time() + server.cpu_s()
-    verdicts = await analyzer.follow(batch)
-    assert not verdicts.warning, verdicts.warning
-    return time.process_time() + server.cpu_s() - started
+def _step(shape: str, events: Events, counted: int) -> Step:
+    # All in one file: what a request holds is no matter here.
+    request = encode_request(events, "lstm")
+    for scan in request.data:
+        scan.file_id = 1
+    return Step(shape, request.SerializeToString(), counted)
 
 
-async def cpu_s(histories: dict[str, str], batches: list[Events], server: Valkey) -> NDArray[np.float64]:
-    """Return the CPU seconds [history, batch] of each request, the histories empty at first."""
-    analyzers = [
-        build_parts(load_settings(history=url, history_timeout_s=10.0, onnx_threads=1)).analyzer
-        for url in histories.values()
-    ]
-    used = np.zeros((len(analyzers), len(batches)))
-    for at, batch in enumerate(batches):
-        for number in np.roll(np.arange(len(analyzers)), at).tolist():
-            used[number, at] = await seconds(analyzers[number], batch, server)
-    for analyzer in analyzers:
-        await analyzer.close()
-    return used
+def _later_half(events: Events) -> NDArray[np.bool_]:
+    """Return which events [N] are in the later half of their journeys."""
+    order = np.lexsort((events.event_id, events.time_us, events.epc))
+    epc = events.epc[order]
+    start, length = np.unique(epc, return_index=True, return_counts=True)[1:]
+    later = np.empty(len(events), dtype=np.bool_)
+    later[order] = np.arange(len(epc)) - np.repeat(start, length) >= np.repeat((length + 1) // 2, length)
+    return later
 
 
-def compare(name: str, batches: list[Events]) -> None:
-    """Print CPU per event without history and what each history adds: the least of ROUNDS for each request."""
-    rounds = []
-    for _ in range(ROUNDS):
-        with Valkey() as server:
-            histories = {"none": "none", "memory": "memory", "valkey": server.url}
-            rounds.append(asyncio.run(cpu_s(histories, batches, server)))
-    total = np.min(rounds, axis=0).sum(axis=1)
-    events = sum(len(batch) for batch in batches)
-    for kind, used in zip(histories, total.tolist(), strict=True):
-        print(
-            f"{name:>14}  {kind:>6}: {used / events * 1e6:6.1f} us CPU per event, {(used / total[0] - 1) * 100:+5.0f} %"
-            f"  ({len(batches)} requests, {events} events)"
+def cpu_s(*pids: int) -> float:
+    """Return the CPU seconds that processes have used, with all their threads."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)  # the clock of another process: clock_getcpuclockid
+
+
+def play(todo: Sequence[Step]) -> NDArray[np.float64]:
+    """Return the CPU seconds [history, request] of each request, by gateways whose histories are empty at first."""
+    used = np.zeros((len(HISTORIES), len(todo)))
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        server = stack.enter_context(Valkey())
+        urls = [server.url if name == "valkey" else name for name in HISTORIES]
+        started = pool.map(
+            lambda url: Gateway(
+                "--history", url, "--history-timeout-s", "10", "--onnx-threads", "1", "--probe-interval-s", "3600"
+            ),
+            urls,
         )
+        gateways = [stack.enter_context(gateway) for gateway in started]
+        asks = [stack.enter_context(grpc.insecure_channel(gateway.target)).stream_stream(_PATH) for gateway in gateways]
+        for at, step in enumerate(todo):
+            for number in np.roll(np.arange(len(HISTORIES)), at).tolist():
+                if step.shape == "whole journeys sent again" and HISTORIES[number] != "none":
+                    continue
+                pids = gateways[number].pid, server.pid
+                before = cpu_s(*pids)
+                [answer] = asks[number](iter([step.body]), timeout=60)
+                used[number, at] = cpu_s(*pids) - before
+                warning = pb.AnalyzeResponse.FromString(answer).warning
+                if warning:
+                    raise RuntimeError(f"an answer was degraded: {warning}")
+    return used
 
 
 def main() -> None:
     """Print the table."""
-    events = world(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000)
-    whole = [events.take(piece) for piece in split(events, SIZE)]
-    live = [events.take(np.arange(begin, begin + SIZE)) for begin in range(0, len(events) - SIZE + 1, SIZE)]
-    for name, batches in (("whole journeys", whole), ("live events", live)):
-        compare(name, batches)
+    todo = steps(2_400)
+    used = np.min([play(todo) for _ in range(ROUNDS)], axis=0)
+    table = Table("requests", "history", "us CPU per event", "of no history")
+    for shape in ("new journeys", "second halves", "whole journeys sent again"):
+        chosen = [at for at, step in enumerate(todo) if step.shape == shape]
+        events = sum(todo[at].counted for at in chosen)
+        cost = used[:, chosen].sum(axis=1) / events * 1e6
+        for name, of_event in zip(HISTORIES, cost.tolist(), strict=True):
+            if of_event:
+                table.add_row(shape, name, f"{of_event:.1f}", f"{(of_event / cost[0] - 1) * 100:+.0f} %")
+    Console().print(table)
 
 
 if __name__ == "__main__":

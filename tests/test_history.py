@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import HistoryUnavailable
 from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
-from service.history_groups import mix
+from service.history_table import mix
 from service.history_valkey import ValkeyStore
 from tests.valkey import Valkey
 
@@ -111,14 +111,15 @@ def test_a_repeated_commit_is_refused(make: Make, key: bytes) -> None:
 
 def test_counts_that_moved_on_stop_a_commit_only_if_they_are_expected(make: Make, key: bytes) -> None:
     async def work(store: Store) -> None:
-        counts = (key,)
-        assert (await append(store, log(key + b"1", append=records(1)), counts=counts, grow=[5])).committed
-        reply = await append(store, log(key, append=records(1)), counts=counts, expected=4)
-        assert not reply.committed
-        assert reply.items == [5]
-        assert not reply.tails
-        assert (await append(store, log(key, append=records(1)), counts=counts, grow=[0], expected=5)).committed
-        assert (await append(store, log(key + b"2", append=records(1)), counts=counts)).items == [5]
+        counts = (key, key + b"new")
+        assert (await append(store, log(key + b"1", append=records(1)), counts=counts, grow=[5, 1])).committed
+        for wrong in ([4, 1], [5, 0]):
+            reply = await append(store, log(key, append=records(1)), counts=counts, expected=wrong)
+            assert not reply.committed
+            assert reply.items == [5, 1]
+            assert not reply.tails
+        assert (await append(store, log(key, append=records(1)), counts=counts, grow=[0, 0], expected=[5, 1])).committed
+        assert (await append(store, log(key + b"2", append=records(1)), counts=counts)).items == [5, 1]
 
     run(make(), work)
 

@@ -52,10 +52,11 @@ class Valkey:
             time.sleep(0.01)
         raise RuntimeError("valkey-server does not listen")
 
-    def cpu_s(self) -> float:
-        """Return the CPU seconds that its main thread, which serves all commands, has used."""
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
         assert self._process is not None
-        return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[0]) / 1e9
+        return self._process.pid
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send it a signal: SIGKILL ends it, SIGSTOP makes it hang, SIGCONT wakes it."""

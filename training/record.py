@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service import features
-from service.events import KINDS
 from training.checkpoint import MODES
 from training.dataset import LOCATIONS, TRANSITIONS, Dataset
 from training.samples import SPLITS, Samples
@@ -21,7 +19,6 @@ from training.samples import SPLITS, Samples
 mpl.use("Agg")  # plots are files, no display is needed
 
 CURVES = "curves"
-_HISTOGRAM_BINS = 10
 
 
 def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
@@ -45,22 +42,6 @@ def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.in
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def histograms(part: Samples, scores: NDArray[np.float32]) -> dict[str, Any]:
-    """Return bin edges and counts of each feature (equal shares) and score (equal widths) of ``part``."""
-    table = {}
-    for column, name in enumerate(features.NAMES):
-        values = part.features[:, column].astype(np.float64)
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, _HISTOGRAM_BINS + 1)))
-        table[name] = _histogram(values, edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1]))
-    for column, kind in enumerate(KINDS):
-        table[f"score_{kind}"] = _histogram(scores[:, column], np.linspace(0, 1, _HISTOGRAM_BINS + 1))
-    return table
-
-
-def _histogram(values: NDArray[np.floating], edges: NDArray[np.float64]) -> dict[str, list[float]]:
-    return {"edges": edges.tolist(), "counts": np.histogram(values, edges)[0].tolist()}
 
 
 def probe(part: Samples, longest: int) -> list[list[float]]:

@@ -10,10 +10,11 @@ from service import features
 from training import dataset, evaluate, folds, material, record
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
+from training.drift_reference import reference_histograms
 from training.evaluate import Progress
 from training.fitted import fit_model, telling
 from training.reference import learn
-from training.run import Run, padded_lengths, predict
+from training.run import Run, padded_lengths
 from training.samples import normal_events
 
 CHECKPOINT = "checkpoint.pt"
@@ -59,10 +60,12 @@ def train(  # noqa: PLR0913, PLR0917
         "feature_spec_hash": features.feature_spec_hash(),
         "thresholds": fitted.thresholds,
         "lineage": lineage,
-        "histograms": record.histograms(fitted.check[0], predict(fitted.model, fitted.check[0])),
         "probe": record.probe(fitted.check[0], lengths[0]),
     }
     run = Run(fitted.model, learn(world.events, normal_events(known.labels), world.masters), content)
+    content["histograms"] = reference_histograms(
+        labelled.take("validation")[0], fitted.model, run.reference, config.max_length
+    )
     progress("evaluating", 0.96)
     content["metrics"] = evaluate.on_test_split(run, world, known)
     if options.folds > 1:

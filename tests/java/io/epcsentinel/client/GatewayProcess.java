@@ -1,0 +1,51 @@
+package io.epcsentinel.client;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** The real gateway, which a test may kill and start again on the same port. */
+final class GatewayProcess implements AutoCloseable {
+
+    private final int port;
+    private Process process;
+
+    GatewayProcess() throws IOException {
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
+        start();
+    }
+
+    String target() {
+        return "127.0.0.1:" + port;
+    }
+
+    /** Starts it and does not wait. */
+    void start() throws IOException {
+        List<String> command = new ArrayList<>(List.of(System.getProperty("test.python"), "-m", "service", "serve"));
+        command.addAll(List.of("--port", Integer.toString(port)));
+        process = new ProcessBuilder(command)
+                .directory(new File(System.getProperty("test.root")))
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(new File(System.getProperty("test.log"))))
+                .start();
+    }
+
+    /** Sends SIGKILL and waits for the end. */
+    void kill() throws InterruptedException {
+        process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        process.destroy();
+        if (!process.waitFor(15, TimeUnit.SECONDS)) {
+            kill();
+        }
+    }
+}

@@ -1,0 +1,44 @@
+package io.epcsentinel.client;
+
+import io.epcsentinel.v1.Detector;
+import io.epcsentinel.v1.ScanEvent;
+import java.lang.reflect.RecordComponent;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Collectors;
+
+/** What the backend does with a file: Main TARGET FILE prints the rows to store, table by table. */
+final class Main {
+
+    private Main() {}
+
+    public static void main(String[] arguments) throws Exception {
+        List<ScanEvent> events = RawRows.read(Path.of(arguments[1]), 1);
+        try (AnomalyClient client = new AnomalyClient(Connection.plaintext(arguments[0]), Duration.ofSeconds(60))) {
+            FileReport report = FileReport.of(
+                    client.analyzeFile(events, Detector.DETECTOR_LSTM, AnomalyClient.MAX_EVENTS));
+            print("EventHistory", FileReport.EventHistory.class, report.eventHistory());
+            print("epcAnomalyStats", FileReport.EpcAnomalyStats.class, report.epcAnomalyStats());
+            print("fileAnomalyStats", FileReport.FileAnomalyStats.class, List.of(report.fileAnomalyStats()));
+        }
+    }
+
+    /** Prints the name of a table, its columns, and its rows, separated by tabs. */
+    private static void print(String table, Class<? extends Record> type, List<? extends Record> rows)
+            throws ReflectiveOperationException {
+        System.out.println("# " + table);
+        System.out.println(Arrays.stream(type.getRecordComponents())
+                .map(RecordComponent::getName)
+                .collect(Collectors.joining("\t")));
+        for (Record row : rows) {
+            StringBuilder line = new StringBuilder();
+            for (RecordComponent column : type.getRecordComponents()) {
+                line.append(Objects.toString(column.getAccessor().invoke(row), "NULL")).append('\t');
+            }
+            System.out.println(line.toString().stripTrailing());
+        }
+    }
+}
