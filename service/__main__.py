@@ -80,6 +80,8 @@ def serve(
     drift_reference: Annotated[str | None, _flag("drift_reference")] = None,
     audit_log: Annotated[str | None, _flag("audit_log")] = None,
     audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
+    detection_log: Annotated[str | None, _flag("detection_log")] = None,
+    detection_log_max_bytes: Annotated[str | None, _flag("detection_log_max_bytes")] = None,
     trust: Annotated[str | None, _flag("trust")] = None,
     tls_cert: Annotated[str | None, _flag("tls_cert")] = None,
     tls_key: Annotated[str | None, _flag("tls_key")] = None,

@@ -1,4 +1,4 @@
-"""What watches a gateway: metrics with their HTTP port, and the audit log. Made once, closed after the drain."""
+"""What watches a gateway: metrics and drift with their HTTP port, audit log, detection log. Closed after the drain."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from prometheus_client import make_wsgi_app
 from service import stages
 from service.audit import AuditLog
 from service.console import CommandError
+from service.detection_log import DetectionLog
 from service.drift_metrics import DriftCollector, Drifts, to_json
 from service.metrics import Metrics
 from service.observe import Observer, Watch
@@ -43,6 +44,11 @@ class Monitoring:
             self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
             observers.append(self._audit)
             self._show_audit(self._audit)
+        self._detections = None
+        if settings.detection_log is not None:
+            self._detections = DetectionLog(settings.detection_log, max_bytes=settings.detection_log_max_bytes)
+            observers.append(self._detections)
+            self._show_detections(self._detections)
         self.watch = Watch(observers, self.metrics.call_ended)
         self._http = None
         if settings.metrics_port is not None:
@@ -58,6 +64,8 @@ class Monitoring:
         """Write what waits, and close files and ports; blocks for some seconds if a disk is slow."""
         if self._audit is not None:
             self._audit.close()
+        if self._detections is not None:
+            self._detections.close()
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()
@@ -70,6 +78,11 @@ class Monitoring:
             "audit_failures", "Writes of the audit log that failed and are tried again.", lambda: audit.failures
         )
         show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
+
+    def _show_detections(self, detections: DetectionLog) -> None:
+        show = self.metrics
+        show.counter("detections", "Events written to the detection log.", lambda: detections.written)
+        show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)
 
 
 def _app(metrics: Metrics, drifts: Drifts) -> _Wsgi:

@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     trust: Path | None = Field(
         None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
     )
+    detection_log: Path | None = Field(
+        None, description="folder that gets judged events and their scores as Parquet files; default: none"
+    )
+    detection_log_max_bytes: int = Field(
+        1024**3, ge=1024, description="bytes of a detection log, of which the oldest files go, from 1024"
+    )
     tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves TLS")
     tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
     tls_client_ca: Path | None = Field(
