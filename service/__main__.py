@@ -82,6 +82,8 @@ def serve(
     audit_max_bytes: Annotated[str | None, _flag("audit_max_bytes")] = None,
     detection_log: Annotated[str | None, _flag("detection_log")] = None,
     detection_log_max_bytes: Annotated[str | None, _flag("detection_log_max_bytes")] = None,
+    tracing: Annotated[str | None, _flag("tracing")] = None,
+    tracing_share: Annotated[str | None, _flag("tracing_share")] = None,
     trust: Annotated[str | None, _flag("trust")] = None,
     tls_cert: Annotated[str | None, _flag("tls_cert")] = None,
     tls_key: Annotated[str | None, _flag("tls_key")] = None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import grpc
@@ -37,10 +39,19 @@ _REASONS = {
 }
 
 
+Outgoing = Callable[[], AbstractContextManager[dict[str, str]]]
+"""Surrounds a call of the server; what it gives goes into the metadata of that call."""
+
+
+def untraced() -> AbstractContextManager[dict[str, str]]:
+    """Surround a call with nothing; an `Outgoing`."""
+    return nullcontext({})
+
+
 class TritonBackend:
     """Asks for exactly one version of one model on a Triton server."""
 
-    def __init__(self, url: str, model: str, version: int) -> None:
+    def __init__(self, url: str, model: str, version: int, outgoing: Outgoing = untraced) -> None:
         """Remember the server at ``url`` ("HOST:PORT"); connects on first use, so that it need not be up yet.
 
         Raises:
@@ -50,6 +61,7 @@ class TritonBackend:
         self._model = model
         self._version = str(version)
         self._url = url
+        self._outgoing = outgoing
         self._client: Any = None  # made in the event loop that will use it
 
     async def infer(
@@ -73,12 +85,13 @@ class TritonBackend:
             self._input(INPUT_LENGTHS, lengths, "INT64"),
         ]
         try:
-            with timed("infer", int(lengths.sum())):
+            with timed("infer", int(lengths.sum())), self._outgoing() as headers:
                 result = await self._client.infer(
                     self._model,
                     inputs,
                     model_version=self._version,
                     outputs=[self._triton.InferRequestedOutput(OUTPUT_PROBABILITIES)],
+                    headers=headers or None,
                     client_timeout=PATIENCE_S if left_s is None else min(left_s, PATIENCE_S),
                 )
             probabilities = result.as_numpy(OUTPUT_PROBABILITIES)

@@ -1,4 +1,4 @@
-"""What watches a gateway: metrics and drift with their HTTP port, audit log, detection log. Closed after the drain."""
+"""What watches a gateway: metrics and drift with their HTTP port, audit log, detection log, traces."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from service.metrics import Metrics
 from service.observe import Observer, Watch
 from service.parts import Parts
 from service.settings import Settings
+from service.tracing import Tracing
 
 _TIMEOUT_S = 10.0
 
@@ -28,7 +29,7 @@ _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 class Monitoring:
     """The observers that the settings ask for."""
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, parts: Parts, tracing: Tracing | None = None) -> None:
         """Open files and ports.
 
         Raises:
@@ -49,7 +50,11 @@ class Monitoring:
             self._detections = DetectionLog(settings.detection_log, max_bytes=settings.detection_log_max_bytes)
             observers.append(self._detections)
             self._show_detections(self._detections)
+        self._tracing = tracing
         self.watch = Watch(observers, self.metrics.call_ended)
+        if tracing is not None:
+            stages.listen(tracing.stage)
+            self.watch = Watch([*observers, tracing], self.metrics.call_ended, tracing.request)
         self._http = None
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(parts.drifts))
@@ -66,6 +71,8 @@ class Monitoring:
             self._audit.close()
         if self._detections is not None:
             self._detections.close()
+        if self._tracing is not None:
+            self._tracing.close()
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,12 +38,17 @@ class Observer(Protocol):
         ...
 
 
+Around = Callable[[str, Iterable[tuple[str, str | bytes]]], AbstractContextManager[None]]
+"""Surrounds the work on a request, given the method and the metadata of its call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Who gets to know about analyses and calls; the default tells nobody."""
 
     observers: Sequence[Observer] = ()
     call_ended: Callable[[str, str], None] = lambda _method, _code: None  # told (method, code) of every call
+    request: Around = lambda _method, _metadata: nullcontext()
 
     def over(self, analysis: Analysis, code: str) -> None:
         """Tell of an analysis that ended with ``code``, once: one that was answered stays so if its call breaks off."""

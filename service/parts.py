@@ -8,7 +8,7 @@ import structlog
 
 from service import registry
 from service.backends import Backend, OnnxBackend, probe
-from service.backends_triton import TritonBackend
+from service.backends_triton import Outgoing, TritonBackend, untraced
 from service.canary import ModelCanary
 from service.console import CommandError
 from service.detectors import LstmDetector, RulesDetector
@@ -49,14 +49,14 @@ class Parts:
         await probe(self.backend, self.model.manifest)
 
 
-def build_parts(settings: Settings) -> Parts:
-    """Return the parts that the settings ask for; a Triton server need not be up yet.
+def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
+    """Return the parts that the settings ask for; a Triton server need not be up yet. ``outgoing`` is around its calls.
 
     Raises:
         ModelRepositoryError: the repository is missing or damaged, or its feature spec is not this gateway's.
         ModelUnavailable: the backend cannot be made; a Triton server that is down is no such case.
     """
-    model, backend, reference, lstm = _build_model(settings, settings.model_version)
+    model, backend, reference, lstm = _build_model(settings, settings.model_version, outgoing)
     judges = [lstm]
     canary, canary_backend, canary_lstm = None, None, None
     if settings.canary_model_version is not None:
@@ -65,7 +65,7 @@ def build_parts(settings: Settings) -> Parts:
                 f"version {model.version} of the model is in use and cannot be its own canary:"
                 " name the version in use with --model-version"
             )
-        canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version)
+        canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version, outgoing)
         judges.append(detector)
         canary_lstm = ModelCanary(detector, settings.canary_percent)
     store = build_store(settings)
@@ -81,7 +81,9 @@ def build_parts(settings: Settings) -> Parts:
     return Parts(model, backend, analyzer, store, canary, canary_backend, drifts)
 
 
-def _build_model(settings: Settings, version: int | None) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
+def _build_model(
+    settings: Settings, version: int | None, outgoing: Outgoing
+) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
     """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
     trust = load_trust(settings.trust) if settings.trust else None
     model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
@@ -91,7 +93,7 @@ def _build_model(settings: Settings, version: int | None) -> tuple[registry.Mode
     if isinstance(target, OnnxTarget):
         backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
     else:
-        backend = TritonBackend(target.address, model.name, model.version)
+        backend = TritonBackend(target.address, model.name, model.version, outgoing)
     return model, backend, reference, LstmDetector(backend, model, reference, _drift(model, settings))
 
 

@@ -136,14 +136,15 @@ class AnomalyServicer:
     ) -> bytes:
         """Judge the events of the request, and tell of it; return the answer of its one file, or of all its files."""
         analysis = Analysis(call.method, call.request_id, caller=caller().name, peer=context.peer(), request=raw)
-        try:
-            return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
-        except asyncio.CancelledError:
-            self._watch.over(analysis, _cancelled(context))
-            raise
-        except Exception as error:
-            self._watch.over(analysis, status_of(error, call.request_id).code.name)
-            raise
+        with self._watch.request(call.method, context.invocation_metadata() or ()):
+            try:
+                return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
+            except asyncio.CancelledError:
+                self._watch.over(analysis, _cancelled(context))
+                raise
+            except Exception as error:
+                self._watch.over(analysis, status_of(error, call.request_id).code.name)
+                raise
 
     async def _judged(
         self,

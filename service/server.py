@@ -10,6 +10,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from service.backends_triton import untraced
 from service.console import CommandError
 from service.guard import MAX_PROBES, Guard, build_guard, rate
 from service.health import HealthServicer, follow_history, follow_model
@@ -18,6 +19,7 @@ from service.parts import build_parts
 from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
 from service.settings import Settings
+from service.tracing import build_tracing
 
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -36,8 +38,9 @@ async def serve(settings: Settings) -> None:
     """
     sys.setswitchinterval(_SWITCH_S)
     stop = _stop_event()
-    parts = build_parts(settings)
-    monitoring = Monitoring(settings, parts)
+    tracing = build_tracing(settings)
+    parts = build_parts(settings, tracing.outgoing if tracing else untraced)
+    monitoring = Monitoring(settings, parts, tracing)
     servicer = AnomalyServicer(
         parts.analyzer,
         max_events=settings.max_events_per_request,

@@ -96,6 +96,14 @@ class Settings(BaseSettings):
     detection_log_max_bytes: int = Field(
         1024**3, ge=1024, description="bytes of a detection log, of which the oldest files go, from 1024"
     )
+    tracing: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+:[0-9]{1,5}/?$",
+        description="http://HOST:PORT of an OpenTelemetry collector (OTLP over gRPC) that gets traces; default: none",
+    )
+    tracing_share: float = Field(
+        1.0, ge=0, le=1, description="share of the requests that are traced if their callers do not say, 0 to 1"
+    )
     tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves TLS")
     tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
     tls_client_ca: Path | None = Field(

@@ -47,7 +47,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("pipeline",),
     ("observe",),
     ("settings", "convert", "responses", "status", "stream"),
-    ("metrics", "audit", "detection_log", "drift_metrics"),
+    ("metrics", "audit", "detection_log", "drift_metrics", "tracing"),
     ("rpc", "border", "guard", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     (
         "monitoring",
