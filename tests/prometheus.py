@@ -27,8 +27,8 @@ START_S = 30.0
 class Prometheus:
     """Scrapes ``targets``; a context manager that leaves no process behind."""
 
-    def __init__(self, targets: Mapping[str, Mapping[str, str]]) -> None:
-        """Args: ``targets`` are HOST:PORT of metrics with the labels that their series get."""
+    def __init__(self, targets: Mapping[str, Mapping[str, str]], rules: Path | None = None) -> None:
+        """Args: ``targets`` are HOST:PORT of metrics with the labels of their series; ``rules`` is a file of alerts."""
         if BINARY is None:
             raise RuntimeError(MISSING)
         self._folder = Path(tempfile.mkdtemp(prefix="prometheus-"))
@@ -39,7 +39,9 @@ class Prometheus:
         scraped = [{"targets": [target], "labels": dict(labels)} for target, labels in targets.items()]
         scrape = {"job_name": "gateways", "static_configs": scraped}
         config = self._folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}))
+        files = [str(rules)] if rules else []
+        content = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape], "rule_files": files}
+        config.write_text(yaml.safe_dump(content))
         with (self._folder / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [BINARY, f"--config.file={config}", f"--storage.tsdb.path={self._folder / 'data'}",
