@@ -144,7 +144,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     (folder / "keys.toml").write_text(key_entry("backend", token, "analyze"))
     flags = (
         "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", folder / "ca.pem", "--health-port", "0",
-        "--auth-keys", folder / "keys.toml", "--rate-limit-calls-per-s", "4", "--rate-limit-burst-s", "0.5",
+        "--auth-keys", folder / "keys.toml", "--rate-limit-calls-per-s", "10", "--rate-limit-burst-s", "0.2",
     )  # fmt: skip
     with Gateway(*map(str, flags), ready=False) as running:
         wait_ready(running)

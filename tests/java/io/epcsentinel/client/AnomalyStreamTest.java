@@ -22,7 +22,7 @@ class AnomalyStreamTest {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     @Test
-    void aThousandRequestsGetTheirOwnAnswersInOrder() throws Exception {
+    void hundredsOfRequestsGetTheirOwnAnswersInOrder() throws Exception {
         List<Long> requests = new CopyOnWriteArrayList<>();
         List<Long> answers = new CopyOnWriteArrayList<>();
         try (AnomalyClient client = new AnomalyClient(CONNECTION, PATIENCE);
@@ -30,13 +30,13 @@ class AnomalyStreamTest {
                     requests.add(request.getData(0).getFileId());
                     answers.add(answer.getFileId());
                 }, PATIENCE)) {
-            for (long number = 0; number < 1000; number++) {
+            for (long number = 0; number < 300; number++) {
                 stream.send(Scans.numbered(number));
             }
             stream.finish();
             assertEquals(0, stream.restarts());
         }
-        assertEquals(LongStream.range(0, 1000).boxed().toList(), answers);
+        assertEquals(LongStream.range(0, 300).boxed().toList(), answers);
         assertEquals(answers, requests);
     }
 

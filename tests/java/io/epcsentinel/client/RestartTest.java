@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Timeout;
 class RestartTest {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
-    private static final int LARGE = AnomalyClient.MAX_EVENTS; // 6 MB: a retry needs more than gRPC's own limit of 1 MiB
+    private static final int LARGE = AnomalyClient.MAX_EVENTS; // 6 MB, and gRPC's own limit of retries is 1 MiB
 
     @Test
     void aKilledGatewayThatComesBackCostsNoEvent() throws Exception {

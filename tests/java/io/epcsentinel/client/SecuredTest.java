@@ -18,7 +18,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** A gateway with mutual TLS, tokens, and four calls per second of each caller. */
+/** A gateway with mutual TLS, tokens, and ten calls per second of each caller. */
 @Timeout(90)
 class SecuredTest {
 
@@ -49,12 +49,12 @@ class SecuredTest {
         Attempts attempts = new Attempts();
         Connection connection = new Connection(TARGET, CA, CERT, KEY, TOKEN);
         try (AnomalyClient client = new AnomalyClient(connection, PATIENCE, attempts)) {
-            for (int call = 0; call < 8; call++) {
+            for (int call = 0; call < 12; call++) {
                 AnalyzeResponse answer = client.analyze(EVENTS, Detector.DETECTOR_RULES);
                 assertEquals("rule-based", answer.getMethod());
             }
         }
-        assertTrue(attempts.sent() > 8, "none was refused");
+        assertTrue(attempts.sent() > 12, "none was refused");
     }
 
     @Test

@@ -114,7 +114,7 @@ public record Connection(String target, Path caFile, Path certFile, Path keyFile
             });
         }
 
-        @Override
+        // No @Override: abstract in older versions of gRPC, deprecated and to be removed in newer ones.
         public void thisUsesUnstableApi() {}
     }
 }

@@ -117,8 +117,8 @@ public record FileReport(
     }
 
     /**
-     * Merges the answers to the parts of one file. If a part has a warning (judged by rules because the model was away),
-     * its method and warning stand for the file.
+     * Merges the answers to the parts of one file. If a part has a warning (judged by rules, because the model was
+     * away), its method and warning stand for the file.
      *
      * @throws IllegalArgumentException no answers, or of more than one file
      */
@@ -126,7 +126,10 @@ public record FileReport(
         if (answers.stream().map(AnalyzeResponse::getFileId).distinct().count() != 1) {
             throw new IllegalArgumentException("give the answers to the parts of one file");
         }
-        AnalyzeResponse main = answers.stream().filter(one -> !one.getWarning().isEmpty()).findFirst().orElse(answers.get(0));
+        AnalyzeResponse main = answers.stream()
+                .filter(one -> !one.getWarning().isEmpty())
+                .findFirst()
+                .orElse(answers.get(0));
         List<EventHistory> events = new ArrayList<>();
         Map<String, EpcAnomalyStats> epcs = new LinkedHashMap<>();
         FileAnomalyStats file = new FileAnomalyStats(0, 0, 0, 0, 0, 0);
