@@ -40,6 +40,12 @@ class DetectorChoice(StrEnum):
     RULES = "rules"
 
 
+CaFile = Annotated[Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")]
+CertFile = Annotated[Path | None, typer.Option(help="PEM file: own certificate, for a gateway that demands one.")]
+KeyFile = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
+
+
 def _flag(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
     """Return the option of a setting; its value is checked by the settings, together with the variables."""
     setting = Settings.model_fields[field]
@@ -122,6 +128,10 @@ def analyze(
     model_version: Annotated[str | None, _flag("model_version")] = None,
     fallback: Annotated[bool | None, _flag("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, _flag("max_events_per_request")] = None,
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Find anomalies in raw scan files: a table on screen, or JSON or CSV."""
     if as_json and as_csv:
@@ -136,9 +146,11 @@ def analyze(
         max_events_per_request=max_events_per_request,
     )
     from service import render
+    from service.access import access_by_files
     from service.analyze import analyze_files
 
-    raw, response = _run(analyze_files(files, detector.value, target, settings))
+    access = access_by_files(ca_file, cert_file, key_file, token_file)
+    raw, response = _run(analyze_files(files, detector.value, target, settings, access))
     if as_json:
         render.write_json(response)
     elif as_csv:
@@ -158,12 +170,18 @@ def replay(
     give_up_s: Annotated[float, typer.Option(min=0, help="Seconds to try again without any answer.")] = 60,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Play raw scan files as a live stream, in the order of time, and print findings as they come."""
+    from service.access import access_by_files
     from service.replay import Plan
     from service.replay import replay as run
 
-    run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s), as_json=as_json)
+    access = access_by_files(ca_file, cert_file, key_file, token_file)
+    run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)
 
 
 app.add_typer(commands_training.app)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.access import OPEN, Access
 from service.client import GatewayClient
 from service.console import CommandError, progress_bar
 from service.events import Events
@@ -24,7 +25,7 @@ _FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
 
 
 async def analyze_files(
-    paths: Sequence[Path], detector: str, target: str | None, settings: Settings
+    paths: Sequence[Path], detector: str, target: str | None, settings: Settings, access: Access = OPEN
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
     """Return the events of the files and what was found in them.
 
@@ -33,6 +34,7 @@ async def analyze_files(
         detector: "lstm" or "rules".
         target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
         settings: backend, fallback, and the most events that are judged at once.
+        access: how to get in at ``target``.
 
     Raises:
         CommandError: a file cannot be used, or the gateway cannot be reached or refused.
@@ -56,7 +58,7 @@ async def analyze_files(
         if target is None:
             answers = await _embedded(judge_all, detector, settings)
         else:
-            answers = await _remote(judge_all, detector, target)
+            answers = await _remote(judge_all, detector, target, access)
     return raw, merge(raw.events, answers)
 
 
@@ -75,9 +77,9 @@ async def _embedded(
 
 
 async def _remote(
-    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, target: str
+    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, target: str, access: Access
 ) -> list[list[pb.AnalyzeResponse]]:
-    client = GatewayClient(target)
+    client = GatewayClient(target, access)
 
     async def judge(events: Events) -> list[pb.AnalyzeResponse]:
         return await client.analyze(events, detector)

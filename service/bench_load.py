@@ -19,6 +19,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from service.access import OPEN, Access
 from service.console import CommandError
 
 _START_S = 60.0
@@ -92,24 +93,6 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     raise CommandError(f"the server to measure did not start: {log.read_text(encoding='utf-8')[-500:]}")
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How a server lets callers in; the default is one that asks for nothing."""
-
-    credentials: grpc.ChannelCredentials | None = None  # of TLS
-    metadata: tuple[tuple[str, str], ...] = ()
-
-    def channel(self, target: str) -> grpc.aio.Channel:
-        """Return a channel to ``target`` without limits on messages."""
-        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        if self.credentials is None:
-            return grpc.aio.insecure_channel(target, options=options)
-        return grpc.aio.secure_channel(target, self.credentials, options=options)
-
-
-OPEN = Access()
-
-
 async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how to get in
     server: Server, method: str, requests: Sequence[Request], concurrency: int, seconds: float, access: Access = OPEN
 ) -> Load:
@@ -120,15 +103,16 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
     """
     turn = cycle(requests)
     events, latencies_ms = 0, []
-    async with access.channel(server.target) as channel:
+    options = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+    async with access.aio_channel(server.target, options) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-        await call(requests[0].body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata, wait_for_ready=True)
+        await call(requests[0].body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
 
         async def caller(end: float) -> None:
             nonlocal events
             while (begin := time.perf_counter()) < end:
                 request = next(turn)
-                await call(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata)
+                await call(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata())
                 latencies_ms.append(1e3 * (time.perf_counter() - begin))
                 events += request.events
 

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 import grpc
 
+from service.access import OPEN, Access
 from service.console import CommandError
 from service.convert import encode_request
 from service.events import Events
@@ -29,10 +30,11 @@ _FIRST_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 2.0
 class GatewayClient:
     """Asks a gateway to judge events."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, access: Access = OPEN) -> None:
         """Args: ``target`` is HOST:PORT. Nothing is connected before the first call."""
         self._target = target
-        self._channel = grpc.aio.insecure_channel(target, options=[("grpc.max_receive_message_length", -1)])
+        self._access = access
+        self._channel = access.aio_channel(target, [("grpc.max_receive_message_length", -1)])
         self._analyze_files = self._channel.unary_unary(
             f"{_SERVICE}/AnalyzeFiles",
             request_serializer=pb.AnalyzeRequest.SerializeToString,
@@ -46,7 +48,9 @@ class GatewayClient:
             CommandError: the gateway cannot be reached, or it refused.
         """
         try:
-            response = await self._analyze_files(encode_request(events, detector), timeout=_TIMEOUT_S)
+            response = await self._analyze_files(
+                encode_request(events, detector), timeout=_TIMEOUT_S, metadata=self._access.metadata()
+            )
         except grpc.aio.AioRpcError as error:
             raise CommandError(_explain(self._target, error)) from None
         return list(response.files)
@@ -73,14 +77,16 @@ class GatewayStream:
     that a stream ended with (https://github.com/grpc/grpc/issues/36066).
     """
 
-    def __init__(self, target: str, *, give_up_s: float, on_retry: Callable[[], None]) -> None:
+    def __init__(self, target: str, *, give_up_s: float, on_retry: Callable[[], None], access: Access = OPEN) -> None:
         """Open the stream.
 
         Args:
             target: HOST:PORT of the gateway.
             give_up_s: how long to try without any answer.
             on_retry: called each time that the stream is opened again.
+            access: how to get in; the token is read again for every stream.
         """
+        self._access = access
         self._target = target
         self._give_up_s = give_up_s
         self._on_retry = on_retry
@@ -93,7 +99,7 @@ class GatewayStream:
             ("grpc.keepalive_time_ms", 20_000),  # notices a gateway whose machine is gone
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
-        self._channel = grpc.insecure_channel(target, options=options)
+        self._channel = access.channel(target, options)
         self._method = self._channel.stream_stream(
             f"{_SERVICE}/AnalyzeStream",
             request_serializer=pb.AnalyzeRequest.SerializeToString,
@@ -156,12 +162,12 @@ class GatewayStream:
         self._outbox: SimpleQueue[pb.AnalyzeRequest | None] = SimpleQueue()
         for request, _ in self._unanswered:
             self._outbox.put(request)
-        self._call = self._method(_until_none(self._outbox))
+        self._call = self._method(_until_none(self._outbox), metadata=self._access.metadata())
 
 
-def check_reachable(target: str, within_s: float = 3.0) -> None:
+def check_reachable(target: str, access: Access = OPEN, within_s: float = 3.0) -> None:
     """Raise CommandError if nothing that speaks gRPC answers at ``target``."""
-    with grpc.insecure_channel(target) as channel:
+    with access.channel(target) as channel:
         try:
             grpc.channel_ready_future(channel).result(within_s)
         except grpc.FutureTimeoutError:

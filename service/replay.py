@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from service.access import OPEN, Access
 from service.client import Answered, GatewayStream, check_reachable
 from service.console import CommandError
 from service.convert import encode_request
@@ -46,6 +47,7 @@ class Plan:
     streams: int
     limit_s: float | None  # stop after so long
     give_up_s: float  # a stream without any answer for so long has failed
+    access: Access = OPEN
 
 
 def replay(paths: Sequence[Path], plan: Plan, *, as_json: bool) -> None:
@@ -60,7 +62,7 @@ def replay(paths: Sequence[Path], plan: Plan, *, as_json: bool) -> None:
     if not len(events):
         raise CommandError(f"{', '.join(map(str, paths))}: no events to replay")
     events = events.take(np.lexsort((events.event_id, events.time_us)))
-    check_reachable(plan.target)
+    check_reachable(plan.target, plan.access)
     tally, screen = Tally(), _Screen(len(events), findings=not as_json)
     player = Player(plan, tally, screen.found)
     with screen:
@@ -110,7 +112,8 @@ class Player:
         stream_of = events.epc % self._plan.streams
         retried, give_up_s = self._tally.retried, self._plan.give_up_s
         lines = [
-            GatewayStream(self._plan.target, give_up_s=give_up_s, on_retry=retried) for _ in range(self._plan.streams)
+            GatewayStream(self._plan.target, give_up_s=give_up_s, on_retry=retried, access=self._plan.access)
+            for _ in range(self._plan.streams)
         ]
         with ThreadPoolExecutor(len(lines)) as pool:
             running = [

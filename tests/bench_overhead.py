@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 from rich.table import Table
 
+from service.access import OPEN, Access
 from service.bench import requests_of
-from service.bench_load import OPEN, Access, Load, Request, Server, drive, spawn
+from service.bench_load import Load, Request, Server, drive, spawn
 from service.rawcsv import read_files
 from tests.gateway import SERVICE
-from tests.secrets import AUDIENCE, ISSUER, authority, bearer, jwks, key_entry, new_jwt, new_token
+from tests.secrets import AUDIENCE, ISSUER, authority, jwks, key_entry, new_jwt, new_token
 from training.simulate import simulate
 
 EVENTS = 500
@@ -53,13 +54,13 @@ def variants(folder: Path) -> dict[str, Variant]:
     tokens = ("--auth-jwks", str(folder / "jwks.json"), "--auth-issuer", ISSUER, "--auth-audience", AUDIENCE)
     tls = ("--tls-cert", str(cert), "--tls-key", str(key), "--tls-client-ca", str(folder / "ca.pem"))
     credentials = grpc.ssl_channel_credentials(ca.cert_pem, client.key_pem, client.cert_pem)
-    jwt_bearer = bearer(new_jwt(signer))
+    signed = new_jwt(signer)
     return {
         PLAIN: Variant(),
-        "key, rate limits": Variant((*keys, *_LIMITS), Access(metadata=bearer(token))),
-        "JWT, rate limits": Variant((*tokens, *_LIMITS), Access(metadata=jwt_bearer)),
+        "key, rate limits": Variant((*keys, *_LIMITS), Access(token=lambda: token)),
+        "JWT, rate limits": Variant((*tokens, *_LIMITS), Access(token=lambda: signed)),
         "mutual TLS": Variant(tls, Access(credentials)),
-        "mutual TLS, JWT, rate limits": Variant((*tls, *tokens, *_LIMITS), Access(credentials, jwt_bearer)),
+        "mutual TLS, JWT, rate limits": Variant((*tls, *tokens, *_LIMITS), Access(credentials, lambda: signed)),
     }
 
 

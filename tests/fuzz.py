@@ -216,7 +216,8 @@ def fuzz(count: int, seed: int, *flags: str) -> tuple[Found, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "keys.toml"
         keys.write_text(key_entry("fuzzer", token, "analyze", "admin"))
-        with Gateway("--auth-keys", str(keys), *flags) as gateway:
+        # A small history is full early, so that memory is flat from then on.
+        with Gateway("--auth-keys", str(keys), "--history-max-events", "5000", *flags) as gateway:
             normal = many(200).SerializeToString()
             before = call(gateway.target, "Analyze", normal, metadata=bearer(token))
             uvloop.run(_send_all(gateway, token, count, seed, found))

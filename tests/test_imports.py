@@ -17,7 +17,7 @@ LAZY = {"service/commands_training.py", "service/commands_studies.py"}  # import
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
     ("errors", "events", "console", "stages"),
-    ("watched", "limits", "auth", "jwks", "tls", "signing"),
+    ("watched", "limits", "auth", "jwks", "tls", "signing", "access"),
     (
         "codes",
         "journeys",
