@@ -33,7 +33,8 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["py
 import grpc, sys; \
 from grpc_health.v1 import health_pb2 as pb, health_pb2_grpc; \
 from service.settings import load_settings; \
-stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(f'localhost:{load_settings().port}')); \
+to = load_settings(); \
+stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(f'localhost:{to.health_port or to.port}')); \
 answer = stub.Check(pb.HealthCheckRequest(service='epcsentinel.v1.AnomalyService'), timeout=5); \
 sys.exit(answer.status != pb.HealthCheckResponse.SERVING)"]
 # No shell in between: SIGTERM reaches the gateway, which then drains.

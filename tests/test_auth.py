@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from service import auth
 from service.errors import PermissionDenied, Unauthenticated
 from service.jwks import jwt_parser
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.signing import load_signing_key, load_trust
 from service.watched import CHECK_S
-from tests.gateway import SERVICE, Gateway
+from tests.gateway import ROOT, SERVICE, Gateway
 from tests.requests import Metadata, call, request, scan
 from tests.secrets import AUDIENCE, ISSUER, bearer, jwks, key_entry, new_jwt, new_token
 
@@ -296,6 +298,15 @@ def test_a_file_of_keys_of_no_use_is_refused_with_the_place(text: str, says: str
         auth.parse_keys([text.encode()])
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_the_documentation_makes_keys_that_work(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    commands = page.split("```sh\n", 1)[1].split("epc-sentinel export", 1)[0]
+    subprocess.run(["bash", "-euc", commands], cwd=tmp_path, check=True, capture_output=True)
+    verify = auth.parse_keys([(tmp_path / "keys.toml").read_bytes()])
+    assert verify((tmp_path / "backend.token").read_text().strip()).name == "key:backend"
+    assert load_signing_key(tmp_path / "sign.pem").public_key() == load_trust(tmp_path / "trust.pem")[0]
 
 
 def test_two_keys_of_one_caller_work_at_the_same_time() -> None:
