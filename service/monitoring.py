@@ -38,9 +38,11 @@ class Monitoring:
         self.metrics = Metrics()
         for model in filter(None, (parts.model, parts.canary)):
             self.metrics.model(f"{model.name}/{model.version}", model.manifest.feature_spec_hash)
-        stages.listen(self.metrics.stage)
+        observers: list[Observer] = []
+        if settings.metrics_port is not None:
+            observers.append(self.metrics)
+            stages.listen(self.metrics.stage)
         self._audit = None
-        observers: list[Observer] = [self.metrics]
         if settings.audit_log is not None:
             self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
             observers.append(self._audit)
