@@ -55,12 +55,18 @@ def variants(folder: Path) -> dict[str, Variant]:
     tls = ("--tls-cert", str(cert), "--tls-key", str(key), "--tls-client-ca", str(folder / "ca.pem"))
     credentials = grpc.ssl_channel_credentials(ca.cert_pem, client.key_pem, client.cert_pem)
     signed = new_jwt(signer)
+    seen = ("--metrics-port", "0", "--audit-log", str(folder / "audit.jsonl"))
     return {
         PLAIN: Variant(),
         "key, rate limits": Variant((*keys, *_LIMITS), Access(token=lambda: token)),
         "JWT, rate limits": Variant((*tokens, *_LIMITS), Access(token=lambda: signed)),
         "mutual TLS": Variant(tls, Access(credentials)),
         "mutual TLS, JWT, rate limits": Variant((*tls, *tokens, *_LIMITS), Access(credentials, lambda: signed)),
+        "metrics, drift": Variant(seen[:2]),
+        "audit log": Variant(seen[2:]),
+        "all of it": Variant(
+            (*tls, *tokens, *_LIMITS, *seen[:3], str(folder / "audit-2.jsonl")), Access(credentials, lambda: signed)
+        ),
     }
 
 
@@ -115,11 +121,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load per round and gateway")
     parser.add_argument("--events", type=int, default=EVENTS, help="per request")
+    parser.add_argument("--only", nargs="*", help="of these gateways, besides the plain one")
     known = parser.parse_args()
     requests = some_requests(known.events)
     with tempfile.TemporaryDirectory() as folder:
         show = Console(stderr=True).log
-        loads = asyncio.run(measure(variants(Path(folder)), requests, known.rounds, known.seconds, show))
+        found = variants(Path(folder))
+        found = {name: found[name] for name in found if not known.only or name in (PLAIN, *known.only)}
+        loads = asyncio.run(measure(found, requests, known.rounds, known.seconds, show))
     write_table(loads, known.events)
 
 
