@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ MAX_DETAIL_BYTES = 3_500
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DETAILS_KEY = "grpc-status-details-bin"
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
+"""What the retries of gRPC itself wait for: they do not read RetryInfo (gRFC A6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,12 @@ class CallStatus:
         if not self.details:
             return ()
         status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        pushback: list[tuple[str, str | bytes]] = []
         for detail in self.details:
             status.details.add().Pack(detail)
-        return ((_DETAILS_KEY, status.SerializeToString()),)
+            if isinstance(detail, error_details_pb2.RetryInfo):
+                pushback.append((_PUSHBACK_KEY, str(math.ceil(detail.retry_delay.ToNanoseconds() / 1e6))))
+        return (*pushback, (_DETAILS_KEY, status.SerializeToString()))
 
 
 def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,27 @@ def test_a_caller_over_his_rate_is_told_when_to_retry_and_others_are_not_held_up
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     time.sleep(retry_s(error))
     assert refused(gateway.target, body, bearer(one)) is None
+
+
+def test_the_retries_of_grpc_wait_as_long_as_the_gateway_says(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway("--rate-limit-calls-per-s", "0.5", "--rate-limit-burst-s", "2")
+    policy = {
+        "maxAttempts": 3,
+        "initialBackoff": "0.01s",
+        "maxBackoff": "0.01s",
+        "backoffMultiplier": 1,
+        "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+    }
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    with grpc.insecure_channel(gateway.target, options=[("grpc.service_config", config)]) as channel:
+        analyze = channel.unary_unary(f"/{SERVICE}/Analyze")
+        analyze(BODY, timeout=30)
+        analyze(BODY, timeout=30)  # backoff alone would try three times within 30 ms
+    assert [line["code"] for line in gateway.log() if line["event"] in ("call", "refused")] == [
+        "OK",
+        "RESOURCE_EXHAUSTED",
+        "OK",
+    ]
 
 
 def test_calls_per_second_are_refused_before_the_request_is_read_and_trailers_only(
