@@ -41,7 +41,7 @@ class Envoy:
         shutil.copy(CONFIG / "routes.yaml", self.routes)
         canary_py("weight", str(weight), "--file", str(self.routes))
         self._gateways = {"epc-sentinel-canary": canary, "epc-sentinel": stable}
-        self.port, self.admin_port = _free_ports(2)
+        self.port, self.admin_port = free_ports(2)
         self.target = f"127.0.0.1:{self.port}"
         self._log = self._folder / "envoy.log"
         config = self._folder / "envoy.yaml"
@@ -144,7 +144,8 @@ def _place(target: str) -> str:
     return f"address: {host}, port_value: {port}"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:

@@ -115,9 +115,6 @@ def gateway_env(pod: Object = GATEWAY) -> dict[str, str]:
     return own | env
 
 
-OWN_PORT = gateway_env() | {"EPC_SENTINEL_METRICS_PORT": "0"}
-
-
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in gateway_env().items():
@@ -208,7 +205,7 @@ def test_selectors_tell_the_canary_from_the_stable_gateways() -> None:
 
 
 def test_network_policies_name_pods_and_ports_that_exist() -> None:
-    objects = overlay("canary", "triton-gpu", "valkey", "envoy", "network-policies")
+    objects = overlay("canary", "triton-gpu", "valkey", "envoy", "network-policies", "monitoring")
     ports: dict[str, set[int]] = {}
     for o in workloads(objects):
         own = {
@@ -225,6 +222,26 @@ def test_network_policies_name_pods_and_ports_that_exist() -> None:
                 if "namespaceSelector" not in peer:
                     to = peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
                     assert {port["port"] for port in rule["ports"]} <= ports[to]
+
+
+def test_prometheus_reads_every_gateway_once_and_knows_its_track() -> None:
+    for choice in (
+        ("monitoring",),
+        ("canary", "monitoring"),
+        ("canary-gateway", "monitoring"),
+        ("monitoring", "canary-argo"),
+    ):
+        objects = overlay(*choice)
+        monitor = find("ServiceMonitor", "epc-sentinel", objects)["spec"]
+        assert monitor["podTargetLabels"] == ["track"]
+        asked = monitor["selector"]["matchLabels"].items()
+        services = [o for o in objects if o["kind"] == "Service" and asked <= o["metadata"]["labels"].items()]
+        scraped = [o for o in services if "metrics" in {port["name"] for port in o["spec"]["ports"]}]
+        for gateway in workloads(objects):
+            labels = gateway["spec"]["template"]["metadata"]["labels"].items()
+            [_] = [o for o in scraped if o["spec"]["selector"].items() <= labels]
+            container = gateway["spec"]["template"]["spec"]["containers"][0]
+            assert [port["containerPort"] for port in container["ports"] if port["name"] == "metrics"] == [9464]
 
 
 def test_the_autoscaler_follows_the_workload_that_makes_the_pods() -> None:
@@ -266,7 +283,7 @@ def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Calla
     env = gateway_env(find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"])
     with Valkey(*own) as valkey:
         env["EPC_SENTINEL_HISTORY"] = env["EPC_SENTINEL_HISTORY"].replace("valkey:6379", f"127.0.0.1:{valkey.port}")
-        running = start_gateway(**env | {"EPC_SENTINEL_METRICS_PORT": "0"})
+        running = start_gateway(**env)
         running.wait_log("ready")
         assert "history degraded" not in [line["event"] for line in running.log()]
 
@@ -367,8 +384,7 @@ def test_the_variables_are_settings_of_a_gateway_behind_triton(settings: Setting
 
 
 def test_the_ports_agree(settings: Settings) -> None:
-    container_port, metrics_port = GATEWAY["containers"][0]["ports"]
-    assert metrics_port["containerPort"] == settings.metrics_port
+    [container_port] = GATEWAY["containers"][0]["ports"]
     [service_port] = find("Service", "epc-sentinel")["spec"]["ports"]
     assert find("Service", "epc-sentinel")["spec"]["clusterIP"] == "None"  # so that no port is translated
     assert container_port["containerPort"] == service_port["port"] == settings.port
@@ -404,7 +420,7 @@ def test_the_probes_ask_for_names_that_the_gateway_knows_and_a_dead_triton_fails
 ) -> None:
     names = {probe: GATEWAY["containers"][0][probe]["grpc"]["service"] for probe in PROBES}
     assert names == {"startupProbe": "", "readinessProbe": "epcsentinel.v1.AnomalyService", "livenessProbe": ""}
-    running = start_gateway(**OWN_PORT | {"EPC_SENTINEL_BACKEND": "triton://127.0.0.1:9"})  # nobody is there
+    running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": "triton://127.0.0.1:9"})  # nobody is there
     assert {name: running.health(name) for name in names.values()} == dict.fromkeys(names.values(), "SERVING")
     assert [line["event"] for line in running.log()] == ["listening", "degraded"]
 
@@ -413,7 +429,7 @@ def test_the_gateway_and_triton_work_together(start_gateway: Callable[..., Gatew
     program, repository, *arguments = TRITON["containers"][0]["args"]
     assert (program, repository) == ("tritonserver", "--model-repository=/models")
     with TritonServer(bundled_repository, extra_args=arguments) as triton:
-        running = start_gateway(**OWN_PORT | {"EPC_SENTINEL_BACKEND": f"triton://{triton.url}"})
+        running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": f"triton://{triton.url}"})
         assert [line["event"] for line in running.log()] == ["listening", "ready"]
 
 
