@@ -70,6 +70,7 @@ def serve(
     canary_percent: Annotated[str | None, _flag("canary_percent")] = None,
     fallback: Annotated[bool | None, _flag("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, _flag("max_events_per_request")] = None,
+    max_events_in_flight: Annotated[str | None, _flag("max_events_in_flight")] = None,
     max_message_bytes: Annotated[str | None, _flag("max_message_bytes")] = None,
     drain_s: Annotated[str | None, _flag("drain_s")] = None,
     probe_interval_s: Annotated[str | None, _flag("probe_interval_s")] = None,

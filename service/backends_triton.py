@@ -51,6 +51,8 @@ def untraced() -> AbstractContextManager[dict[str, str]]:
 class TritonBackend:
     """Asks for exactly one version of one model on a Triton server."""
 
+    any_length = False  # its batcher joins requests of one length
+
     def __init__(self, url: str, model: str, version: int, outgoing: Outgoing = untraced) -> None:
         """Remember the server at ``url`` ("HOST:PORT"); connects on first use, so that it need not be up yet.
 

@@ -122,9 +122,10 @@ def _time_violations(
 
 
 def _id_violations(event_id: NDArray[np.int64]) -> Iterable[Violation]:
-    distinct, first, index = np.unique(event_id, return_index=True, return_inverse=True)
-    if len(distinct) == len(event_id):
+    ordered = np.sort(event_id)
+    if (ordered[1:] != ordered[:-1]).all():
         return
+    _, first, index = np.unique(event_id, return_index=True, return_inverse=True)
     first_of = first[index]  # [N] position of the first event with the same id
     for at in np.flatnonzero(first_of != np.arange(len(event_id))).tolist():
         yield (

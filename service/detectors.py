@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -16,17 +17,15 @@ from service.backends import Backend
 from service.drift import Drift
 from service.errors import DeadlineExceeded
 from service.events import KINDS
-from service.journeys import Index
+from service.offload import LARGE_EVENTS, off_loop
+from service.passes import Passes
 from service.reference import Reference
 from service.registry import Model
-from service.sequences import Windows, pad
-from service.view import Case, View
+from service.sequences import Batch, Windows, cut_to_batches
+from service.view import Case, View, join
 
 MALFORMED_CODE_SCORE = 0.99
 """A malformed code is forged, whatever the model makes of it: the contract promises that."""
-
-_BATCH = 128
-"""Windows per backend call: large enough for full speed, small enough to share the model fairly."""
 
 _FAKE = KINDS.index("epcFake")
 _WELL_FORMED = features.INDEX["code_well_formed"]
@@ -74,12 +73,23 @@ class RulesDetector:
 
     async def judge(self, view: View, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (rules are fast)
         """Judge the events of ``view``; see `Detector.judge`."""
-        scores = await asyncio.to_thread(self._scores, view)
+        scores = await off_loop(partial(self._scores, view), len(view))
         return Judgement(scores, scores >= rules.THRESHOLD)
 
     def _scores(self, view: View) -> NDArray[np.float32]:
         case = view.case(self._reference)
         return rules.judge(case.features[case.rows])[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """Events with their features, ready for the model."""
+
+    view: View
+    case: Case
+    windows: Windows
+    batches: Iterable[Batch]  # of all windows
+    sizes: list[int]  # events asked by each of the requests that it was made of
 
 
 class LstmDetector:
@@ -96,55 +106,81 @@ class LstmDetector:
         self._lengths = np.array(model.manifest.lengths)
         thresholds = model.manifest.thresholds
         self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)  # [causal, 5]
+        self._passes = Passes(self._prepare_together, self._conclude)
 
     async def judge(self, view: View, timeout_s: float | None) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        case, windows = await asyncio.to_thread(self._prepare, view)
-        probabilities = await self._infer(case, windows, deadline)
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        if view.causal or view.known is not None or len(view) > LARGE_EVENTS:
+            prepared = await off_loop(partial(self._prepare, view), len(view))
+            (judgement,) = await self._conclude(prepared, deadline)
+            return judgement
+        return await self._passes.judge(view, deadline)
+
+    async def _prepare_together(self, views: list[View]) -> _Prepared:
+        work = partial(self._prepare, views[0]) if len(views) == 1 else partial(self._prepare_joined, views)
+        return await off_loop(work, 0)
+
+    def _prepare(self, view: View) -> _Prepared:
+        return self._cut(view, [len(view)])
+
+    def _prepare_joined(self, views: list[View]) -> _Prepared:
+        events, scope = join([view.events for view in views])
+        case = Case.of(events, self._reference, causal=False, scope=scope)
+        return self._cut(View(events, causal=False, known=case), [len(view) for view in views])
+
+    def _cut(self, view: View, sizes: list[int]) -> _Prepared:
+        case = view.case(self._reference)
+        windows = view.windows(case, int(self._lengths[-1]))
+        batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
+        # The batches of a large request are padded one by one: together they are larger than all the rest of it.
+        return _Prepared(view, case, windows, batches if len(view) > LARGE_EVENTS else list(batches), sizes)
+
+    async def _conclude(self, prepared: _Prepared, deadline: float | None) -> list[Judgement]:
+        """Return the judgement of each request of ``prepared``."""
+        probabilities = await self._infer(prepared, deadline)
+        judge = partial(self._judgements, prepared, probabilities)
+        events = len(prepared.windows.window_of)
+        return judge() if events <= LARGE_EVENTS else await off_loop(judge, events)
+
+    def _judgements(self, prepared: _Prepared, probabilities: NDArray[np.float32]) -> list[Judgement]:
+        case, windows = prepared.case, prepared.windows
         scores = probabilities[windows.window_of, windows.offset_of]
         malformed = case.features[case.rows, _WELL_FORMED] == 0
         scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
         if self.drift is not None:
-            self.drift.watch(view, case, scores)
-        return Judgement(scores, scores >= self._thresholds[int(view.causal)])
+            self.drift.watch(prepared.view, case, scores)
+        flags = scores >= self._thresholds[int(prepared.view.causal)]
+        ends = list(accumulate(prepared.sizes, initial=0))
+        return [Judgement(scores[begin:end], flags[begin:end]) for begin, end in pairwise(ends)]
 
-    def _prepare(self, view: View) -> tuple[Case, Windows]:
-        case = view.case(self._reference)
-        return case, view.windows(case, int(self._lengths[-1]))
-
-    async def _infer(self, case: Case, windows: Windows, deadline: float | None) -> NDArray[np.float32]:
+    async def _infer(self, prepared: _Prepared, deadline: float | None) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""
-        bucket = np.searchsorted(self._lengths, windows.length)
-        answers = np.zeros((len(windows.length), int(windows.length.max()), len(KINDS)), dtype=np.float32)
+        length = prepared.windows.length
+        answers = np.zeros((len(length), int(length.max()), len(KINDS)), dtype=np.float32)
 
-        async def call(rows: Index, padded_length: int) -> None:
-            batch = await asyncio.to_thread(
-                pad, case.features, windows.start[rows], windows.length[rows], padded_length
-            )
-            answer = await self._backend.infer(batch, windows.length[rows, None].astype(np.int64), _remaining(deadline))
-            used = min(padded_length, answers.shape[1])
-            answers[rows, :used] = answer[:, :used]
+        async def call(batch: Batch) -> None:
+            answer = await self._backend.infer(batch.features, batch.lengths, _remaining(deadline))
+            used = min(answer.shape[1], answers.shape[1])
+            answers[batch.rows, :used] = answer[:, :used]
 
+        if not isinstance(prepared.batches, list) or len(prepared.batches) == 1:
+            for batch in prepared.batches:  # of a large request one after the other: small ones find their turn
+                await call(batch)
+            return answers
         try:
             async with asyncio.TaskGroup() as calls:
-                for number in np.unique(bucket).tolist():
-                    for rows in _batches(np.flatnonzero(bucket == number)):
-                        calls.create_task(call(rows, int(self._lengths[number])))
+                for batch in prepared.batches:
+                    calls.create_task(call(batch))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return answers
 
 
-def _batches(rows: Index) -> Iterator[Index]:
-    for begin in range(0, len(rows), _BATCH):
-        yield rows[begin : begin + _BATCH]
-
-
 def _remaining(deadline: float | None) -> float | None:
     if deadline is None:
         return None
-    remaining = deadline - time.monotonic()
+    remaining = deadline - asyncio.get_running_loop().time()
     if remaining <= 0:
         raise DeadlineExceeded("the deadline passed before the model was asked")
     return remaining

@@ -82,9 +82,9 @@ class Events:
 
 def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
     """Return (index [N] into the distinct values, the U distinct values in order of first appearance)."""
-    code_of: dict[str, int] = {}
-    codes = np.fromiter((code_of.setdefault(v, len(code_of)) for v in values), dtype=np.int32, count=len(values))
-    return codes, list(code_of)
+    distinct = list(dict.fromkeys(values))
+    code_of = dict(zip(distinct, range(len(distinct)), strict=True))
+    return np.fromiter(map(code_of.__getitem__, values), dtype=np.int32, count=len(values)), distinct
 
 
 def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
@@ -98,6 +98,5 @@ def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
 
 
 def _lookup(names: Sequence[str], code_of: dict[str, int]) -> NDArray[np.int8]:
-    index, distinct = factorize(names)
-    table = np.array([code_of.get(name.strip().lower(), UNKNOWN) for name in distinct], dtype=np.int8)
-    return table[index]
+    code = {name: code_of.get(name.strip().lower(), UNKNOWN) for name in dict.fromkeys(names)}
+    return np.fromiter(map(code.__getitem__, names), dtype=np.int8, count=len(names))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service import features_companions as companions
 from service import features_journey as journey
+from service.features_journey import Columns
 from service.history_groups import Past
 from service.journeys import Journeys, Key
 from service.reference import Reference
@@ -62,13 +63,15 @@ def compute(
     request of each code, keeps requests apart that are judged together: retrospective features are those that each
     request gets alone, to the last bit.
     """
-    by_feature = np.empty((len(NAMES), len(journeys.order)), dtype=np.float32)
     trail = Trail.of(journeys, reference, causal=causal, past=past, scope=scope)
-    parts = (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS
-    for part in parts:
-        for name, values in part(trail).items():
-            by_feature[INDEX[name]] = values
+    n = len(journeys.order)
+    columns: Columns = {"causal": np.full(n, causal)}
+    for part in (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS:
+        columns |= part(trail)
+    nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
+    table = np.empty((n, len(NAMES)), dtype=np.float32)
+    np.stack([columns.get(name, nothing) for name in NAMES], axis=1, out=table, casting="unsafe")
     if past is not None:
-        by_feature[COMPANIONS, ~trail.fresh] = past.companions[journeys.order][~trail.fresh].T
-    by_feature[INDEX["causal"]] = causal
-    return np.ascontiguousarray(by_feature.T)
+        context = ~trail.fresh
+        table[context, COMPANIONS] = past.companions[journeys.order[context]]
+    return table

@@ -18,15 +18,12 @@ _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
 
 def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeResponse]:
     """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events."""
-    files, first, file_of = np.unique(events.file_id, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # files by first appearance
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    files, rank = _files(events.file_id)
     flagged = np.flatnonzero(verdicts.flags.any(axis=1))
     # Stable: inside a file the events keep their order. Everything below is columnar, so that a request of as many
     # files as events costs no more than one of a single file.
-    flagged = flagged[np.argsort(rank[file_of[flagged]], kind="stable")]
-    flagged_rank = rank[file_of[flagged]]
+    flagged = flagged[np.argsort(rank[flagged], kind="stable")]
+    flagged_rank = rank[flagged]
     findings = _findings(events.event_id[flagged], verdicts.scores[flagged], verdicts.flags[flagged])
     finding_cuts = np.searchsorted(flagged_rank, np.arange(len(files) + 1)).tolist()
     stats_rank, stats, file_counts = _stats(events, flagged, flagged_rank, verdicts.flags[flagged], len(files))
@@ -41,8 +38,19 @@ def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeRespon
             model_version=verdicts.model_version,
             warning=verdicts.warning,
         )
-        for at, file_id in enumerate(files[order].tolist())
+        for at, file_id in enumerate(files)
     ]
+
+
+def _files(file_id: NDArray[np.int64]) -> tuple[list[int], NDArray[np.intp]]:
+    """Return (the ids of the files in order of first appearance, [N] the place of each event's file in that)."""
+    if (file_id == file_id[0]).all():
+        return [int(file_id[0])], np.zeros(len(file_id), dtype=np.intp)
+    files, first, file_of = np.unique(file_id, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return files[order].tolist(), rank[file_of]
 
 
 def _findings(

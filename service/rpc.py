@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 import grpc
 import structlog
 
+from service.admission import EVENT_BYTES, Admission
 from service.auth import caller
 from service.convert import Question, decode_request
 from service.errors import NotImplementedYet, SentinelError
 from service.limits import Rate
 from service.observe import Analysis, Watch
+from service.offload import off_loop
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
@@ -27,8 +29,8 @@ from service.stream import Streams
 SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
 """Descriptor of the service; its methods are registered by name, so that no generated servicer is needed."""
 
-_INLINE_BYTES = 32 * 1024
-"""Messages up to this size (some 300 events, 0.5 ms of work) are handled on the event loop: a thread costs as much."""
+_INLINE_BYTES = 64 * 1024
+"""Messages up to this size (some 650 events, 1 ms of work) are handled on the event loop: a thread costs as much."""
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -79,7 +81,7 @@ class AnomalyServicer:
         self,
         analyzer: Analyzer,
         *,
-        max_events: int,
+        admission: Admission,
         events_per_s: Rate | None = None,
         max_stream_age_s: float = math.inf,
         watch: Watch | None = None,
@@ -88,13 +90,13 @@ class AnomalyServicer:
 
         Args:
             analyzer: judges.
-            max_events: the most events that one request may carry.
+            admission: how much work is taken on, of one request and of all.
             events_per_s: how fast each caller may send events; None is no limit.
             max_stream_age_s: seconds after which a stream ends.
             watch: is told of every analysis.
         """
         self._analyzer = analyzer
-        self._max_events = max_events
+        self._admission = admission
         self._events_per_s = events_per_s
         self._watch = watch or Watch()
         self._streams = Streams(max_stream_age_s)
@@ -136,9 +138,12 @@ class AnomalyServicer:
     ) -> bytes:
         """Judge the events of the request, and tell of it; return the answer of its one file, or of all its files."""
         analysis = Analysis(call.method, call.request_id, caller=caller().name, peer=context.peer(), request=raw)
+        # A stream has one request at work, and reads no other: what it can send is limited by that.
+        refuse = call.method != "AnalyzeStream"
         with self._watch.request(call.method, context.invocation_metadata() or ()):
             try:
-                return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
+                async with self._admission.enter(len(raw), refuse=refuse):
+                    return await self._judged(analysis, call, context.time_remaining(), judge, one_file=one_file)
             except asyncio.CancelledError:
                 self._watch.over(analysis, _cancelled(context))
                 raise
@@ -158,9 +163,9 @@ class AnomalyServicer:
         raw = analysis.request
 
         def decode() -> Question:
-            return decode_request(raw, max_events=self._max_events, one_file=one_file)
+            return decode_request(raw, max_events=self._admission.max_events, one_file=one_file)
 
-        events, call.detector, history = await _off_loop(decode, len(raw))
+        events, call.detector, history = await _off_loop(decode, raw)
         analysis.events, analysis.detector = events, call.detector
         if self._events_per_s:
             self._events_per_s.spend(caller().name, len(events))
@@ -178,7 +183,7 @@ class AnomalyServicer:
             self._watch.over(analysis, "OK")
             return analysis.answer
 
-        answer = await _off_loop(encode, len(raw))
+        answer = await _off_loop(encode, raw)
         call.requests += 1
         return answer
 
@@ -215,9 +220,9 @@ async def _not_yet(_request: bytes, call: Call, _context: _Context) -> bytes:
     raise NotImplementedYet(f"{call.method} is not available in this version: use Analyze or AnalyzeFiles")
 
 
-async def _off_loop(work: Callable[[], _T], size: int) -> _T:
-    """Run CPU work on ``size`` bytes where it does not keep the event loop from other calls and health checks."""
-    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+async def _off_loop(work: Callable[[], _T], raw: bytes) -> _T:
+    """Run CPU work on a message where it does not keep the event loop from other calls and health checks."""
+    return work() if len(raw) <= _INLINE_BYTES else await off_loop(work, len(raw) // EVENT_BYTES)
 
 
 def _cancelled(context: _Context) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.journeys import Index, Journeys
 from service.stages import timed
+
+_MIN_BATCH, _MAX_BATCH = 64, 256
+"""Windows per call of a backend that takes any length: a call costs 0.1 ms, and a large one keeps others waiting."""
+
+_FIXED_BATCH = 128
+"""Windows per call of a backend that wants fixed lengths: large enough for full speed, small enough to be fair."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +58,37 @@ def prefix_windows(journeys: Journeys, limit: int) -> Windows:
     n = len(journeys.order)
     length = np.minimum(journeys.position + 1, limit)
     return Windows(np.arange(n) - length + 1, length, np.arange(n), length - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B windows as the model takes them."""
+
+    rows: Index  # [B] which windows
+    features: NDArray[np.float32]  # [B, T, F]
+    lengths: NDArray[np.int64]  # [B, 1]
+
+
+def cut_to_batches(
+    features: NDArray[np.float32], windows: Windows, fixed_lengths: NDArray[np.int64] | None
+) -> Iterator[Batch]:
+    """Yield the windows of ``features`` [N, F] in batches, padded to one of the ascending ``fixed_lengths``.
+
+    With None each batch has the length of its longest window; windows of similar lengths are in one batch either way.
+    """
+    order = np.argsort(windows.length, kind="stable")
+    length = windows.length[order]
+    if fixed_lengths is None:
+        few = -(-len(order) // 2)  # half of them, so that two threads share a small request
+        starts = np.arange(0, len(order), min(max(few, _MIN_BATCH), _MAX_BATCH)).tolist()
+    else:
+        ends = np.searchsorted(length, fixed_lengths, side="right").tolist()
+        starts = [at for begin, end in pairwise([0, *ends]) for at in range(begin, end, _FIXED_BATCH)]
+    for begin, end in pairwise([*starts, len(order)]):
+        rows, longest = order[begin:end], int(length[end - 1])
+        if fixed_lengths is not None:
+            longest = int(fixed_lengths[np.searchsorted(fixed_lengths, longest)])
+        yield Batch(rows, pad(features, windows.start[rows], length[begin:end], longest), length[begin:end, None])
 
 
 def pad(features: NDArray[np.float32], start: Index, length: Index, padded_length: int) -> NDArray[np.float32]:

@@ -10,6 +10,8 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from service.admission import Admission
+from service.allocator import keep_freed_memory
 from service.backends_triton import untraced
 from service.console import CommandError
 from service.guard import MAX_PROBES, Guard, build_guard, rate
@@ -37,13 +39,14 @@ async def serve(settings: Settings) -> None:
         CommandError: the address cannot be listened on.
     """
     sys.setswitchinterval(_SWITCH_S)
+    keep_freed_memory()
     stop = _stop_event()
     tracing = build_tracing(settings)
     parts = build_parts(settings, tracing.outgoing if tracing else untraced)
     monitoring = Monitoring(settings, parts, tracing)
     servicer = AnomalyServicer(
         parts.analyzer,
-        max_events=settings.max_events_per_request,
+        admission=Admission(settings.max_events_per_request, settings.max_events_in_flight),
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
         watch=monitoring.watch,

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     canary_percent: float = Field(10.0, ge=0, le=100, description="share of the files of the canary model, 0 to 100")
     fallback: bool = Field(True, description="let the rules answer when the model cannot: true or false")
     max_events_per_request: int = Field(50_000, ge=1, description="the most events of one request, from 1")
+    max_events_in_flight: int = Field(
+        400_000, ge=1, description="the most events of all calls at one time, from 1; calls with more are refused"
+    )
     max_message_bytes: int = Field(
         32 * 1024 * 1024, ge=1024, le=2**31 - 1, description="the largest request in bytes, 1024 to 2147483647"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from service import features
 from service.events import Events
 from service.history_groups import Past
-from service.journeys import Index, Journeys
+from service.journeys import Index, Journeys, Key
 from service.reference import Reference
 from service.sequences import Windows, prefix_windows, whole_windows
 from service.stages import timed
@@ -25,16 +26,26 @@ class Case:
     rows: Index  # [A] where the asked events stand in the journeys, in the order asked
 
     @classmethod
-    def of(
-        cls, events: Events, reference: Reference, *, causal: bool, asked: Index | None = None, past: Past | None = None
+    def of(  # noqa: PLR0913
+        cls,
+        events: Events,
+        reference: Reference,
+        *,
+        causal: bool,
+        asked: Index | None = None,
+        past: Past | None = None,
+        scope: Key | None = None,
     ) -> Case:
-        """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all."""
+        """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all.
+
+        ``past`` and ``scope`` are those of `features.compute`.
+        """
         with timed("group", len(events)):
             journeys = Journeys.of(events)
             row_of = np.empty(len(events), dtype=np.intp)
             row_of[journeys.order] = np.arange(len(events))
         with timed("features", len(events)):
-            table = features.compute(journeys, reference, causal=causal, past=past)
+            table = features.compute(journeys, reference, causal=causal, past=past, scope=scope)
         return cls(journeys, table, row_of if asked is None else row_of[asked])
 
 
@@ -59,3 +70,16 @@ class View:
         """Return windows of at most ``limit`` events that answer for the A asked events."""
         cut = prefix_windows if self.causal else whole_windows
         return cut(case.journeys, limit).answering(case.rows)
+
+
+def join(requests: Sequence[Events]) -> tuple[Events, Key]:
+    """Return the events of several requests as one, one after the other, and the request [U] of each of its codes."""
+    codes = [len(events.epc_codes) for events in requests]
+    first = np.cumsum([0, *codes[:-1]]).tolist()  # an EPC in two requests is two: each is judged by its request alone
+    columns = {
+        name: np.concatenate([getattr(events, name) for events in requests])
+        for name in ("event_id", "location_id", "step", "event_type", "time_us", "file_id")
+    }
+    epc = np.concatenate([events.epc + np.int32(offset) for events, offset in zip(requests, first, strict=True)])
+    joined = Events(epc=epc, epc_codes=[code for events in requests for code in events.epc_codes], **columns)
+    return joined, Key(np.repeat(np.arange(len(requests)), codes), len(requests))

@@ -16,7 +16,7 @@ FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "trainin
 LAZY = {"service/commands_training.py", "service/commands_studies.py"}  # import what a command needs when it is called
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "pb" not in path.parts)
 LAYERS = (  # each may import what stands before it, never what stands after
-    ("errors", "events", "console", "stages"),
+    ("errors", "events", "console", "stages", "offload", "allocator"),
     ("watched", "limits", "auth", "jwks", "tls", "signing", "access"),
     (
         "codes",
@@ -42,11 +42,12 @@ LAYERS = (  # each may import what stands before it, never what stands after
         "history_index",
     ),
     ("drift",),
+    ("passes",),
     ("detectors", "live"),
     ("canary",),
     ("pipeline",),
     ("observe",),
-    ("settings", "convert", "responses", "status", "stream"),
+    ("settings", "convert", "responses", "status", "stream", "admission"),
     ("metrics", "audit", "detection_log", "drift_metrics", "tracing"),
     ("rpc", "border", "guard", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     (

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from service.admission import Admission
 from service.detectors import Judgement
 from service.errors import InvalidRequest, ModelRepositoryError, Overloaded, SentinelError
 from service.events import KINDS, Events
@@ -110,7 +111,7 @@ def test_methods_to_come_are_unimplemented(gateway: Gateway, method: str) -> Non
 
 
 def test_every_method_of_the_contract_has_a_handler() -> None:
-    servicer = AnomalyServicer(Analyzer(Broken(), Broken(), fallback=False), max_events=1)
+    servicer = AnomalyServicer(Analyzer(Broken(), Broken(), fallback=False), admission=Admission(1, 1))
     assert sorted(METHODS) == sorted(servicer.handlers())
 
 
@@ -304,7 +305,7 @@ class Patient:
 async def serving(analyzer: Analyzer) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable]:
     """Serve an analyzer in this process and give a client of Analyze."""
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((AnomalyServicer(analyzer, max_events=100).handler(),))
+    server.add_generic_rpc_handlers((AnomalyServicer(analyzer, admission=Admission(100, 1_000)).handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
