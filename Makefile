@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint proto model compare bench clean
+.PHONY: run test lint proto model compare bench e2e clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -38,6 +38,10 @@ compare: .venv/dev .triton/installed
 # The gateway under load, embedded and on a real Triton, beside the limits of this machine.
 bench: .venv/dev .triton/installed
 	$(BIN)/python -m tests.bench
+
+# Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
+e2e: .venv/dev .triton/installed
+	$(BIN)/python -m tests.e2e
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

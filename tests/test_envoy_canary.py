@@ -18,7 +18,7 @@ from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests import client
 from tests.client import METHOD, Client
 from tests.envoy import NOBODY, Envoy, canary_py
-from tests.gateway import Gateway
+from tests.gateway import ROOT, Gateway
 from tests.prometheus import BINARY, MISSING, Prometheus
 from tests.requests import request, scan
 from tests.versions import add_version
@@ -151,9 +151,18 @@ def canaries(rig: Rig, two_versions: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def prometheus(rig: Rig, canaries: dict[str, Gateway]) -> Iterator[Prometheus]:
+def both(two_versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway in which a version that scores otherwise judges half of the files."""
+    shifted = add_version(two_versions, tmp_path_factory.mktemp("both") / "repository", version=3, logit_shift=2.0)
+    canary = ("--model-version", "1", "--canary-model-version", "3", "--canary-percent", "50")
+    with Gateway("--backend", f"onnx:{shifted}", *canary, *HEALTHY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(rig: Rig, canaries: dict[str, Gateway], both: Gateway) -> Iterator[Prometheus]:
     """Scrapes the stable gateway and every canary; the label track says which it is."""
-    named = {"stable": rig.stable} | canaries
+    named = {"stable": rig.stable, "both": both} | canaries
     targets = {f"127.0.0.1:{g.wait_log('listening')['metrics_port']}": {"track": name} for name, g in named.items()}
     with Prometheus(targets) as running:
         yield running
@@ -183,6 +192,26 @@ def test_the_rollout_promotes_a_good_canary_and_rolls_a_bad_one_back(
         assert done.returncode == 1
         assert f"rollback: {FAULTS[fault]}" in done.stdout
         assert set(last) == {OLD}
+
+
+@pytest.mark.skipif(BINARY is None, reason=MISSING)
+def test_a_model_that_scores_otherwise_is_found_in_the_gateways_that_have_both(
+    both: Gateway, prometheus: Prometheus
+) -> None:
+    template = ROOT / "k8s" / "components" / "model-canary" / "analysis.yaml"
+    labels = [
+        f'{name}=track="both",model_version="epc_lstm/{version}"' for name, version in (("canary", 3), ("stable", 1))
+    ]
+    arguments = [part for text in ("window=5s", *labels) for part in ("--arg", text)]
+    with Client(both.target, per_s=60):
+        time.sleep(6)
+        done = canary_py(
+            "analyse", "--template", str(template), "--prometheus", prometheus.url, *arguments, check=False
+        )
+    assert done.returncode == 1, done.stdout
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["ok", "traffic"], ["ok", "degraded-rate"], ["BAD", "score-distance"],
+    ]  # fmt: skip
 
 
 def test_the_script_says_what_it_cannot_do(tmp_path: Path) -> None:
