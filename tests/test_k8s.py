@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ import yaml
 from service.settings import ENV_PREFIX, Settings, load_settings
 from tests import crds
 from tests.envoy import CONFIG as ENVOY_CONFIG
+from tests.envoy import canary_py
 from tests.gateway import ROOT, Gateway
 from tests.test_docker import all_of, image_env
 from tests.triton.fixture import TritonServer
@@ -250,6 +253,15 @@ def test_the_autoscaler_follows_the_workload_that_makes_the_pods() -> None:
     assert find("HorizontalPodAutoscaler", "epc-sentinel", plain)["spec"]["scaleTargetRef"]["kind"] == "Deployment"
     assert find("HorizontalPodAutoscaler", "epc-sentinel", argo)["spec"]["scaleTargetRef"]["kind"] == "Rollout"
     assert find("PodDisruptionBudget", "epc-sentinel", plain)
+
+
+def test_the_examples_routes_are_those_of_envoy_with_weights_of_its_own(tmp_path: Path) -> None:
+    own, made = "k8s/overlays/example/routes/routes.yaml", (ENVOY_CONFIG / "routes.yaml").read_text()
+    assert re.sub(r"weight: \d+", "weight: N", (ROOT / own).read_text()) == re.sub(r"weight: \d+", "weight: N", made)
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    canary_py("weight", "7", "--file", str(tmp_path / own))
+    routes = find("ConfigMap", "envoy-routes", build(tmp_path / "k8s" / "overlays" / "example"))["data"]["routes.yaml"]
+    assert routes == made.replace("weight: 0 # canary", "weight: 7 # canary").replace("weight: 100 #", "weight: 93 #")
 
 
 def test_the_rollout_and_its_routes_agree() -> None:
