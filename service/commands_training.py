@@ -136,10 +136,12 @@ def export(
 ) -> None:
     """Write a trained model as a version of a Triton model repository."""
     need_train_extra()
-    from export.run import export_run
     from service.signing import load_signing_key
 
-    folder = export_run(run, out, version, replace=replace, sign=load_signing_key(sign) if sign else None)
+    key = load_signing_key(sign) if sign else None  # before the long work
+    from export.run import export_run
+
+    folder = export_run(run, out, version, replace=replace, sign=key)
     typer.echo(f"exported to {folder}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from export.repository import write_version
 from service.backends import OnnxBackend
 from service.console import SettingsError
 from service.errors import ModelRepositoryError
+from service.features import feature_spec_hash
 from service.registry import load, read_manifest
 from service.signing import load_signing_key, load_trust
-from tests.gateway import Gateway
+from tests.gateway import ROOT, Gateway
 from tests.secrets import authority
 from tests.test_registry import edit, flip_last_byte
 from tests.triton.fixture import SPEC_HASH
@@ -96,6 +98,20 @@ def test_openssl_makes_and_checks_signatures_as_the_documentation_says(repositor
     (tmp_path / "key.pem").write_bytes(public_pem(KEY))
     of = ("-in", str(signed / "manifest.json"), "-sigfile", str(signed / "manifest.sig"))
     openssl("pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", "key.pem", *of)
+
+
+def test_export_signs_and_refuses_a_bad_key_before_any_work(tiny_run: Path, tmp_path: Path) -> None:
+    def export(key: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "service", "export", str(tiny_run), "--out", str(tmp_path), "--sign", str(key)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    (tmp_path / "sign.pem").write_bytes(private_pem(KEY))
+    refused = export(tmp_path / "none.pem")
+    assert "--sign: cannot read" in refused.stderr
+    assert not (tmp_path / "epc_lstm").exists()
+    done = export(tmp_path / "sign.pem")
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path, feature_spec_hash=feature_spec_hash(), trust=TRUST).version == 1
 
 
 def test_several_keys_fit_in_one_file(tmp_path: Path) -> None:
