@@ -10,12 +10,12 @@ from tests.fuzz import METHODS, Found, fuzz, growth
 
 
 def test_hostile_requests_do_no_harm() -> None:
-    found, wrong = fuzz(1_500, 7)
+    found, wrong = fuzz(1_000, 7)
     assert wrong == []
     assert {method for method, _ in found.codes} == set(METHODS)
     codes = {code for _, code in found.codes}
     assert {"OK", "INVALID_ARGUMENT", "UNAUTHENTICATED", "UNIMPLEMENTED"} <= codes
-    assert found.codes["AnalyzeStream", "OK"] > 25
+    assert found.codes["AnalyzeStream", "OK"] > 15
 
 
 @pytest.mark.parametrize(
