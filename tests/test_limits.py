@@ -143,7 +143,7 @@ def test_a_caller_over_his_rate_is_told_when_to_retry_and_others_are_not_held_up
 
 
 def test_the_retries_of_grpc_wait_as_long_as_the_gateway_says(start_gateway: Callable[..., Gateway]) -> None:
-    gateway = start_gateway("--rate-limit-calls-per-s", "0.01", "--rate-limit-burst-s", "100")
+    gateway = start_gateway("--rate-limit-calls-per-s", "0.5", "--rate-limit-burst-s", "2")
     policy = {
         "maxAttempts": 3,
         "initialBackoff": "0.01s",
@@ -166,7 +166,7 @@ def test_the_retries_of_grpc_wait_as_long_as_the_gateway_says(start_gateway: Cal
 def test_calls_per_second_are_refused_before_the_request_is_read_and_trailers_only(
     start_gateway: Callable[..., Gateway],
 ) -> None:
-    gateway = start_gateway("--rate-limit-calls-per-s", "0.5", "--rate-limit-burst-s", "2")
+    gateway = start_gateway("--rate-limit-calls-per-s", "0.01", "--rate-limit-burst-s", "100")
     assert refused(gateway.target) is None
     with recording_proxy(gateway.target) as (target, received):
         error = refused(target, b"not even a message")
