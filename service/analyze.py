@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.access import OPEN, Access
+from service.allocator import keep_freed_memory
 from service.client import GatewayClient
 from service.console import CommandError, progress_bar
 from service.events import Events
+from service.offload import off_loop
 from service.parts import build_parts
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawcsv import RawEvents, read_files
@@ -20,6 +24,9 @@ from service.responses import build_responses
 from service.settings import Settings
 
 Judge = Callable[[Events], Awaitable[list[pb.AnalyzeResponse]]]
+
+_AT_ONCE = 2
+"""Pieces at work: while the model judges one, the next is prepared; more would only take memory."""
 
 _FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
 
@@ -49,11 +56,20 @@ async def analyze_files(
         task = progress.add_task("Judging events", total=len(raw.events))
 
         async def judge_all(judge: Judge) -> list[list[pb.AnalyzeResponse]]:
-            answers = []
-            for piece in pieces:
-                answers.append(await judge(raw.events.take(piece)))
+            turn = asyncio.Semaphore(_AT_ONCE)
+
+            async def judge_piece(piece: NDArray[np.intp]) -> list[pb.AnalyzeResponse]:
+                async with turn:
+                    answer = await judge(raw.events.take(piece))
                 progress.advance(task, len(piece))
-            return answers
+                return answer
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    work = [group.create_task(judge_piece(piece)) for piece in pieces]
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from failures
+            return [done.result() for done in work]
 
         if target is None:
             answers = await _embedded(judge_all, detector, settings)
@@ -65,10 +81,12 @@ async def analyze_files(
 async def _embedded(
     judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, settings: Settings
 ) -> list[list[pb.AnalyzeResponse]]:
+    keep_freed_memory()
     parts = build_parts(settings)
 
     async def judge(events: Events) -> list[pb.AnalyzeResponse]:
-        return build_responses(events, await parts.analyzer.analyze(events, detector))
+        verdicts = await parts.analyzer.analyze(events, detector)
+        return await off_loop(partial(build_responses, events, verdicts), len(events))
 
     try:
         return await judge_all(judge)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -14,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service import bench_echo, registry
-from service.bench_load import Load, Request, Server, drive, spawn
-from service.bench_stages import STAGES, Stages
+from service.bench_load import Load, Request, Server, drive, drive_alone, spawn
+from service.bench_stages import Stages
 from service.console import CommandError
 from service.convert import encode_request
 from service.events import Events
@@ -23,13 +27,20 @@ from service.features import feature_spec_hash
 from service.journeys import Index
 from service.rpc import SERVICE
 from service.settings import Settings
+from service.stages import STAGES
 
 SIZES = (50, 500, 5_000)
 CONCURRENCIES = (1, 8, 32)
 
 _ANALYZE = f"/{SERVICE.full_name}/Analyze"
+_MIXED = ("alone", "beside", "large")  # small requests alone, beside large ones, and these
+_LARGE_EVENTS = 50_000  # of a large request, or all events of a file where it has fewer
+_LARGE_CALLS = 2
+
 _REQUEST_EVENTS = 25_000
 """Events of the different requests of one size: enough that nothing is measured on a warm handful of items."""
+
+_SPAWN_S = 1.0  # until the other process is at work
 
 Progress = Callable[[str, float], None]
 
@@ -41,6 +52,7 @@ class Report:
     cores: int
     loads: dict[tuple[str, int, int], list[Load]] = field(default_factory=dict)  # (server, size, concurrency)
     stages: dict[int, list[dict[str, float]]] = field(default_factory=dict)  # by size: microseconds per event
+    mixed: list[tuple[Load, Load, Load]] = field(default_factory=list)  # small alone, small beside large, large
     peak_rss_mib: dict[str, float] = field(default_factory=dict)  # by server
 
     def load(self, server: str, size: int, concurrency: int) -> dict[str, float]:
@@ -71,7 +83,14 @@ class Report:
             for server, size, concurrency in self.loads
         ]
         stages = {str(size): {name: self.stage(size, name) for name in STAGES} for size in self.stages}
-        return {"cores": self.cores, "loads": cells, "stages_us_per_event": stages, "peak_rss_mib": self.peak_rss_mib}
+        mixed = [{name: asdict(load) for name, load in zip(_MIXED, loads, strict=True)} for loads in self.mixed]
+        return {
+            "cores": self.cores,
+            "loads": cells,
+            "stages_us_per_event": stages,
+            "mixed": mixed,
+            "peak_rss_mib": self.peak_rss_mib,
+        }
 
 
 def requests_of(events: Events, size: int) -> list[Request]:
@@ -117,6 +136,7 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
     """
     report = Report(cores=len(os.sched_getaffinity(0)))
     requests = {size: _some(requests_of(events, size)) for size in SIZES}
+    large = [max(requests_of(events, _largest(events)), key=lambda request: request.events)]
     model = registry.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
     stages = Stages(model)
     serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback")
@@ -135,6 +155,8 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
                 )
                 load = await _measure(servers[name], name, requests[size], concurrency, plan.seconds)
                 report.loads.setdefault((name, size, concurrency), []).append(load)
+            show(f"round {number + 1}: small requests beside large ones", (number + 1) / plan.rounds)
+            report.mixed.append(await _mixed(servers["embedded"], requests[SIZES[0]], large, plan.seconds))
             for size in SIZES:
                 report.stages.setdefault(size, []).append(stages.measure(requests[size]))
         report.peak_rss_mib = {name: server.peak_rss_mib() for name, server in servers.items()}
@@ -145,6 +167,23 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
 async def _measure(server: Server, name: str, requests: Sequence[Request], concurrency: int, seconds: float) -> Load:
     method = bench_echo.METHOD if name == "echo" else _ANALYZE
     return await drive(server, method, requests, concurrency, seconds)
+
+
+async def _mixed(
+    server: Server, small: Sequence[Request], large: Sequence[Request], seconds: float
+) -> tuple[Load, Load, Load]:
+    """Return the load of small requests alone, beside large ones of another process, and of these."""
+    alone = await drive(server, _ANALYZE, small, 1, seconds)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        work = partial(drive_alone, server, _ANALYZE, large, _LARGE_CALLS, 2 * seconds)
+        loud = asyncio.get_running_loop().run_in_executor(other, work)
+        await asyncio.sleep(_SPAWN_S)
+        beside = await drive(server, _ANALYZE, small, 1, seconds)
+        return alone, beside, await loud
+
+
+def _largest(events: Events) -> int:
+    return min(_LARGE_EVENTS, int(np.unique(events.file_id, return_counts=True)[1].max()))
 
 
 def _some(requests: list[Request]) -> list[Request]:
@@ -179,5 +218,11 @@ def write_tables(report: Report) -> None:
         cells = [f"{value:.2f}" for value in (*parts, grpc_us, sum(parts) + grpc_us)]
         stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
     console.print(stages)
+    alone, beside = (median(loads[at].p99_ms for loads in report.mixed) for at in (0, 1))
+    console.print(
+        f"p99 of {SIZES[0]} events: {alone:.1f} ms alone, {beside:.1f} ms beside {_LARGE_CALLS} large requests"
+        f" ({beside / alone:.1f} times).",
+        highlight=False,
+    )
     memory = ", ".join(f"{name} {value:,.0f} MiB" for name, value in report.peak_rss_mib.items())
     console.print(f"Peak memory: {memory}.", highlight=False)

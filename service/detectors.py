@@ -106,6 +106,7 @@ class LstmDetector:
         self._lengths = np.array(model.manifest.lengths)
         thresholds = model.manifest.thresholds
         self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)  # [causal, 5]
+        self._large_turn = asyncio.Semaphore(1)
         self._passes = Passes(self._prepare_together, self._conclude)
 
     async def judge(self, view: View, timeout_s: float | None) -> Judgement:
@@ -164,9 +165,13 @@ class LstmDetector:
             used = min(answer.shape[1], answers.shape[1])
             answers[batch.rows, :used] = answer[:, :used]
 
-        if not isinstance(prepared.batches, list) or len(prepared.batches) == 1:
-            for batch in prepared.batches:  # of a large request one after the other: small ones find their turn
-                await call(batch)
+        if not isinstance(prepared.batches, list):
+            for batch in prepared.batches:  # of all large requests one after the other: small ones find a free thread
+                async with self._large_turn:
+                    await call(batch)
+            return answers
+        if len(prepared.batches) == 1:
+            await call(prepared.batches[0])
             return answers
         try:
             async with asyncio.TaskGroup() as calls:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,18 +42,23 @@ class _Table:
 
 @dataclass(slots=True)
 class _Columns:
-    """What was read so far; entry i of every list belongs to event i."""
+    """What was read so far; entry i of every column belongs to event i. Numbers are kept as 8 bytes each."""
 
-    event_id: list[int] = field(default_factory=list)
+    event_id: array[int] = field(default_factory=lambda: array("q"))
     epc_code: list[str] = field(default_factory=list)
-    location_id: list[int] = field(default_factory=list)
+    location_id: array[int] = field(default_factory=lambda: array("q"))
     business_step: list[str] = field(default_factory=list)
     event_type: list[str] = field(default_factory=list)
-    time_us: list[int] = field(default_factory=list)
-    file_id: list[int] = field(default_factory=list)
-    where: list[tuple[Path, int]] = field(default_factory=list)  # file and line
+    time_us: array[int] = field(default_factory=lambda: array("q"))
+    file_id: array[int] = field(default_factory=lambda: array("q"))
+    line: array[int] = field(default_factory=lambda: array("q"))
+    paths: list[tuple[int, Path]] = field(default_factory=list)  # first event of each file
     places: dict[int, str] = field(default_factory=dict)
     distinct: dict[str, str] = field(default_factory=dict)  # equal strings are kept once
+
+    def where(self, at: int) -> tuple[Path, int]:
+        """Return file and line of event ``at``."""
+        return self.paths[bisect_right(self.paths, at, key=lambda entry: entry[0]) - 1][1], self.line[at]
 
     def intern(self, text: str) -> str:
         """Return the kept string that equals ``text``."""
@@ -70,6 +77,7 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
     columns = _Columns()
     sources = {}
     for number, path in enumerate(paths, start=1):
+        columns.paths.append((len(columns.line), path))
         if _read_file(path, number, columns):
             sources[number] = path.name
         on_file()
@@ -134,7 +142,7 @@ def _append(table: _Table, line: int, row: list[str], columns: _Columns) -> None
     columns.event_type.append(columns.intern(row[index["event_type"]]))
     columns.time_us.append(_microseconds(table, line, row[index["event_time"]]))
     columns.file_id.append(file_id)
-    columns.where.append((table.path, line))
+    columns.line.append(line)
     if "scan_location" in index:
         columns.places.setdefault(location_id, row[index["scan_location"]])
 
@@ -157,13 +165,13 @@ def _microseconds(table: _Table, line: int, text: str) -> int:
 
 
 def _check_ids(columns: _Columns) -> None:
-    if len(set(columns.event_id)) == len(columns.event_id):
+    if len(np.unique(np.array(columns.event_id))) == len(columns.event_id):
         return
     first_at: dict[int, int] = {}
     for at, event_id in enumerate(columns.event_id):
         first = first_at.setdefault(event_id, at)
         if first != at:
-            (path, line), (other, other_line) = columns.where[at], columns.where[first]
+            (path, line), (other, other_line) = columns.where(at), columns.where(first)
             raise CommandError(
                 f"{path}: line {line}: column event_id: {event_id} is also in {other} line {other_line};"
                 " give every event its own id, or leave the column out"

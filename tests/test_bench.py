@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from service.bench import CONCURRENCIES, SIZES, requests_of
-from service.bench_stages import STAGES
 from service.convert import decode_request
+from service.stages import STAGES
 from tests.gateway import ROOT
 from tests.worlds import code, journey, to_events
 

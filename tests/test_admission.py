@@ -1,0 +1,80 @@
+"""What is too much is refused before any work, and large requests take turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from service.admission import EVENT_BYTES, LARGE_AT_ONCE, Admission
+from service.errors import Overloaded
+from service.offload import LARGE_EVENTS
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.gateway import Gateway
+from tests.requests import call, many
+
+
+def test_the_limit_holds_for_all_together_and_nobody_alone_is_too_large() -> None:
+    async def main() -> None:
+        admission = Admission(max_events=1_000, max_in_flight=100)
+        async with admission.enter(500 * EVENT_BYTES, refuse=True):
+            assert admission.events == 500
+            with pytest.raises(Overloaded) as caught:
+                async with admission.enter(1, refuse=True):
+                    pytest.fail("admitted")
+            assert 0 < caught.value.retry_after_s <= 10
+            async with admission.enter(1, refuse=False):
+                assert admission.events == 501
+        assert admission.events == 0
+        with pytest.raises(ValueError, match="x"):
+            async with admission.enter(1, refuse=True):
+                raise ValueError("x")
+        assert admission.events == 0
+
+    asyncio.run(main())
+
+
+def test_large_requests_take_turns_and_small_ones_do_not_wait_for_them() -> None:
+    async def main() -> None:
+        admission = Admission(max_events=10**6, max_in_flight=10**9)
+        begun, go_on = 0, asyncio.Event()
+
+        async def request(events: int) -> None:
+            nonlocal begun
+            async with admission.enter(events * EVENT_BYTES, refuse=True):
+                begun += 1
+                await go_on.wait()
+
+        large = [asyncio.create_task(request(2 * LARGE_EVENTS)) for _ in range(LARGE_AT_ONCE + 3)]
+        small = [asyncio.create_task(request(50)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        assert begun == LARGE_AT_ONCE + 5
+        assert admission.events == len(large) * 2 * LARGE_EVENTS + 250, "those that wait count too"
+        go_on.set()
+        await asyncio.gather(*large, *small)
+        assert begun == len(large) + len(small)
+
+    asyncio.run(main())
+
+
+def test_an_overloaded_gateway_says_when_to_come_back(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway("--max-events-in-flight", "1000")
+    body = many(20_000, pb.DETECTOR_RULES).SerializeToString()
+    with ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(call, gateway.target, "Analyze", body) for _ in range(6)]
+        failures = [error for one in calls if (error := one.exception()) is not None]
+    assert 0 < len(failures) < len(calls)
+    for failure in failures:
+        assert isinstance(failure, grpc.RpcError)
+        assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        status = rpc_status.from_call(failure)
+        assert status is not None
+        retry = error_details_pb2.RetryInfo()
+        assert status.details[0].Unpack(retry)
+        assert retry.retry_delay.ToMilliseconds() > 0
+    assert pb.AnalyzeResponse.FromString(call(gateway.target, "Analyze", body)).file_id == 1
