@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, UNKNOWN
+from service.events import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, STAGES, UNKNOWN
 from service.journeys import Group, Index, Key, combine
 from service.reference import START, TYPES
 from service.trail import Trail, log_speed, nearest
@@ -109,8 +109,8 @@ def code_features(trail: Trail) -> Columns:
         "code_lot_log": np.log1p(of_lot),
         "code_lot_foreign": (of_lot == 0) & (reference.lot.of(parts.lot) > 0),
         "code_date_valid": parts.date_valid,
-        "code_day_off": _outside(parts.day, reference.lot_day, lot_row, known_lot & parts.date_valid),
-        "code_serial_off": _outside(parts.serial, reference.lot_serial, lot_row, known_lot),
+        "code_day_off": _outside(parts.day, reference.lot_day_or_zero, lot_row, known_lot & parts.date_valid),
+        "code_serial_off": _outside(parts.serial, reference.lot_serial_or_zero, lot_row, known_lot),
     }
     journeys = trail.journeys
     first_type = events.event_type[journeys.start]
@@ -127,9 +127,17 @@ def code_features(trail: Trail) -> Columns:
 def _outside(
     values: NDArray[np.int64], ranges: NDArray[np.float64], row: Index, known: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return asinh [U] of how far each value lies outside of its range, 0 inside or if the range is not known."""
-    low, high = np.vstack([ranges, np.zeros((1, 2))])[np.where(known, row, len(ranges))].T
+    """Return asinh [U] of how far each value lies outside of its range, 0 inside or if the range is not known.
+
+    ``ranges`` has a row more than are known.
+    """
+    low, high = ranges[row].T
     return np.where(known, np.arcsinh(np.maximum(values - high, 0.0) - np.maximum(low - values, 0.0)), 0.0)
+
+
+def _within(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return the values cut off at ``low`` and ``high``; `numpy.clip` costs four times as much for small arrays."""
+    return np.minimum(np.maximum(values, low), high)
 
 
 def _log_share(count: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,7 +154,7 @@ def time_features(trail: Trail) -> Columns:
     low, median, high, spread = reference.gap_quantiles(lane, kind_from, trail.kind).T
     measured = trail.has_before & (high > 0)
     gap = trail.log_gap
-    lane_z = np.where(measured, np.clip((gap - median) / np.maximum(spread, 0.05), -10, 10), 0.0)
+    lane_z = np.where(measured, _within((gap - median) / np.maximum(spread, 0.05), -10, 10), 0.0)
     km = np.where(trail.has_before, trail.kilometres(trail.before), 0.0)
     speed = log_speed(km, trail.gap_minutes)
     first = trail.journeys.spread(events.time_us[trail.journeys.start])
@@ -185,8 +193,8 @@ def _route_features(trail: Trail) -> Columns:
     return {
         "route_known": known,
         "route_z": np.where(known, np.arcsinh((hours - mean) / np.maximum(deviation, 0.1)), 0.0),
-        "route_below": np.where(known, np.clip(np.log(np.maximum(least, 1 / 60) / hours), 0, 6), 0.0),
-        "route_above": np.where(known, np.clip(np.log(hours / np.maximum(most, 1 / 60)), 0, 6), 0.0),
+        "route_below": np.where(known, _within(np.log(np.maximum(least, 1 / 60) / hours), 0, 6), 0.0),
+        "route_above": np.where(known, _within(np.log(hours / np.maximum(most, 1 / 60)), 0, 6), 0.0),
     }
 
 
@@ -231,7 +239,9 @@ def order_features(trail: Trail) -> Columns:
     furthest = np.maximum.accumulate(np.where(known, kind, 0) + offset) - offset
     behind = np.where(known & trail.has_before, np.maximum(furthest[trail.before] - kind, 0), 0)
 
-    here = Group(combine(trail.epc, trail.spot, Key.of(trail.stage)), trail.journeys.by_time)
+    here = Group(
+        combine(trail.epc, trail.spot, Key(trail.stage.astype(np.int64) + 1, len(STAGES) + 1)), trail.journeys.by_time
+    )
     direction = DIRECTION_OF_TYPE[events.event_type].astype(np.float64)
     before = here.sum_of_others(direction, causal=True)
     after = here.sum_of_others(direction, causal=trail.causal) - before  # 0 in causal judgements
@@ -245,8 +255,8 @@ def order_features(trail: Trail) -> Columns:
         "type_logp": type_logp,
         "type_logp_next": trail.next_of(type_logp),
         "type_behind": behind,
-        "balance": np.clip(before, -2, 2),
-        "balance_after": np.clip(after, -2, 2),
+        "balance": _within(before, -2, 2),
+        "balance_after": _within(after, -2, 2),
         "id_inverted": inverted,
         "id_inverted_next": trail.next_of(inverted.astype(np.float32)),
     }

@@ -115,6 +115,16 @@ class Reference:
         return located
 
     @cached_property
+    def lot_day_or_zero(self) -> NDArray[np.float64]:
+        """``lot_day`` with a row of zeros, for lots that are not known."""
+        return np.vstack([self.lot_day, np.zeros((1, 2))])
+
+    @cached_property
+    def lot_serial_or_zero(self) -> NDArray[np.float64]:
+        """``lot_serial`` with a row of zeros, for lots that are not known."""
+        return np.vstack([self.lot_serial, np.zeros((1, 2))])
+
+    @cached_property
     def route_hours_or_one(self) -> NDArray[np.float64]:
         """``route_hours`` with a row of ones, for routes that are not known."""
         return np.vstack([self.route_hours, np.ones((1, 4))])

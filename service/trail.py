@@ -128,8 +128,8 @@ class Trail:
         """
         vectors = self.reference.unit_vectors
         chord = np.sqrt(((vectors[self.place] - vectors[self.place[there]]) ** 2).sum(axis=1))
-        kilometres: NDArray[np.float64] = np.nan_to_num(2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)))
-        return kilometres
+        kilometres = 2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+        return np.where(np.isnan(kilometres), 0.0, kilometres)
 
     def next_of(self, values: NDArray[np.bool_] | NDArray[np.number]) -> NDArray[np.float64]:
         """Return each event's value of the next event of its journey, 0 for a last one and in causal judgements."""
