@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from service.errors import DeadlineExceeded
 from service.view import View
@@ -24,6 +25,7 @@ _WITH_MODEL = 2
 
 _Prepared = TypeVar("_Prepared")
 _Answer = TypeVar("_Answer")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,7 @@ class _Waiting(Generic[_Answer]):
     view: View
     deadline: float | None  # of the event loop's clock
     answer: asyncio.Future[_Answer]
+    context: Context = field(default_factory=copy_context)  # of the request: its trace, for one
 
 
 class Passes(Generic[_Prepared, _Answer]):
@@ -46,7 +49,7 @@ class Passes(Generic[_Prepared, _Answer]):
         self._conclude = conclude
         self._waiting: deque[_Waiting[_Answer]] = deque()
         self._with_model = asyncio.Semaphore(_WITH_MODEL)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._running = False
 
     async def judge(self, view: View, deadline: float | None) -> _Answer:
@@ -73,15 +76,18 @@ class Passes(Generic[_Prepared, _Answer]):
             await self._with_model.acquire()
             together = self._next()
             try:
-                prepared = await self._prepare([waiting.view for waiting in together]) if together else None
+                prepared = await self._start(self._views(together), together[0].context) if together else None
             except Exception as error:
                 _fail(together, error)
                 prepared = None
             if prepared is None:
                 self._with_model.release()
             else:
-                self._start(self._finish(together, prepared))
+                self._start(self._finish(together, prepared), together[0].context)
         self._running = False
+
+    async def _views(self, together: list[_Waiting[_Answer]]) -> _Prepared:
+        return await self._prepare([waiting.view for waiting in together])
 
     async def _finish(self, together: list[_Waiting[_Answer]], prepared: _Prepared) -> None:
         deadlines = [waiting.deadline for waiting in together if waiting.deadline is not None]
@@ -108,10 +114,12 @@ class Passes(Generic[_Prepared, _Answer]):
                 events += len(waiting.view)
         return together
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+    def _start(self, work: Coroutine[None, None, _T], context: Context | None = None) -> asyncio.Task[_T]:
+        """Run ``work`` as a task in ``context``: a pass in that of its first request, whose trace gets its spans."""
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _fail(together: list[_Waiting[_Answer]], error: Exception) -> None:

@@ -49,14 +49,16 @@ async def serve(settings: Settings) -> None:
     tracing = build_tracing(settings)
     parts = build_parts(settings, tracing.outgoing if tracing else untraced)
     monitoring = Monitoring(settings, parts, tracing)
+    admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         parts.analyzer,
-        admission=Admission(settings.max_events_per_request, settings.max_events_in_flight),
+        admission=admission,
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
         watch=monitoring.watch,
     )
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
+    monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     health = HealthServicer(("", SERVICE.full_name))
     guard = build_guard(settings, monitoring.watch.call_ended)
     server, port = _listen(settings, guard, servicer, health)

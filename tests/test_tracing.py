@@ -110,6 +110,27 @@ def test_the_callers_trace_goes_through_to_triton(
         assert span.end_time_unix_nano <= request.end_time_unix_nano + 5_000_000
 
 
+def test_spans_of_a_pass_lie_in_the_trace_of_one_of_its_requests(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
+) -> None:
+    found, endpoint = collector
+    running = start_gateway("--tracing", endpoint)
+    bodies = [many(50).SerializeToString()] * 60
+    with futures.ThreadPoolExecutor(6) as callers:  # a caller or more wait all the time: passes follow each other
+        list(callers.map(lambda body: call(running.target, "Analyze", body), bodies))
+    running.stop()
+    requests = {span.span_id: span for span in found.named("/Analyze")}
+    assert len(requests) == 60
+    stages = [span for span in found.spans if span.name in STAGES]
+    assert {span.name for span in stages} == set(STAGES)
+    for span in stages:
+        request = requests[span.parent_span_id]
+        assert request.start_time_unix_nano <= span.start_time_unix_nano + 1_000_000
+        assert span.end_time_unix_nano <= request.end_time_unix_nano + 5_000_000
+    features = [span.parent_span_id for span in stages if span.name == "features"]
+    assert len(set(features)) == len(features) > 10  # each pass in the trace of another request
+
+
 def test_a_request_of_its_own_and_a_refused_one(
     collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
 ) -> None:
