@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -108,8 +110,11 @@ class OnnxBackend:
         options = onnxruntime.RunOptions()
         try:
             with _vendor_errors("the embedded model failed"):
+                run = partial(self._run_timed, features, lengths, options)
                 probabilities = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._run_timed, features, lengths, options
+                    self._pool,
+                    copy_context().run,
+                    run,  # the context has the trace
                 )
         except asyncio.CancelledError:
             options.terminate = True  # nobody waits any more: free the thread
