@@ -99,7 +99,10 @@ async def _end(method: Method, context: Context, error: Exception) -> None:
     status = _report(method, context, error)
     method.ended(method.name, status.code.name)
     # No initial metadata before this: Trailers-Only, which lets a proxy retry the call elsewhere.
-    await context.abort(status.code, status.message, status.trailers)
+    try:
+        await context.abort(status.code, status.message, status.trailers)
+    except grpc.aio.InternalError:  # the caller has left in the meantime
+        raise asyncio.CancelledError from None
 
 
 def _report(method: Method, context: Context, error: Exception) -> CallStatus:
