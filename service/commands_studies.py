@@ -22,6 +22,7 @@ class StudyChoice(StrEnum):
 
     ROBUSTNESS = "robustness"  # flipped labels, missing scans, wrong clocks, an unseen location and product
     LENGTHS = "lengths"  # autocorrelation, and validation AP by the longest window
+    FRONTIER = "frontier"  # macro AP against cost per event, by size of the network; goes on where it was stopped
     REDUNDANCY = "redundancy"  # VIF, correlation, permutation importance, t-SNE
 
 
@@ -59,8 +60,9 @@ def study(
     truth: Truth = None,
     config: Config = None,
 ) -> None:
-    """Study the model on your data: robustness, lengths of sequences, or redundancy of features."""
+    """Study the model on your data: robustness, lengths of sequences, redundancy of features, or cost and quality."""
     need_train_extra()
+    from export.frontier import study_frontier
     from training import material
     from training.config import load_config
     from training.report import write_sheets
@@ -70,6 +72,9 @@ def study(
     with stages() as stage:
         stage("reading the data", 0.0)
         *_, labelled = material.load(data, truth, settings.max_length)
-        sheets = run(name.value, labelled, settings, out, stage)
+        if name is StudyChoice.FRONTIER:
+            sheets = study_frontier(labelled, settings, out, stage)
+        else:
+            sheets = run(name.value, labelled, settings, out, stage)
     write_sheets(sheets)
     typer.echo(f"tables and plots in {out}")

@@ -25,13 +25,14 @@ F = 6
 
 
 def calibrated(model: EpcLstm) -> CalibratedModel:
-    return CalibratedModel(model.eval(), 0, torch.rand(2, 5) + 0.5, torch.randn(2, 5)).eval()
+    return CalibratedModel(model.eval(), torch.rand(2, 5) + 0.5, torch.randn(2, 5)).eval()
 
 
 @pytest.mark.parametrize(
     "config",
     [
         ModelConfig(F, 8),
+        ModelConfig(F, 8, pieces=3),
         ModelConfig(F, 8, layers=2, attention=False),
         ModelConfig(F, 8, bidirectional=False, attention=False),
         ModelConfig(F, 5, layers=3),
@@ -46,7 +47,9 @@ def test_export_equals_torch(config: ModelConfig, tmp_path: Path) -> None:
     difference = export_onnx(model, tmp_path / "model.onnx")
     assert difference <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one self-contained file"
-    assert isinstance(model.model.recurrent, PaddedLstm), "the caller's model is untouched"
+    assert all(isinstance(layer, PaddedLstm) for layer in model.model.recurrent.layers), (
+        "the caller's model is untouched"
+    )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 

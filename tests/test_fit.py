@@ -9,7 +9,7 @@ import torch
 from service import features
 from service.sequences import Windows
 from training.config import TrainConfig
-from training.fit import _batches, _passes, _time_noise, focal_loss
+from training.fit import _average, _batches, _passes, _time_noise, focal_loss
 from training.model import EpcLstm
 from training.samples import Samples
 
@@ -53,12 +53,12 @@ def windows_of(anomalous: list[bool], length: int = 3) -> Samples:
 def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
     part = windows_of([True] * 100 + [False] * 900)
     config = TrainConfig(windows_per_epoch=40_000, batch=64, anomalous_weight=3.0)
-    batches = list(_batches(part, config, np.random.default_rng(0), last_only=False))
-    drawn = np.concatenate([batch.rows for batch in batches])
+    batches = list(_batches(part, part.windows, config, np.random.default_rng(0)))
+    drawn = np.concatenate([batch.start for batch in batches])
     assert len(drawn) == 20_000
-    assert max(len(batch.rows) for batch in batches) == 64
+    assert max(len(batch.start) for batch in batches) == 64
     expected = 3 * 100 / (3 * 100 + 900)
-    assert (drawn < 100).mean() == pytest.approx(expected, rel=0.05)
+    assert (drawn < 100 * 3).mean() == pytest.approx(expected, rel=0.05)
 
 
 def test_a_small_world_is_passed_over_until_an_epoch_is_full() -> None:
@@ -81,9 +81,18 @@ def test_a_small_world_is_passed_over_until_an_epoch_is_full() -> None:
 def test_noise_falls_on_the_time_features_alone_by_their_deviation() -> None:
     model = EpcLstm(TrainConfig(hidden=1).model())
     deviation = torch.linspace(0.5, 2.0, len(features.NAMES))
-    model.set_normalisation(torch.zeros(len(features.NAMES)), 1 / deviation)
+    model.encoding.scale.copy_(1 / deviation)
     noise = _time_noise(model, 0.1)
     for column, (_, kind, _) in enumerate(features.FEATURES):
         assert noise[column].item() == pytest.approx(0.1 * deviation[column].item() if kind == "jump" else 0.0)
-    model.scale.zero_()
+    model.encoding.scale.zero_()
     assert not _time_noise(model, 0.1).any(), "a constant feature stays constant"
+
+
+def test_the_average_is_of_the_last_steps_and_forgets_the_first() -> None:
+    average = [torch.zeros(1)]
+    for step in range(1, 20_001):
+        _average(average, [torch.tensor([float(step)])], step)
+        if step == 20:
+            assert 15 < average[0].item() < 20, "few steps: nearly the last ones"
+    assert 20_000 - average[0].item() == pytest.approx(0.998 / 0.002, rel=0.02), "500 steps behind a steady climb"

@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from training.model import CLIP, CalibratedModel, EpcLstm, ModelConfig
+from training.encoding import Scales
+from training.model import CalibratedModel, EpcLstm, ModelConfig, visible
 
 B, T, F = 6, 7, 5
 
 
+CAUSAL = 3
+
 CONFIGS = (
-    ModelConfig(F, 8),
-    ModelConfig(F, 8, layers=2),
-    ModelConfig(F, 8, attention=False),
-    ModelConfig(F, 8, bidirectional=False, attention=False),
+    ModelConfig(F, hidden=8, causal_index=CAUSAL),
+    ModelConfig(F, hidden=8, causal_index=CAUSAL, pieces=4),
+    ModelConfig(F, hidden=8, causal_index=CAUSAL, layers=2),
+    ModelConfig(F, hidden=8, causal_index=CAUSAL, attention=False),
+    ModelConfig(F, hidden=8, causal_index=CAUSAL, bidirectional=False, attention=False),
 )
 
 
 @pytest.fixture(params=CONFIGS, ids=str)
 def model(request: pytest.FixtureRequest) -> EpcLstm:
     torch.manual_seed(0)
-    return EpcLstm(request.param).eval()
+    model = EpcLstm(request.param)
+    if model.config.pieces:
+        column, low, slope = np.array([0, 0, 2, 4]), np.array([-1.0, 0.0, -0.5, 0.5]), np.array([1.0, 0.5, 2.0, 1.0])
+        model.encoding.set_scales(Scales(np.zeros(F), np.ones(F), column, low, slope))
+    return model.eval()
 
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(B, T, F, generator=generator), torch.tensor([7, 1, 3, 5, 7, 2])
+    features = torch.randn(B, T, F, generator=generator)
+    features[..., CAUSAL] = 0.0
+    return features, torch.tensor([7, 1, 3, 5, 7, 2])
 
 
 @pytest.mark.parametrize("garbage", [1e6, math.inf, math.nan])
@@ -65,21 +76,26 @@ def test_every_event_sees_the_past_and_if_bidirectional_the_future(
         assert torch.allclose(model(other, lengths)[0, seen], before[seen], atol=1e-6) != expected
 
 
-def test_normalisation_removes_constant_features_and_clips(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:
+def test_in_a_causal_sequence_every_event_gets_the_answer_it_has_as_the_last_one(
+    model: EpcLstm, batch: tuple[Tensor, Tensor]
+) -> None:
     features, lengths = batch
-    scale = torch.tensor([0.0, 2.0, 1.0, 1.0, 1.0])
-    model.set_normalisation(torch.full((F,), 0.5), scale)
-    before = model(features, lengths)
-    other = features.clone()
-    other[..., 0] = 1e9
-    assert torch.equal(model(other, lengths), before)
-    far, further = features.clone(), features.clone()
-    far[..., 1], further[..., 1] = 0.5 + CLIP / 2, 1e9
-    torch.testing.assert_close(model(far, lengths), model(further, lengths))
+    features[..., CAUSAL] = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 1.0])[:, None]
+    whole = model(features, lengths)
+    for i, length in enumerate(lengths.tolist()):
+        for end in range(1, length):
+            prefix = model(features[i : i + 1, :end], torch.tensor([end]))[0, -1]
+            same = torch.allclose(prefix, whole[i, end - 1], rtol=0, atol=1e-5)
+            assert same == (bool(features[i, 0, CAUSAL]) or not model.config.bidirectional)
+
+
+def test_what_is_visible() -> None:
+    seen = visible(torch.tensor([[True, True, False]] * 2), torch.tensor([[[False]], [[True]]]))
+    assert seen.int().tolist() == [[[1, 1, 0]] * 3, [[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
 
 
 def test_dropout_only_in_training(batch: tuple[Tensor, Tensor]) -> None:
-    model = EpcLstm(ModelConfig(F, 8, dropout=0.5))
+    model = EpcLstm(ModelConfig(F, hidden=8, dropout=0.5))
     assert not torch.equal(model(*batch), model(*batch))
     model.eval()
     assert torch.equal(model(*batch), model(*batch))
@@ -97,7 +113,7 @@ def test_half_precision_masks_as_single_does(model: EpcLstm, batch: tuple[Tensor
 def test_it_learns(batch: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)
     features, lengths = batch
-    model = EpcLstm(ModelConfig(F, 8, dropout=0.0))
+    model = EpcLstm(ModelConfig(F, hidden=8, dropout=0.0))
     truth = (features > 0.5).float()
     real = torch.arange(T) < lengths[:, None]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -113,13 +129,12 @@ def test_it_learns(batch: tuple[Tensor, Tensor]) -> None:
 
 def test_calibration_follows_the_mode_of_each_sequence(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:
     features, lengths = batch
-    causal = 2
-    features[:, :, causal] = torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])[:, None]
+    features[:, :, CAUSAL] = torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])[:, None]
     a, b = torch.rand(2, 5) + 0.5, torch.randn(2, 5)
-    probabilities = CalibratedModel(model, causal, a, b).eval()(features, lengths[:, None])
+    probabilities = CalibratedModel(model, a, b).eval()(features, lengths[:, None])
     logits = model(features, lengths)
     for i, length in enumerate(lengths.tolist()):
-        mode = int(features[i, 0, causal])
+        mode = int(features[i, 0, CAUSAL])
         expected = torch.sigmoid(a[mode] * logits[i, :length] + b[mode])
         torch.testing.assert_close(probabilities[i, :length], expected)
         assert torch.count_nonzero(probabilities[i, length:]) == 0
@@ -127,6 +142,6 @@ def test_calibration_follows_the_mode_of_each_sequence(model: EpcLstm, batch: tu
 
 def test_impossible_lengths_are_clamped(model: EpcLstm, batch: tuple[Tensor, Tensor]) -> None:
     features, _ = batch
-    calibrated = CalibratedModel(model, 0).eval()
+    calibrated = CalibratedModel(model).eval()
     wild = torch.tensor([[-3], [0], [1], [T], [T + 1], [10**12]])
     assert torch.equal(calibrated(features, wild), calibrated(features, wild.clamp(1, T)))

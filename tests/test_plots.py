@@ -12,7 +12,7 @@ from service.sequences import whole_windows
 from tests.worlds import normal_scans, to_events
 from training import plots
 from training.breakdown import MODEL, RULES, Judged, Verdicts
-from training.model import EpcLstm, MaskedAttention, ModelConfig
+from training.model import EpcLstm, MaskedAttention, ModelConfig, visible
 from training.samples import Samples
 
 F = 5
@@ -42,9 +42,10 @@ def test_attention_weights_are_those_that_the_answer_was_made_with(model: EpcLst
     attention = model.attention
     assert isinstance(attention, MaskedAttention)
     x, real = torch.randn(2, 6, 16), torch.arange(6) < torch.tensor([[6], [3]])
-    weights = attention.weights(x, real)
+    seen = visible(real, torch.zeros(2, 1, 1, dtype=torch.bool))
+    weights = attention.weights(x, seen)
     value = attention.query_key_value(x).chunk(3, dim=-1)[2]
-    torch.testing.assert_close(attention.out(weights @ value), attention(x, real))
+    torch.testing.assert_close(attention.out(weights @ value), attention(x, seen))
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 6))
     assert (weights[1, :, 3:] == 0).all(), "nothing looks at padding"
 

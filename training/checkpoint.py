@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 
 from training.dataset import DataError
 from training.model import EpcLstm
@@ -22,11 +23,17 @@ class State:
     """All that changes from epoch to epoch. Random numbers are drawn anew from (seed, epoch), so need no keeping."""
 
     model: EpcLstm
+    average: AveragedModel  # of its weights over the last steps: what is checked and kept
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     scaler: torch.amp.GradScaler
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
     curves: list[dict[str, float]] = field(default_factory=list)  # by epoch: its number, loss, validation AP by mode
+
+    @property
+    def averaged(self) -> EpcLstm:
+        """The model with the averaged weights."""
+        return cast(EpcLstm, self.average.module)
 
     @property
     def since_best(self) -> int:
@@ -36,7 +43,7 @@ class State:
 
     def parts(self) -> tuple[Any, ...]:
         """Return what has a state_dict."""
-        return self.model, self.optimizer, self.schedule, self.scaler
+        return self.model, self.average, self.optimizer, self.schedule, self.scaler
 
 
 def score(epoch: dict[str, float]) -> float:

@@ -22,14 +22,16 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    architecture: Literal["bilstm-attention", "lstm"] = "bilstm-attention"  # lstm: one layer, forward only; a baseline
+    # bilstm: without attention; lstm: one layer, forward only, a baseline
+    architecture: Literal["bilstm-attention", "bilstm", "lstm"] = "bilstm-attention"
     hidden: int = Field(default=64, ge=1, le=1024)  # units per direction
     layers: int = Field(default=1, ge=1, le=4)
+    bins: int = Field(default=4, ge=0, le=64)  # by quantiles, in which each feature is encoded; 0: normalised alone
     dropout: float = Field(default=0.1, ge=0, lt=1)
     max_length: int = Field(default=32, ge=4, le=256)  # events; longer journeys are cut into overlapping windows
     epochs: int = Field(default=16, ge=1)  # at most
     patience: int = Field(default=8, ge=1)  # epochs without a better validation AP before stopping
-    windows_per_epoch: int = Field(default=80_000, ge=2)  # sequences drawn, half of them causal prefixes
+    windows_per_epoch: int = Field(default=80_000, ge=2)  # sequences drawn, half of them causal
     batch: int = Field(default=256, ge=1)  # sequences
     learning_rate: Positive = 4e-3  # peak of the one-cycle schedule
     weight_decay: float = Field(default=1e-2, ge=0)
@@ -52,11 +54,17 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"a cost by kind names each kind: {', '.join(KINDS)}")
         return self
 
-    def model(self) -> ModelConfig:
-        """Return the sizes of the network."""
-        full = self.architecture == "bilstm-attention"
+    def model(self, pieces: int = 0) -> ModelConfig:
+        """Return the sizes of the network, its features encoded in ``pieces``."""
         return ModelConfig(
-            len(features.NAMES), self.hidden, self.layers, bidirectional=full, attention=full, dropout=self.dropout
+            features=len(features.NAMES),
+            pieces=pieces,
+            causal_index=features.INDEX["causal"],
+            hidden=self.hidden,
+            layers=self.layers,
+            bidirectional=self.architecture != "lstm",
+            attention=self.architecture == "bilstm-attention",
+            dropout=self.dropout,
         )
 
     def costs(self) -> list[tuple[float, float]] | None:

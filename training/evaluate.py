@@ -74,7 +74,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
             raise
         notices.append(f"Baselines are left out, since they learn from the data of the training: {error}")
     if data is not None:
-        subject, source = other_subject(run, data, truth)
+        subject, source = other_subject(run, data, truth, own)
     else:
         assert own is not None  # noqa: S101 - read above
         subject, source = own_subject(run, own, truth)

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 
 from service import features
-from service.sequences import pad
+from service.sequences import Windows, pad
 from training import metrics
 from training.checkpoint import MODES, Checkpoint, State
 from training.config import TrainConfig
+from training.encoding import learn_scales
 from training.model import EpcLstm
 from training.run import predict
 from training.samples import Samples, concatenate
@@ -32,6 +34,9 @@ AfterEpoch = Callable[[Curves], None]
 Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
 """Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
 
+Weights = tuple[Tensor, ...] | list[Tensor]
+
+_AVERAGING = 0.998  # of the averaged weights are kept in a step
 _CLIP_NORM = 1.0
 _MOST_PASSES = 12  # of an epoch; a small world is seen in that many ways before windows are drawn again
 _SORTED_BATCHES = 16  # windows are sorted by length within this many batches, so that little is padded
@@ -53,25 +58,25 @@ def fit(
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    state = _fresh(config, device)
+    first = _passes(draw, config, 0)
+    state = _fresh(config, first, device)
     if checkpoint is not None:
         checkpoint.restore(state)
     pool = ThreadPoolExecutor(1)
-    ahead = {len(state.curves): pool.submit(_passes, draw, config, len(state.curves))}
+    begin = len(state.curves)
+    ahead = {begin: pool.submit(_passes, draw, config, begin) if begin else pool.submit(lambda: first)}
     try:
-        for epoch in range(len(state.curves), config.epochs):
+        for epoch in range(begin, config.epochs):
             if state.curves and state.since_best >= config.patience:
                 break
             if epoch + 1 < config.epochs:
                 ahead[epoch + 1] = pool.submit(_passes, draw, config, epoch + 1)
             parts = ahead.pop(epoch).result()
-            if epoch == 0:
-                _normalise(state.model, parts)
             loss = _epoch(state, config, parts, np.random.default_rng([config.seed, epoch, 1]))
-            ap = [metrics.per_kind(part.labels, predict(state.model, part))[metrics.MACRO]["ap"] for part in check]
+            ap = [metrics.per_kind(part.labels, predict(state.averaged, part))[metrics.MACRO]["ap"] for part in check]
             state.curves.append({"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True))})
             if state.since_best == 0:
-                state.best = copy.deepcopy(state.model.state_dict())
+                state.best = copy.deepcopy(state.averaged.state_dict())
             if checkpoint is not None:
                 checkpoint.save(state)
             after_epoch(state.curves)
@@ -81,13 +86,27 @@ def fit(
     return state.model.cpu().eval(), state.curves
 
 
-def _fresh(config: TrainConfig, device: torch.device) -> State:
-    model = EpcLstm(config.model()).to(device)
+def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.device) -> State:
+    scales = learn_scales(np.concatenate([part.features for part in parts]), config.bins)
+    model = EpcLstm(config.model(len(scales.column)))
+    model.encoding.set_scales(scales)
+    model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = config.epochs * 2 * -(-(config.windows_per_epoch // 2) // config.batch)
     schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.2)
     # On a GPU autocast runs the LSTM of cuDNN in float16, whatever it is told: small gradients need scaling.
-    return State(model, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=device.type == "cuda"))
+    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+    return State(model, AveragedModel(model, multi_avg_fn=_average), optimizer, schedule, scaler)
+
+
+@torch.no_grad()
+def _average(averages: Weights, weights: Weights, steps: Tensor | int) -> None:
+    """Move the averages towards the weights after a step: an exponential average over the last 500 steps or so.
+
+    At the beginning over fewer: weights of the first steps would stay in it for long.
+    """
+    keep = min(_AVERAGING, (1 + int(steps)) / (10 + int(steps)))
+    torch._foreach_lerp_(averages, weights, 1 - keep)
 
 
 def _passes(draw: Draw, config: TrainConfig, epoch: int) -> tuple[Samples, Samples]:
@@ -100,18 +119,11 @@ def _passes(draw: Draw, config: TrainConfig, epoch: int) -> tuple[Samples, Sampl
     return retrospective, causal
 
 
-def _normalise(model: EpcLstm, parts: tuple[Samples, Samples]) -> None:
-    table = np.concatenate([part.features for part in parts])
-    mean, deviation = table.mean(axis=0, dtype=np.float64), table.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0.0)
-    model.set_normalisation(torch.tensor(mean), torch.tensor(scale))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
     part: Samples
-    rows: NDArray[np.intp]  # [B] windows
-    last_only: bool  # causal prefixes: the loss counts their last event alone
+    start: NDArray[np.intp]  # [B] first event of each window
+    length: NDArray[np.intp]  # [B]
 
 
 def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rng: np.random.Generator) -> float:
@@ -119,7 +131,10 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
     torch.manual_seed(int(rng.integers(2**62)))  # dropout and noise
     model = state.model.train()
     noise = _time_noise(model, config.time_noise)
-    batches = [*_batches(parts[0], config, rng, last_only=False), *_batches(parts[1], config, rng, last_only=True)]
+    # Causal samples have a window for each prefix, of which the model judges the last event as it does in the whole
+    # journey: the windows of that teach as much in fewer steps. Both samples are of the same events.
+    windows = parts[0].windows
+    batches = [batch for part in parts for batch in _batches(part, windows, config, rng)]
     total = 0.0
     for index in rng.permutation(len(batches)).tolist():
         loss = _loss(model, batches[index], noise, config.focal_gamma)
@@ -129,6 +144,7 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
         torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
         state.scaler.step(state.optimizer)
         state.scaler.update()
+        state.average.update_parameters(model)
         state.schedule.step()
         total += float(loss.detach())
     return total / len(batches)
@@ -137,35 +153,33 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
 def _time_noise(model: EpcLstm, share: float) -> Tensor:
     """Return the deviation [F] of the noise on each feature: a share of its own if it serves the times, else 0."""
     serves_time = torch.tensor([kind == "jump" for _, kind, _ in features.FEATURES])
-    scale = model.scale.cpu()
+    scale = model.encoding.scale.cpu()
     return torch.where(serves_time & (scale > 0), share / scale.clamp(min=1e-6), 0.0)
 
 
-def _batches(part: Samples, config: TrainConfig, rng: np.random.Generator, *, last_only: bool) -> Iterator[_Batch]:
+def _batches(part: Samples, windows: Windows, config: TrainConfig, rng: np.random.Generator) -> Iterator[_Batch]:
     """Yield half an epoch's windows, anomalous ones drawn oftener, in batches of like lengths."""
     count = config.windows_per_epoch // 2
-    anomalous = np.zeros(len(part.windows.start), dtype=np.bool_)
-    np.logical_or.at(anomalous, part.windows.window_of, part.labels.max(axis=1) >= 0.5)
+    anomalous = np.zeros(len(windows.start), dtype=np.bool_)
+    np.logical_or.at(anomalous, windows.window_of, part.labels.max(axis=1) >= 0.5)
     weight = np.where(anomalous, config.anomalous_weight, 1.0)
     drawn = rng.choice(len(weight), count, p=weight / weight.sum())
     chunk = config.batch * _SORTED_BATCHES
     for begin in range(0, count, chunk):
         rows = drawn[begin : begin + chunk]
-        rows = rows[np.argsort(part.windows.length[rows], kind="stable")]
+        rows = rows[np.argsort(windows.length[rows], kind="stable")]
         for batch in np.split(rows, range(config.batch, len(rows), config.batch)):
-            yield _Batch(part, batch, last_only)
+            yield _Batch(part, windows.start[batch], windows.length[batch])
 
 
 def _loss(model: EpcLstm, batch: _Batch, noise: Tensor, gamma: float) -> Tensor:
     device = next(model.parameters()).device
-    start, length = batch.part.windows.start[batch.rows], batch.part.windows.length[batch.rows]
+    start, length = batch.start, batch.length
     longest = int(length.max())
     x = torch.from_numpy(pad(batch.part.features, start, length, longest))  # [B, T, F]
     x = x + torch.randn_like(x) * noise
     y = torch.from_numpy(pad(batch.part.labels, start, length, longest))  # [B, T, 5]
-    steps = np.arange(longest)
-    counts = steps == length[:, None] - 1 if batch.last_only else steps < length[:, None]  # [B, T]
-    mask = torch.from_numpy(counts).to(device)
+    mask = torch.from_numpy(np.arange(longest) < length[:, None]).to(device)  # [B, T]
     with torch.autocast(device.type, dtype=torch.float16, enabled=device.type == "cuda"):
         logits = model(x.to(device), torch.from_numpy(length.astype(np.int64)).to(device))
     return focal_loss(logits.float()[mask], y.to(device)[mask], gamma)

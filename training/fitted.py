@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from service import features
 from service.events import KINDS, Events
 from service.reference import Reference
 from training import calibration
@@ -17,7 +15,7 @@ from training.checkpoint import MODES, Checkpoint
 from training.config import TrainConfig
 from training.dataset import DataError
 from training.evaluate import Progress
-from training.fit import AfterEpoch, Curves, fit
+from training.fit import AfterEpoch, Curves, Draw, fit
 from training.material import Material
 from training.metrics import MACRO, per_kind
 from training.model import CalibratedModel, EpcLstm
@@ -55,9 +53,13 @@ class Fitted:
 
 
 def fit_model(
-    labelled: Material, config: TrainConfig, after_epoch: AfterEpoch, checkpoint: Checkpoint | None = None
+    labelled: Material,
+    config: TrainConfig,
+    after_epoch: AfterEpoch,
+    checkpoint: Checkpoint | None = None,
+    draw: Draw | None = None,
 ) -> Fitted:
-    """Fit on the training part and calibrate on the validation part.
+    """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
 
     Raises:
         DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
@@ -67,12 +69,12 @@ def fit_model(
         if normal_events(labels).all():
             raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
     check = labelled.samples("validation", labelled.reference("train"))
-    model, curves = fit(config, draw_from(labelled), check, after_epoch, checkpoint)
+    model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint)
     calibrated, thresholds = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, check, curves)
 
 
-def draw_from(labelled: Material) -> Callable[[np.random.Generator], tuple[Samples, Samples]]:
+def draw_from(labelled: Material) -> Draw:
     """Return what draws passes over the training part."""
     events, labels = labelled.take("train")
     return lambda rng: training_pass(events, labels, labelled.masters, rng, labelled.max_length)
@@ -84,7 +86,7 @@ def _calibrate(
     """Return the calibrated model and the thresholds by mode, both from the validation samples."""
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
-    calibrated = CalibratedModel(model, features.INDEX["causal"], a, b).eval()
+    calibrated = CalibratedModel(model, a, b).eval()
     costs, budget = config.costs(), config.false_positive_budget
     thresholds = {
         mode: calibration.thresholds_of_costs(costs)

@@ -57,11 +57,11 @@ class Run:
             raise DataError(
                 f"{folder} is no run folder ({Path(missing.filename).name} is missing); make one with train"
             ) from None
-        if record["feature_spec_hash"] != features.feature_spec_hash() or "lengths" not in record:
+        if record["feature_spec_hash"] != features.feature_spec_hash() or "pieces" not in record["model"]:
             raise DataError(
-                f"{folder} was trained by another version, with other features than this one computes; train again"
+                f"{folder} was trained by another version, with other features or another network; train again"
             )
-        model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])), features.INDEX["causal"])
+        model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])))
         model.load_state_dict(weights)
         return cls(model.eval(), Reference.from_json(tables), record)
 

@@ -23,7 +23,8 @@ _CONTEXT_ITEMS = (30, 200, 1000)  # EPCs of one context, by fold; the two other 
 _CONTEXT_ORDERS = (0.35, 0.4, 0.25)  # chances that contexts are cut by code, by time, at random
 _FOLDS = len(_CONTEXT_ITEMS) + 2
 _STRETCHES = (10, 30, 100)  # of time, of which folds are made
-_FORGET_LOTS = 0.25  # of the lots, unknown to the reference of a fold
+_FORGET_LOTS = (0.1, 0.3, 1.0)  # of the lots, one of which is unknown to the reference of a fold
+_FORGET_CHANCES = (0.4, 0.4, 0.2)
 _FORGET_PRODUCTS = 0.05
 
 
@@ -84,9 +85,9 @@ def training_pass(
 
     A reference learned from an item knows its lot, its serial and its lanes; one that judges new items does not. So
     each fold of the EPCs, made of whole stretches of time, is seen with tables learned from the other folds, some lots
-    forgotten (new lots come every week). And requests differ in how many companions they bring, so each fold is cut
-    into contexts of another size: neighbouring codes (a file's rows), one time (what arrives together), or a random
-    sample of the world.
+    forgotten (new lots come every week), at times all. And requests differ in how many companions they bring, so each
+    fold is cut into contexts of another size: neighbouring codes (a file's rows), one time (what arrives together), or
+    a random sample of the world.
     """
     count = len(events.epc_codes)
     by_time = _place(first_scans(events))
@@ -124,7 +125,7 @@ def _contexts(context: NDArray[np.int64], rows: NDArray[np.intp]) -> list[NDArra
 
 def forgetful(reference: Reference, rng: np.random.Generator) -> Reference:
     """Return the reference without some of its lots and products, as it would meet a world that went on."""
-    lots = rng.random(len(reference.product_lot.key)) >= _FORGET_LOTS
+    lots = rng.random(len(reference.product_lot.key)) >= rng.choice(_FORGET_LOTS, p=_FORGET_CHANCES)
     pairs = rng.random(len(reference.company_product.key)) >= _FORGET_PRODUCTS
     return replace(
         reference,

@@ -86,8 +86,8 @@ def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, So
     return own.test_split(known), source
 
 
-def other_subject(run: Run, data: Path, truth: Path | None) -> tuple[Subject, Source]:
-    """Return all events of another folder.
+def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None) -> tuple[Subject, Source]:
+    """Return all events of another folder; if it is that of ``own``, it is not read again.
 
     Raises:
         DataError: they cannot be used, or there is no truth and the run was not trained on rules.
@@ -95,7 +95,8 @@ def other_subject(run: Run, data: Path, truth: Path | None) -> tuple[Subject, So
     truth = truth or next((data / name for name in ("truth.parquet", "truth.csv") if (data / name).is_file()), None)
     if truth is None and truth_of(run):
         raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
-    world = dataset.load(data)
+    same = own is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve()
+    world = own.world if own is not None and same else dataset.load(data)
     return Subject(world.events, labels(truth, world), run.reference), _source(str(data), "all events", world, truth)
 
 

@@ -160,7 +160,7 @@ def write_small_model(repository: Path, version: int = 1, seed: int = 0) -> Cali
     """Export a small model of random weights as ``version`` into ``repository`` and return its torch original."""
     torch.manual_seed(seed)
     calibration = torch.rand(2, len(KINDS)) + 0.5, torch.randn(2, len(KINDS))
-    model = CalibratedModel(EpcLstm(ModelConfig(features=len(FEATURES), hidden=16)), 0, *calibration).eval()
+    model = CalibratedModel(EpcLstm(ModelConfig(features=len(FEATURES), hidden=16)), *calibration).eval()
     with tempfile.TemporaryDirectory() as scratch:
         onnx = Path(scratch) / "model.onnx"
         export_onnx(model, onnx)
