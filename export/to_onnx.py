@@ -117,6 +117,10 @@ def _random_input(
 class _OnnxLstm(nn.Module):
     """`PaddedLstm` as the ONNX operator; runs in the exporter only."""
 
+    w: Tensor
+    r: Tensor
+    b: Tensor
+
     def __init__(self, source: PaddedLstm) -> None:
         super().__init__()
         lstm = source.lstm
