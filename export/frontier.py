@@ -96,8 +96,8 @@ def study_frontier(labelled: Material, config: TrainConfig, out: Path, progress:
 
 def candidates(config: TrainConfig, folder: Path) -> Iterator[Candidate]:
     """Yield the grid of networks; all other settings are those of ``config``."""
-    for architecture in ARCHITECTURES:
-        for layers in LAYERS:
+    for layers in LAYERS:
+        for architecture in ARCHITECTURES:
             for hidden in HIDDEN:
                 sizes = {"architecture": architecture, "layers": layers, "hidden": hidden}
                 yield Candidate(f"{architecture}-{hidden}x{layers}", config.model_copy(update=sizes), folder)
