@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -59,6 +61,7 @@ class Story:
         found: list[str] = []
         began = time.monotonic()
         yield found
+        found += self.alerts(time.monotonic() - began)
         calls = [answer for answer in self.client.answers if began <= answer.sent]
         lost = [answer for answer in calls if answer.error]
         self.expect(not lost, f"{title}: {len(lost)} calls lost, the first with {lost[0].error if lost else ''}")
@@ -71,6 +74,13 @@ class Story:
              f"{others / max(1, len(calls)):.1%}" if others else "",
              *(f"{ms:.0f}" for ms in latency_ms), "; ".join(found))
         )  # fmt: skip
+
+    def alerts(self, last_s: float) -> list[str]:
+        """Return the alerts that fired in the last seconds."""
+        if self.prometheus is None:
+            return []
+        rows = self.prometheus.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{last_s:.0f}s])')
+        return [f"alert {name}" for name in sorted({row["metric"]["alertname"] for row in rows})]
 
     def expect(self, holds: bool, what: str) -> None:
         """Remember what went wrong."""
@@ -131,6 +141,13 @@ def main() -> int:
     return 1 if story.wrong else 0
 
 
+def alert_rules() -> str:
+    """Return the project's alerts, over seconds instead of minutes."""
+    content = yaml.safe_load((ROOT / "k8s/components/monitoring/rules.yaml").read_text())["spec"]
+    text = re.sub(r"\[\d+m\]", "[10s]", yaml.safe_dump(content, sort_keys=False, width=10_000))
+    return re.sub(r"\bfor: \w+", "for: 2s", text)
+
+
 def good_days(story: Story, canary: Gateway, flags: Sequence[str]) -> Gateway:
     """A canary that is as it should be: its share, promotion, rollback, and its death. Return the new canary."""
     with story.chapter("no canary"):
@@ -169,7 +186,7 @@ def streams_survive(story: Story, canary: Gateway, folder: Path) -> None:
     """A replay over both gateways, while one of them stops and ends its streams."""
     world = folder / "world"
     run = [sys.executable, "-m", "service"]
-    subprocess.run([*run, "simulate", "--out", str(world), "--epcs", "500", "--seed", "3"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # fmt: skip  # noqa: E501
+    subprocess.run([*run, "simulate", "--out", str(world), "--epcs", "500", "--seed", "3"], cwd=ROOT, check=True, capture_output=True)  # fmt: skip  # noqa: E501
     with story.chapter("streams, canary stops with SIGTERM") as found:
         command = [
             *run,
@@ -251,11 +268,11 @@ def servers_die(story: Story, triton: TritonServer, valkey: Valkey) -> None:
     """The servers behind the gateways die: answers go on, coarser or without memory."""
     with story.chapter("SIGKILL of Valkey"):
         valkey.kill()
-        time.sleep(4)
+        time.sleep(8)
         valkey.start()
     with story.chapter("SIGKILL of Triton, and its return") as found:
         triton.kill()
-        time.sleep(4)
+        time.sleep(8)
         down = time.monotonic()
         triton.start()
         began = time.monotonic()

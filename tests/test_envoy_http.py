@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,10 +45,12 @@ def envoy(gateway: Gateway) -> Iterator[Envoy]:
         yield running
 
 
-def ask(envoy: Envoy, path: str, body: object = None) -> tuple[int, Any]:
-    """Return (status, JSON): a POST of ``body``, or a GET without one."""
+def ask(envoy: Envoy, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
+    """Return (status, JSON): a POST of ``body``, or a GET without one; with a bearer token if there is one."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     asked = urllib.request.Request(f"http://{envoy.target}{path}", data, {"Content-Type": "application/json"})
+    if token:
+        asked.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
             assert answer.headers["content-type"] == "application/json"
@@ -116,6 +120,19 @@ def test_an_unknown_path_is_not_found(envoy: Envoy) -> None:
 
 def test_health(envoy: Envoy) -> None:
     assert ask(envoy, "/health") == (200, {"status": "SERVING"})
+
+
+def test_the_callers_token_reaches_the_gateway(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    token = "0123456789abcdef" * 4
+    keys = tmp_path / "keys.toml"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    keys.write_text(f'[[key]]\nname = "backend"\nsha256 = "{digest}"\nroles = ["analyze"]\n')
+    with Envoy(start_gateway("--auth-keys", str(keys)).target) as guarded:
+        guarded.wait_healthy("stable", 1)
+        assert ask(guarded, PATH, BODY, token)[0] == 200
+        assert ask(guarded, PATH, BODY)[0] == 401
+        assert ask(guarded, PATH, BODY, token[::-1])[0] == 401
+        assert ask(guarded, "/health") == (200, {"status": "SERVING"})
 
 
 def test_health_without_a_gateway_is_unavailable() -> None:
