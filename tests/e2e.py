@@ -127,7 +127,8 @@ def main() -> int:
         prometheus = None
         if BINARY is not None:
             targets = {f"127.0.0.1:{stable.wait_log('listening')['metrics_port']}": {"track": "stable"}}
-            prometheus = stack.enter_context(Prometheus(targets | {f"127.0.0.1:{canary_metrics}": {"track": "canary"}}))
+            targets[f"127.0.0.1:{canary_metrics}"] = {"track": "canary"}
+            prometheus = stack.enter_context(Prometheus(targets, alert_rules(folder / "alerts.yaml")))
         print(f"all parts are up after {time.monotonic() - began:.0f} s", flush=True)
         client = stack.enter_context(Client(envoy.target, threads=12, per_s=60))
         story = Story(envoy, client, prometheus, canary_flags)
@@ -141,11 +142,14 @@ def main() -> int:
     return 1 if story.wrong else 0
 
 
-def alert_rules() -> str:
-    """Return the project's alerts, over seconds instead of minutes."""
+def alert_rules(path: Path) -> Path:
+    """Write the project's alerts, over seconds instead of minutes, for Prometheus."""
     content = yaml.safe_load((ROOT / "k8s/components/monitoring/rules.yaml").read_text())["spec"]
+    for group in content["groups"]:
+        group["interval"] = "1s"
     text = re.sub(r"\[\d+m\]", "[10s]", yaml.safe_dump(content, sort_keys=False, width=10_000))
-    return re.sub(r"\bfor: \w+", "for: 2s", text)
+    path.write_text(re.sub(r"\bfor: \w+", "for: 2s", text))
+    return path
 
 
 def good_days(story: Story, canary: Gateway, flags: Sequence[str]) -> Gateway:
