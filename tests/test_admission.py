@@ -78,3 +78,14 @@ def test_an_overloaded_gateway_says_when_to_come_back(start_gateway: Callable[..
         assert status.details[0].Unpack(retry)
         assert retry.retry_delay.ToMilliseconds() > 0
     assert pb.AnalyzeResponse.FromString(call(gateway.target, "Analyze", body)).file_id == 1
+
+
+def test_small_requests_are_answered_while_large_ones_are_at_work(gateway: Gateway) -> None:
+    large, small = many(50_000).SerializeToString(), many(50).SerializeToString()
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(call, gateway.target, "Analyze", large) for _ in range(3)]
+        gateway.wait_caller()
+        for _ in range(3):
+            assert pb.AnalyzeResponse.FromString(call(gateway.target, "Analyze", small)).file_id == 1
+        assert not all(one.done() for one in calls), "the small ones waited for the large ones"
+        assert all(pb.AnalyzeResponse.FromString(one.result()).file_id == 1 for one in calls)
