@@ -174,7 +174,7 @@ def test_the_bundled_model_has_a_reference_for_every_feature_and_score(bundled_r
     for monitor in Drift(model.manifest.histograms, window=N, most=1_000).monitors.values():
         assert len(monitor.reference.names) == len(NAMES) + 5
         assert 50 < monitor.reference.tested.sum() < len(NAMES) + 5
-        assert monitor.reference.detectable[monitor.reference.names.index("score_jump")] < 0.2
+        assert monitor.reference.detectable[monitor.reference.names.index("score_jump")] < 0.3
 
 
 def test_a_trained_run_gets_its_reference(tiny_run: Path) -> None:
