@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -161,6 +162,8 @@ _REASONS: Sequence[tuple[type[Exception], str]] = (
 
 def _reason(error: Exception) -> str:
     """Return why, without addresses: callers read it."""
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+        return "its server's certificate is not trusted"
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from service.errors import HistoryUnavailable
 from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
 from service.history_table import mix
 from service.history_valkey import ValkeyStore
+from tests.secrets import Identity, authority
 from tests.valkey import Valkey
 
 Make = Callable[..., Store]
@@ -206,6 +210,66 @@ def test_credentials_in_the_url(own_valkey: Valkey, key: bytes) -> None:
 
     run(ValkeyStore(f"valkey://:secret@{address}/0", ttl_s=9, timeout_s=2), works)
     run(ValkeyStore(f"valkey://:wrong@{address}/0", ttl_s=9, timeout_s=2), fails)
+
+
+@contextlib.asynccontextmanager
+async def tls_in_front(port: int, certificate: Identity, clients: Identity, folder: Path) -> AsyncIterator[int]:
+    """Give the port of a TLS end in front of a server that speaks plainly; it wants certificates of ``clients``."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate.write(folder, "server"))
+    context.load_verify_locations(clients.write(folder, "clients")[0])
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                to.write(data)
+                await to.drain()
+        to.close()
+
+    async def relay(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(source, forth), copy(back, to))
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def test_tls_user_and_client_certificate_in_the_url(tmp_path: Path) -> None:
+    """The server of the tests knows no TLS, so a real TLS end stands in front of it, as a mesh or stunnel would."""
+    ours, others = authority("ours"), authority("others")
+    ca, _ = ours.write(tmp_path, "ca")
+    wrong_ca, _ = others.write(tmp_path, "wrong-ca")
+    cert, cert_key = ours.issue("gateway").write(tmp_path, "gateway")
+    own = f"ssl_certfile={cert}&ssl_keyfile={cert_key}"
+
+    async def ask(url: str) -> bool:
+        store = ValkeyStore(url, ttl_s=9, timeout_s=5)
+        try:
+            await store.ping()
+            return (await append(store, log(secrets.token_hex(8).encode(), append=records(700)))).committed
+        finally:
+            await store.close()
+
+    async def scenario(server: Valkey) -> None:
+        async with tls_in_front(server.port, ours.issue("valkey"), ours, tmp_path) as port:
+            good = f"valkeys://shop:se%40cret@localhost:{port}/0?ssl_ca_certs={ca}&{own}"
+            assert await ask(good)
+            assert await ask(good.replace("valkeys", "rediss"))
+            for wrong, why in (
+                (good.replace("se%40cret", "guess"), "its server refused the credentials"),
+                (good.replace(str(ca), str(wrong_ca)), "its server's certificate is not trusted"),
+                (good.replace(own, ""), "its server cannot be reached"),
+                (good.replace("valkeys", "valkey").partition("?")[0], "its server cannot be reached"),
+            ):
+                with pytest.raises(HistoryUnavailable, match=f"^{why}$"):
+                    await ask(wrong)
+
+    with Valkey("--requirepass", "other", "--user", *["shop", "on", ">se@cret", "~*", "&*", "+@all"]) as server:
+        asyncio.run(scenario(server))
 
 
 def test_a_server_that_dies_hangs_and_comes_back(own_valkey: Valkey, key: bytes) -> None:
