@@ -24,6 +24,7 @@ class StudyChoice(StrEnum):
     LENGTHS = "lengths"  # autocorrelation, and validation AP by the longest window
     FRONTIER = "frontier"  # macro AP against cost per event, by size of the network; goes on where it was stopped
     REDUNDANCY = "redundancy"  # VIF, correlation, permutation importance, t-SNE
+    COLDSTART = "coldstart"  # first events of an item, alone, with what its siblings did, and with the nearest journeys
 
 
 @app.command()
@@ -60,7 +61,7 @@ def study(
     truth: Truth = None,
     config: Config = None,
 ) -> None:
-    """Study the model on your data: robustness, lengths of sequences, redundancy of features, or cost and quality."""
+    """Study the model on your data: robustness, lengths, redundancy of features, cost and quality, or cold start."""
     need_train_extra()
     from export.frontier import study_frontier
     from training import material

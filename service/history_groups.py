@@ -141,10 +141,10 @@ class RunningGroups:
 
     def __init__(self) -> None:
         self._table = KeyTable()
-        self._count = np.zeros(1024)
-        self._total = np.zeros(1024)
-        self._last_of = np.zeros(1024, dtype=np.intp)  # row in _last, 0 if not "here"
-        self._last = _unseen(256)
+        self._count = np.zeros(64)
+        self._total = np.zeros(64)
+        self._last_of = np.zeros(64, dtype=np.intp)  # row in _last, 0 if not "here"
+        self._last = _unseen(16)
         self._lasts = 1  # rows of _last in use
 
     def __len__(self) -> int:

@@ -23,6 +23,9 @@ from service.reference import TYPES
 
 ALL_ITEMS = b"all"
 
+_ROOM = 64
+"""Rows of arrays at first: a gateway may have thousands of streams that hardly remember anything."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Items:
@@ -83,13 +86,15 @@ class HistoryIndex:
 
     def __init__(self) -> None:
         self.groups = RunningGroups()
-        self._records = np.zeros(1024, dtype=RECORD)  # of all lots, as they came
-        self._before = np.zeros(1024, dtype=np.int64)  # the record of the same item before each one, -1 if none
+        self._records = np.zeros(_ROOM, dtype=RECORD)  # of all lots, as they came
+        self._before = np.zeros(_ROOM, dtype=np.int64)  # the record of the same item before each one, -1 if none
         self._length = 0
         self._lots: dict[bytes, _Lot] = {}
         self._next_lot = 1
         self._table = KeyTable()  # of items, their events, lots, and days of lots
-        self._value = np.zeros(1024, dtype=np.int64)  # 1 + an item's last record, 1 + an event's; items of a lot or day
+        self._value = np.zeros(
+            _ROOM, dtype=np.int64
+        )  # of an item 1 + its last record, of an event 1 + its record; items
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
         self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 

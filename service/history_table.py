@@ -15,7 +15,7 @@ from service.journeys import Index
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-_SLOTS = 2048  # at first; always a power of two
+_SLOTS = 256  # at first; always a power of two
 _FULL = 0.4  # share of slots in use past which there are twice as many
 
 

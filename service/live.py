@@ -29,6 +29,9 @@ from service.view import Case, View
 CONTEXT_EVENTS = 64
 """Earlier events of an item that are read: journeys have 5 events in the mean and 10 at most, if nothing is wrong."""
 
+STREAM_EVENTS = 10_000
+"""Events of its own that a stream remembers where the gateway keeps no history: 4 MB at most."""
+
 _INLINE = 512
 """Events whose codes are taken apart on the event loop: 1 us each, and a thread costs 100."""
 
@@ -64,6 +67,9 @@ class Memory:
         self._index = HistoryIndex()
         self._turn = asyncio.Lock()
         self._alone = True  # no other gateway seems to write: there is no need to read before each commit
+
+    def __len__(self) -> int:
+        return len(self._index)
 
     async def recall(self, view: View) -> tuple[View, str]:
         """Return the view with all that is known of its journeys, and what the caller should know of that."""

@@ -16,7 +16,7 @@ from service.drift import Drift
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
 from service.history import MemoryStore, Store
-from service.live import Memory
+from service.live import STREAM_EVENTS, Memory
 from service.pipeline import Analyzer
 from service.reference import Reference
 from service.settings import OnnxTarget, Settings, without_password
@@ -74,6 +74,9 @@ def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
         RulesDetector(reference),
         fallback=settings.fallback,
         memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
+        of_stream=lambda: Memory(
+            MemoryStore(max_events=STREAM_EVENTS, ttl_s=settings.history_ttl_s), reference, max_events=STREAM_EVENTS
+        ),
         always=settings.history_analyze,
         canary=canary_lstm,
     )

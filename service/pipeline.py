@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +43,13 @@ class Analyzer:
         *,
         fallback: bool,
         memory: Memory | None = None,
+        of_stream: Callable[[], Memory] | None = None,
         always: bool = False,
         canary: ModelCanary | None = None,
     ) -> None:
         """Args: ``fallback`` lets the rules answer for the LSTM when its model is unavailable; ``memory`` is what is
-        known beside requests, None for nothing; ``always`` makes `analyze` use it too if the caller does not say;
+        known beside requests, None for nothing; ``of_stream`` makes a memory of a stream's own, for where there is
+        no other; ``always`` makes `analyze` use ``memory`` too if the caller does not say;
         ``canary`` is another LSTM that judges some files, and for which ``lstm`` answers when it cannot.
         """
         self._lstm = lstm
@@ -54,6 +57,7 @@ class Analyzer:
         self._rules = rules
         self._fallback = fallback
         self._memory = memory
+        self._of_stream = of_stream
         self._always = always
 
     async def analyze(
@@ -69,25 +73,37 @@ class Analyzer:
             ModelUnavailable: the model cannot answer, and fallback is off.
             DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit); never answered by fallback.
         """
-        return await self._judge(
-            View(events, causal=False), detector, timeout_s, self._always if history is None else history
-        )
+        used = self._always if history is None else history
+        return await self._judge(View(events, causal=False), detector, timeout_s, self._memory if used else None)
+
+    def stream(self) -> Callable[..., Awaitable[Verdicts]]:
+        """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""
+        memory = self._of_stream() if self._memory is None and self._of_stream else None
+        return partial(self.follow, memory=memory)
 
     async def follow(
-        self, events: Events, detector: str = "lstm", timeout_s: float | None = None, *, history: bool | None = None
+        self,
+        events: Events,
+        detector: str = "lstm",
+        timeout_s: float | None = None,
+        *,
+        history: bool | None = None,
+        memory: Memory | None = None,
     ) -> Verdicts:
         """Judge events as they happen: each from the past alone, and once. Otherwise as `analyze`.
 
-        With history (unless ``history`` is False), events that were judged before get the same answer again.
+        With history (unless ``history`` is False), events that were judged before get the same answer again;
+        ``memory`` takes its place where the gateway keeps none.
         """
-        return await self._judge(View(events, causal=True), detector, timeout_s, history is not False)
+        known = None if history is False else self._memory or memory
+        return await self._judge(View(events, causal=True), detector, timeout_s, known)
 
     async def close(self) -> None:
         """Let the history's connections go."""
         if self._memory is not None:
             await self._memory.close()
 
-    async def _judge(self, view: View, detector: str, timeout_s: float | None, history: bool) -> Verdicts:
+    async def _judge(self, view: View, detector: str, timeout_s: float | None, memory: Memory | None) -> Verdicts:
         if detector in _DETECTORS_TO_COME:
             name = _DETECTORS_TO_COME[detector]
             raise NotImplementedYet(f"{name} is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES")
@@ -101,10 +117,10 @@ class Analyzer:
             return None if deadline is None else max(0.0, deadline - loop.time())
 
         warnings = []
-        if history and self._memory is not None:
+        if memory is not None:
             try:
                 async with asyncio.timeout(timeout_s):
-                    view, warning = await self._memory.recall(view)
+                    view, warning = await memory.recall(view)
             except TimeoutError:
                 raise DeadlineExceeded("the deadline passed before the history answered") from None
             warnings.append(warning)

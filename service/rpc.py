@@ -128,8 +128,10 @@ class AnomalyServicer:
         return await self._answer(raw, call, context, self._analyzer.analyze, one_file=False)
 
     async def _analyze_stream(self, _requests: object, call: Call, context: _Context) -> None:
+        follow = self._analyzer.stream()
+
         async def answer(raw: bytes) -> bytes:
-            return await self._answer(raw, call, context, self._analyzer.follow, one_file=True)
+            return await self._answer(raw, call, context, follow, one_file=True)
 
         await self._streams.serve(context, answer)
 

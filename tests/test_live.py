@@ -13,15 +13,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service import registry
 from service.convert import encode_request
 from service.events import KINDS, Events
-from service.history import Exchange
+from service.features import feature_spec_hash
+from service.history import Exchange, MemoryStore
 from service.history_index import ALL_ITEMS
 from service.history_valkey import ValkeyStore
+from service.live import Memory
 from service.parts import build_parts
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
+from service.reference import Reference
 from service.settings import load_settings
+from service.view import View
 from tests import worlds
 from tests.gateway import Gateway
 from tests.requests import many
@@ -153,6 +158,27 @@ def items_of(url: str) -> int:
         return reply.items[0]
 
     return asyncio.run(read())
+
+
+def test_a_memory_is_bounded_and_goes_on(world: Events) -> None:
+    """Past its size the index begins anew, and reads again what the store still has, which is bounded too."""
+    model = registry.load(ROOT / "model_repository", None, feature_spec_hash=feature_spec_hash())
+    memory = Memory(
+        MemoryStore(max_events=300, ttl_s=3_600), Reference.from_json(model.manifest.reference), max_events=300
+    )
+
+    async def scenario() -> list[int]:
+        sizes = []
+        for batch in cut(world.take(np.arange(1_500)), 50):
+            view, warning = await memory.recall(View(batch, causal=True))
+            assert view.known is not None
+            assert not warning
+            sizes.append(len(memory))
+        return sizes
+
+    sizes = asyncio.run(scenario())
+    assert 300 < max(sizes) <= 2 * (300 + 50)
+    assert sizes[-1] < 700
 
 
 def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateways: Make) -> None:

@@ -169,6 +169,16 @@ def test_the_past_of_a_stream_and_of_earlier_streams_is_known(gateway: Gateway) 
     assert answers[0] == answers[1]
 
 
+def test_a_gateway_without_history_knows_the_stream_itself(start_gateway: Callable[..., Gateway]) -> None:
+    forgetful = start_gateway("--history", "none")
+    with stream(forgetful.target, journey(4105)) as call:
+        assert "jump" in found(read(call)[0])[4]
+    with stream(forgetful.target, journey(4105)[3:]) as call:  # of an earlier stream it knows nothing
+        assert "jump" not in found(read(call)[0]).get(4, [])
+    with stream(forgetful.target, journey(4105, NO_HISTORY)) as call:
+        assert "jump" not in found(read(call)[0]).get(4, [])
+
+
 def test_without_history_a_request_is_all_that_is_known(gateway: Gateway) -> None:
     with stream(gateway.target, journey(4103, NO_HISTORY)) as call:
         assert "jump" not in found(read(call)[0]).get(4, [])

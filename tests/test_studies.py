@@ -198,6 +198,7 @@ def test_a_sample_of_windows_is_answered_as_in_the_whole(fitted: Fitted) -> None
         ("robustness", ["robustness.csv", "robustness.png"]),
         ("lengths", ["autocorrelation.csv", "config.json", "lengths.csv", "lengths.png"]),
         ("redundancy", ["correlation.png", "importance.png", "redundancy.csv", "tsne.png"]),
+        ("coldstart", ["coldstart.csv", "coldstart.png"]),
     ],
 )
 def test_a_study_leaves_tables_and_plots(name: str, files: list[str], labelled: Material, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from training import lengths, redundancy, robustness
+from training import coldstart, lengths, redundancy, robustness
 from training.config import TrainConfig
 from training.evaluate import Progress
 from training.fitted import Fitted, fit_model, telling
@@ -39,7 +39,14 @@ def _redundancy(labelled: Material, config: TrainConfig, out: Path, progress: Pr
     return redundancy.study_redundancy(fitted, out, config.seed, lambda stage, done: progress(stage, 0.6 + 0.4 * done))
 
 
-STUDIES = {"robustness": _robustness, "lengths": _lengths, "redundancy": _redundancy}
+def _coldstart(labelled: Material, config: TrainConfig, out: Path, progress: Progress) -> list[Sheet]:
+    fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.0, 0.4))
+    return coldstart.study_coldstart(
+        labelled, config, fitted, out, lambda stage, done: progress(stage, 0.4 + 0.6 * done)
+    )
+
+
+STUDIES = {"robustness": _robustness, "lengths": _lengths, "redundancy": _redundancy, "coldstart": _coldstart}
 
 
 def _trainer(config: TrainConfig, count: int, progress: Progress) -> Callable[[Material, str], Fitted]:
