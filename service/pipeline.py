@@ -95,8 +95,8 @@ class Analyzer:
         With history (unless ``history`` is False), events that were judged before get the same answer again;
         ``memory`` takes its place where the gateway keeps none.
         """
-        known = None if history is False else self._memory or memory
-        return await self._judge(View(events, causal=True), detector, timeout_s, known)
+        known = memory if self._memory is None else self._memory
+        return await self._judge(View(events, causal=True), detector, timeout_s, None if history is False else known)
 
     async def close(self) -> None:
         """Let the history's connections go."""

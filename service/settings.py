@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
     history: str = Field(
         "memory",
-        description="where earlier events are kept: memory, none, or valkey://, valkeys://, redis:// or rediss://",
+        description="where earlier events are kept: memory, none (streams know what they brought themselves),"
+        " or valkey://, valkeys://, redis:// or rediss://",
     )
     history_ttl_s: float = Field(
         60 * 86_400.0, ge=1, le=10 * 366 * 86_400, description="seconds that a lot is remembered after its last event"

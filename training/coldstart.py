@@ -34,6 +34,9 @@ TABLE_FILE, PLOT_FILE = "coldstart.csv", "coldstart.png"
 PLACES = {"first event": (1, 1), "second event": (2, 2), "later events": (3, 10**9)}
 """Events of an item by their place in its journey: at least, at most."""
 
+LEAST = 5
+"""Anomalous events that an AP is taken of, at least."""
+
 ALONE, SIBLINGS, NEIGHBOURS = "item alone", "with siblings", "with siblings and nearest journeys"
 _K = (10, 30, 100)
 _SHARES = (0.0, 0.1, 0.2, 0.4)  # of the look-up in the score
@@ -121,16 +124,18 @@ def mixed(scores: Scores, looked_up: Scores, share: float) -> Scores:
 
 
 def by_place(part: Samples, scores: dict[str, Scores]) -> pd.DataFrame:
-    """Return AP by place in the journey, model and kind, the macro mean included; NaN where nothing is anomalous."""
+    """Return AP by place in the journey, model and kind, the macro mean included; NaN for less than LEAST anomalies."""
     rows = []
     for place, (least, most) in PLACES.items():
         here = (part.windows.length >= least) & (part.windows.length <= most)
         labels = part.labels[here]
         for name, found in scores.items():
-            table = per_kind(labels, found[here])
-            for kind in (*KINDS, MACRO):
-                anomalous = labels[:, KINDS.index(kind)] if kind in KINDS else labels.max(axis=1)
-                rows.append((place, name, kind, table[kind]["ap"], int((anomalous >= 0.5).sum()), int(here.sum())))
+            table, anomalous = per_kind(labels, found[here]), (labels >= 0.5).sum(axis=0)
+            ap = np.where(anomalous >= LEAST, [table[kind]["ap"] for kind in KINDS], np.nan)
+            for kind, value, count in zip(KINDS, ap.tolist(), anomalous.tolist(), strict=True):
+                rows.append((place, name, kind, value, count, len(labels)))
+            macro = float(np.nanmean(ap)) if np.isfinite(ap).any() else np.nan
+            rows.append((place, name, MACRO, macro, int((labels.max(axis=1) >= 0.5).sum()), len(labels)))
     return pd.DataFrame(rows, columns=["place", "knows", "kind", "ap", "anomalous", "events"])
 
 
