@@ -8,7 +8,7 @@ import pytest
 from service import features
 from service.events import KINDS
 from tests.trained import SHORT, TinyWorld, silent
-from training.coldstart import ALONE, PLACES, SIBLINGS, Lookup, by_place, masked, mixed, without_siblings
+from training.coldstart import ALONE, LEAST, PLACES, SIBLINGS, Lookup, by_place, masked, mixed, without_siblings
 from training.fitted import Fitted, fit_model
 from training.metrics import MACRO, per_kind
 from training.run import predict
@@ -55,7 +55,8 @@ def test_every_event_is_counted_at_its_place_and_measured_there(fitted: Fitted, 
     counted = table[(table["kind"] == MACRO) & (table["knows"] == SIBLINGS)].set_index("place")
     assert counted["events"].sum() == len(check.labels)
     assert list(counted.index) == list(PLACES)
-    second = check.windows.length == 2
-    fake = table[(table["place"] == "second event") & (table["kind"] == KINDS[0])].set_index("knows")["ap"]
-    assert fake[SIBLINGS] == pytest.approx(per_kind(check.labels[second], scores[second])[KINDS[0]]["ap"])
-    assert fake[ALONE] == pytest.approx((check.labels[second, 0] >= 0.5).mean())
+    later, kind = check.windows.length > 2, KINDS.index("locErr")
+    ap = table[(table["place"] == "later events") & (table["kind"] == "locErr")].set_index("knows")["ap"]
+    assert ap[SIBLINGS] == pytest.approx(per_kind(check.labels[later], scores[later])["locErr"]["ap"])
+    assert ap[ALONE] == pytest.approx((check.labels[later, kind] >= 0.5).mean())
+    assert (table["ap"].isna() == (table["anomalous"] < LEAST))[table["kind"] != MACRO].all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -334,7 +335,10 @@ def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: 
         running.wait_log("history degraded")
         server.start()
         running.wait_log("history ready")
-        assert warning(running.target, 20) == ""
+        deadline = time.monotonic() + 20
+        while warning(running.target, 20):  # on a busy machine the server may miss a time-out of 0.1 s once more
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def test_two_gateways_judge_events_of_the_same_items_at_once(start_gateway: Callable[..., Gateway]) -> None:
