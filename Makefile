@@ -9,7 +9,7 @@ run: .venv/gateway
 	$(BIN)/epc-sentinel serve
 
 test: .venv/dev .triton/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/dev
 	$(BIN)/ruff check
