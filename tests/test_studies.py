@@ -178,7 +178,7 @@ def _blind_to(fitted: Fitted, column: int):  # noqa: ANN202 - the model of the f
     from copy import deepcopy  # noqa: PLC0415
 
     model = deepcopy(fitted.model)
-    model.model.scale[column] = 0.0
+    model.model.encoding.scale[column] = 0.0
     return model
 
 
