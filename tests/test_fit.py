@@ -1,4 +1,4 @@
-"""The loss, and what an epoch draws."""
+"""What an epoch draws."""
 
 from __future__ import annotations
 
@@ -9,32 +9,9 @@ import torch
 from service import features
 from service.sequences import Windows
 from training.config import TrainConfig
-from training.fit import _average, _batches, _passes, _time_noise, focal_loss
+from training.fit import _average, _batches, _passes, _time_noise
 from training.model import EpcLstm
 from training.samples import Samples
-
-
-def test_without_focus_the_loss_is_cross_entropy() -> None:
-    logits, targets = torch.randn(50, 5), torch.rand(50, 5)
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / 50
-    torch.testing.assert_close(focal_loss(logits, targets, 0.0), expected)
-
-
-@pytest.mark.parametrize("gamma", [1.0, 2.0])
-def test_hard_targets_have_the_loss_of_lin_et_al(gamma: float) -> None:
-    logits, targets = torch.randn(50, 5), torch.randint(0, 2, (50, 5)).float()
-    p = torch.sigmoid(logits)
-    of_truth = torch.where(targets > 0, p, 1 - p)
-    expected = (-((1 - of_truth) ** gamma) * torch.log(of_truth)).sum() / 50
-    torch.testing.assert_close(focal_loss(logits, targets, gamma), expected)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
-def test_a_soft_target_is_where_its_loss_is_least(gamma: float) -> None:
-    logits = torch.linspace(-4, 4, 801)[:, None]
-    for target in (0.2, 0.5, 0.8):
-        losses = torch.stack([focal_loss(x[None], torch.full((1, 1), target), gamma) for x in logits])
-        assert torch.sigmoid(logits[losses.argmin()]).item() == pytest.approx(target, abs=0.01)
 
 
 def windows_of(anomalous: list[bool], length: int = 3) -> Samples:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from training.dataset import DataError
+from training.loss import LabelNoise
 from training.model import EpcLstm
 
 MODES = ("retrospective", "causal")
@@ -24,6 +25,7 @@ class State:
 
     model: EpcLstm
     average: AveragedModel  # of its weights over the last steps: what is checked and kept
+    noise: LabelNoise
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     scaler: torch.amp.GradScaler
@@ -43,7 +45,7 @@ class State:
 
     def parts(self) -> tuple[Any, ...]:
         """Return what has a state_dict."""
-        return self.model, self.average, self.optimizer, self.schedule, self.scaler
+        return self.model, self.average, self.noise, self.optimizer, self.schedule, self.scaler
 
 
 def score(epoch: dict[str, float]) -> float:

@@ -35,7 +35,7 @@ class TrainConfig(BaseModel):
     batch: int = Field(default=256, ge=1)  # sequences
     learning_rate: Positive = 4e-3  # peak of the one-cycle schedule
     weight_decay: float = Field(default=1e-2, ge=0)
-    focal_gamma: float = Field(default=1.0, ge=0)  # 0 is plain cross-entropy
+    focal_gamma: float = Field(default=0.0, ge=0)  # 0: cross-entropy; more of it hides how many labels are wrong
     anomalous_weight: Positive = 3.0  # how much oftener a sequence with an anomaly is drawn
     time_noise: float = Field(default=0.02, ge=0)  # noise on time features, in their standard deviations
     false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind

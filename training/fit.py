@@ -6,12 +6,12 @@ import copy
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
@@ -21,12 +21,13 @@ from training import metrics
 from training.checkpoint import MODES, Checkpoint, State
 from training.config import TrainConfig
 from training.encoding import learn_scales
+from training.loss import LabelNoise, focal_loss
 from training.model import EpcLstm
 from training.run import predict
 from training.samples import Samples, concatenate
 
 Curves = list[dict[str, float]]
-"""By epoch: its number, the loss, and the validation macro AP by mode."""
+"""By epoch: its number, the loss, the validation macro AP by mode, and the share of wrong labels, mean of the kinds."""
 
 AfterEpoch = Callable[[Curves], None]
 """Called after each epoch with the curves so far."""
@@ -38,6 +39,7 @@ Weights = tuple[Tensor, ...] | list[Tensor]
 
 _AVERAGING = 0.998  # of the averaged weights are kept in a step
 _CLIP_NORM = 1.0
+_NOISE_RATE = 0.02  # peak learning rate of the shares of wrong labels
 _MOST_PASSES = 12  # of an epoch; a small world is seen in that many ways before windows are drawn again
 _SORTED_BATCHES = 16  # windows are sorted by length within this many batches, so that little is padded
 
@@ -74,7 +76,10 @@ def fit(
             parts = ahead.pop(epoch).result()
             loss = _epoch(state, config, parts, np.random.default_rng([config.seed, epoch, 1]))
             ap = [metrics.per_kind(part.labels, predict(state.averaged, part))[metrics.MACRO]["ap"] for part in check]
-            state.curves.append({"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True))})
+            wrong = float(state.noise.share().mean())
+            state.curves.append(
+                {"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True)), "wrong_labels": wrong}
+            )
             if state.since_best == 0:
                 state.best = copy.deepcopy(state.averaged.state_dict())
             if checkpoint is not None:
@@ -91,12 +96,17 @@ def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.de
     model = EpcLstm(config.model(len(scales.column)))
     model.encoding.set_scales(scales)
     model.to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    noise = LabelNoise().to(device)
+    groups: list[dict[str, Any]] = [
+        {"params": list(model.parameters())},
+        {"params": list(noise.parameters()), "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = config.epochs * 2 * -(-(config.windows_per_epoch // 2) // config.batch)
-    schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.2)
+    schedule = OneCycleLR(optimizer, [config.learning_rate, _NOISE_RATE], total_steps=steps, pct_start=0.2)
     # On a GPU autocast runs the LSTM of cuDNN in float16, whatever it is told: small gradients need scaling.
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    return State(model, AveragedModel(model, multi_avg_fn=_average), optimizer, schedule, scaler)
+    return State(model, AveragedModel(model, multi_avg_fn=_average), noise, optimizer, schedule, scaler)
 
 
 @torch.no_grad()
@@ -130,14 +140,15 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
     """Take the steps of one epoch and return the mean loss."""
     torch.manual_seed(int(rng.integers(2**62)))  # dropout and noise
     model = state.model.train()
-    noise = _time_noise(model, config.time_noise)
+    time_noise = _time_noise(model, config.time_noise)
     # Causal samples have a window for each prefix, of which the model judges the last event as it does in the whole
     # journey: the windows of that teach as much in fewer steps. Both samples are of the same events.
     windows = parts[0].windows
     batches = [batch for part in parts for batch in _batches(part, windows, config, rng)]
     total = 0.0
     for index in rng.permutation(len(batches)).tolist():
-        loss = _loss(model, batches[index], noise, config.focal_gamma)
+        logits, targets = _judged(model, batches[index], time_noise)
+        loss = focal_loss(state.noise(logits), targets, config.focal_gamma)
         state.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(state.scaler.scale(loss))
         state.scaler.unscale_(state.optimizer)
@@ -172,21 +183,15 @@ def _batches(part: Samples, windows: Windows, config: TrainConfig, rng: np.rando
             yield _Batch(part, windows.start[batch], windows.length[batch])
 
 
-def _loss(model: EpcLstm, batch: _Batch, noise: Tensor, gamma: float) -> Tensor:
+def _judged(model: EpcLstm, batch: _Batch, time_noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (logits, labels), each [N, 5], of the N events of a batch."""
     device = next(model.parameters()).device
     start, length = batch.start, batch.length
     longest = int(length.max())
     x = torch.from_numpy(pad(batch.part.features, start, length, longest))  # [B, T, F]
-    x = x + torch.randn_like(x) * noise
+    x = x + torch.randn_like(x) * time_noise
     y = torch.from_numpy(pad(batch.part.labels, start, length, longest))  # [B, T, 5]
     mask = torch.from_numpy(np.arange(longest) < length[:, None]).to(device)  # [B, T]
     with torch.autocast(device.type, dtype=torch.float16, enabled=device.type == "cuda"):
         logits = model(x.to(device), torch.from_numpy(length.astype(np.int64)).to(device))
-    return focal_loss(logits.float()[mask], y.to(device)[mask], gamma)
-
-
-def focal_loss(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
-    """Return the mean focal loss (Lin et al., 2017) of logits [.., 5] against targets in 0 .. 1 (soft ones too)."""
-    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    miss = (torch.sigmoid(logits) - targets).abs()
-    return (miss**gamma * cross_entropy).sum(dim=-1).mean()
+    return logits.float()[mask], y.to(device)[mask]
