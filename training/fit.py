@@ -76,7 +76,7 @@ def fit(
             parts = ahead.pop(epoch).result()
             loss = _epoch(state, config, parts, np.random.default_rng([config.seed, epoch, 1]))
             ap = [metrics.per_kind(part.labels, predict(state.averaged, part))[metrics.MACRO]["ap"] for part in check]
-            wrong = float(state.noise.share().mean())
+            wrong = float(state.noise.share().detach().mean())
             state.curves.append(
                 {"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True)), "wrong_labels": wrong}
             )
