@@ -45,7 +45,7 @@ def test_costs_by_kind() -> None:
     [
         ('{"hiden": 8}', "hiden: Extra inputs are not permitted"),
         ('{"hidden": 0}', "hidden: Input should be greater than or equal to 1"),
-        ('{"architecture": "gru"}', "architecture: Input should be 'bilstm-attention' or 'lstm'"),
+        ('{"architecture": "gru"}', "architecture: Input should be 'bilstm-attention', 'bilstm' or 'lstm'"),
         ('{"architecture": "lstm", "layers": 2}', "the lstm baseline has one layer, not 2"),
         ('{"miss_cost": 3}', "miss_cost and false_alarm_cost belong together"),
         ('{"miss_cost": {"jump": 3}, "false_alarm_cost": 1}', "names each kind: epcFake"),
