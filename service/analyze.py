@@ -91,7 +91,7 @@ async def _embedded(
     try:
         return await judge_all(judge)
     finally:
-        await parts.backend.close()
+        await parts.close()
 
 
 async def _remote(

@@ -18,7 +18,7 @@ from service.console import CommandError
 from service.guard import MAX_PROBES, Guard, build_guard, rate
 from service.health import HealthServicer, follow_history, follow_model
 from service.monitoring import Monitoring
-from service.parts import build_parts
+from service.parts import Parts, build_parts
 from service.reflection import add_reflection
 from service.rpc import SERVICE, AnomalyServicer
 from service.settings import Settings
@@ -65,24 +65,8 @@ async def serve(settings: Settings) -> None:
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
     probed = await _listen_for_probes(settings, health)
-    log.info(
-        "listening",
-        host=settings.host,
-        port=port,
-        metrics_port=monitoring.port,
-        backend=settings.backend,
-        model=f"{parts.model.name}/{parts.model.version}",
-        tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
-        auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
-        **({"health_port": probed[1]} if probed else {}),
-        **({"canary": f"{parts.canary.name}/{parts.canary.version}"} if parts.canary else {}),
-    )
-    interval_s = settings.probe_interval_s
-    probe = monitoring.metrics.watched("model", parts.probe)
-    watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
-    if parts.store is not None:
-        ping = monitoring.metrics.watched("history", parts.store.ping)
-        watches.append(asyncio.create_task(follow_history(ping, interval_s=interval_s)))
+    _say_listening(settings, parts, port, monitoring.port, probed[1] if probed else None)
+    watches = _watch_dependencies(settings, parts, monitoring, health)
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     await health.drain()
@@ -95,6 +79,36 @@ async def serve(settings: Settings) -> None:
     await asyncio.to_thread(monitoring.close)
     await parts.close()
     log.info("stopped")
+
+
+def _say_listening(
+    settings: Settings, parts: Parts, port: int, metrics_port: int | None, health_port: int | None
+) -> None:
+    log.info(
+        "listening",
+        host=settings.host,
+        port=port,
+        metrics_port=metrics_port,
+        backend=settings.backend,
+        model=f"{parts.model.name}/{parts.model.version}",
+        tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
+        auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
+        **({"health_port": health_port} if health_port is not None else {}),
+        **({"canary": f"{parts.canary.name}/{parts.canary.version}"} if parts.canary else {}),
+    )
+
+
+def _watch_dependencies(
+    settings: Settings, parts: Parts, monitoring: Monitoring, health: HealthServicer
+) -> list[asyncio.Task[None]]:
+    """Return the tasks that probe the model and the history's server."""
+    interval_s = settings.probe_interval_s
+    probe = monitoring.metrics.watched("model", parts.probe)
+    watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
+    if parts.store is not None:
+        ping = monitoring.metrics.watched("history", parts.store.ping)
+        watches.append(asyncio.create_task(follow_history(ping, interval_s=interval_s)))
+    return watches
 
 
 def _stop_event() -> asyncio.Event:

@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.client import Client
-from tests.envoy import Envoy, canary_py, free_ports
+from tests.envoy import Envoy, canary_py
 from tests.gateway import ROOT, Gateway
+from tests.processes import free_ports
 from tests.prometheus import BINARY, MISSING, Prometheus
 from tests.triton.fixture import TritonServer
 from tests.valkey import Valkey

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.gateway import ROOT
+from tests.processes import end, free_ports
 
 CONFIG = ROOT / "k8s" / "components" / "envoy"
 START_S = 20.0
@@ -87,13 +87,7 @@ class Envoy:
 
     def stop(self) -> None:
         """End it."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end(self._process)
         shutil.rmtree(self._folder)
 
     def __enter__(self) -> Self:
@@ -142,12 +136,3 @@ def canary_py(*arguments: str, check: bool = True) -> subprocess.CompletedProces
 def _place(target: str) -> str:
     host, _, port = target.rpartition(":")
     return f"address: {host}, port_value: {port}"
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports

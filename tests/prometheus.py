@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
+
+from tests.processes import end, free_ports
 
 BINARY = shutil.which("prometheus")
 MISSING = "needs the Prometheus server: apt-get install prometheus"
@@ -32,8 +33,7 @@ class Prometheus:
         if BINARY is None:
             raise RuntimeError(MISSING)
         self._folder = Path(tempfile.mkdtemp(prefix="prometheus-"))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._targets = len(targets)
         scraped = [{"targets": [target], "labels": dict(labels)} for target, labels in targets.items()]
@@ -63,13 +63,7 @@ class Prometheus:
 
     def stop(self) -> None:
         """End it, and its data."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end(self._process)
         shutil.rmtree(self._folder)
 
     def __enter__(self) -> Self:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -32,11 +31,11 @@ from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service.events import KINDS
 from service.registry import Manifest, Thresholds, digest_of
+from tests.processes import end, free_ports
 from training.model import CalibratedModel, EpcLstm, ModelConfig
 
 WHEEL = Path(__file__).parents[2] / ".triton"
 START_S = 30.0
-STOP_S = 5.0
 
 FEATURES = ("causal", *(f"feature_{i}" for i in range(9)))
 SPEC_HASH = "0" * 64
@@ -52,7 +51,7 @@ class TritonServer:
     def __init__(self, repository: Path, config_name: str = "cpu", extra_args: Sequence[str] = ()) -> None:
         """Choose ports; ``config_name`` is the file of ``<model>/configs/`` to use instead of config.pbtxt."""
         self.id = f"epc-sentinel-test-{uuid.uuid4().hex[:12]}"
-        self.grpc_port, self.http_port = _free_ports(2)
+        self.grpc_port, self.http_port = free_ports(2)
         self.url = f"127.0.0.1:{self.grpc_port}"
         self._repository, self._config_name, self._extra_args = repository, config_name, extra_args
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,12 +85,7 @@ class TritonServer:
         """Stop the server: terminate, then kill, then whatever is left of its process group."""
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         self._finish()
 
     def kill(self) -> None:
@@ -228,11 +222,3 @@ def _environment() -> dict[str, str]:
         "LD_LIBRARY_PATH": ":".join(libraries),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # the stub takes the first python3
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
