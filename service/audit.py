@@ -1,4 +1,4 @@
-"""The audit log: one JSON line per analysis, appended by a thread of its own, so that no call waits for a disk."""
+"""The audit log: one JSON line per analysis, few per flood of refused calls, appended by a thread: no call waits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ import structlog
 
 from service.console import CommandError
 from service.events import KINDS
-from service.observe import Analysis
+from service.observe import Analysis, Refusal
+from service.refusals import Refusals
 
 QUEUE_ENTRIES = 20_000
 """Entries that wait for a slow disk, at most, 3 KiB of memory each; further ones are dropped and counted."""
 
 MAX_FILE_IDS = 100
 """File ids of one entry; ``file_count`` has their number."""
+
+_REFUSED = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED")
+"""How an analysis ends that was refused for what was asked, or how often: these are counted, not listed."""
 
 _BATCH = 1_000
 _ENTRY_BYTES = 2_000  # more than an entry has, but for one of very many files
@@ -50,6 +54,7 @@ class AuditLog:
         self._path, self._max_bytes = path, max_bytes
         self._block = max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))  # entries of one write: they fit into one file
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_ENTRIES)
+        self._refusals = Refusals()
         self._deadline: float | None = None  # of the writer, when it is to end
         try:
             self._file = self._open()
@@ -63,8 +68,20 @@ class AuditLog:
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`: the entry is queued, and written some 20 ms later."""
+        if analysis.code in _REFUSED:
+            one = analysis
+            self.refused(Refusal(one.method, one.request_id, one.caller, one.peer, one.code, one.reason))
+        else:
+            self._append(entry(analysis))
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note a call that was refused: queued if it is the first of its kind, else counted for the next summary."""
+        if (first := self._refusals.note(refusal)) is not None:
+            self._append(first)
+
+    def _append(self, one: dict[str, Any]) -> None:
         try:
-            self._queue.put_nowait(entry(analysis))
+            self._queue.put_nowait(one)
         except queue.Full:
             self.dropped += 1
             if self.dropped == 1:
@@ -87,13 +104,15 @@ class AuditLog:
     def _run(self) -> None:
         going_on = True
         while going_on:
-            batch = [self._queue.get()]
-            if batch != [None]:
-                time.sleep(_GATHER_S)
+            batch: list[dict[str, Any] | None] = []
+            with suppress(queue.Empty):
+                batch.append(self._queue.get(timeout=self._refusals.wait_s))
+                if batch != [None]:
+                    time.sleep(_GATHER_S)
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             going_on = None not in batch
-            entries = [one for one in batch if one is not None]
+            entries = [one for one in batch if one is not None] + self._refusals.due(now=not going_on)
             for at in range(0, len(entries), self._block):
                 block = entries[at : at + self._block]
                 if not self._write(block):
@@ -165,5 +184,6 @@ def entry(analysis: Analysis) -> dict[str, Any]:
         "request_sha256": hashlib.sha256(analysis.request).hexdigest(),
         "answer_sha256": hashlib.sha256(analysis.answer).hexdigest() if analysis.answer else "",
         "code": analysis.code,
+        "reason": analysis.reason,
         "duration_ms": round(analysis.duration_s * 1e3, 3),
     }

@@ -14,8 +14,9 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from service.auth import caller
-from service.errors import InvalidRequest, SentinelError, Unauthenticated
-from service.status import CallStatus, request_id, status_of
+from service.errors import InvalidRequest
+from service.observe import Refusal
+from service.status import CallStatus, reason_of, request_id, status_of
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -26,6 +27,9 @@ Enter = Callable[[Context, ExitStack], None]
 _SETTLE_S = 0.02
 """A call that broke off reads as one without a message: its cancellation comes a moment later."""
 
+_NO_MESSAGE = "ended before its message was there: larger than --max-message-bytes, or given up by the caller"
+"""gRPC itself refuses what is too large, and shows it as a cancelled call."""
+
 log = structlog.get_logger("epc_sentinel.border")
 
 
@@ -35,7 +39,7 @@ class Method:
 
     name: str  # for logs and metrics
     handler: Handler
-    ended: Callable[[str, str], None]  # told (method, code) of every call that fails at the border
+    refused: Callable[[Refusal], None]  # told of every call that ends at the border
 
 
 def guarded(method: Method, enter: Enter) -> Handler:
@@ -52,7 +56,14 @@ def guarded(method: Method, enter: Enter) -> Handler:
 
     async def begin(request: Any, context: Context, stack: ExitStack) -> Any:  # noqa: ANN401 - what the method takes
         enter(context, stack)
-        return request if takes == "stream" else await _only_message(context, deserialize)
+        if takes == "stream":
+            return request
+        peer = context.peer()  # a call that is over has none
+        try:
+            return await _only_message(context, deserialize)
+        except asyncio.CancelledError:
+            method.refused(Refusal(method.name, request_id(context), caller().name, peer, "CANCELLED", _NO_MESSAGE))
+            raise
 
     async def awaited(request: Any, context: Context) -> Any:  # noqa: ANN401 - what the method gives
         with ExitStack() as stack:
@@ -97,7 +108,6 @@ async def _end(method: Method, context: Context, error: Exception) -> None:
     if isinstance(error, DecodeError):
         error = InvalidRequest([("request", "is not a valid message of this method")])
     status = _report(method, context, error)
-    method.ended(method.name, status.code.name)
     # No initial metadata before this: Trailers-Only, which lets a proxy retry the call elsewhere.
     try:
         await context.abort(status.code, status.message, status.trailers)
@@ -106,24 +116,20 @@ async def _end(method: Method, context: Context, error: Exception) -> None:
 
 
 def _report(method: Method, context: Context, error: Exception) -> CallStatus:
-    """Log why the call ends here, and return its status."""
+    """Log and tell why the call ends here, and return its status."""
     call_id = request_id(context)
     status = status_of(error, call_id)
     if status.code is grpc.StatusCode.INTERNAL:
         log.error("internal error", request_id=call_id, method=method.name, exc_info=error)
+    code, who, reason = status.code.name, caller().name, reason_of(error)
     log.info(
         "refused",
         request_id=call_id,
         method=method.name,
-        code=status.code.name,
-        caller=caller().name,
+        code=code,
+        caller=who,
         address=address_of(context),
-        reason=_reason(error),
+        reason=reason,
     )
+    method.refused(Refusal(method.name, call_id, who, context.peer(), code, reason))
     return status
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, Unauthenticated):
-        return error.reason
-    return str(error) if isinstance(error, SentinelError) else type(error).__name__

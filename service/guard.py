@@ -12,6 +12,7 @@ from service import auth
 from service.border import Context, Handler, Method, address_of, guarded
 from service.errors import NoSuchMethod
 from service.limits import Rate, Slots
+from service.observe import Refusal
 from service.settings import Settings
 from service.watched import Watched
 
@@ -38,7 +39,7 @@ class Guard(grpc.aio.ServerInterceptor):
         limits: Limits,
         *,
         certificates: bool,
-        refused: Callable[[str, str], None],
+        refused: Callable[[Refusal], None],
     ) -> None:
         """Make the door.
 
@@ -46,7 +47,7 @@ class Guard(grpc.aio.ServerInterceptor):
             verifier: returns what knows bearer tokens; None: nobody needs one.
             limits: what there is room for.
             certificates: callers prove themselves by TLS, and are known by it where no token is needed.
-            refused: told (method, code) of every call that stays outside.
+            refused: told of every call that stays outside.
         """
         self._verifier = verifier
         self._limits = limits
@@ -94,8 +95,8 @@ class Guard(grpc.aio.ServerInterceptor):
         return auth.named("anonymous", address_of(context), auth.EVERY_ROLE)
 
 
-def build_guard(settings: Settings, refused: Callable[[str, str], None]) -> Guard:
-    """Return the door that the settings ask for; ``refused`` is told (method, code) of calls that stay outside.
+def build_guard(settings: Settings, refused: Callable[[Refusal], None]) -> Guard:
+    """Return the door that the settings ask for; ``refused`` is told of calls that stay outside.
 
     Raises:
         SettingsError: a file of keys cannot be used.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -56,7 +57,9 @@ class Monitoring:
         self.watch = Watch(observers, self.metrics.call_ended)
         if tracing is not None:
             stages.listen(tracing.stage)
-            self.watch = Watch([*observers, tracing], self.metrics.call_ended, tracing.request)
+            self.watch = Watch([*observers, tracing], self.metrics.call_ended, request=tracing.request)
+        if self._audit is not None:
+            self.watch = replace(self.watch, outside=self._audit.refused)
         self._http = None
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(parts.drifts))

@@ -26,8 +26,21 @@ class Analysis:
     verdicts: Verdicts | None = None  # None: it was not judged
     answer: bytes = b""
     code: str = ""  # of gRPC, once it is over
+    reason: str = ""  # of a failure, in the words of the log; holds no codes of items
     duration_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that was turned away for what it is, not for what we cannot do."""
+
+    method: str  # of the service; "unknown" where there is none of that name
+    request_id: str
+    caller: str  # as in `Analysis`; "anonymous" where the caller is not known yet
+    peer: str
+    code: str
+    reason: str  # for the log, not for the caller
 
 
 class Observer(Protocol):
@@ -48,13 +61,19 @@ class Watch:
 
     observers: Sequence[Observer] = ()
     call_ended: Callable[[str, str], None] = lambda _method, _code: None  # told (method, code) of every call
+    outside: Callable[[Refusal], None] = lambda _refusal: None  # told of calls that were not let in
     request: Around = lambda _method, _metadata: nullcontext()
 
-    def over(self, analysis: Analysis, code: str) -> None:
+    def refused(self, refusal: Refusal) -> None:
+        """Tell of a call that ended at the border."""
+        self.call_ended(refusal.method, refusal.code)
+        self.outside(refusal)
+
+    def over(self, analysis: Analysis, code: str, reason: str = "") -> None:
         """Tell of an analysis that ended with ``code``, once: one that was answered stays so if its call breaks off."""
         if analysis.code:
             return
-        analysis.code = code
+        analysis.code, analysis.reason = code, reason
         analysis.duration_s = time.perf_counter() - analysis.started
         for observer in self.observers:
             observer.analysed(analysis)

@@ -15,15 +15,15 @@ import structlog
 from service.admission import EVENT_BYTES, Admission
 from service.auth import caller
 from service.convert import Question, decode_request
-from service.errors import NotImplementedYet, SentinelError
+from service.errors import NotImplementedYet, SentinelError, Unauthenticated
 from service.limits import Rate
-from service.observe import Analysis, Watch
+from service.observe import Analysis, Refusal, Watch
 from service.offload import off_loop
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer, Verdicts
 from service.responses import build_responses
 from service.stages import timed
-from service.status import CallStatus, request_id, status_of
+from service.status import CallStatus, reason_of, request_id, status_of
 from service.stream import Streams
 
 SERVICE = pb.DESCRIPTOR.services_by_name["AnomalyService"]
@@ -150,7 +150,7 @@ class AnomalyServicer:
                 self._watch.over(analysis, _cancelled(context))
                 raise
             except Exception as error:
-                self._watch.over(analysis, status_of(error, call.request_id).code.name)
+                self._watch.over(analysis, status_of(error, call.request_id).code.name, reason_of(error))
                 raise
 
     async def _judged(
@@ -207,6 +207,10 @@ class AnomalyServicer:
             except Exception as error:  # the border: nothing of it may reach the caller by itself
                 status = _report(error, call)
                 self._watch.call_ended(method, status.code.name)
+                if isinstance(error, Unauthenticated):  # his token was good when the stream began
+                    peer, reason = context.peer(), reason_of(error)
+                    refusal = Refusal(method, call.request_id, caller().name, peer, status.code.name, reason)
+                    self._watch.outside(refusal)
                 await _abort(context, status)
                 raise  # not reached: abort raises
             finally:

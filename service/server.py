@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     health = HealthServicer(("", SERVICE.full_name))
-    guard = build_guard(settings, monitoring.watch.call_ended)
+    guard = build_guard(settings, monitoring.watch.refused)
     server, port = _listen(settings, guard, servicer, health)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()

@@ -104,6 +104,13 @@ def status_of(error: BaseException, request_id: str) -> CallStatus:
     return CallStatus(code, str(error))
 
 
+def reason_of(error: BaseException) -> str:
+    """Return why a call failed, in one line for logs; it holds no codes of items and no tokens."""
+    if isinstance(error, Unauthenticated):
+        return error.reason
+    return str(error) if isinstance(error, SentinelError) else type(error).__name__
+
+
 def _fitting(violations: Sequence[tuple[str, str]]) -> list[error_details_pb2.BadRequest.FieldViolation]:
     """Return the first violations, as many as the trailers of a response have room for."""
     shown: list[error_details_pb2.BadRequest.FieldViolation] = []

@@ -39,7 +39,7 @@ def analysis(request_id: str = "r1") -> Analysis:
     flags[:3, 0] = flags[0, 4] = True
     verdicts = Verdicts(flags.astype(np.float32), flags, "lstm-deep-learning", "epc_lstm/1", "")
     return Analysis(
-        "Analyze", request_id, "erp", "ipv4:10.0.0.1:9", b"raw", "lstm", events, verdicts, b"answer", "OK", 0.0125
+        "Analyze", request_id, "erp", "ipv4:10.0.0.1:9", b"raw", "lstm", events, verdicts, b"answer", "OK", "", 0.0125
     )
 
 
@@ -63,6 +63,7 @@ def test_an_entry_says_who_asked_what_and_what_came_of_it() -> None:
         "request_sha256": hashlib.sha256(b"raw").hexdigest(),
         "answer_sha256": hashlib.sha256(b"answer").hexdigest(),
         "code": "OK",
+        "reason": "",
         "duration_ms": 12.5,
     }
 
@@ -154,11 +155,13 @@ def test_a_gateway_logs_every_analysis_and_every_refusal(start_gateway: Callable
     found = entries(path)
     assert [(entry["request_id"], entry["method"], entry["code"]) for entry in found] == [
         ("good", "Analyze", "OK"),
-        ("bad", "Analyze", "INVALID_ARGUMENT"),
+        ("bad", "Analyze", "INVALID_ARGUMENT"),  # a refusal: its entry is of another form
         ("files", "AnalyzeFiles", "OK"),
         ("stream", "AnalyzeStream", "OK"),
         ("stream", "AnalyzeStream", "OK"),
     ]
+    assert found[1]["refused"] == 1
+    assert found[1]["reason"] == "request: is not a valid epcsentinel.v1.AnalyzeRequest message"
     first = found[0]
     assert first["request_sha256"] == hashlib.sha256(good).hexdigest()
     assert first["answer_sha256"] == hashlib.sha256(answer).hexdigest()

@@ -47,6 +47,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("canary",),
     ("pipeline",),
     ("observe",),
+    ("refusals",),
     ("settings", "convert", "responses", "status", "stream", "admission"),
     ("metrics", "audit", "detection_log", "drift_metrics", "tracing"),
     ("rpc", "border", "guard", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
