@@ -108,13 +108,21 @@ def serve(
     max_streams: Annotated[str | None, _flag("max_streams")] = None,
     max_streams_per_caller: Annotated[str | None, _flag("max_streams_per_caller")] = None,
     max_stream_age_s: Annotated[str | None, _flag("max_stream_age_s")] = None,
+    workers: Annotated[str | None, _flag("workers")] = None,
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
     settings = load_settings(**locals())
-    from service import logs, server
+    from service import logs
 
     logs.configure(settings.log_format, settings.log_level)
-    _run(server.serve(settings))
+    if settings.workers > 1:
+        from service.workers import serve_by_workers
+
+        serve_by_workers(settings)
+    else:
+        from service import server
+
+        _run(server.serve(settings))
 
 
 @app.command()

@@ -47,7 +47,11 @@ Progress = Callable[[str, float], None]
 
 @dataclass
 class Report:
-    """Everything measured: one entry per round."""
+    """Everything measured: one entry per round.
+
+    Servers are "embedded" (one process), "workers" (one per core), "triton" (one process before a Triton server) and
+    "echo" (gRPC alone).
+    """
 
     cores: int
     loads: dict[tuple[str, int, int], list[Load]] = field(default_factory=dict)  # (server, size, concurrency)
@@ -64,10 +68,18 @@ class Report:
         """Return the median microseconds per event of a stage."""
         return median(found[name] for found in self.stages[size])
 
+    def grpc(self, size: int, concurrency: int) -> tuple[float, float]:
+        """Return microseconds per event of gRPC alone: (in a server that does nothing, in the one that calls it)."""
+        echo = self.load("echo", size, concurrency)
+        return echo["server_cpu_s_per_million_events"], echo["client_cpu_s_per_million_events"]
+
     def bound(self, size: int, concurrency: int) -> float:
-        """Return events per second if every core did nothing but the stages and gRPC's share of a call."""
-        grpc_us = self.load("echo", size, concurrency)["server_cpu_s_per_million_events"]
-        return self.cores * 1e6 / (sum(self.stage(size, name) for name in STAGES) + grpc_us)
+        """Return events per second if every core did nothing but the stages and the two ends of gRPC.
+
+        The load runs on the same cores, so what a call costs its caller is taken off them too.
+        """
+        stages_us = sum(self.stage(size, name) for name in STAGES)
+        return self.cores * 1e6 / (stages_us + sum(self.grpc(size, concurrency)))
 
     def spread(self, server: str, size: int, concurrency: int) -> float:
         """Return (fastest - slowest round) / median."""
@@ -141,7 +153,11 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
     stages = Stages(model)
     serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback")
     with ExitStack() as stack:
-        servers = {"embedded": stack.enter_context(spawn(*serve, "--backend", f"onnx:{settings.repository}"))}
+        embedded = (*serve, "--backend", f"onnx:{settings.repository}")
+        servers = {"embedded": stack.enter_context(spawn(*embedded))}
+        if report.cores > 1:
+            flags = ("--workers", str(report.cores), "--history", "none")
+            servers["workers"] = stack.enter_context(spawn(*embedded, *flags))
         if plan.triton:
             flags = ("--backend", plan.triton, "--model-repository", str(settings.repository))
             servers["triton"] = stack.enter_context(spawn(*serve, *flags))
@@ -210,12 +226,12 @@ def write_tables(report: Report) -> None:
                 )  # fmt: skip
     console.print(table)
     stages = Table(
-        "events per request", *STAGES, "gRPC", "sum", "bound, events/s", title="Microseconds per event, one core"
-    )
+        "events per request", *STAGES, "gRPC, server", "gRPC, client", "sum", "bound, events/s",
+        title=f"Microseconds of processor time per event, {report.cores} cores at work",
+    )  # fmt: skip
     for size in SIZES:
-        parts = [report.stage(size, name) for name in STAGES]
-        grpc_us = report.load("echo", size, CONCURRENCIES[1])["server_cpu_s_per_million_events"]
-        cells = [f"{value:.2f}" for value in (*parts, grpc_us, sum(parts) + grpc_us)]
+        parts = [*(report.stage(size, name) for name in STAGES), *report.grpc(size, CONCURRENCIES[1])]
+        cells = [f"{value:.2f}" for value in (*parts, sum(parts))]
         stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
     console.print(stages)
     alone, beside = (median(loads[at].p99_ms for loads in report.mixed) for at in (0, 1))

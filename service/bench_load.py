@@ -1,4 +1,4 @@
-"""Closed-loop load on a server process: so many calls in flight all the time, and what they cost."""
+"""Closed-loop load on a server process: so many calls in flight all the time, and what they cost on both sides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -25,6 +25,15 @@ from service.console import CommandError
 _START_S = 60.0
 _CALL_TIMEOUT_S = 120.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+CONNECTIONS = 8
+"""Connections of a load, at most one per call in flight: as many as a backend of some replicas holds."""
+
+_OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),  # else channels with the same target are one connection
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +63,27 @@ class Server:
     pid: int
 
     def cpu_s(self) -> float:
-        """Return the processor time that it has used, in seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Return the processor time that it and its workers have used, in seconds."""
+        return sum(_cpu_s(pid) for pid in self._pids())
 
     def peak_rss_mib(self) -> float:
-        """Return the most memory that it has held, in MiB."""
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
-        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
+        """Return the most memory that it has held, in MiB; the sum of the most of each of its processes."""
+        return sum(_peak_rss_mib(pid) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
+        return [self.pid, *map(int, children)]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _peak_rss_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 @contextmanager
@@ -103,12 +124,16 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
     """
     turn = cycle(requests)
     events, latencies_ms = 0, []
-    options = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
-    async with access.aio_channel(server.target, options) as channel:
-        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-        await call(requests[0].body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
+    async with AsyncExitStack() as stack:
+        # Bytes out, bytes in: nothing is built or parsed here.
+        calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = []
+        for _ in range(min(concurrency, CONNECTIONS)):
+            channel = await stack.enter_async_context(access.aio_channel(server.target, _OPTIONS))
+            calls.append(channel.unary_unary(method))
+        for call in calls:
+            await call(requests[0].body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
 
-        async def caller(end: float) -> None:
+        async def caller(call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], end: float) -> None:
             nonlocal events
             while (begin := time.perf_counter()) < end:
                 request = next(turn)
@@ -119,8 +144,8 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
         server_cpu_s, client_cpu_s, begin = server.cpu_s(), _own_cpu_s(), time.perf_counter()
         try:
             async with asyncio.TaskGroup() as callers:
-                for _ in range(concurrency):
-                    callers.create_task(caller(begin + seconds))
+                for number in range(concurrency):
+                    callers.create_task(caller(calls[number % len(calls)], begin + seconds))
         except* grpc.aio.AioRpcError as failures:
             error = failures.exceptions[0]
             raise CommandError(f"a call of the benchmark failed: {error}") from None

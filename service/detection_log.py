@@ -132,14 +132,20 @@ class DetectionLog:
                 self._waiting -= rows
 
     def _make_room(self) -> None:
-        """Delete the oldest files while all of them have too many bytes; the newest stays."""
-        files = sorted(self._folder.glob("detections-*.parquet"))
-        total = sum(file.stat().st_size for file in files)
-        for file in files[:-1]:
+        """Delete the oldest files while all of them have too many bytes; the newest stays.
+
+        Other gateways may write to the folder, and delete there at the same moment.
+        """
+        sizes = {}
+        for file in sorted(self._folder.glob("detections-*.parquet")):
+            with suppress(FileNotFoundError):
+                sizes[file] = file.stat().st_size
+        total = sum(sizes.values())
+        for file in list(sizes)[:-1]:
             if total <= self._max_bytes:
                 break
-            total -= file.stat().st_size
-            file.unlink()
+            total -= sizes[file]
+            file.unlink(missing_ok=True)
 
 
 def columns(judged: _Judged) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Literal
 import structlog
 
 
-def configure(log_format: Literal["console", "json"], level: str) -> None:
-    """Send the logs of the project and of its libraries to stderr in one format."""
+def configure(log_format: Literal["console", "json"], level: str, **always: object) -> None:
+    """Send the logs of the project and of its libraries to stderr in one format; ``always`` is in every line."""
     shared: list[structlog.typing.Processor] = [
+        lambda _logger, _method, event: {**event, **always},
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

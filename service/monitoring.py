@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import generate_latest
 
-from service import stages
+from service import scrape, stages
 from service.audit import AuditLog
-from service.console import CommandError
 from service.detection_log import DetectionLog
-from service.drift_metrics import DriftCollector, Drifts, to_json
+from service.drift_metrics import DriftCollector, to_json
 from service.metrics import Metrics
 from service.observe import Observer, Watch
 from service.parts import Parts
 from service.settings import Settings
 from service.tracing import Tracing
 
-_TIMEOUT_S = 10.0
-
-_Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 class Monitoring:
     """The observers that the settings ask for."""
 
-    def __init__(self, settings: Settings, parts: Parts, tracing: Tracing | None = None) -> None:
-        """Open files and ports.
+    def __init__(self, settings: Settings, parts: Parts, tracing: Tracing | None = None, *, http: bool = True) -> None:
+        """Open files and ports; ``http`` False leaves the HTTP port to the process that this one works for.
 
         Raises:
             CommandError: a file cannot be written, or the port is not free.
@@ -54,6 +44,7 @@ class Monitoring:
             observers.append(self._detections)
             self._show_detections(self._detections)
         self._tracing = tracing
+        self._drifts = parts.drifts
         self.watch = Watch(observers, self.metrics.call_ended)
         if tracing is not None:
             stages.listen(tracing.stage)
@@ -63,12 +54,21 @@ class Monitoring:
         self._http = None
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(parts.drifts))
-            self._http = _listen(settings.host, settings.metrics_port, _app(self.metrics, parts.drifts))
+            if http:
+                self._http = scrape.listen(settings.host, settings.metrics_port, self.metrics.registry, self.drift)
 
     @property
     def port(self) -> int | None:
         """The HTTP port, None if it is off."""
         return None if self._http is None else self._http.server_port
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        return generate_latest(self.metrics.registry)
+
+    def drift(self) -> bytes:
+        """Return the state of the drift monitors as JSON."""
+        return to_json(self._drifts)
 
     def close(self) -> None:
         """Write what waits, and close files and ports; blocks for some seconds if a disk is slow."""
@@ -95,50 +95,3 @@ class Monitoring:
         show = self.metrics
         show.counter("detections", "Events written to the detection log.", lambda: detections.written)
         show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)
-
-
-def _app(metrics: Metrics, drifts: Drifts) -> _Wsgi:
-    """Return what serves /metrics and /drift."""
-    show_metrics: _Wsgi = make_wsgi_app(metrics.registry)
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/metrics":
-            return show_metrics(environ, start)
-        if path == "/drift":
-            start("200 OK", [("Content-Type", "application/json")])
-            return [to_json(drifts)]
-        start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"here are /metrics and /drift\n"]
-
-    return answer
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread per scrape: a slow one keeps nobody waiting."""
-
-    daemon_threads = True
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for a name, which takes seconds where there is no DNS."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _TIMEOUT_S  # a client that says nothing is let go
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - the name is the base's
-        """Say nothing: a scrape every few seconds is no news."""
-
-
-def _listen(host: str, port: int, app: _Wsgi) -> WSGIServer:
-    try:
-        server = make_server(host, port, app, server_class=_Server, handler_class=_Handler)
-    except OSError as error:
-        raise CommandError(
-            f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
-        ) from None
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server

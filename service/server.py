@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Callable
 
 import grpc
 import structlog
@@ -35,8 +36,13 @@ _GC_THRESHOLD = 20_000
 log = structlog.get_logger("epc_sentinel.server")
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+Bond = Callable[[Monitoring, Callable[[], object]], None]
+"""What ties a worker to the process that minds it: told once the gateway listens, with what that process asks for, and
+what ends the gateway when that process is gone."""
+
+
+async def serve(settings: Settings, bond: Bond | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Args: ``bond`` is given to one of several that share the port.
 
     Raises:
         ModelRepositoryError: the model repository cannot be used.
@@ -48,7 +54,7 @@ async def serve(settings: Settings) -> None:
     stop = _stop_event()
     tracing = build_tracing(settings)
     parts = build_parts(settings, tracing.outgoing if tracing else untraced)
-    monitoring = Monitoring(settings, parts, tracing)
+    monitoring = Monitoring(settings, parts, tracing, http=bond is None)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         parts.analyzer,
@@ -61,11 +67,15 @@ async def serve(settings: Settings) -> None:
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     health = HealthServicer(("", SERVICE.full_name))
     guard = build_guard(settings, monitoring.watch.refused)
-    server, port = _listen(settings, guard, servicer, health)
+    server, port = _listen(settings, guard, servicer, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
-    probed = await _listen_for_probes(settings, health)
-    _say_listening(settings, parts, port, monitoring.port, probed[1] if probed else None)
+    probed = await _listen_for_probes(settings, health, shared=bond is not None)
+    event = "listening" if bond is None else "worker listening"
+    _say_listening(event, settings, parts, port, monitoring.port, probed[1] if probed else None)
+    if bond is not None:
+        loop = asyncio.get_running_loop()
+        bond(monitoring, lambda: loop.call_soon_threadsafe(stop.set))
     watches = _watch_dependencies(settings, parts, monitoring, health)
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
@@ -81,11 +91,11 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _say_listening(
-    settings: Settings, parts: Parts, port: int, metrics_port: int | None, health_port: int | None
+def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
+    event: str, settings: Settings, parts: Parts, port: int, metrics_port: int | None, health_port: int | None
 ) -> None:
     log.info(
-        "listening",
+        event,
         host=settings.host,
         port=port,
         metrics_port=metrics_port,
@@ -120,16 +130,16 @@ def _stop_event() -> asyncio.Event:
 
 
 def _listen(
-    settings: Settings, guard: Guard, servicer: AnomalyServicer, health: HealthServicer
+    settings: Settings, guard: Guard, servicer: AnomalyServicer, health: HealthServicer, *, shared: bool
 ) -> tuple[grpc.aio.Server, int]:
-    """Return (the server, its port), bound and not started."""
+    """Return (the server, its port), bound and not started; ``shared``: other processes listen on it too."""
     server = grpc.aio.server(
         interceptors=[guard],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             # With SO_REUSEPORT a second gateway on the same port would start, and quietly share the calls.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(shared)),
             # Probing grows the window of a stream to 4 MiB, which a caller that never reads would make us hold; without
             # it 64 KiB of requests wait, and larger messages still get the room that they announce.
             ("grpc.http2.bdp_probe", 0),
@@ -170,11 +180,13 @@ def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.Serve
     return bound
 
 
-async def _listen_for_probes(settings: Settings, health: HealthServicer) -> tuple[grpc.aio.Server, int] | None:
+async def _listen_for_probes(
+    settings: Settings, health: HealthServicer, *, shared: bool
+) -> tuple[grpc.aio.Server, int] | None:
     """Return (a started server of health alone, its port) if one is wanted: kubelets cannot speak TLS to gRPC."""
     if settings.health_port is None:
         return None
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=MAX_PROBES)
+    server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))], maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = _bind(server, settings.host, settings.health_port)
     await server.start()

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
         86_400.0, gt=0, description="seconds after which a stream ends and is to be opened anew"
     )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
+    workers: int = Field(
+        1, ge=1, le=256, description="processes that share the port, 1 to 256: for one machine with many cores"
+    )
 
     @field_validator("backend")
     @classmethod

@@ -34,9 +34,11 @@ def test_every_cell_is_measured(tmp_path: Path) -> None:
     done = bench("--json", str(tmp_path / "bench.json"))
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "bench.json").read_text())
+    servers = ("embedded", *(["workers"] if report["cores"] > 1 else []), "echo")
     cells = {(load["server"], load["events_per_request"], load["concurrency"]): load for load in report["loads"]}
-    assert set(cells) == {(name, size, n) for name in ("embedded", "echo") for size in SIZES for n in CONCURRENCIES}
+    assert set(cells) == {(name, size, n) for name in servers for size in SIZES for n in CONCURRENCIES}
     for size in SIZES:
+        assert cells["embedded", size, 8]["client_cpu_s_per_million_events"] > 0
         stages = report["stages_us_per_event"][str(size)]
         assert set(stages) == set(STAGES)
         assert min(stages.values()) > 0

@@ -49,7 +49,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ("observe",),
     ("refusals",),
     ("settings", "convert", "responses", "status", "stream", "admission"),
-    ("metrics", "audit", "detection_log", "drift_metrics", "tracing"),
+    ("metrics", "audit", "detection_log", "drift_metrics", "tracing", "scrape"),
     ("rpc", "border", "guard", "health", "reflection", "parts", "client", "rawrows", "rawcsv"),
     (
         "monitoring",
@@ -64,7 +64,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
         "bench_stages",
         "bench",
     ),
-    ("commands_training",),
+    ("commands_training", "workers"),
     ("commands_studies",),
     ("__main__",),
 )
