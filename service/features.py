@@ -43,7 +43,7 @@ _PARTS = (
     journey.clone_features,
 )
 
-_COMPANION_PARTS = (companions.lot_features, companions.scan_features, companions.leg_features)
+_COMPANION_PARTS = (companions.lot_features, companions.mate_features)
 
 COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
 """Columns of the features that tell an item among its companions."""
@@ -71,7 +71,7 @@ def compute(
     nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
     table = np.empty((n, len(NAMES)), dtype=np.float32)
     np.stack([columns.get(name, nothing) for name in NAMES], axis=1, out=table, casting="unsafe")
-    if past is not None:
-        context = ~trail.fresh
-        table[context, COMPANIONS] = past.companions[journeys.order[context]]
+    if past is not None and past.context is not None:
+        context = np.flatnonzero(past.context.stored[journeys.order])
+        table[context, COMPANIONS] = past.context.companions[journeys.order[context]]
     return table

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.features_journey import Columns
+from service.history_groups import Prior
 from service.journeys import Group, Key, combine
 from service.trail import Trail, nearest, own_if_malformed
 
@@ -92,7 +93,7 @@ def _other_items(trail: Trail, name: str, key: Key) -> NDArray[np.float64]:
         first &= ~trail.past.known[epc]
     items = Group(key.take(epc), trail.members).sum_of_others(first.astype(np.float64), causal=True)
     if trail.past is not None:
-        items = np.where(trail.fresh, items + trail.past.items[name][epc], 1.0)
+        items = trail.judged(items + trail.past.items[name][epc], context=1.0)
     return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
 
 
@@ -122,55 +123,65 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
 class _Mates:
     """What the mates of each event did in common with it: a group of the lot's events less the item's own."""
 
-    def __init__(self, trail: Trail, name: str, everybody: Group, own: Group) -> None:
-        self._name, self._everybody, self._own = name, everybody, own
-        self._trail = trail
-        if trail.prior is None:
-            self.count: _Count = everybody.others(causal=trail.causal) - own.others(causal=trail.causal)
-        else:  # the past counts all of the context, whatever its time
-            known = everybody.others(causal=True) + trail.prior.count[name]
-            self.count = np.where(trail.fresh, known - self._of_own(np.ones(len(trail.fresh))), 0.0)
+    def __init__(self, trail: Trail, everybody: Group, own: Group, prior: Prior | None) -> None:
+        self._trail, self._everybody, self._own, self._prior = trail, everybody, own, prior
+        known: _Count = everybody.others(causal=trail.causal)
+        if prior is not None:
+            known = known + prior.count[prior.number]
+        if trail.fresh is None:
+            self.count: _Count = known - own.others(causal=trail.causal)
+        else:
+            self.count = trail.judged(known - self._of_own(np.ones(len(known))))
 
     def less_mean(self, values: NDArray[np.float64], zero: float = 0.0) -> NDArray[np.float64]:
         """Return ``values`` [N], which count from ``zero``, less their mean over the mates, 0 where there are none."""
-        total, prior = self._everybody.sum_of_others(values, causal=self._trail.causal), self._trail.prior
-        if prior is None:
-            total -= self._own.sum_of_others(values, causal=self._trail.causal)
-        else:
-            total += prior.total[self._name] - prior.count[self._name] * zero - self._of_own(values)
+        total = self._everybody.sum_of_others(values, causal=self._trail.causal) - self._of_own(values)
+        if self._prior is not None:
+            total += (self._prior.total - self._prior.count * zero)[self._prior.number]
         return np.where(self.count > 0, values - total / np.maximum(self.count, 1), 0.0)
 
     def _of_own(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sum [N] of ``values`` [N] over the own earlier events and the own context."""
+        """Return the sum [N] of ``values`` [N] over the own other events that ``everybody`` and ``prior`` count."""
         fresh = self._trail.fresh
-        if len(self._trail.members) == len(fresh):
-            return self._own.sum_of_others(values, causal=True)
+        if fresh is None:
+            return self._own.sum_of_others(values, causal=self._trail.causal)
+        # the past counts all of the context, whatever its time
         earlier = self._own.sum_of_others(np.where(fresh, values, 0.0), causal=True)
         return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 
 
-def scan_features(trail: Trail) -> Columns:
+def mate_features(trail: Trail) -> Columns:
+    """What the mates of the lot did, here and on the way here, in the request and before."""
+    lot, here = trail.lot.take(trail.events.epc), combine(trail.spot, trail.type)
+    keys = {"here": combine(lot, here), "type": combine(lot, trail.type)} | _legs(trail, here, lot)
+    groups = {name: Group(key, trail.members) for name, key in keys.items()}
+    own = {name: Group(key, trail.journeys.by_time) for name, key in _legs(trail, here, trail.epc).items()}
+    own |= {"here": trail.same_scan, "type": trail.same_type}
+    priors: dict[str, Prior] = {}
+    if trail.past is not None:
+        priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
+    mates = {name: _Mates(trail, group, own[name], priors.get(name)) for name, group in groups.items()}
+    return _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
+
+
+def _scan_features(trail: Trail, mates: dict[str, _Mates], here: Group, prior: Prior | None) -> Columns:
     """This scan among the mates' scans: where they had scans of this type, and when they were here."""
     epc = trail.events.epc
-    lot = trail.lot.take(epc)
-    here = Group(combine(lot, trail.spot, trail.type), trail.members)
-    mates = _Mates(trail, "here", here, trail.same_scan)
-    mates_any_place = _Mates(trail, "type", Group(combine(lot, trail.type), trail.members), trail.same_type)
     _, gap = nearest(trail.minute, here.strangers(epc)[: 1 if trail.causal else 2])
-    if trail.prior is not None:
-        before = np.abs(trail.minute - trail.prior.stranger_hour() * 60)
+    if prior is not None:
+        before = np.abs(trail.minute - prior.stranger_hour() * 60)
         gap = np.where(np.isfinite(gap), gap, before)
     first = trail.minute.min(initial=np.inf)
     return {
-        "scan_mates": np.log1p(mates.count),
-        "scan_share": _share(mates.count, mates_any_place.count),
+        "scan_mates": np.log1p(mates["here"].count),
+        "scan_share": _share(mates["here"].count, mates["type"].count),
         "scan_mate_gap": np.log1p(_finite(gap)),
-        "mate_serial_gap": _mate_serial_gap(trail, here),
-        "scan_mate_offset": np.arcsinh(mates.less_mean((trail.minute - first) / 60, first / 60)),
+        "mate_serial_gap": _mate_serial_gap(trail, here, prior),
+        "scan_mate_offset": np.arcsinh(mates["here"].less_mean((trail.minute - first) / 60, first / 60)),
     }
 
 
-def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
+def _mate_serial_gap(trail: Trail, here: Group, prior: Prior | None) -> NDArray[np.float64]:
     """Return log1p [N] of how far the serial is off those of the mates scanned here, 20 if there are none.
 
     The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged item,
@@ -178,14 +189,14 @@ def _mate_serial_gap(trail: Trail, here: Group) -> NDArray[np.float64]:
     """
     serial, epc = trail.parts.serial[trail.events.epc].astype(np.float64), trail.events.epc
     differences = np.empty((len(_AROUND), len(epc)))
-    if trail.prior is not None:  # further back than this request goes
+    if prior is not None:  # further back than this request goes
         back = np.arange(len(_AROUND), 0, -1)[:, None] - here.others(causal=True)
-        known, is_mate = trail.prior.neighbour(back)
+        known, is_mate = prior.neighbour(back)
         before = np.where(is_mate, np.abs(serial - known), np.inf)
     for row, step in enumerate(range(-len(_AROUND), 0) if trail.causal else _AROUND):
         there, exists = here.neighbour(step)
         differences[row] = np.where(exists & (epc[there] != epc), np.abs(serial - serial[there]), np.inf)
-        if trail.prior is not None:
+        if prior is not None:
             differences[row] = np.where(exists, differences[row], before[row])
     differences.sort(axis=0)
     found = np.isfinite(differences).sum(axis=0)
@@ -204,17 +215,9 @@ def _legs(trail: Trail, here: Key, traveller: Key) -> dict[str, Key]:
     }
 
 
-def leg_features(trail: Trail) -> Columns:
+def _leg_features(trail: Trail, mates: dict[str, _Mates]) -> Columns:
     """The leg from the previous scan among the mates that left from there: where they went, how long they took."""
-    here = combine(trail.spot, trail.type)
-    leaving, on_leg, shipped, shipped_here = (
-        _Mates(trail, name, Group(of_lot, trail.members), Group(own, trail.journeys.by_time))
-        for (name, of_lot), own in zip(
-            _legs(trail, here, trail.lot.take(trail.events.epc)).items(),
-            _legs(trail, here, trail.epc).values(),
-            strict=True,
-        )
-    )
+    leaving, on_leg, shipped, shipped_here = (mates[name] for name in ("left", "leg", "shipment", "shipment_here"))
     return {
         "leg_mates": np.log1p(on_leg.count),
         "leg_share": _share(on_leg.count, leaving.count),

@@ -1,11 +1,13 @@
 """Running statistics of groups of mates, over scans that no request brings any more.
 
 What `features_companions` works out from the events of a request it continues here from all earlier scans: counts and
-sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys.
+sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
+one look-up for all scans of a group that a request brings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from service.codes import Codes
 from service.events import Events
 from service.history_table import KeyTable, mix, room
-from service.journeys import Index
+from service.journeys import Group, Index
 
 NEIGHBOURS = 8
 """Last scans that a group of one type at one place remembers one by one."""
@@ -22,11 +24,14 @@ NEIGHBOURS = 8
 SHIPMENT_US = 2 * 3_600_000_000
 """Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
 
-_GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
-"""Groups that a scan belongs to, in the order of every [6, ..] array here; `features_companions` says which."""
+GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
+"""Groups that a scan belongs to; `features_companions` says which."""
 
-_SUMMED = {"here": "hour", "leg": "log_gap", "shipment_here": "log_gap"}
-_MEANINGS = np.arange(len(_GROUPS))[:, None]
+_HERE = 0
+_USED = np.array(
+    [[1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 0, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]], dtype=np.int64
+)
+"""Which columns of `Scans.columns` make the key of which group, beside the lot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +42,16 @@ class Legs:
     kind: NDArray[np.int64]  # event type 0..TYPES-1, -1 before a first scan
     time_us: NDArray[np.int64]  # the own time for a first scan
 
-    def of_context(self, stored: Legs, order: Index, fresh: NDArray[np.bool_]) -> Legs:
-        """Return these legs where events are ``fresh``, elsewhere the ``stored`` ones, sorted by ``order``."""
+    def take(self, index: Index) -> Legs:
+        """Return the legs at ``index``."""
+        return Legs(self.location[index], self.kind[index], self.time_us[index])
+
+    def where(self, chosen: NDArray[np.bool_], others: Legs) -> Legs:
+        """Return the ``others`` where ``chosen``, else these."""
         return Legs(
-            np.where(fresh, self.location, stored.location[order]),
-            np.where(fresh, self.kind, stored.kind[order]),
-            np.where(fresh, self.time_us, stored.time_us[order]),
+            np.where(chosen, others.location, self.location),
+            np.where(chosen, others.kind, self.kind),
+            np.where(chosen, others.time_us, self.time_us),
         )
 
 
@@ -58,82 +67,99 @@ class Scans:
     time_us: NDArray[np.int64]
     legs: Legs
 
-    @property
-    def hour(self) -> NDArray[np.float64]:
-        """Hours since 1970."""
-        return self.time_us / 60e6 / 60
+    def hour(self, at: Index) -> NDArray[np.float64]:
+        """Return the hours since 1970 of the scans ``at``."""
+        return self.time_us[at] / 60e6 / 60
 
-    @property
-    def log_gap(self) -> NDArray[np.float64]:
-        """log1p of the minutes since the previous scan of the item, 0 for a first one."""
-        return np.log1p((self.time_us - self.legs.time_us) / 60e6)
+    def log_gap(self, at: Index) -> NDArray[np.float64]:
+        """Return log1p of the minutes since the previous scan of the item, 0 for a first one, of the scans ``at``."""
+        return np.log1p((self.time_us[at] - self.legs.time_us[at]) / 60e6)
 
-    def keys(self) -> NDArray[np.int64]:
-        """Return the hash [6, n] of the scan's group of each kind."""
+    def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
+        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
         legs = self.legs
-        places = np.stack([self.location_id, np.zeros_like(self.location_id), legs.location])
-        here, of_type, left = mix(_MEANINGS[:3], self.lot, places, np.stack([self.kind, self.kind, legs.kind]))
-        leg, shipment = mix(_MEANINGS[3:5], left, np.stack([here, legs.time_us // SHIPMENT_US]))
-        return np.stack([here, of_type, left, leg, shipment, mix(_MEANINGS[5:], shipment, here)[0]])
-
-    def take(self, index: Index) -> Scans:
-        """Return the scans at ``index``."""
-        legs = Legs(self.legs.location[index], self.legs.kind[index], self.legs.time_us[index])
-        return Scans(
-            self.lot[index],
-            self.item[index],
-            self.serial[index],
-            self.location_id[index],
-            self.kind[index],
-            self.time_us[index],
-            legs,
-        )
+        columns = np.stack([self.location_id, self.kind, legs.location, legs.kind, legs.time_us // SHIPMENT_US])
+        return mix(kind, self.lot[at], *(columns[:, at] * _USED[:, np.atleast_1d(kind)]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """n scans and their groups in a `RunningGroups`, looked up once for judging and for adding."""
+    """n scans and the M groups of theirs in a `RunningGroups`, looked up once for judging and for adding."""
 
     scans: Scans
-    keys: NDArray[np.int64]  # [6, n]
-    rows: Index  # [6, n], 0 for a group that nobody has seen
-
-    def take(self, index: Index) -> Sighting:
-        """Return the scans at ``index``."""
-        return Sighting(self.scans.take(index), self.keys[:, index], self.rows[:, index])
+    members: Sequence[Index]  # of each kind of GROUPS: the scans of the groups, group by group, as they happened
+    starts: Sequence[Index]  # and where among them each group begins
+    keys: NDArray[np.int64]  # [M] kind by kind
+    rows: Index  # [M], 0 for a group that nobody has seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """What was known of the groups of N events before the request, by group name; all zero where it was nothing."""
+    """What was known before the request of the groups of one kind that N events belong to; zero where it was nothing.
 
-    count: dict[str, NDArray[np.float64]]  # [N] earlier scans
-    total: dict[str, NDArray[np.float64]]  # [N] their sum of hours ("here") or log gaps ("leg", "shipment_here")
-    last: NDArray[np.void]  # [N] of `_LAST`, for "here"
+    What is given for events that are in no group means nothing.
+    """
+
+    number: Index  # [N] the group of each event, as the next ones count them
+    count: NDArray[np.float64]  # earlier scans of each group
+    total: NDArray[np.float64]  # their sum of hours ("here") or log gaps ("leg", "shipment_here")
+    last: Index  # the group's row of the next ones, "here" only
+    lasts: _Lasts
     item: NDArray[np.int64]  # [N] hash of the event's own item
 
     def neighbour(self, steps: Index) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return (serial [.., N] of the scan here ``steps`` [.., N] before the request, whether a mate's is there)."""
-        sequence = self.count["here"].astype(np.int64) - steps
-        slot, event = sequence % NEIGHBOURS, np.arange(steps.shape[-1])
+        sequence = self.count.astype(np.int64)[self.number] - steps
+        at = self.last[self.number] * NEIGHBOURS + sequence % NEIGHBOURS
         exists = (steps >= 1) & (steps <= NEIGHBOURS) & (sequence >= 0)
-        return self.last["serial"][event, slot], exists & (self.last["item"][event, slot] != self.item)
+        return self.lasts.serial.ravel()[at], exists & (self.lasts.item.ravel()[at] != self.item)
 
     def stranger_hour(self) -> NDArray[np.float64]:
         """Return the hour [N] of the last scan here by another item, NaN if there is none."""
-        own = self.last["last_item"] == self.item
-        return np.where(own, self.last["stranger_hour"], self.last["last_hour"])
+        last = self.last[self.number]
+        own = self.lasts.last_item[last] == self.item
+        return np.where(own, self.lasts.stranger_hour[last], self.lasts.last_hour[last])
 
 
-_LAST = np.dtype(
-    [
-        ("serial", np.float64, NEIGHBOURS),
-        ("item", np.int64, NEIGHBOURS),
-        ("last_item", np.int64),
-        ("last_hour", np.float64),
-        ("stranger_hour", np.float64),  # of the last scan by another item than the last
-    ]
-)
+class _Lasts:
+    """The last scans of groups, by rows; row 0 stands for the groups that have none."""
+
+    def __init__(self) -> None:
+        self.serial = np.zeros((16, NEIGHBOURS))
+        self.item = np.zeros((16, NEIGHBOURS), dtype=np.int64)
+        self.last_item = np.zeros(16, dtype=np.int64)
+        self.last_hour = np.full(16, np.nan)
+        self.stranger_hour = np.full(16, np.nan)  # of the last scan by another item than the last
+        self.length = 1
+
+    def new(self, count: int) -> Index:
+        """Return ``count`` new rows."""
+        begin, self.length = self.length, self.length + count
+        self.serial, self.item = room(self.serial, self.length), room(self.item, self.length)
+        self.last_item = room(self.last_item, self.length)
+        self.last_hour = room(self.last_hour, self.length, np.nan)
+        self.stranger_hour = room(self.stranger_hour, self.length, np.nan)
+        return np.arange(begin, self.length)
+
+    def add(self, rows: Index, before: NDArray[np.int64], scans: Scans, members: Index, start: Index) -> None:
+        """Keep the last scans of the groups ``rows`` [m], which had ``before`` [m] scans; the rest as in `Sighting`."""
+        size = np.diff(start, append=len(members))
+        item, hour = scans.item[members], scans.hour(members)
+        place = np.arange(len(members)) - np.repeat(start, size)
+        kept = np.flatnonzero(place >= np.repeat(size - NEIGHBOURS, size))
+        slot = np.repeat(rows * NEIGHBOURS, size)[kept] + (np.repeat(before, size)[kept] + place[kept]) % NEIGHBOURS
+        self.serial.ravel()[slot] = scans.serial[members[kept]]
+        self.item.ravel()[slot] = item[kept]
+
+        final = start + size - 1
+        begins = np.append(True, item[1:] != item[:-1])  # runs of scans of one item
+        begins[start] = True
+        run = np.maximum.accumulate(np.where(begins, np.arange(len(item)), 0))[final]  # the last one of each group
+        goes_on = (before > 0) & (self.last_item[rows] == item[final])
+        earlier = np.where(goes_on, self.stranger_hour[rows], self.last_hour[rows])
+        self.stranger_hour[rows] = np.where(run > start, hour[np.maximum(run - 1, 0)], earlier)
+        self.last_hour[rows] = hour[final]
+        self.last_item[rows] = item[final]
 
 
 class RunningGroups:
@@ -143,113 +169,107 @@ class RunningGroups:
         self._table = KeyTable()
         self._count = np.zeros(64)
         self._total = np.zeros(64)
-        self._last_of = np.zeros(64, dtype=np.intp)  # row in _last, 0 if not "here"
-        self._last = _unseen(16)
-        self._lasts = 1  # rows of _last in use
+        self._last_of = np.zeros(64, dtype=np.intp)  # row in _lasts, 0 if not "here"
+        self._lasts = _Lasts()
 
     def __len__(self) -> int:
         return len(self._table)
 
-    def sight(self, scans: Scans) -> Sighting:
-        """Return scans with their groups."""
-        keys = scans.keys()
-        return Sighting(scans, keys, self._table.find(keys.ravel()).reshape(keys.shape))
+    def sight(self, scans: Scans, members: Sequence[Index], starts: Sequence[Index]) -> Sighting:
+        """Return scans with their groups; see `Sighting`."""
+        first = np.concatenate([group[start] for group, start in zip(members, starts, strict=True)])
+        keys = scans.keys(np.repeat(np.arange(len(GROUPS)), [len(start) for start in starts]), first)
+        return Sighting(scans, members, starts, keys, self._table.find(keys))
+
+    def sight_all(self, scans: Scans) -> Sighting:
+        """Return all of the scans, which are in the order in which they happened, with their groups."""
+        members, starts = [], []
+        for kind in range(len(GROUPS)):
+            key = scans.keys(kind, np.arange(len(scans.lot)))
+            order = np.argsort(key, kind="stable")
+            members.append(order)
+            starts.append(np.flatnonzero(np.append(True, key[order[1:]] != key[order[:-1]])))
+        return self.sight(scans, members, starts)
 
     def add(self, sighting: Sighting) -> None:
-        """Add scans, sighted since the last ones were added; those of one group in the order in which they happened."""
-        scans, shape = sighting.scans, sighting.rows.shape
-        rows = self._table.add(sighting.keys.ravel(), sighting.rows.ravel()).reshape(shape)
+        """Add scans, one at least, sighted since the last ones were added."""
+        scans, rows = sighting.scans, self._table.add(sighting.keys, sighting.rows)
         length = len(self._table) + 1
         self._count, self._total = room(self._count, length), room(self._total, length)
         self._last_of = room(self._last_of, length)
-        here = rows[_GROUPS.index("here")]
-        self._add_last(self._last_rows(here), self._count[here].astype(np.int64), scans)
-        np.add.at(self._count, rows.ravel(), 1.0)
-        for name, column in _SUMMED.items():
-            np.add.at(self._total, rows[_GROUPS.index(name)], getattr(scans, column))
+        by_kind = np.split(rows, np.cumsum([len(start) for start in sighting.starts[:-1]]))
 
-    def prior(self, sighting: Sighting, at: Index, n: int) -> Prior:
-        """Return what is known for sighted scans, spread to N = ``n`` events, of which they are those ``at``."""
-        rows = np.zeros((len(_GROUPS), n), dtype=np.intp)
-        rows[:, at] = sighting.rows
-        item = np.zeros(n, dtype=np.int64)
-        item[at] = sighting.scans.item
-        return Prior(
-            count=dict(zip(_GROUPS, self._count[rows], strict=True)),
-            total={name: self._total[rows[_GROUPS.index(name)]] for name in _SUMMED},
-            last=self._last[self._last_of[rows[0]]],
-            item=item,
-        )
+        members, start, here = sighting.members[_HERE], sighting.starts[_HERE], by_kind[_HERE]
+        new = here[self._last_of[here] == 0]
+        self._last_of[new] = self._lasts.new(len(new))
+        self._lasts.add(self._last_of[here], self._count[here].astype(np.int64), scans, members, start)
+        sizes = [
+            np.diff(start, append=len(group)) for group, start in zip(sighting.members, sighting.starts, strict=True)
+        ]
+        self._count[rows] += np.concatenate(sizes)
+        for name, values in (("here", scans.hour), ("leg", scans.log_gap), ("shipment_here", scans.log_gap)):
+            kind = GROUPS.index(name)
+            self._total[by_kind[kind]] += np.add.reduceat(values(sighting.members[kind]), sighting.starts[kind])
 
-    def _last_rows(self, rows: Index) -> Index:
-        """Return the rows [n] in ``_last`` of groups given by their rows, new ones for new groups."""
-        new = np.unique(rows[self._last_of[rows] == 0])
-        end = self._lasts + len(new)
-        if end > len(self._last):
-            self._last = np.concatenate([self._last, _unseen(max(end, len(self._last)))])
-        self._last_of[new] = np.arange(self._lasts, end)
-        self._lasts = end
-        return self._last_of[rows]
-
-    def _add_last(self, rows: Index, before: NDArray[np.int64], scans: Scans) -> None:
-        """Keep the last scans of each group, given ``rows`` [n] and how many each group had ``before`` [n]."""
-        order = np.argsort(rows, kind="stable")
-        row, item, hour = rows[order], scans.item[order], scans.hour[order]
-        is_first = np.append(True, row[1:] != row[:-1])
-        first = np.flatnonzero(is_first)
-        size = np.diff(first, append=len(row))
-        place = np.arange(len(row)) - np.repeat(first, size)
-        kept = place >= np.repeat(size, size) - NEIGHBOURS
-        slot = (before[order] + place)[kept] % NEIGHBOURS
-        self._last["serial"][row[kept], slot] = scans.serial[order][kept]
-        self._last["item"][row[kept], slot] = item[kept]
-
-        group, final = row[first], first + size - 1
-        runs = np.flatnonzero(is_first | np.append(True, item[1:] != item[:-1]))  # of scans of one item
-        run = runs[np.searchsorted(runs, final, side="right") - 1]  # the last one of each group
-        last = self._last[group]
-        goes_on = (before[order][first] > 0) & (last["last_item"] == item[final])
-        earlier = np.where(goes_on, last["stranger_hour"], last["last_hour"])
-        self._last["stranger_hour"][group] = np.where(run > first, hour[np.maximum(run - 1, 0)], earlier)
-        self._last["last_hour"][group] = hour[final]
-        self._last["last_item"][group] = item[final]
+    def prior(self, sighting: Sighting, groups: Sequence[Group]) -> dict[str, Prior]:
+        """Return what is known of the ``groups`` that were sighted, by their names."""
+        count, total, last = self._count[sighting.rows], self._total[sighting.rows], self._last_of[sighting.rows]
+        priors, end = {}, 0
+        for name, group, start in zip(GROUPS, groups, sighting.starts, strict=True):
+            begin, end = end, end + len(start)
+            priors[name] = Prior(
+                number=group.number,
+                count=count[begin:end],
+                total=total[begin:end],
+                last=last[begin:end],
+                lasts=self._lasts,
+                item=sighting.scans.item,
+            )
+        return priors
 
 
-def _unseen(rows: int) -> NDArray[np.void]:
-    last = np.zeros(rows, dtype=_LAST)
-    last["last_hour"] = last["stranger_hour"] = np.nan
-    return last
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Which of N events are stored ones of the same items: judged before, and counted in the groups already."""
+
+    stored: NDArray[np.bool_]  # [N] in the order of the events given, as the next ones; of the others they mean nothing
+    legs: Legs  # [N] as they were judged
+    companions: NDArray[np.float32]  # [N, C] companion features
 
 
 @dataclass(slots=True, eq=False)
 class Past:
-    """What is known beside a request: N events, of which some are context, and what their groups did before.
+    """What is known beside a request: N events, of which some may be context, and what their groups did before."""
 
-    Context events are stored ones of the same items: known, judged before, and counted in ``groups`` already.
-    """
-
-    fresh: NDArray[np.bool_]  # [N] events that are to be judged for the first time, in the order of the events given
-    legs: Legs  # [N] of the context, as it was judged; as the next
-    companions: NDArray[np.float32]  # [N, C] companion features
+    context: Context | None  # None if all events are to be judged for the first time
     parts: Codes  # of the U codes
     lot: NDArray[np.int64]  # [U] number of the lot of each code
     item: NDArray[np.int64]  # [U] hash of each item
     known: NDArray[np.bool_]  # [U] the item has context
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
     groups: RunningGroups
-    sighting: Sighting = field(init=False)  # of the fresh events, in the order of their journeys: set by `prior`
+    sighting: Sighting = field(init=False)  # of the fresh events: set by `priors`
 
-    def prior(self, events: Events, kind: NDArray[np.int64], legs: Legs, at: Index) -> Prior:
-        """Return what the groups did before N events; those ``at`` are fresh, the others get zeros."""
-        epc = events.epc[at]
+    def repeat(self, again: Index | NDArray[np.int32]) -> None:
+        """Let further codes follow, the same as those ``again`` once more."""
+        code_of = np.concatenate([np.arange(len(self.lot)), again])
+        self.parts, self.lot, self.item = self.parts.take(code_of), self.lot[code_of], self.item[code_of]
+        self.known = self.known[code_of]
+        self.items = {name: count[code_of] for name, count in self.items.items()}
+
+    def priors(
+        self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
+    ) -> dict[str, Prior]:
+        """Return what the ``groups``, one for each name of GROUPS, of N events did before."""
         scans = Scans(
-            lot=self.lot[epc],
-            item=self.item[epc],
-            serial=self.parts.serial[epc].astype(np.float64),
-            location_id=events.location_id[at],
-            kind=kind[at],
-            time_us=events.time_us[at],
-            legs=Legs(legs.location[at], legs.kind[at], legs.time_us[at]),
+            lot=self.lot[events.epc],
+            item=self.item[events.epc],
+            serial=self.parts.serial[events.epc].astype(np.float64),
+            location_id=events.location_id,
+            kind=kind,
+            time_us=events.time_us,
+            legs=legs,
         )
-        self.sighting = self.groups.sight(scans)
-        return self.groups.prior(self.sighting, at, len(events))
+        ordered = [groups[name] for name in GROUPS]
+        self.sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
+        return self.groups.prior(self.sighting, ordered)

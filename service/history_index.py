@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import codes
-from service.events import Events
+from service.events import Events, factorize
 from service.history import GENERATION_BYTES, RECORD, Log, Reply
 from service.history_groups import Legs, RunningGroups, Scans, Sighting
 from service.history_table import KeyTable, mix, room
@@ -41,28 +41,30 @@ class Items:
     @classmethod
     def of(cls, epc_codes: Sequence[str]) -> Items:
         parts = codes.parse(epc_codes)
-        logs: dict[bytes, int] = {}
-        counts: dict[bytes, int] = {ALL_ITEMS: 0}
-        log_of = []
-        of_log: list[list[int]] = []  # product, number, number_product
-        for code, well_formed in zip(epc_codes, parts.well_formed.tolist(), strict=True):
-            text = code.encode(errors="surrogatepass")
-            # No mates, if malformed: a log of its own, the name as short as that of others.
-            name = text[4:26] if well_formed else b"?" + text if len(text) < 32 else b"#" + _digest(text)
-            at = logs.setdefault(name, len(logs))
-            log_of.append(at)
-            if at == len(of_log):
-                names = (b"product:" + name[:15], b"number:" + name[16:], b"both:" + name[8:]) if well_formed else ()
-                of_log.append([counts.setdefault(one, len(counts)) for one in names] or [0, 0, 0])
+        well_formed = parts.well_formed.tolist()
+        log_of, logs = factorize([_log_name(code, of) for code, of in zip(epc_codes, well_formed, strict=True)])
+        counts: dict[str, int] = {ALL_ITEMS.decode(): 0}
+        of_log = []  # product, number, number_product
+        for name in logs:
+            names = ("product:" + name[:15], "number:" + name[16:], "both:" + name[8:]) if name[0] not in "?#" else ()
+            of_log.append([counts.setdefault(one, len(counts)) for one in names] or [0, 0, 0])
         by_log = np.array(of_log, dtype=np.intp).reshape(-1, 3)[log_of]
         return cls(
             parts=parts,
-            log_keys=list(logs),
-            log_of=np.array(log_of, dtype=np.intp),
+            log_keys=[name.encode(errors="surrogatepass") for name in logs],
+            log_of=log_of.astype(np.intp),
             item=item_hash(parts.header, parts.date, parts.serial),
-            count_keys=list(counts),
+            count_keys=[name.encode() for name in counts],
             count_of=dict(zip(("product", "number", "number_product"), by_log.T, strict=True)),
         )
+
+
+def _log_name(code: str, well_formed: bool) -> str:
+    """Return the name of the log of a code; one of its own, and as short as others, if malformed."""
+    if well_formed:
+        return code[4:26]
+    text = code.encode(errors="surrogatepass")
+    return "?" + code if len(text) < 32 else "#" + hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def item_hash(header: NDArray[np.integer], date: NDArray[np.integer], serial: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -70,8 +72,32 @@ def item_hash(header: NDArray[np.integer], date: NDArray[np.integer], serial: ND
     return mix(_ITEM, header, date, serial)
 
 
-def _digest(text: bytes) -> bytes:
-    return hashlib.blake2b(text, digest_size=16).hexdigest().encode()
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where an index has U items, and the groups of items that they belong to."""
+
+    lot: NDArray[np.int64]  # [U] number of the lot
+    keys: NDArray[np.int64]  # [3, U] hashes of the item, of its lot and of the day of its lot
+    rows: Index  # [3, U] their rows, 0 for what was never seen
+    value: NDArray[np.int64]  # [3, U] 1 + the item's last record, 0 if there is none; items of the lot; and of the day
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether [U] the item has records."""
+        known: NDArray[np.bool_] = self.value[0] > 0
+        return known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class News:
+    """What a request adds to a history: n new events of U items."""
+
+    records: NDArray[np.void]  # [n] log by log, each in the order of time
+    appends: list[bytes]  # [L] the same for each log
+    item: NDArray[np.int32]  # [n] the item of each record
+    places: Places  # of the items
+    grow: list[int]  # [C] new items by count
+    sighting: Sighting
 
 
 @dataclass(slots=True)
@@ -92,9 +118,7 @@ class HistoryIndex:
         self._lots: dict[bytes, _Lot] = {}
         self._next_lot = 1
         self._table = KeyTable()  # of items, their events, lots, and days of lots
-        self._value = np.zeros(
-            _ROOM, dtype=np.int64
-        )  # of an item 1 + its last record, of an event 1 + its record; items
+        self._value = np.zeros(_ROOM, dtype=np.int64)  # of an event 1 + its record; of the others see `Places`
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
         self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 
@@ -145,45 +169,56 @@ class HistoryIndex:
                 numbers.append(lot.number)
         if sum(map(len, news)):
             records, lot_of = np.concatenate(news), np.repeat(numbers, [len(part) for part in news])
-            self._add(records, self.groups.sight(_scans(records, lot_of)))
+            scans = _scans(records, lot_of)
+            day, _ = codes.calendar_day(records["date"].astype(np.int64))
+            places = self._places(lot_of, scans.item, day)
+            self._add(records, np.arange(len(records)), places, self.groups.sight_all(scans))
 
-    def committed(
-        self, items: Items, logs: Sequence[Log], reply: Reply, grow: Sequence[int], sighting: Sighting
-    ) -> None:
-        """Take in what was appended to ``logs``, those of ``items``; ``sighting`` is of the same events, log by log."""
+    def committed(self, items: Items, logs: Sequence[Log], reply: Reply, news: News) -> None:
+        """Take in what was appended to ``logs``, those of ``items``."""
         self.learn(items, reply)
         self._counts.update(
-            (key, count + more) for key, count, more in zip(items.count_keys, reply.items, grow, strict=True)
+            (key, count + more) for key, count, more in zip(items.count_keys, reply.items, news.grow, strict=True)
         )
         for log in logs:
             lot = self._lots[log.key]
             lot.generation = lot.generation or log.next_generation
             lot.known += len(log.append)
-        self._add(np.frombuffer(b"".join([log.append for log in logs]), dtype=RECORD), sighting)
+        self._add(news.records, news.item, news.places, news.sighting)
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 
-    def lots(self, items: Items) -> NDArray[np.int64]:
-        """Return the number [U] of the lot of each code."""
+    def places(self, items: Items) -> Places:
+        """Return where the items are."""
         numbers = np.array([self._lots[key].number for key in items.log_keys], dtype=np.int64)
-        return numbers[items.log_of]
+        return self._places(numbers[items.log_of], items.item, items.parts.day)
 
-    def find(self, items: Items, lot: NDArray[np.int64], events: Events, limit: int) -> tuple[Index, Index, Index]:
+    def _places(self, lot: NDArray[np.int64], item: NDArray[np.int64], day: NDArray[np.int64]) -> Places:
+        keys = mix(_PLACES, lot, np.stack([item, np.zeros_like(day), day]))
+        rows = self._table.find(keys.ravel()).reshape(keys.shape)
+        return Places(lot, keys, rows, self._value[rows])
+
+    def find(self, places: Places, events: Events, limit: int) -> tuple[Index, Index, Index]:
         """Return the records of U items: ([K] numbers for `take`, item by item as they came, [K] item, [A] found).
 
         Of each item these are the last ``limit`` ones, or, if ``events`` [A] repeat some, all since the first of those,
         and ``limit`` before. ``found`` is the place in K of each event that is stored, -1 if it is new.
         """
-        owner = mix(_OWNER, lot, items.item)
-        stored = self._value[self._table.find(mix(_EVENT, owner[events.epc], events.event_id))] - 1
+        found = np.full(len(events), -1)
+        old = np.flatnonzero(places.known[events.epc])
+        if not len(old):
+            none = np.zeros(0, dtype=np.intp)
+            return none, none, found
+        keys = mix(_EVENT, places.keys[0, events.epc[old]], events.event_id[old])
+        stored = np.full(len(events), -1)
+        stored[old] = self._value[self._table.find(keys)] - 1
         repeated = np.flatnonzero(stored >= 0)
-        first_repeated = np.full(len(owner), self._length)
+        first_repeated = np.full(len(places.lot), self._length)
         np.minimum.at(first_repeated, events.epc[repeated], stored[repeated])
-        chains = self._chains(self._value[self._table.find(owner)] - 1, first_repeated, limit)
+        chains = self._chains(places.value[0] - 1, first_repeated, limit)
         item, rows = (np.concatenate(column) for column in zip(*chains, strict=True))
         order = np.lexsort((rows, item))
         by_row = np.argsort(rows[order])
-        found = np.full(len(events), -1)
         found[repeated] = by_row[np.searchsorted(rows[order][by_row], stored[repeated])]
         return rows[order], item[order], found
 
@@ -204,60 +239,56 @@ class HistoryIndex:
         """Return records."""
         return self._records[rows]
 
-    def count(self, items: Items, lot: NDArray[np.int64], known: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    def count(self, items: Items, places: Places) -> dict[str, NDArray[np.float64]]:
         """Return how many items [U] each group of items has, by its name in `features_companions`."""
         well_formed = items.parts.well_formed
         counts = np.array([self._counts[key] for key in items.count_keys], dtype=np.float64)
         by_name = {
-            name: np.where(well_formed, counts[index], known) for name, index in items.count_of.items()
+            name: np.where(well_formed, counts[index], places.known) for name, index in items.count_of.items()
         }  # a malformed code has no mates: of its groups it is the only item
         return by_name | {
-            "lot": self._item_counts(mix(_LOT, lot)),
-            "day": self._item_counts(mix(_DAY, lot, items.parts.day)),
-            "all": np.full(len(lot), counts[0]),
+            "lot": places.value[1].astype(np.float64),
+            "day": places.value[2].astype(np.float64),
+            "all": np.full(len(well_formed), counts[0]),
         }
-
-    def _item_counts(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self._value[self._table.find(keys)].astype(np.float64)
 
     def _forget(self, key: bytes) -> None:
         self._lots[key] = _Lot(self._next_lot, b"", 0)
         self._next_lot += 1
 
-    def _add(self, records: NDArray[np.void], sighting: Sighting) -> None:
-        """Add records, those of one log in its order."""
+    def _add(
+        self, records: NDArray[np.void], item: Index | NDArray[np.int32], places: Places, sighting: Sighting
+    ) -> None:
+        """Add records [n] of the items [n] in ``places``, those of one log in its order; ``sighting`` is of the same."""
         begin, end = self._length, self._length + len(records)
         self._records, self._before = room(self._records, end), room(self._before, end)
         self._records[begin:end] = records
-        lot, number = sighting.scans.lot, np.arange(begin, end)
-        owner = mix(_OWNER, lot, sighting.scans.item)
-        rows = self._rows(np.concatenate([owner, mix(_EVENT, owner, records["event_id"])]))
-        of_item, of_event = np.split(rows, 2)
+        events = mix(_EVENT, places.keys[0, item], records["event_id"])
+        rows = self._table.add(
+            np.concatenate([places.keys.ravel(), events]),
+            np.concatenate([places.rows.ravel(), np.zeros(len(records), dtype=np.intp)]),  # stored once: it is new
+        )
+        self._value = room(self._value, len(self._table) + 1)
+        of_places, of_event = rows[: places.keys.size].reshape(places.keys.shape), rows[places.keys.size :]
+        number = np.arange(begin, end)
         self._value[of_event] = number + 1
 
-        order = np.argsort(of_item, kind="stable")
-        item, number = of_item[order], number[order]
-        starts = np.append(True, item[1:] != item[:-1])
+        order = np.argsort(of_places[0, item], kind="stable")
+        of_item, number = of_places[0, item[order]], number[order]
+        starts = np.append(True, of_item[1:] != of_item[:-1])
         before = np.append(-1, number[:-1])
-        before[starts] = self._value[item[starts]] - 1
+        before[starts] = self._value[of_item[starts]] - 1
         self._before[number] = before
         last = np.append(starts[1:], True)
-        self._value[item[last]] = number[last] + 1
+        self._value[of_item[last]] = number[last] + 1
 
-        new = order[before < 0]
-        day, _ = codes.calendar_day(records["date"][new].astype(np.int64))
-        groups = self._rows(np.concatenate([mix(_LOT, lot[new]), mix(_DAY, lot[new], day)]))
-        np.add.at(self._value, groups, 1)
+        np.add.at(self._value, of_places[1:, item[order[before < 0]]].ravel(), 1)
         self._length = end
         self.groups.add(sighting)
 
-    def _rows(self, keys: NDArray[np.int64]) -> Index:
-        rows = self._table.add(keys)
-        self._value = room(self._value, len(self._table) + 1)
-        return rows
 
-
-_OWNER, _LOT, _DAY, _ITEM, _EVENT = 6, 7, 8, 9, 10  # tell the hashes of one meaning from those of the others
+_PLACES = np.array([[6], [7], [8]])  # these tell the hashes of one meaning from those of the others
+_ITEM, _EVENT = 9, 10
 
 
 def _scans(records: NDArray[np.void], lot: NDArray[np.int64]) -> Scans:

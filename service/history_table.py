@@ -16,22 +16,25 @@ from service.journeys import Index
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _SLOTS = 256  # at first; always a power of two
-_FULL = 0.4  # share of slots in use past which there are twice as many
+_FULL = 0.25  # share of slots in use past which there are twice as many
+
+_MEANING = np.uint64(0xD1B54A32D192ED03)
+_WEIGHTS = np.random.default_rng(1).integers(1 << 63, dtype=np.uint64, size=8) * 2 + 1
+_HALF, _SPREAD = np.uint64(32), np.uint64(0xD6E8FEB86659FD93)
 
 
 def mix(meaning: int | NDArray[np.integer], *columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return a 64-bit hash [n] of each row of ``columns`` (splitmix64 over the columns, one after another).
+    """Return a 64-bit hash [n] of each row of ``columns``, eight at most: their sum with random weights, spread.
 
     ``meaning`` is a small number that tells hashes of other columns apart; columns may be [m, n] for m such numbers.
     """
-    # Spread over all bits: small meanings and small numbers of lots would meet in the same few.
-    numbers = np.atleast_1d(np.asarray(meaning)).astype(np.uint64)
-    mixed: NDArray[np.uint64] = (numbers + np.uint64(1)) * np.uint64(0xD1B54A32D192ED03)
-    for column in columns:
-        mixed = (mixed + np.uint64(0x9E3779B97F4A7C15)) ^ column.astype(np.int64).view(np.uint64)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
+    mixed: NDArray[np.uint64] = (np.atleast_1d(np.asarray(meaning)).astype(np.uint64) + np.uint64(1)) * _MEANING
+    for weight, column in zip(_WEIGHTS, columns, strict=False):
+        mixed = mixed + column.astype(np.int64, copy=False).view(np.uint64) * weight
+    for _ in range(2):  # the lower bits, which slots go by, depend on the lower bits of the columns alone so far
+        mixed ^= mixed >> _HALF
+        mixed *= _SPREAD
+    mixed ^= mixed >> _HALF
     return mixed.view(np.int64)
 
 
@@ -52,13 +55,13 @@ class KeyTable:
         at = keys & mask
         rows: Index = self._rows[at].astype(np.intp)
         lost = np.flatnonzero((rows != 0) & (self._keys[at] != keys))
-        at, wanted = at[lost], keys[lost]
-        while len(lost):  # their slots are taken by others: linear probing
-            at = (at + 1) & mask
+        at, wanted, step = at[lost], keys[lost], _steps(keys[lost])
+        while len(lost):  # their slots are taken by others
+            at = (at + step) & mask
             found = self._rows[at]
-            here = (found == 0) | (self._keys[at] == wanted)
-            rows[lost[here]] = found[here]
-            lost, at, wanted = lost[~here], at[~here], wanted[~here]
+            rows[lost] = found
+            on = (found != 0) & (self._keys[at] != wanted)
+            lost, at, wanted, step = lost[on], at[on], wanted[on], step[on]
         return rows
 
     def add(self, keys: NDArray[np.int64], rows: Index | None = None) -> Index:
@@ -82,18 +85,18 @@ class KeyTable:
     def _place(self, keys: NDArray[np.int64]) -> Index:
         """Put keys that are not there into free slots, and return their new rows [n]; one key may come repeatedly."""
         mask = len(self._keys) - 1
-        mark = np.arange(-1, -1 - len(keys), -1, dtype=np.int32)  # below 0: the slot was taken just now
         slot = np.empty(len(keys), dtype=np.intp)
-        todo, at = np.arange(len(keys)), keys & mask
+        todo, at, wanted, step = np.arange(len(keys)), keys & mask, keys, _steps(keys)
+        mark = np.arange(-1, -1 - len(keys), -1, dtype=np.int32)  # below 0: the slot was taken just now
         while len(todo):
             free = self._rows[at] == 0
-            self._rows[at[free]] = mark[todo[free]]  # of several that want the same slot one gets it
-            taker = self._rows[at]
-            mine = taker == mark[todo]
-            self._keys[at[mine]] = keys[todo[mine]]
-            here = (taker < 0) & (self._keys[at] == keys[todo])  # equal keys meet, as they look in the same slots
+            self._rows[at[free]] = mark[free]  # of several that want the same slot the last one gets it
+            self._keys[at[free]] = wanted[free]
+            here = (self._rows[at] < 0) & (self._keys[at] == wanted)  # equal keys meet: they look in the same slots
             slot[todo[here]] = at[here]
-            todo, at = todo[~here], (at[~here] + 1) & mask
+            on = ~here
+            todo, wanted, step, mark = todo[on], wanted[on], step[on], mark[on]
+            at = (at[on] + step) & mask
         first = -self._rows[slot] - 1  # [n] of the equal keys the one that got the slot
         is_first = first == np.arange(len(keys))
         rows: Index = (self._length + np.cumsum(is_first))[first]
@@ -102,10 +105,17 @@ class KeyTable:
         return rows
 
 
-def room(column: NDArray[_Scalar], length: int) -> NDArray[_Scalar]:
-    """Return the column with room for ``length`` entries at least; what is added is zero."""
+def _steps(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how far [n] each key goes on from a slot that is taken; odd, so that it comes by all of them."""
+    return (keys >> 32) | 1
+
+
+def room(column: NDArray[_Scalar], length: int, fill: float = 0) -> NDArray[_Scalar]:
+    """Return the column with room for ``length`` entries at least; what is added is ``fill``."""
     if length <= len(column):
         return column
     longer = np.zeros((max(length, 2 * len(column)), *column.shape[1:]), dtype=column.dtype)
     longer[: len(column)] = column
+    if fill:
+        longer[len(column) :] = fill
     return longer

@@ -171,10 +171,19 @@ class Group:
         return self._sorted[1]
 
     @cached_property
+    def start(self) -> Index:
+        """Where in ``order`` each group begins."""
+        return np.flatnonzero(_changes(self.run))
+
+    @property
+    def number(self) -> Index:
+        """The group [N] of each event, as an index into ``start``."""
+        return self._by_event(np.repeat(np.arange(len(self.start)), _sizes(self.start, len(self.run))))
+
+    @cached_property
     def _first(self) -> Index:
         """Where in ``order`` the group of each member begins."""
-        start = np.flatnonzero(_changes(self.run))
-        return np.repeat(start, _sizes(start, len(self.run)))
+        return np.repeat(self.start, _sizes(self.start, len(self.run)))
 
     @cached_property
     def _number(self) -> Key:

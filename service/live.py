@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,9 +21,10 @@ from service import features
 from service.errors import HistoryUnavailable
 from service.events import Events
 from service.history import RECORD, Exchange, Store
-from service.history_groups import Past, Sighting
-from service.history_index import HistoryIndex, Items, legs
-from service.journeys import Index
+from service.history_groups import Context, Past
+from service.history_index import HistoryIndex, Items, News, Places, legs
+from service.journeys import Index, stable_order
+from service.offload import off_loop
 from service.reference import TYPES, Reference
 from service.view import Case, View
 
@@ -85,7 +87,8 @@ class Memory:
             return View(view.events, causal=True, known=remembered.case), late or ""
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
-        case = await asyncio.to_thread(Case.of, everything, self._reference, causal=False, asked=asked)
+        work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
+        case = await off_loop(work, len(everything))
         return View(view.events, causal=False, known=case), ""
 
     async def close(self) -> None:
@@ -108,7 +111,7 @@ class Memory:
         items = (
             Items.of(events.epc_codes)
             if len(events) <= _INLINE
-            else await asyncio.to_thread(Items.of, events.epc_codes)
+            else await off_loop(partial(Items.of, events.epc_codes), len(events))
         )
         async with self._turn:
             if len(self._index) > self._max_events:
@@ -120,19 +123,19 @@ class Memory:
                 index.learn(items, reply)
             expected: list[int] | None = index.expect(items)
             for attempt in range(_ATTEMPTS):
-                plan = await asyncio.to_thread(_plan, events, items, index, self._reference)
-                if not plan.appends:
+                remembered, news = await off_loop(partial(_plan, events, items, index, self._reference), len(events))
+                if news is None:
                     if await self._is_still_stored(items):
-                        return plan.remembered
+                        return remembered
                     continue
-                logs = index.logs(items, plan.appends)
+                logs = index.logs(items, news.appends)
                 claim = attempt >= _PATIENCE
                 reply = await self._store.exchange(
-                    Exchange(logs, items.count_keys, plan.grow, expected, self._name, claim)
+                    Exchange(logs, items.count_keys, news.grow, expected, self._name, claim)
                 )
                 if reply.committed:
-                    index.committed(items, logs, reply, plan.grow, plan.sighting)
-                    return plan.remembered
+                    index.committed(items, logs, reply, news)
+                    return remembered
                 self._alone = False
                 index.learn(items, reply)
                 expected = None  # what was read just now is recent enough: other lots may go on meanwhile
@@ -149,14 +152,6 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    remembered: Remembered
-    appends: list[bytes]  # [L] records for each log; no entry at all if no event is new
-    grow: list[int]  # [C] new items by count
-    sighting: Sighting  # of the new events, log by log
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Known:
     """K stored events of the items of a request, item by item, each as they came."""
 
@@ -165,8 +160,8 @@ class _Known:
     found: Index  # [A] the record of each event of the request, -1 if it is new
 
     @classmethod
-    def of(cls, events: Events, items: Items, lot: NDArray[np.int64], index: HistoryIndex) -> _Known:
-        rows, epc, found = index.find(items, lot, events, CONTEXT_EVENTS)
+    def of(cls, events: Events, places: Places, index: HistoryIndex) -> _Known:
+        rows, epc, found = index.find(places, events, CONTEXT_EVENTS)
         return cls(index.take(rows), epc, found)
 
     def disordered(self) -> NDArray[np.bool_]:
@@ -176,13 +171,35 @@ class _Known:
         return np.isin(self.epc, self.epc[1:][same & back])
 
 
-def _plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> _Plan:
-    """Return what is known of the events, and what there is to store.
+def _plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> tuple[Remembered, News | None]:
+    """Return what is known of the events, and what there is to store, None if no event is new."""
+    places = index.places(items)
+    known = _Known.of(events, places, index)
+    past = Past(
+        context=None,
+        parts=items.parts,
+        lot=places.lot,
+        item=items.item,
+        known=places.known,
+        items=index.count(items, places),
+        groups=index.groups,
+    )
+    if len(known.epc):
+        case, late = _with_context(events, known, past, reference)
+    else:
+        case, late = Case.of(events, reference, causal=True, past=past), 0
+    remembered = Remembered(events, known, case, late)
+    if not (known.found < 0).any():
+        return remembered, None
+    return remembered, _news(case, past, items, places)
+
+
+def _with_context(events: Events, known: _Known, past: Past, reference: Reference) -> tuple[Case, int]:
+    """Return the case of the events among the known ones of their items, and how many of them are late.
 
     A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
+    ``past`` gets its context.
     """
-    lot = index.lots(items)
-    known = _Known.of(events, items, lot, index)
     codes, new = len(events.epc_codes), np.flatnonzero(known.found < 0)
     again = np.flatnonzero((known.found >= 0) & np.append(known.disordered(), False)[known.found])
     then = [
@@ -193,30 +210,14 @@ def _plan(events: Events, items: Items, index: HistoryIndex, reference: Referenc
     asked = known.found.copy()
     asked[new] = len(context) + np.arange(len(new))
     asked[again] = len(known.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
-    code_of = np.concatenate([np.arange(codes), events.epc[again]])
-    epc_codes = [events.epc_codes[code] for code in code_of.tolist()]
+    epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[again].tolist())]
     together = _together(known.records[context], owner, events, new, epc_codes)
-    is_known = np.bincount(known.epc, minlength=codes) > 0
-    counts = index.count(items, lot, is_known)
+    if len(again):
+        past.repeat(events.epc[again])
     records = np.concatenate([known.records[context], np.zeros(len(new), dtype=RECORD)])
-    past = Past(
-        fresh=np.arange(len(context) + len(new)) >= len(context),
-        legs=legs(records),
-        companions=records["companions"],
-        parts=items.parts.take(code_of) if len(again) else items.parts,
-        lot=lot[code_of],
-        item=items.item[code_of],
-        known=is_known[code_of],
-        items={name: count[code_of] for name, count in counts.items()},
-        groups=index.groups,
-    )
+    past.context = Context(np.arange(len(records)) < len(context), legs(records), records["companions"])
     case = Case.of(together, reference, causal=True, asked=asked, past=past)
-    remembered = Remembered(events, known, case, _late(case, past.fresh, codes))
-    if not len(new):
-        return _Plan(remembered, [], [], past.sighting)
-    fresh_items = ~is_known & (np.bincount(events.epc[new], minlength=codes) > 0)
-    appends, order = _appends(case, past.fresh, items)
-    return _Plan(remembered, appends, _grow(items, fresh_items), past.sighting.take(order))
+    return case, _late(case, past.context.stored, codes)
 
 
 def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
@@ -233,24 +234,25 @@ def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index
     )
 
 
-def _late(case: Case, fresh: NDArray[np.bool_], codes: int) -> int:
+def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
     """Return how many asked events came after later ones of their item; journeys past ``codes`` are of such items."""
     journeys = case.journeys
     at = np.arange(len(journeys.order))
-    is_fresh = fresh[journeys.order]
-    last_known = journeys.spread(np.maximum.reduceat(np.where(is_fresh, -1, at), journeys.start))
+    is_stored = stored[journeys.order]
+    last_known = journeys.spread(np.maximum.reduceat(np.where(is_stored, at, -1), journeys.start))
     last = journeys.spread(journeys.start + journeys.length - 1)
-    late = np.where(is_fresh, last_known > at, (journeys.events.epc >= codes) & (at < last))
+    late = np.where(is_stored, (journeys.events.epc >= codes) & (at < last), last_known > at)
     return int(late[case.rows].sum())
 
 
-def _appends(case: Case, fresh: NDArray[np.bool_], items: Items) -> tuple[list[bytes], Index]:
-    """Return the records of the n fresh events, log by log, each in the order of time, and that order [n]."""
+def _news(case: Case, past: Past, items: Items, places: Places) -> News:
+    """Return what the fresh events of a case add, log by log, each in the order of time."""
     journeys, events = case.journeys, case.journeys.events
-    rows = np.flatnonzero(fresh[journeys.order])
-    log = items.log_of[events.epc[rows]]
-    order = np.lexsort((journeys.rank[rows], log))
-    rows, log = rows[order], log[order]
+    rows = journeys.by_time
+    if past.context is not None:
+        rows = rows[~past.context.stored[journeys.order[rows]]]
+    order, log = stable_order(items.log_of[events.epc[rows]], len(items.log_keys))
+    rows = rows[order]
     epc, (before, has_before) = events.epc[rows], journeys.previous()
     there, has_before = before[rows], has_before[rows]
     records = np.zeros(len(rows), dtype=RECORD)
@@ -263,7 +265,9 @@ def _appends(case: Case, fresh: NDArray[np.bool_], items: Items) -> tuple[list[b
     records["kind_before"] = np.where(has_before, events.event_type[there].astype(np.int64) % TYPES, -1)
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
-    return [records[begin:end].tobytes() for begin, end in pairwise(cuts)], order
+    appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
+    fresh_items = ~places.known & (np.bincount(epc, minlength=len(places.lot)) > 0)
+    return News(records, appends, epc, places, _grow(items, fresh_items), past.sighting)
 
 
 def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service import codes
 from service.events import STAGE_OF_TYPE, UNKNOWN, Events
-from service.history_groups import SHIPMENT_US, Legs, Past, Prior
+from service.history_groups import SHIPMENT_US, Legs, Past
 from service.journeys import Found, Group, Index, Journeys, Key, combine
 from service.reference import TYPES, Reference
 
@@ -43,13 +43,13 @@ class Trail:
     log_gap: NDArray[np.float64]  # log1p(gap_minutes)
     same_scan: Group  # of one item, by place and type
     same_type: Group  # of one item, by type
+    legs: Legs  # the previous scans; of the context of a past as it was judged
     left_from: Key  # the scan, by spot and type, that the leg began with; 0 for a first event
     departure: Key  # two hours, by number, in which it began; of a first event its own
     leg_gap: NDArray[np.float64]  # log1p of the minutes it took
     past: Past | None  # what is known beside these events
-    fresh: NDArray[np.bool_]  # events that are no context of the past
+    fresh: NDArray[np.bool_] | None  # events that are no context of the past; None: all of them
     members: Index  # the fresh ones in the order of time: what mates are counted among
-    prior: Prior | None  # of the fresh ones
 
     @classmethod
     def of(
@@ -75,17 +75,16 @@ class Trail:
             kind=np.where(has_before, kind[before], -1),
             time_us=np.where(has_before, events.time_us[before], events.time_us),
         )
-        fresh, prior, members = np.ones(len(before), dtype=np.bool_), None, journeys.by_time
-        if past is not None:  # the groups of the past count the context by the legs that it was judged with
-            fresh = past.fresh[journeys.order]
-            legs = legs.of_context(past.legs, journeys.order, fresh)
+        fresh, members, locations = None, journeys.by_time, events.location_id
+        if past is not None and past.context is not None:  # counted by the groups with the legs of its time
+            fresh = ~past.context.stored[journeys.order]
+            legs = past.context.legs.take(journeys.order).where(fresh, legs)
             members = members[fresh[members]]
-            prior = past.prior(events, kind, legs, np.flatnonzero(fresh))
-        locations = np.concatenate([events.location_id, legs.location]) if past else events.location_id
+            locations = np.concatenate([locations, legs.location])
         place, spots = _spots(reference, locations)
         place, scan = place[: len(kind)], place[: len(kind)] * TYPES + kind
         spot = Key(spots.values[: len(kind)], spots.width)
-        spot_from = spots.values[len(kind) :] if past else spot.values[before]
+        spot_from = spot.values[before] if fresh is None else spots.values[len(kind) :]
         if scope is None:
             scope = Key(np.zeros(len(parts.product), dtype=np.int64), 1)
         epc, type_ = Key(events.epc.astype(np.int64), len(scope.values)), Key(kind, TYPES)
@@ -112,13 +111,13 @@ class Trail:
             log_gap=log_gap,
             same_scan=Group(combine(epc, spot, type_), journeys.by_time),
             same_type=Group(combine(epc, type_), journeys.by_time),
+            legs=legs,
             left_from=Key(np.where(legs.kind >= 0, spot_from * TYPES + legs.kind + 1, 0), spot.width * TYPES + 1),
             departure=Key.of(legs.time_us // SHIPMENT_US),
-            leg_gap=log_gap if past is None else np.log1p((events.time_us - legs.time_us) / 60e6),
+            leg_gap=log_gap if fresh is None else np.log1p((events.time_us - legs.time_us) / 60e6),
             past=past,
             fresh=fresh,
             members=members,
-            prior=prior,
         )
 
     def kilometres(self, there: Index) -> NDArray[np.float64]:
@@ -130,6 +129,10 @@ class Trail:
         chord = np.sqrt(((vectors[self.place] - vectors[self.place[there]]) ** 2).sum(axis=1))
         kilometres = 2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
         return np.where(np.isnan(kilometres), 0.0, kilometres)
+
+    def judged(self, values: NDArray[np.float64], context: float = 0.0) -> NDArray[np.float64]:
+        """Return ``values`` [N], ``context`` for the events that are context."""
+        return values if self.fresh is None else np.where(self.fresh, values, context)
 
     def next_of(self, values: NDArray[np.bool_] | NDArray[np.number]) -> NDArray[np.float64]:
         """Return each event's value of the next event of its journey, 0 for a last one and in causal judgements."""

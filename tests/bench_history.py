@@ -91,14 +91,14 @@ def _later_half(events: Events) -> NDArray[np.bool_]:
     return later
 
 
-def cpu_s(*pids: int) -> float:
-    """Return the CPU seconds that processes have used, with all their threads."""
-    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)  # the clock of another process: clock_getcpuclockid
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used, with all its threads."""
+    return time.clock_gettime((~pid << 3) | 2)  # the clock of another process: clock_getcpuclockid
 
 
 def play(todo: Sequence[Step]) -> NDArray[np.float64]:
-    """Return the CPU seconds [history, request] of each request, by gateways whose histories are empty at first."""
-    used = np.zeros((len(HISTORIES), len(todo)))
+    """Return the CPU seconds [history, gateway or server, request] that each request took, from empty histories on."""
+    used = np.zeros((len(HISTORIES), 2, len(todo)))
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         server = stack.enter_context(Valkey())
         urls = [server.url if name == "valkey" else name for name in HISTORIES]
@@ -115,10 +115,10 @@ def play(todo: Sequence[Step]) -> NDArray[np.float64]:
                 if step.shape == "whole journeys sent again" and HISTORIES[number] != "none":
                     continue
                 pids = gateways[number].pid, server.pid
-                before = cpu_s(*pids)
+                before = [cpu_s(pid) for pid in pids]
                 body = step.without if HISTORIES[number] == "none" else step.body
                 [answer] = asks[number](iter([body]), timeout=60)
-                used[number, at] = cpu_s(*pids) - before
+                used[number, :, at] = [cpu_s(pid) - then for pid, then in zip(pids, before, strict=True)]
                 warning = pb.AnalyzeResponse.FromString(answer).warning
                 if warning:
                     raise RuntimeError(f"an answer was degraded: {warning}")
@@ -129,14 +129,17 @@ def main() -> None:
     """Print the table."""
     todo = steps(2_400)
     used = np.min([play(todo) for _ in range(ROUNDS)], axis=0)
-    table = Table("requests", "history", "us CPU per event", "of no history")
+    table = Table("requests", "history", "us CPU per event", "of them the server's", "of no history")
     for shape in ("new journeys", "second halves", "whole journeys sent again"):
         chosen = [at for at, step in enumerate(todo) if step.shape == shape]
         events = sum(todo[at].counted for at in chosen)
-        cost = used[:, chosen].sum(axis=1) / events * 1e6
-        for name, of_event in zip(HISTORIES, cost.tolist(), strict=True):
+        parts = used[:, :, chosen].sum(axis=2) / events * 1e6
+        parts[: HISTORIES.index("valkey"), 1] = 0  # nothing of theirs
+        cost = parts.sum(axis=1)
+        for name, of_event, server in zip(HISTORIES, cost.tolist(), parts[:, 1].tolist(), strict=True):
             if of_event:
-                table.add_row(shape, name, f"{of_event:.1f}", f"{(of_event / cost[0] - 1) * 100:+.0f} %")
+                more = f"{(of_event / cost[0] - 1) * 100:+.0f} %"
+                table.add_row(shape, name, f"{of_event:.1f}", f"{server:.1f}" if server else "", more)
     Console().print(table)
 
 
