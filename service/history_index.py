@@ -259,7 +259,7 @@ class HistoryIndex:
     def _add(
         self, records: NDArray[np.void], item: Index | NDArray[np.int32], places: Places, sighting: Sighting
     ) -> None:
-        """Add records [n] of the items [n] in ``places``, those of one log in its order; ``sighting`` is of the same."""
+        """Add records [n], those of one log in its order, with their ``item`` [n] in ``places`` and their groups."""
         begin, end = self._length, self._length + len(records)
         self._records, self._before = room(self._records, end), room(self._before, end)
         self._records[begin:end] = records
