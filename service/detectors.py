@@ -17,7 +17,7 @@ from service.backends import Backend
 from service.drift import Drift
 from service.errors import DeadlineExceeded
 from service.events import KINDS
-from service.offload import LARGE_EVENTS, off_loop
+from service.offload import LARGE_EVENTS, SMALL_EVENTS, off_loop
 from service.passes import Passes
 from service.reference import Reference
 from service.registry import Model
@@ -113,7 +113,8 @@ class LstmDetector:
         """Judge the events of ``view``; see `Detector.judge`."""
         deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         if view.causal or view.known is not None or len(view) > LARGE_EVENTS:
-            prepared = await off_loop(partial(self._prepare, view), len(view))
+            is_little = view.known is not None and len(view) <= SMALL_EVENTS  # the features are there
+            prepared = self._prepare(view) if is_little else await off_loop(partial(self._prepare, view), len(view))
             (judgement,) = await self._conclude(prepared, deadline)
             return judgement
         return await self._passes.judge(view, deadline)

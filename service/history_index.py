@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,8 @@ class HistoryIndex:
         self._records = np.zeros(_ROOM, dtype=RECORD)  # of all lots, as they came
         self._before = np.zeros(_ROOM, dtype=np.int64)  # the record of the same item before each one, -1 if none
         self._length = 0
+        self._todo: list[Callable[[], None]] = []  # what was told, and is not in the columns yet; see `settle`
+        self._told = 0  # records, those included
         self._lots: dict[bytes, _Lot] = {}
         self._next_lot = 1
         self._table = KeyTable()  # of items, their events, lots, and days of lots
@@ -123,7 +126,13 @@ class HistoryIndex:
         self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 
     def __len__(self) -> int:
-        return self._length
+        return self._told
+
+    def settle(self) -> None:
+        """Take in what was told since the last time: most of the work, and none for the event loop."""
+        todo, self._todo = self._todo, []
+        for work in todo:
+            work()
 
     def doubts(self, items: Items) -> bool:
         """Return whether a count of ``items`` was read before, and may have changed."""
@@ -168,11 +177,9 @@ class HistoryIndex:
                 news.append(np.frombuffer(tail.records, dtype=RECORD))
                 numbers.append(lot.number)
         if sum(map(len, news)):
-            records, lot_of = np.concatenate(news), np.repeat(numbers, [len(part) for part in news])
-            scans = _scans(records, lot_of)
-            day, _ = codes.calendar_day(records["date"].astype(np.int64))
-            places = self._places(lot_of, scans.item, day)
-            self._add(records, np.arange(len(records)), places, self.groups.sight_all(scans))
+            lot_of = np.repeat(numbers, [len(part) for part in news])
+            self._told += len(lot_of)
+            self._todo.append(partial(self._read, np.concatenate(news), lot_of))
 
     def committed(self, items: Items, logs: Sequence[Log], reply: Reply, news: News) -> None:
         """Take in what was appended to ``logs``, those of ``items``."""
@@ -184,12 +191,13 @@ class HistoryIndex:
             lot = self._lots[log.key]
             lot.generation = lot.generation or log.next_generation
             lot.known += len(log.append)
-        self._add(news.records, news.item, news.places, news.sighting)
+        self._told += len(news.records)
+        self._todo.append(partial(self._add, news.records, news.item, news.places, news.sighting))
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 
     def places(self, items: Items) -> Places:
-        """Return where the items are."""
+        """Return where the items are, once all is settled."""
         numbers = np.array([self._lots[key].number for key in items.log_keys], dtype=np.int64)
         return self._places(numbers[items.log_of], items.item, items.parts.day)
 
@@ -255,6 +263,13 @@ class HistoryIndex:
     def _forget(self, key: bytes) -> None:
         self._lots[key] = _Lot(self._next_lot, b"", 0)
         self._next_lot += 1
+
+    def _read(self, records: NDArray[np.void], lot_of: NDArray[np.int64]) -> None:
+        """Add records, those of one log in its order."""
+        scans = _scans(records, lot_of)
+        day, _ = codes.calendar_day(records["date"].astype(np.int64))
+        places = self._places(lot_of, scans.item, day)
+        self._add(records, np.arange(len(records)), places, self.groups.sight_all(scans))
 
     def _add(
         self, records: NDArray[np.void], item: Index | NDArray[np.int32], places: Places, sighting: Sighting

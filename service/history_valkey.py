@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -23,7 +23,6 @@ from redis.exceptions import (
 from service.errors import HistoryUnavailable
 from service.history import CLAIM_S, GENERATION_BYTES, MAX_LOG_EVENTS, NAMESPACE, RECORD, Exchange, Reply, Tail
 
-_CONNECTIONS = 8
 _REST_S, _LONGEST_REST_S = 0.25, 4.0  # without asking, after a failure and after many
 
 _SCRIPT = f"""
@@ -88,16 +87,14 @@ class ValkeyStore:
 
         Raises ValueError if the URL cannot be used.
         """
-        pool = BlockingConnectionPool.from_url(
+        self._client: Redis = Redis.from_url(
             re.sub("^valkey", "redis", url),
-            max_connections=_CONNECTIONS,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
+            single_connection_client=True,  # exchanges take turns; a pool costs a third more
+            socket_timeout=None,  # `_ask` limits all of an exchange: the client's own limits cost a task each
             socket_connect_timeout=timeout_s,
             # A connection that the server let go fails at its next use; a commit is safe to repeat.
             retry=Retry(NoBackoff(), 1),
         )
-        self._client: Redis = Redis.from_pool(pool)
         self._script = self._client.register_script(_SCRIPT)
         self._timeout_s = timeout_s
         self._ttl_ms = int(ttl_s * 1000)

@@ -24,7 +24,7 @@ from service.history import RECORD, Exchange, Store
 from service.history_groups import Context, Past
 from service.history_index import HistoryIndex, Items, News, Places, legs
 from service.journeys import Index, stable_order
-from service.offload import off_loop
+from service.offload import SMALL_EVENTS, off_loop
 from service.reference import TYPES, Reference
 from service.view import Case, View
 
@@ -33,9 +33,6 @@ CONTEXT_EVENTS = 64
 
 STREAM_EVENTS = 10_000
 """Events of its own that a stream remembers where the gateway keeps no history: 4 MB at most."""
-
-_INLINE = 512
-"""Events whose codes are taken apart on the event loop: 1 us each, and a thread costs 100."""
 
 _ATTEMPTS, _PATIENCE = 10, 2
 """Exchanges per request at most, and those lost to other gateways after which this one claims its turn."""
@@ -110,7 +107,7 @@ class Memory:
     async def _remember(self, events: Events) -> Remembered:
         items = (
             Items.of(events.epc_codes)
-            if len(events) <= _INLINE
+            if len(events) <= SMALL_EVENTS
             else await off_loop(partial(Items.of, events.epc_codes), len(events))
         )
         async with self._turn:
@@ -173,6 +170,7 @@ class _Known:
 
 def _plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> tuple[Remembered, News | None]:
     """Return what is known of the events, and what there is to store, None if no event is new."""
+    index.settle()
     places = index.places(items)
     known = _Known.of(events, places, index)
     past = Past(

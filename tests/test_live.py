@@ -193,15 +193,17 @@ def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateway
         first, second = await one.follow(on_time), await one.follow(later)
         assert not first.warning
         assert "12 of these events came after later events of their items" in second.warning
-        one = [one, *others][-1]
+        last = [one, *others][-1]
         for batch, verdicts in ((later, second), (on_time, first), (events, None)):
-            again = await one.follow(batch)
+            again = await last.follow(batch)
             if verdicts is None:
                 assert np.abs(again.scores[late] - second.scores).max() <= TOLERANCE
                 assert np.abs(again.scores[~late] - first.scores).max() <= TOLERANCE
             else:
                 assert np.abs(again.scores - verdicts.scores).max() <= TOLERANCE
                 assert again.warning == verdicts.warning
+        for used in (one, *others):
+            await used.close()
 
     asyncio.run(scenario())
 
