@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import grpc
 import structlog
@@ -32,6 +33,12 @@ _SWITCH_S = 0.0005
 
 _GC_THRESHOLD = 20_000
 """New objects between two searches for garbage cycles: a large request makes 100,000 objects that are in no cycle."""
+
+_STOP_S, _LOGS_S = 2.0, 11.0
+"""What gRPC, probes and connections, and what logs and traces get to end in, after the drain."""
+
+_CLOSE_S = 18.0
+"""Seconds after its drain in which a gateway is gone, whatever happens; `service.workers` waits a little longer."""
 
 log = structlog.get_logger("epc_sentinel.server")
 
@@ -79,16 +86,31 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     watches = _watch_dependencies(settings, parts, monitoring, health)
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
+    # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
+    faulthandler.dump_traceback_later(settings.drain_s + _CLOSE_S, exit=True)
     await health.drain()
-    await _drain(server, servicer, settings.drain_s)
+    await _ended("server", _drain(server, servicer, settings.drain_s), settings.drain_s + _STOP_S)
     if probed:
-        await probed[0].stop(0)
+        await _ended("server of probes", probed[0].stop(0), _STOP_S)
     for watch in watches:
         watch.cancel()
-    await asyncio.gather(*watches, return_exceptions=True)
-    await asyncio.to_thread(monitoring.close)
-    await parts.close()
+    await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
+    await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
+    await _ended("connections", parts.close(), _STOP_S)
     log.info("stopped")
+
+
+async def _ended(what: str, work: Awaitable[object], limit_s: float) -> None:
+    """Wait for the end of ``work``, ``limit_s`` seconds at most: whatever it waits for, the gateway goes on.
+
+    It is not cancelled, which some work survives: `asyncio.wait_for` of Python 3.11 loses cancellations.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait([task], timeout=limit_s)
+    if task.done():
+        await task
+    else:
+        log.error("no end in time", what=what, limit_s=limit_s)
 
 
 def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says

@@ -303,3 +303,22 @@ def test_a_server_that_dies_hangs_and_comes_back(own_valkey: Valkey, key: bytes)
         await comes_back(store)
 
     run(ValkeyStore(f"valkey://:secret@127.0.0.1:{own_valkey.port}", ttl_s=9, timeout_s=0.1), work)
+
+
+def test_a_ping_ends_whenever_it_is_cancelled(own_valkey: Valkey) -> None:
+    """A probe that goes on for ever keeps its gateway from stopping; `asyncio.wait_for` of Python 3.11 makes such."""
+
+    async def probe(store: Store) -> None:
+        while True:
+            await store.ping()
+
+    async def work(store: Store) -> None:
+        for steps in range(60):
+            probing = asyncio.create_task(probe(store))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            probing.cancel()
+            await asyncio.wait([probing], timeout=2)
+            assert probing.cancelled(), f"went on after {steps} steps of the event loop"
+
+    run(ValkeyStore(f"valkey://:secret@127.0.0.1:{own_valkey.port}", ttl_s=9, timeout_s=1), work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -341,6 +342,11 @@ def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: 
         while warning(running.target, 20):  # on a busy machine the server may miss a time-out of 0.1 s once more
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        server.kill(signal.SIGSTOP)  # it hangs while the gateway stops
+        running.terminate()
+        assert running.wait() == 0
+        assert running.log()[-1]["event"] == "stopped"
+        assert not [line for line in running.log() if line["event"] == "no end in time"]
 
 
 def test_two_gateways_judge_events_of_the_same_items_at_once(start_gateway: Callable[..., Gateway]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from structlog.testing import capture_logs
 
 from service.admission import Admission
 from service.detectors import Judgement
@@ -24,6 +25,7 @@ from service.events import KINDS, Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Analyzer
 from service.rpc import AnomalyServicer
+from service.server import _ended
 from service.status import CODES, status_of
 from tests.bad_input import CASES, Case
 from tests.gateway import Gateway
@@ -207,6 +209,18 @@ def test_drain_ends_when_its_time_is_over(start_gateway: Callable[..., Gateway])
     assert {failure.code() for failure in failures} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     [line] = [line for line in running.log() if line["event"] == "drain time is over"]
     assert line["cut_off"] > 0
+
+
+def test_what_does_not_end_keeps_no_gateway_from_its_end() -> None:
+    async def scenario() -> None:
+        with capture_logs() as lines:
+            await _ended("ends", asyncio.sleep(0), 60)
+            await _ended("never ends", asyncio.Event().wait(), 0.1)
+        assert [(line["event"], line["what"]) for line in lines] == [("no end in time", "never ends")]
+        with pytest.raises(ZeroDivisionError):
+            await _ended("fails", asyncio.to_thread(lambda: 1 / 0), 60)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 @contextmanager
