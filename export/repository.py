@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from service.backends import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.errors import ModelRepositoryError
 from service.events import KINDS
-from service.registry import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, Manifest, Probe, digest_of, read_manifest, versions
+from service.registry import MANIFEST_FILE, MODEL_FILE, Manifest, Probe, digest_of, read_manifest, versions
 from service.signing import SIGNATURE_FILE
 
 MAX_QUEUE_DELAY_US = 10_000
@@ -28,6 +28,7 @@ MAX_QUEUE_DELAY_US = 10_000
 class TritonSpec:
     """What config.pbtxt says; one file serves every version of the model."""
 
+    model: str  # its name
     features: int  # F, inputs per event
     lengths: tuple[int, ...]  # the padded lengths T, each warmed up
     device: Literal["KIND_GPU", "KIND_CPU"] = "KIND_GPU"
@@ -45,7 +46,7 @@ def render_config(spec: TritonSpec) -> str:
     """Return config.pbtxt (protobuf text of inference.ModelConfig) for ``spec``."""
     delay = f"max_queue_delay_microseconds: {spec.max_queue_delay_us}" if spec.max_queue_delay_us else ""
     parts = [
-        f'name: "{MODEL_NAME}"',
+        f'name: "{spec.model}"',
         'backend: "onnxruntime"',
         f"max_batch_size: {spec.max_batch_size}",
         f'input {{ name: "{INPUT_FEATURES}" data_type: TYPE_FP32 dims: [ -1, {spec.features} ] }}',
@@ -70,10 +71,10 @@ def write_version(  # noqa: PLR0913 - two of them are options, given by name
     replace: bool = False,
     sign: Ed25519PrivateKey | None = None,
 ) -> Path:
-    """Add a version to the model in ``repository`` and bring its configs up to date.
+    """Add a version to the manifest's model in ``repository`` and bring its configs up to date.
 
-    Writes ``epc_lstm/<version>/{model.onnx, manifest.json}``, with the key ``sign`` also ``manifest.sig``, complete
-    from the first moment it is visible, then ``epc_lstm/config.pbtxt`` (production) and ``epc_lstm/configs/cpu.pbtxt``.
+    Writes ``<model>/<version>/{model.onnx, manifest.json}``, with the key ``sign`` also ``manifest.sig``, complete
+    from the first moment it is visible, then ``<model>/config.pbtxt`` (production) and ``<model>/configs/cpu.pbtxt``.
 
     Returns:
         The folder of the version.
@@ -83,14 +84,14 @@ def write_version(  # noqa: PLR0913 - two of them are options, given by name
             or the model's other versions have another number of features (Triton allows one input shape per model).
     """
     _check_manifest(version, onnx, manifest)
-    others = _manifests(repository, without=version)
+    others = _manifests(repository, manifest.model, without=version)
     for other in others:
         if len(other.features) != len(manifest.features):
             raise ModelRepositoryError(
                 f"version {version} has {len(manifest.features)} features, version {other.version} in {repository} has "
                 f"{len(other.features)}: a model has one input shape; export to an empty repository"
             )
-    model_folder = repository / MODEL_NAME
+    model_folder = repository / manifest.model
     target = model_folder / str(version)
     if target.exists() and not replace:
         raise ModelRepositoryError(
@@ -129,8 +130,10 @@ def _specs(manifests: list[Manifest]) -> tuple[TritonSpec, TritonSpec]:
     for manifest in manifests:
         parameters[f"feature_spec_hash.{manifest.version}"] = manifest.feature_spec_hash
         parameters[f"manifest_sha256.{manifest.version}"] = hashlib.sha256(manifest.to_json().encode()).hexdigest()
-    production = TritonSpec(features, lengths, parameters=parameters)
+    name = manifests[-1].model
+    production = TritonSpec(name, features, lengths, parameters=parameters)
     cpu = TritonSpec(
+        name,
         features,
         lengths,
         device="KIND_CPU",
@@ -148,11 +151,11 @@ def _check_manifest(version: int, onnx: Path, manifest: Manifest) -> None:
         raise ModelRepositoryError(f"the manifest's files must be {MODEL_FILE} alone, with the SHA-256 of {onnx.name}")
 
 
-def _manifests(repository: Path, without: int) -> list[Manifest]:
-    folder = repository / MODEL_NAME
+def _manifests(repository: Path, name: str, without: int) -> list[Manifest]:
+    folder = repository / name
     return [
-        read_manifest(folder / str(version) / MANIFEST_FILE, f"{MODEL_NAME}/{version} in {repository}")
-        for version in versions(repository)
+        read_manifest(folder / str(version) / MANIFEST_FILE, f"{name}/{version} in {repository}")
+        for version in versions(repository, name)
         if version != without
     ]
 

@@ -1,9 +1,10 @@
-"""A run folder becomes a version of the model repository."""
+"""A run folder becomes a version of the model repository: the network, and the one-class SVMs beside it."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,7 +14,9 @@ from export.to_onnx import export_onnx
 from service import features
 from service.events import KINDS
 from service.registry import MODEL_FILE, Manifest, Thresholds, digest_of, versions
+from training.model import CalibratedModel
 from training.run import Run
+from training.svm import OneClassSvms
 
 
 def export_run(
@@ -24,37 +27,55 @@ def export_run(
     replace: bool = False,
     sign: Ed25519PrivateKey | None = None,
 ) -> Path:
-    """Export a run as ``version`` (default: the next one) of the model in ``repository``; return the version's folder.
+    """Export a run as ``version`` (default: the next one) of the models in ``repository``.
 
-    With ``sign`` the version is signed with that key.
+    With ``sign`` the version is signed with that key. A run of an earlier release has no one-class SVMs to export.
+
+    Returns:
+        The folder of the network's version.
 
     Raises:
         DataError: it is no run folder, or one of other features.
-        ParityError: the graph does not answer as the trained model does.
+        ParityError: a graph does not answer as the trained model does.
         ModelRepositoryError: the version exists and ``replace`` is off, or does not fit the repository.
     """
     run = Run.load(run_folder)
     number = version if version is not None else max(versions(repository), default=0) + 1
-    record = run.record
+    if run.svm is not None:  # first: a network that is there has its SVMs beside it
+        _export(run, "epc_svm", repository, number, replace=replace, sign=sign)
+    return _export(run, "epc_lstm", repository, number, replace=replace, sign=sign)
+
+
+def _export(  # noqa: PLR0913 - two of them are options, given by name
+    run: Run,
+    name: Literal["epc_lstm", "epc_svm"],
+    repository: Path,
+    version: int,
+    *,
+    replace: bool,
+    sign: Ed25519PrivateKey | None,
+) -> Path:
+    record, svm = run.record, run.svm if name == "epc_svm" else None
+    model: CalibratedModel | OneClassSvms = svm or run.model
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / MODEL_FILE
-        parity = export_onnx(run.model, onnx)
+        parity = export_onnx(model, onnx)
         example = np.array([record["probe"]], dtype=np.float32)  # [1, T, F]
         manifest = Manifest(
             format=1,
-            model="epc_lstm",
-            version=number,
+            model=name,
+            version=version,
             created_at=record["created_at"],
             features=list(features.NAMES),
             feature_spec_hash=features.feature_spec_hash(),
             kinds=list(KINDS),
             lengths=run.lengths,
-            thresholds=Thresholds(**record["thresholds"]),
+            thresholds=Thresholds(**record["thresholds" if svm is None else "svm_thresholds"]),
             reference=run.reference.to_json(),
-            histograms=record["histograms"],
+            histograms=record["histograms"] if svm is None else {},  # drift is watched beside the network
             metrics=record["metrics"],
             lineage=record["lineage"] | {"config": record["config"], "parity_max_abs_difference": parity},
             files={MODEL_FILE: digest_of(onnx)},
             probe=golden_probe(onnx, example, np.array([[example.shape[1]]], dtype=np.int64)),
         )
-        return write_version(repository, number, onnx, manifest, replace=replace, sign=sign)
+        return write_version(repository, version, onnx, manifest, replace=replace, sign=sign)

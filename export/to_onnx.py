@@ -1,4 +1,4 @@
-"""The calibrated model as one ONNX file, and the proof that the file answers as torch does.
+"""A calibrated model as one ONNX file, and the proof that the file answers as torch does.
 
 The TorchScript exporter is deprecated and the dynamo exporter cannot trace `nn.LSTM` with a free time axis. So it gets
 the ONNX operator itself: `LSTM` with ``sequence_lens`` reverses within each length and skips the padding.
@@ -24,6 +24,7 @@ from torch.export import Dim
 
 from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from training.model import CalibratedModel, PaddedLstm
+from training.svm import OneClassSvms
 
 TOLERANCE = 1e-4
 """Largest allowed absolute difference of a probability between torch and the exported file.
@@ -40,7 +41,7 @@ class ParityError(Exception):
     """The exported file does not answer as the torch model does; it must not be published."""
 
 
-def export_onnx(model: CalibratedModel, path: Path) -> float:
+def export_onnx(model: CalibratedModel | OneClassSvms, path: Path) -> float:
     """Write ``model`` to ``path`` as one self-contained .onnx file and check it against torch.
 
     Inputs ``features`` float32 [batch, time, F] and ``lengths`` int64 [batch, 1]; output ``probabilities`` float32
@@ -54,10 +55,11 @@ def export_onnx(model: CalibratedModel, path: Path) -> float:
     """
     reference = copy.deepcopy(model).eval().cpu()
     graph = copy.deepcopy(reference)
-    recurrent = graph.model.recurrent
-    recurrent.layers = nn.ModuleList(_OnnxLstm(cast(PaddedLstm, layer)) for layer in recurrent.layers)
+    if isinstance(graph, CalibratedModel):
+        recurrent = graph.model.recurrent
+        recurrent.layers = nn.ModuleList(_OnnxLstm(cast(PaddedLstm, layer)) for layer in recurrent.layers)
     batch, time = Dim("batch"), Dim("time")
-    example = (torch.zeros(3, 8, reference.model.config.features), torch.tensor([[8], [5], [2]]))
+    example = (torch.zeros(3, 8, _scales(reference)[0].shape[-1]), torch.tensor([[8], [5], [2]]))
     with _quiet_exporter():
         program = torch.onnx.export(
             graph,
@@ -76,7 +78,7 @@ def export_onnx(model: CalibratedModel, path: Path) -> float:
     return check_parity(reference, path)
 
 
-def check_parity(model: CalibratedModel, path: Path, seed: int = 0) -> float:
+def check_parity(model: CalibratedModel | OneClassSvms, path: Path, seed: int = 0) -> float:
     """Return the largest absolute difference between ``model`` and the file at ``path`` over many shapes.
 
     Every input is tried with zeros and with garbage in its padding: both must give torch's answer of the clean one.
@@ -106,19 +108,26 @@ def check_parity(model: CalibratedModel, path: Path, seed: int = 0) -> float:
 
 
 def _random_input(
-    rng: np.random.Generator, B: int, T: int, model: CalibratedModel
+    rng: np.random.Generator, B: int, T: int, model: CalibratedModel | OneClassSvms
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Return features [B, T, F] with clean padding, the same with garbage in it, lengths [B, 1]; both modes occur."""
-    encoding = model.model.encoding
-    mean, scale = encoding.mean.numpy(), encoding.scale.numpy()
+    mean, scale, causal_index = _scales(model)
     spread = 3.0 / np.where(scale > 0, scale, 1.0)  # in the deviations that the model knows: far out and common, both
     garbage = (mean + rng.normal(size=(B, T, len(mean))) * spread).astype(np.float32)
-    garbage[:, :, model.model.config.causal_index] = rng.integers(0, 2, size=(B, 1))
+    garbage[:, :, causal_index] = rng.integers(0, 2, size=(B, 1))
     lengths = rng.integers(1, T + 1, size=(B, 1))
     padding = np.arange(T) >= lengths  # [B, T]
     clean = np.where(padding[:, :, None], np.float32(0), garbage)
     garbage[padding] *= 1e3
     return clean, garbage, lengths
+
+
+def _scales(model: CalibratedModel | OneClassSvms) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    """Return (mean [F], 1 / deviation [F]) as the model knows them, and the feature that chooses the mode."""
+    if isinstance(model, OneClassSvms):
+        return model.mean[0].numpy(), model.scale[0].numpy(), model.causal_index
+    encoding, config = model.model.encoding, model.model.config
+    return encoding.mean.numpy(), encoding.scale.numpy(), config.causal_index
 
 
 class _OnnxLstm(nn.Module):

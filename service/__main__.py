@@ -38,6 +38,7 @@ class DetectorChoice(StrEnum):
 
     LSTM = "lstm"
     RULES = "rules"
+    SVM = "svm"
 
 
 CaFile = Annotated[Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")]

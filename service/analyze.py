@@ -38,7 +38,7 @@ async def analyze_files(
 
     Args:
         paths: raw scan files, see `service.rawcsv`.
-        detector: "lstm" or "rules".
+        detector: "lstm", "svm" or "rules".
         target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
         settings: backend, fallback, and the most events that are judged at once.
         access: how to get in at ``target``.

@@ -20,12 +20,14 @@ from service.events import KINDS
 from service.offload import LARGE_EVENTS, SMALL_EVENTS, off_loop
 from service.passes import Passes
 from service.reference import Reference
-from service.registry import Model
+from service.registry import MODEL_NAME, SVM_NAME, Model
 from service.sequences import Batch, Windows, cut_to_batches
 from service.view import Case, View, join
 
 MALFORMED_CODE_SCORE = 0.99
 """A malformed code is forged, whatever the model makes of it: the contract promises that."""
+
+_METHODS = {MODEL_NAME: "lstm-deep-learning", SVM_NAME: "svm-one-class"}
 
 _FAKE = KINDS.index("epcFake")
 _WELL_FORMED = features.INDEX["code_well_formed"]
@@ -92,14 +94,13 @@ class _Prepared:
     sizes: list[int]  # events asked by each of the requests that it was made of
 
 
-class LstmDetector:
-    """Judges by the sequence model that a backend runs."""
-
-    method = "lstm-deep-learning"
+class ModelDetector:
+    """Judges by the model that a backend runs: the network or the one-class SVMs."""
 
     def __init__(self, backend: Backend, model: Model, reference: Reference, drift: Drift | None = None) -> None:
         """Args: ``drift`` watches what is judged, None for nobody."""
         self.drift = drift
+        self.method = _METHODS[model.name]
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
         self._reference = reference

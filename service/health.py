@@ -105,22 +105,22 @@ async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple
     return ("degraded" if fallback else "not ready"), reason
 
 
-async def follow_history(ping: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
-    """Ask the history's server for ever, and log when answers begin to go without it, and when they have it again.
+async def follow_dependency(name: str, ping: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
+    """Ask "history" or "svm" for ever, and log when answers begin to go without it, and when they have it again.
 
-    The gateway stays SERVING: it judges without history, and says so in the answers.
+    The gateway stays SERVING: it judges without history, or by rules instead of the SVMs, and says so in the answers.
     """
-    before = "history ready"
+    before = f"{name} ready"
     while True:
         try:
             await ping()
         except SentinelError as error:
-            state, reason = "history degraded", str(error)
+            state, reason = f"{name} degraded", str(error)
         except Exception as error:  # a bug in the client must not end the watch over the server
-            log.error("the history's ping failed", exc_info=error)
-            state, reason = "history degraded", "internal error"
+            log.error("a ping failed", dependency=name, exc_info=error)
+            state, reason = f"{name} degraded", "internal error"
         else:
-            state, reason = "history ready", ""
+            state, reason = f"{name} ready", ""
         if state != before:
             log.log(logging.WARNING if reason else logging.INFO, state, **({"reason": reason} if reason else {}))
         before = state

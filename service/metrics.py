@@ -141,7 +141,7 @@ class Metrics:
         )
         self._up = Gauge(
             "epc_sentinel_dependency_up",
-            "1 if the last probe of the model, or of the history's server, succeeded.",
+            "1 if the last probe of the model, of the one-class SVMs, or of the history's server, succeeded.",
             ["dependency"],
             registry=registry,
         )

@@ -27,7 +27,7 @@ class Monitoring:
             CommandError: a file cannot be written, or the port is not free.
         """
         self.metrics = Metrics()
-        for model in filter(None, (parts.model, parts.canary)):
+        for model in filter(None, (parts.model, parts.canary, parts.svm)):
             self.metrics.model(f"{model.name}/{model.version}", model.manifest.feature_spec_hash)
         observers: list[Observer] = []
         if settings.metrics_port is not None:

@@ -11,7 +11,7 @@ from service.backends import Backend, OnnxBackend, probe
 from service.backends_triton import Outgoing, TritonBackend, untraced
 from service.canary import ModelCanary
 from service.console import CommandError
-from service.detectors import LstmDetector, RulesDetector
+from service.detectors import ModelDetector, RulesDetector
 from service.drift import Drift
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
@@ -35,18 +35,24 @@ class Parts:
     store: Store | None  # of the history
     canary: registry.Model | None = None
     canary_backend: Backend | None = None
+    svm: registry.Model | None = None
+    svm_backend: Backend | None = None
     drifts: dict[str, Drift] = field(default_factory=dict)  # by model version
 
     async def close(self) -> None:
         """Let connections go."""
-        await self.backend.close()
-        if self.canary_backend is not None:
-            await self.canary_backend.close()
+        for backend in filter(None, (self.backend, self.canary_backend, self.svm_backend)):
+            await backend.close()
         await self.analyzer.close()
 
     async def probe(self) -> None:
         """Run the golden probe; raises SentinelError if the model cannot answer or answers wrongly."""
         await probe(self.backend, self.model.manifest)
+
+    async def probe_svm(self) -> None:
+        """Do the same with the one-class SVMs, if there are any."""
+        if self.svm is not None and self.svm_backend is not None:
+            await probe(self.svm_backend, self.svm.manifest)
 
 
 def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
@@ -68,10 +74,12 @@ def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
         canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version, outgoing)
         judges.append(detector)
         canary_lstm = ModelCanary(detector, settings.canary_percent)
+    svm, svm_backend = _build_svm(settings, model, outgoing)
     store = build_store(settings)
     analyzer = Analyzer(
         lstm,
         RulesDetector(reference),
+        svm=None if svm is None or svm_backend is None else ModelDetector(svm_backend, svm, reference),
         fallback=settings.fallback,
         memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
         of_stream=lambda: Memory(
@@ -81,23 +89,34 @@ def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
         canary=canary_lstm,
     )
     drifts = {judge.model_version: judge.drift for judge in judges if judge.drift is not None}
-    return Parts(model, backend, analyzer, store, canary, canary_backend, drifts)
+    return Parts(model, backend, analyzer, store, canary, canary_backend, svm, svm_backend, drifts)
 
 
 def _build_model(
     settings: Settings, version: int | None, outgoing: Outgoing
-) -> tuple[registry.Model, Backend, Reference, LstmDetector]:
+) -> tuple[registry.Model, Backend, Reference, ModelDetector]:
     """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
     trust = load_trust(settings.trust) if settings.trust else None
     model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
     reference = _reference(model, settings)
+    backend = _build_backend(settings, model, outgoing)
+    return model, backend, reference, ModelDetector(backend, model, reference, _drift(model, settings))
+
+
+def _build_svm(
+    settings: Settings, model: registry.Model, outgoing: Outgoing
+) -> tuple[registry.Model | None, Backend | None]:
+    """Return the one-class SVMs beside ``model`` with what runs them; nothing where the repository has none."""
+    trust = load_trust(settings.trust) if settings.trust else None
+    svm = registry.load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
+    return svm, None if svm is None else _build_backend(settings, svm, outgoing)
+
+
+def _build_backend(settings: Settings, model: registry.Model, outgoing: Outgoing) -> Backend:
     target = settings.target
-    backend: Backend
     if isinstance(target, OnnxTarget):
-        backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
-    else:
-        backend = TritonBackend(target.address, model.name, model.version, outgoing)
-    return model, backend, reference, LstmDetector(backend, model, reference, _drift(model, settings))
+        return OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
+    return TritonBackend(target.address, model.name, model.version, outgoing)
 
 
 def _drift(model: registry.Model, settings: Settings) -> Drift | None:

@@ -19,8 +19,6 @@ from service.view import View
 
 FALLBACK_METHOD = "rule-based-fallback"
 
-_DETECTORS_TO_COME = {"svm": "DETECTOR_SVM", "ensemble": "DETECTOR_ENSEMBLE"}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
@@ -46,13 +44,16 @@ class Analyzer:
         of_stream: Callable[[], Memory] | None = None,
         always: bool = False,
         canary: ModelCanary | None = None,
+        svm: Detector | None = None,
     ) -> None:
-        """Args: ``fallback`` lets the rules answer for the LSTM when its model is unavailable; ``memory`` is what is
+        """Args: ``fallback`` lets the rules answer for a model that is unavailable; ``memory`` is what is
         known beside requests, None for nothing; ``of_stream`` makes a memory of a stream's own, for where there is
         no other; ``always`` makes `analyze` use ``memory`` too if the caller does not say;
-        ``canary`` is another LSTM that judges some files, and for which ``lstm`` answers when it cannot.
+        ``canary`` is another LSTM that judges some files, and for which ``lstm`` answers when it cannot;
+        ``svm`` are the one-class SVMs, None where there are none.
         """
         self._lstm = lstm
+        self._svm = svm
         self._canary = canary
         self._rules = rules
         self._fallback = fallback
@@ -63,13 +64,13 @@ class Analyzer:
     async def analyze(
         self, events: Events, detector: str = "lstm", timeout_s: float | None = None, *, history: bool | None = None
     ) -> Verdicts:
-        """Judge whole journeys with ``detector``: "lstm" or "rules".
+        """Judge whole journeys with ``detector``: "lstm", "svm" or "rules".
 
         ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
         Without history, or if it is down, the events given are all that is known.
 
         Raises:
-            NotImplementedYet: the contract names the detector, this version does not have it.
+            NotImplementedYet: the contract names the detector, this version or its models do not have it.
             ModelUnavailable: the model cannot answer, and fallback is off.
             DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit); never answered by fallback.
         """
@@ -104,12 +105,7 @@ class Analyzer:
             await self._memory.close()
 
     async def _judge(self, view: View, detector: str, timeout_s: float | None, memory: Memory | None) -> Verdicts:
-        if detector in _DETECTORS_TO_COME:
-            name = _DETECTORS_TO_COME[detector]
-            raise NotImplementedYet(f"{name} is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES")
-        first = self._rules if detector == "rules" else self._lstm
-        if detector == "lstm" and self._canary is not None and self._canary.takes(view.events.file_id):
-            first = self._canary.detector
+        first = self._chosen(detector, view)
         loop = asyncio.get_running_loop()
         deadline = None if timeout_s is None else loop.time() + timeout_s
 
@@ -129,6 +125,24 @@ class Analyzer:
         method = FALLBACK_METHOD if chosen is self._rules and first is not self._rules else chosen.method
         warning = " ".join(filter(None, warnings))
         return Verdicts(judgement.scores, judgement.flags, method, chosen.model_version, warning)
+
+    def _chosen(self, detector: str, view: View) -> Detector:
+        if detector == "ensemble":
+            raise NotImplementedYet(
+                "DETECTOR_ENSEMBLE is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES"
+            )
+        if detector == "svm":
+            if self._svm is None:
+                raise NotImplementedYet(
+                    "DETECTOR_SVM is not available: the model repository has no epc_svm of this version;"
+                    " use DETECTOR_LSTM or DETECTOR_RULES"
+                )
+            return self._svm
+        if detector == "rules":
+            return self._rules
+        if self._canary is not None and self._canary.takes(view.events.file_id):
+            return self._canary.detector
+        return self._lstm
 
     async def _first_answer(
         self, first: Detector, view: View, left_s: Callable[[], float | None]

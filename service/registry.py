@@ -15,6 +15,9 @@ from service.events import KINDS
 from service.signing import SIGNATURE_FILE, Trust, is_signed
 
 MODEL_NAME = "epc_lstm"
+SVM_NAME = "epc_svm"
+"""One-class SVMs of the same run, under the same number; a repository need not have them."""
+
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 
@@ -48,7 +51,7 @@ class Manifest(_Strict):
     """Everything about one model version that is not in its graph; ``manifest.json`` beside ``model.onnx``."""
 
     format: Literal[1]  # of this file
-    model: Literal["epc_lstm"]
+    model: Literal["epc_lstm", "epc_svm"]
     version: int = Field(ge=1)  # the name of the folder
     created_at: str  # ISO 8601, UTC
     features: list[str] = Field(min_length=1)  # F names, in the order of the input
@@ -97,12 +100,20 @@ class Model:
         return _read_file(self.onnx_path, self.manifest.files[MODEL_FILE], f"{self.name}/{self.version}")
 
 
-def load(repository: Path, version: int | None = None, *, feature_spec_hash: str, trust: Trust | None = None) -> Model:
-    """Return version ``version`` (default: the newest) of the model in ``repository``, verified.
+def load(
+    repository: Path,
+    version: int | None = None,
+    *,
+    feature_spec_hash: str,
+    trust: Trust | None = None,
+    name: str = MODEL_NAME,
+) -> Model:
+    """Return version ``version`` (default: the newest) of a model in ``repository``, verified.
 
     Args:
         repository: the folder that holds ``epc_lstm/``.
         version: number of the version.
+        name: of the model.
         feature_spec_hash: the hash of this gateway's feature code.
         trust: keys, one of which must have signed the version; None: no signature is asked for.
 
@@ -110,28 +121,47 @@ def load(repository: Path, version: int | None = None, *, feature_spec_hash: str
         ModelRepositoryError: something is missing, damaged, not signed, or not made for this gateway; says what, where
             and the way out.
     """
-    found = versions(repository)
+    found = versions(repository, name)
     if not found:
         raise ModelRepositoryError(
-            f"no model in {repository}: it has no folder {MODEL_NAME}/<version>; "
+            f"no model in {repository}: it has no folder {name}/<version>; "
             "make one with 'epc-sentinel export RUN --out REPO' or name another repository"
         )
     version = found[-1] if version is None else version
-    where = f"{MODEL_NAME}/{version} in {repository}"
+    where = f"{name}/{version} in {repository}"
     if version not in found:
         raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
-    folder = repository / MODEL_NAME / str(version)
+    folder = repository / name / str(version)
     manifest = read_manifest(folder / MANIFEST_FILE, where, trust)
+    if manifest.model != name:
+        raise ModelRepositoryError(f"{where} holds the manifest of {manifest.model}: export this version again")
     _check_fit(manifest, version, feature_spec_hash, where)
-    for name, digest in manifest.files.items():
-        _read_file(folder / name, digest, where)
-    return Model(MODEL_NAME, version, manifest, folder / MODEL_FILE)
+    for file, digest in manifest.files.items():
+        _read_file(folder / file, digest, where)
+    return Model(name, version, manifest, folder / MODEL_FILE)
 
 
-def versions(repository: Path) -> list[int]:
-    """Return the version numbers in ``repository``, ascending; empty if there is no model."""
+def load_svm(repository: Path, model: Model, *, feature_spec_hash: str, trust: Trust | None = None) -> Model | None:
+    """Return the one-class SVMs of the run that ``model`` comes from, verified; None if the repository has none.
+
+    Raises:
+        ModelRepositoryError: as `load`; or they are of another run, so that their features need other tables.
+    """
+    if model.version not in versions(repository, SVM_NAME):
+        return None
+    svm = load(repository, model.version, feature_spec_hash=feature_spec_hash, trust=trust, name=SVM_NAME)
+    if svm.manifest.reference != model.manifest.reference:
+        raise ModelRepositoryError(
+            f"{SVM_NAME}/{svm.version} and {model.name}/{model.version} in {repository} are of different runs: export"
+            f" this version again, or remove {SVM_NAME}/{svm.version}"
+        )
+    return svm
+
+
+def versions(repository: Path, name: str = MODEL_NAME) -> list[int]:
+    """Return the version numbers of a model in ``repository``, ascending; empty if there is no such model."""
     try:
-        names = [entry.name for entry in (repository / MODEL_NAME).iterdir() if entry.is_dir()]
+        names = [entry.name for entry in (repository / name).iterdir() if entry.is_dir()]
     except OSError:
         return []
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == str(int(name)))

@@ -18,7 +18,7 @@ from service.allocator import keep_freed_memory
 from service.backends_triton import untraced
 from service.console import CommandError
 from service.guard import MAX_PROBES, Guard, build_guard, rate
-from service.health import HealthServicer, follow_history, follow_model
+from service.health import HealthServicer, follow_dependency, follow_model
 from service.monitoring import Monitoring
 from service.parts import Parts, build_parts
 from service.reflection import add_reflection
@@ -133,13 +133,18 @@ def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
 def _watch_dependencies(
     settings: Settings, parts: Parts, monitoring: Monitoring, health: HealthServicer
 ) -> list[asyncio.Task[None]]:
-    """Return the tasks that probe the model and the history's server."""
+    """Return the tasks that probe the models and the history's server."""
     interval_s = settings.probe_interval_s
     probe = monitoring.metrics.watched("model", parts.probe)
     watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
+    others: dict[str, Callable[[], Awaitable[None]]] = {}
+    if parts.svm is not None:
+        others["svm"] = parts.probe_svm
     if parts.store is not None:
-        ping = monitoring.metrics.watched("history", parts.store.ping)
-        watches.append(asyncio.create_task(follow_history(ping, interval_s=interval_s)))
+        others["history"] = parts.store.ping
+    for name, ask in others.items():
+        follow = follow_dependency(name, monitoring.metrics.watched(name, ask), interval_s=interval_s)
+        watches.append(asyncio.create_task(follow))
     return watches
 
 

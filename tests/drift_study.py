@@ -20,7 +20,7 @@ from rich.table import Table
 
 from service import registry
 from service.backends import OnnxBackend
-from service.detectors import LstmDetector
+from service.detectors import ModelDetector
 from service.drift import LEVEL, Drift, Monitor, draw, drawn_of
 from service.events import EVENT_TYPES, Events
 from service.features import feature_spec_hash
@@ -110,7 +110,7 @@ async def judged(traffic: Sequence[Events], *, causal: bool) -> list[Judged]:
     model = registry.load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
     recorder = Recorder(model)
     backend = OnnxBackend(model.onnx_path, threads=1)
-    detector = LstmDetector(backend, model, Reference.from_json(model.manifest.reference), recorder)
+    detector = ModelDetector(backend, model, Reference.from_json(model.manifest.reference), recorder)
     for request in traffic:
         await detector.judge(View(request, causal=causal), None)
     await backend.close()

@@ -95,10 +95,25 @@ def test_the_path_or_the_body_names_the_detector(envoy: Envoy, path: str, body: 
 
 def test_the_path_of_the_svm_asks_for_the_svm(envoy: Envoy) -> None:
     status, answer = ask(envoy, PATH + "/svm", BODY)
-    if status == 501:  # a version without this detector says so
-        assert "DETECTOR_SVM" in answer["message"]
-    else:
-        assert (status, answer["method"]) == (200, "svm-one-class")
+    assert (status, answer["method"]) == (200, "svm-one-class")
+    assert list(answer) == [*CONTRACT, "modelVersion"]
+    assert answer["modelVersion"] == "epc_svm/1"
+    [finding] = [finding for finding in answer["EventHistory"] if finding["eventId"] == "12347"]
+    assert finding["epcFake"] is True
+    assert finding["epcFakeScore"] >= 99
+    assert answer["fileAnomalyStats"]["epcFakeCount"] == 1
+    assert all(row.keys() <= FINDING for row in answer["EventHistory"])
+
+
+def test_a_detector_that_the_models_do_not_have_is_not_implemented(
+    start_gateway: Callable[..., Gateway], two_versions: Path
+) -> None:
+    with Envoy(start_gateway("--backend", f"onnx:{two_versions}").target) as envoy:  # version 2 has no SVMs
+        envoy.wait_healthy("stable", 1)
+        status, answer = ask(envoy, PATH + "/svm", BODY)
+        assert status == 501
+        assert answer["message"].startswith("DETECTOR_SVM is not available: the model repository has no epc_svm")
+        assert ask(envoy, PATH + "/lstm", BODY)[0] == 200
 
 
 def test_an_error_is_json_with_its_details(envoy: Envoy) -> None:

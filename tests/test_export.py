@@ -20,6 +20,7 @@ from service.errors import ModelRepositoryError
 from service.registry import Manifest, digest_of, read_manifest, versions
 from tests.triton.fixture import FEATURES, LENGTHS, SPEC_HASH, small_manifest
 from training.model import CalibratedModel, EpcLstm, ModelConfig, PaddedLstm
+from training.svm import Machine, OneClassSvms
 
 F = 6
 
@@ -51,6 +52,35 @@ def test_export_equals_torch(config: ModelConfig, tmp_path: Path) -> None:
         "the caller's model is untouched"
     )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_export_of_the_svms_equals_torch(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def machine(columns: list[int]) -> Machine:
+        vectors = torch.randn(9, len(columns), generator=generator)
+        weights = torch.rand(2, 9, generator=generator).log()
+        return Machine(torch.tensor(columns), vectors, weights, torch.zeros(2))
+
+    machines = [machine(columns) for columns in ([0], [1, 3], [2, 3, 4], [4], [0, 5])]
+    model = OneClassSvms(
+        torch.randn(2, F), torch.rand(2, F) + 0.5, machines, torch.rand(2, 5), torch.randn(2, 5), causal_index=5
+    )
+    assert export_onnx(model, tmp_path / "model.onnx") <= 1e-5
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    described = {t.name: (t.type, t.shape) for t in (*session.get_inputs(), *session.get_outputs())}
+    assert described == {
+        "features": ("tensor(float)", ["batch", "time", F]),
+        "lengths": ("tensor(int64)", ["batch", 1]),
+        "probabilities": ("tensor(float)", ["batch", "time", 5]),
+    }
+    features = np.random.default_rng(0).normal(size=(3, 4, F)).astype(np.float32)
+    (wild,) = session.run(None, {"features": features, "lengths": np.array([[99], [2], [-1]])})
+    (tame,) = session.run(None, {"features": features, "lengths": np.array([[4], [2], [1]])})
+    np.testing.assert_array_equal(wild, tame)
+    model.b[1] += 0.01
+    with pytest.raises(ParityError):
+        check_parity(model, tmp_path / "model.onnx")
 
 
 def test_tensors_have_the_names_types_and_axes_of_the_contract(small_repository: Path) -> None:
@@ -152,8 +182,10 @@ def test_config_parameters_tie_each_version_to_its_manifest(small_repository: Pa
 
 def test_spec_refuses_to_wait_longer_than_the_contract_allows() -> None:
     with pytest.raises(ValueError, match=r"0\.\.10000"):
-        TritonSpec(features=3, lengths=(4,), max_queue_delay_us=10_001)
-    assert "max_queue_delay" not in render_config(TritonSpec(features=3, lengths=(4,), max_queue_delay_us=0))
+        TritonSpec("epc_lstm", features=3, lengths=(4,), max_queue_delay_us=10_001)
+    assert "max_queue_delay" not in render_config(
+        TritonSpec("epc_lstm", features=3, lengths=(4,), max_queue_delay_us=0)
+    )
 
 
 @pytest.fixture

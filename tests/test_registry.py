@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.errors import ModelRepositoryError
-from service.registry import Manifest, load, read_manifest
+from service.registry import Manifest, load, load_svm, read_manifest
 from tests.triton.fixture import SPEC_HASH
 
 
@@ -97,6 +97,37 @@ def test_a_damaged_version_does_not_spoil_the_other(repository: Path) -> None:
 def test_unknown_version_names_those_that_exist(repository: Path) -> None:
     with pytest.raises(ModelRepositoryError, match=r"no epc_lstm/7 .* has the versions 1, 2"):
         load(repository, 7, feature_spec_hash=SPEC_HASH)
+
+
+def add_svm(repository: Path, **changes: Any) -> None:  # noqa: ANN401
+    """Add version 2 of the SVMs, which is that of the network under another name."""
+    folder = shutil.copytree(repository / "epc_lstm" / "2", repository / "epc_svm" / "2")
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "epc_svm"} | changes))
+
+
+def test_svms_are_those_of_the_same_version(repository: Path) -> None:
+    add_svm(repository)
+    first, second = (load(repository, version, feature_spec_hash=SPEC_HASH) for version in (1, 2))
+    assert load_svm(repository, first, feature_spec_hash=SPEC_HASH) is None
+    svm = load_svm(repository, second, feature_spec_hash=SPEC_HASH)
+    assert svm is not None
+    assert (svm.name, svm.version) == ("epc_svm", 2)
+    assert svm.onnx_path == repository / "epc_svm" / "2" / "model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reference": {"of": "another run"}}, r"epc_svm/2 and epc_lstm/2 in .* are of different runs: export"),
+        ({"model": "epc_lstm"}, r"epc_svm/2 in .* holds the manifest of epc_lstm"),
+        ({"feature_spec_hash": "1" * 64}, r"epc_svm/2 in .* was trained on other features"),
+    ],
+)
+def test_svms_that_do_not_fit_are_refused(repository: Path, change: dict[str, object], message: str) -> None:
+    add_svm(repository, **change)
+    with pytest.raises(ModelRepositoryError, match=message):
+        load_svm(repository, load(repository, feature_spec_hash=SPEC_HASH), feature_spec_hash=SPEC_HASH)
 
 
 def test_manifest_text_is_canonical(repository: Path) -> None:

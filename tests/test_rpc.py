@@ -96,7 +96,14 @@ def test_rules_are_a_detector(gateway: Gateway) -> None:
     assert not response.event_history[0].HasField("jump")
 
 
-@pytest.mark.parametrize("detector", ["DETECTOR_SVM", "DETECTOR_ENSEMBLE"])
+def test_one_class_svms_are_a_detector(gateway: Gateway) -> None:
+    response = analyze(gateway.target, request(scan(1, epc_code="forged"), scan(2), detector=pb.DETECTOR_SVM))
+    assert (response.method, response.model_version, response.warning) == ("svm-one-class", "epc_svm/1", "")
+    assert response.event_history[0].epc_fake
+    assert response.event_history[0].epc_fake_score >= 99
+
+
+@pytest.mark.parametrize("detector", ["DETECTOR_ENSEMBLE"])
 def test_detectors_to_come_are_unimplemented(gateway: Gateway, detector: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         analyze(gateway.target, request(scan(1), detector=pb.Detector.Value(detector)))
@@ -135,17 +142,19 @@ def test_each_call_writes_one_line_without_codes(gateway: Gateway) -> None:
 # ---------------------------------------------------------------- the model server is away
 
 
+@pytest.mark.parametrize("detector", [pb.DETECTOR_LSTM, pb.DETECTOR_SVM])
 def test_rules_answer_for_a_model_server_that_is_down(
-    start_gateway: Callable[..., Gateway], bundled_repository: Path
+    start_gateway: Callable[..., Gateway], bundled_repository: Path, detector: pb.Detector.ValueType
 ) -> None:
     down = start_gateway(
         "--backend", f"triton://127.0.0.1:{free_port()}", "--model-repository", str(bundled_repository)
     )
-    response = analyze(down.target, request(scan(1, epc_code="forged")))
+    response = analyze(down.target, request(scan(1, epc_code="forged"), detector=detector))
     assert response.method == "rule-based-fallback"
     assert "model server cannot be reached" in response.warning
     assert response.event_history[0].epc_fake
-    assert "model server" in next(line["reason"] for line in down.log() if line["event"] == "degraded")
+    for event in ("degraded", "svm degraded"):
+        assert "model server" in next(line["reason"] for line in down.log() if line["event"] == event)
 
 
 def test_without_fallback_a_model_server_that_is_down_is_unavailable(
@@ -175,6 +184,7 @@ def test_the_gateway_follows_a_model_server_that_comes_and_goes(
     with triton:
         running.wait_health("SERVING")
         assert analyze(running.target, many(20)).method == "lstm-deep-learning"
+        assert analyze(running.target, many(20, pb.DETECTOR_SVM)).method == "svm-one-class"
     running.wait_health("NOT_SERVING")
 
 

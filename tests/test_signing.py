@@ -16,7 +16,7 @@ from service.backends import OnnxBackend
 from service.console import SettingsError
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
-from service.registry import load, read_manifest
+from service.registry import load, load_svm, read_manifest
 from service.signing import load_signing_key, load_trust
 from tests.gateway import ROOT, Gateway
 from tests.secrets import authority
@@ -111,7 +111,10 @@ def test_export_signs_and_refuses_a_bad_key_before_any_work(tiny_run: Path, tmp_
     assert not (tmp_path / "epc_lstm").exists()
     done = export(tmp_path / "sign.pem")
     assert done.returncode == 0, done.stderr
-    assert load(tmp_path, feature_spec_hash=feature_spec_hash(), trust=TRUST).version == 1
+    model = load(tmp_path, feature_spec_hash=feature_spec_hash(), trust=TRUST)
+    svm = load_svm(tmp_path, model, feature_spec_hash=feature_spec_hash(), trust=TRUST)
+    assert svm is not None
+    assert (model.name, model.version, svm.name, svm.version) == ("epc_lstm", 1, "epc_svm", 1)
 
 
 def test_several_keys_fit_in_one_file(tmp_path: Path) -> None:
@@ -146,9 +149,10 @@ def test_a_gateway_serves_a_signed_model_and_refuses_to_start_with_another(
     repository = shutil.copytree(bundled_repository, tmp_path / "repository")
     (tmp_path / "trust.pem").write_bytes(public_pem(KEY))
     flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--trust", str(tmp_path / "trust.pem"))
-    with pytest.raises(RuntimeError, match=r"error: epc_lstm/1 in .* is not signed, and --trust is set"):
-        Gateway(*flags)
-    folder = repository / "epc_lstm" / "1"
-    (folder / "manifest.sig").write_bytes(KEY.sign((folder / "manifest.json").read_bytes()))
+    for model in ("epc_lstm", "epc_svm"):
+        with pytest.raises(RuntimeError, match=rf"error: {model}/1 in .* is not signed, and --trust is set"):
+            Gateway(*flags)
+        folder = repository / model / "1"
+        (folder / "manifest.sig").write_bytes(KEY.sign((folder / "manifest.json").read_bytes()))
     with Gateway(*flags) as gateway:
         assert gateway.health() == "SERVING"

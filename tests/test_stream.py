@@ -115,6 +115,13 @@ def test_a_stream_without_requests_is_fine(gateway: Gateway) -> None:
     assert (answers, end.code()) == ([], grpc.StatusCode.OK)
 
 
+def test_each_request_of_a_stream_names_its_detector(gateway: Gateway) -> None:
+    with talk(gateway.target) as (ask, _):
+        for name, method in (("SVM", "svm-one-class"), ("LSTM", "lstm-deep-learning"), ("RULES", "rule-based")):
+            answer = ask(request(scan(1), detector=pb.Detector.Value(f"DETECTOR_{name}")).SerializeToString())
+            assert (answer.method, answer.warning) == (method, "")
+
+
 def test_many_streams_at_once_do_not_mix(gateway: Gateway) -> None:
     def bodies(number: int) -> Iterator[bytes]:
         for at in range(5):

@@ -86,6 +86,28 @@ def test_thresholds_keep_the_budget_on_validation(tiny_world: TinyWorld) -> None
                 assert share == pytest.approx(budget, abs=0.002) or (at_floor and share < budget)
 
 
+def test_the_svms_of_a_run_find_anomalies_within_the_budget(tiny_run: Path, tiny_world: TinyWorld) -> None:
+    labelled, run = tiny_world.labelled, Run.load(tiny_run)
+    assert run.svm is not None
+    reference = labelled.reference("train")
+    for mode, part in zip(MODES, labelled.samples("validation", reference), strict=True):
+        flagged = predict(run.svm, part) >= np.float32(run.record["svm_thresholds"][mode])
+        for column in range(len(KINDS)):
+            assert flagged[part.labels[:, column] < 0.5, column].mean() < SHORT.false_positive_budget + 0.002
+    for part in labelled.samples("test", reference):
+        share = float((part.labels >= 0.5).mean())
+        assert per_kind(part.labels, predict(run.svm, part))["macro"]["ap"] > 10 * share
+
+
+def test_a_run_of_an_earlier_release_has_no_svms_to_export(tiny_run: Path, tmp_path: Path) -> None:
+    earlier = shutil.copytree(tiny_run, tmp_path / "run")
+    (earlier / "svm.pt").unlink()
+    for run, models in ((tiny_run, {"epc_lstm", "epc_svm"}), (earlier, {"epc_lstm"})):
+        repository = tmp_path / f"of_{run.name}"
+        assert export_run(run, repository) == repository / "epc_lstm" / "1"
+        assert {path.name for path in repository.iterdir()} == models
+
+
 def test_thresholds_of_costs_are_in_the_record(tiny_world: TinyWorld) -> None:
     costs = {"miss_cost": dict.fromkeys(KINDS, 9.0) | {"jump": 1.0}, "false_alarm_cost": 1.0}
     fitted = fit_model(tiny_world.labelled, TrainConfig(**(SHORT.model_dump() | {"epochs": 1} | costs)), silent)

@@ -1,4 +1,4 @@
-"""What the model has to beat: gradient boosting, and two one-class detectors, on the same features and training events.
+"""What the model has to beat: gradient boosting, and an isolation forest, on the same features and training events.
 
 Gradient boosting judges single rows, so each row gets what the network sees in its window: the features of the previous
 and the next event and aggregates over the window. A causal window ends with its event; nothing of the future is in it.
@@ -13,17 +13,13 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest  # type: ignore[import-untyped]
-from sklearn.kernel_approximation import Nystroem  # type: ignore[import-untyped]
-from sklearn.linear_model import SGDOneClassSVM  # type: ignore[import-untyped]
-from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
-from sklearn.preprocessing import FunctionTransformer, StandardScaler  # type: ignore[import-untyped]
 
 from service.events import KINDS
 from service.features import NAMES
 from training.calibration import thresholds
 from training.samples import Samples, normal_events
 
-LIGHTGBM, SVM, FOREST = "lightgbm", "one-class svm", "isolation forest"
+LIGHTGBM, FOREST = "lightgbm", "isolation forest"
 
 Scores = NDArray[np.float32]
 Report = Callable[[str], None]
@@ -50,11 +46,7 @@ _TREE_SETTINGS = {
 }
 _KEPT_NORMAL = 0.25  # share of the normal events that boosting sees, each weighted 1 / share
 
-_LANDMARKS = 200  # of the kernel approximation
 _ONE_CLASS_ROWS = 40_000
-_OUTLIERS = 0.02  # expected among the normal events
-_FAR = 8.0  # standard deviations at which the kernel's inputs are clipped, as the network's are
-_CHUNK = 16_384  # rows whose kernel is in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +72,9 @@ def fit(passes: list[Samples], check: Samples, budget: float, seed: int, report:
     scorers = {LIGHTGBM: _boosting(passes, check, rng, report)}
     table = passes[0].features[normal_events(passes[0].labels)]
     table = table[rng.permutation(len(table))[:_ONE_CLASS_ROWS]]
-    report(SVM)
-    svm = make_pipeline(
-        StandardScaler(),
-        FunctionTransformer(np.clip, kw_args={"a_min": -_FAR, "a_max": _FAR}),
-        Nystroem(gamma=1 / len(NAMES), n_components=min(_LANDMARKS, len(table)), random_state=seed),
-        SGDOneClassSVM(nu=_OUTLIERS, random_state=seed),
-    ).fit(table)
-    scorers[SVM] = lambda part: _one_for_all(svm.decision_function, part)
     report(FOREST)
     forest = IsolationForest(random_state=seed).fit(table)
-    scorers[FOREST] = lambda part: _one_for_all(forest.score_samples, part)
+    scorers[FOREST] = lambda part: _one_for_all(forest.score_samples(part.features))
     return [
         Baseline(name, score, (thresholds if name == LIGHTGBM else _quantiles)(score(check), check.labels, budget))
         for name, score in scorers.items()
@@ -157,11 +141,9 @@ def window_features(part: Samples) -> NDArray[np.float32]:
     )
 
 
-def _one_for_all(normality: Callable[[NDArray[np.float32]], NDArray[np.float64]], part: Samples) -> Scores:
-    """Return the one score of a detector that knows no kinds, as the score of every kind."""
-    table = part.features
-    parts = [normality(table[begin : begin + _CHUNK]) for begin in range(0, len(table), _CHUNK)]
-    return np.repeat(-np.concatenate(parts)[:, None], len(KINDS), axis=1).astype(np.float32)
+def _one_for_all(normality: NDArray[np.float64]) -> Scores:
+    """Return the one score [N] of a detector that knows no kinds, as the score of every kind."""
+    return np.repeat(-normality[:, None], len(KINDS), axis=1).astype(np.float32)
 
 
 def _quantiles(scores: Scores, labels: NDArray[np.float32], budget: float) -> list[float]:

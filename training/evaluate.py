@@ -1,4 +1,4 @@
-"""How good a run is: its model, the rules and the baselines, on events that it never saw, in both modes."""
+"""How good a run is: its models, the rules and the baselines, on events that they never saw, in both modes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 from service import rules
 from service.events import KINDS
 from training import baselines, breakdown, metrics
-from training.breakdown import MODEL, MODES, RULES, Judged, Verdicts
+from training.breakdown import MODEL, MODES, RULES, SVM, Judged, Verdicts
 from training.dataset import DataError, Dataset, Truth
 from training.run import Run, predict
 from training.samples import samples, training_pass
@@ -36,7 +36,7 @@ _PASSES = 2  # over the training events, from which the baselines learn
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to evaluate, besides the model and the rules."""
+    """What to evaluate, besides the model, the one-class SVMs and the rules."""
 
     baselines: bool = True
     miss_cost: float = metrics.MISS_COST
@@ -80,7 +80,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
         subject, source = own_subject(run, own, truth)
     if source["truth"] is None:
         notices.insert(0, WEAK)
-    progress("judging: model and rules", 0.05)
+    progress("judging: model, one-class SVMs and rules", 0.05)
     judged = judge(run, subject)
     if own is not None and options.baselines:
         _add_baselines(judged, own, run, options.seed, progress)
@@ -91,7 +91,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
 
 
 def on_test_split(run: Run, world: Dataset, known: Truth) -> Report:
-    """Measure model and rules on the EPCs that neither training nor calibration saw; see `Report`."""
+    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw; see `Report`."""
     subject = OwnData(world, known).test_split()
     report: Report = {"events": len(subject.events)}
     for mode, part in judge(run, subject).items():
@@ -103,7 +103,7 @@ def on_test_split(run: Run, world: Dataset, known: Truth) -> Report:
 
 
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
-    """Judge the events as one request by the run's model and by the rules, in each mode."""
+    """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
     judged = {}
     for mode, causal in MODES.items():
         part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
@@ -111,6 +111,8 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
             MODEL: Verdicts(predict(run.model, part), run.record["thresholds"][mode], calibrated=True),
             RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
         }
+        if run.svm is not None:
+            detectors[SVM] = Verdicts(predict(run.svm, part), run.record["svm_thresholds"][mode], calibrated=True)
         judged[mode] = Judged(part, detectors)
     return judged
 

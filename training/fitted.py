@@ -21,6 +21,7 @@ from training.metrics import MACRO, per_kind
 from training.model import CalibratedModel, EpcLstm
 from training.run import predict
 from training.samples import Samples, normal_events, samples, training_pass
+from training.svm import OneClassSvms, fit_svms
 
 AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
 
@@ -87,14 +88,31 @@ def _calibrate(
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
     calibrated = CalibratedModel(model, a, b).eval()
+    return calibrated, thresholds_of(calibrated, check, config)
+
+
+def fit_svm(
+    labelled: Material, check: list[Samples], config: TrainConfig
+) -> tuple[OneClassSvms, dict[str, list[float]]]:
+    """Fit the one-class SVMs on one pass over the training part; return them and their thresholds by mode.
+
+    Both are calibrated on ``check``, validation samples by mode.
+    """
+    svm = fit_svms(draw_from(labelled)(np.random.default_rng(config.seed)), check, config.seed)
+    return svm, thresholds_of(svm, check, config)
+
+
+def thresholds_of(
+    model: CalibratedModel | OneClassSvms, check: list[Samples], config: TrainConfig
+) -> dict[str, list[float]]:
+    """Return the thresholds by mode that keep to the costs or to the false-positive budget of ``config``."""
     costs, budget = config.costs(), config.false_positive_budget
-    thresholds = {
+    return {
         mode: calibration.thresholds_of_costs(costs)
         if costs
-        else calibration.thresholds(predict(calibrated, part), part.labels, budget)
+        else calibration.thresholds(predict(model, part), part.labels, budget)
         for mode, part in zip(MODES, check, strict=True)
     }
-    return calibrated, thresholds
 
 
 def telling(progress: Progress, epochs: int, begin: float = 0.0, end: float = 1.0, what: str = "") -> AfterEpoch:

@@ -160,8 +160,13 @@ class CalibratedModel(nn.Module):
         lengths = torch.clamp(lengths, min=1, max=features.shape[1])  # [B, 1]
         mode = self.model.causal(features).flatten().long()  # [B]
         logits = self.model(features, lengths)  # [B, T, 5]
-        probabilities = torch.sigmoid(self.a[mode].unsqueeze(1) * logits + self.b[mode].unsqueeze(1))
-        return torch.where(real_events(features, lengths).unsqueeze(-1), probabilities, 0.0)
+        return calibrated(logits, self.a[mode], self.b[mode], real_events(features, lengths))
+
+
+def calibrated(logits: Tensor, a: Tensor, b: Tensor, real: Tensor) -> Tensor:
+    """Return probabilities [B, T, 5], 0 in the padding: logits [B, T, 5], a and b [B, 5], real bool [B, T]."""
+    probabilities = torch.sigmoid(a.unsqueeze(1) * logits + b.unsqueeze(1))
+    return torch.where(real.unsqueeze(-1), probabilities, 0.0)
 
 
 def real_events(features: Tensor, lengths: Tensor) -> Tensor:

@@ -17,8 +17,9 @@ from service.sequences import pad
 from training.dataset import DataError
 from training.model import CalibratedModel, EpcLstm, ModelConfig
 from training.samples import Samples
+from training.svm import OneClassSvms
 
-RUN_FILE, WEIGHTS_FILE, REFERENCE_FILE = "run.json", "weights.pt", "reference.json"
+RUN_FILE, WEIGHTS_FILE, SVM_FILE, REFERENCE_FILE = "run.json", "weights.pt", "svm.pt", "reference.json"
 _PREDICT_BATCH = 1024
 
 
@@ -29,6 +30,7 @@ class Run:
     model: CalibratedModel
     reference: Reference  # learned from all events of the data: what a model in service looks things up in
     record: dict[str, Any]  # run.json: config, lengths, lineage, thresholds, metrics, histograms, probe
+    svm: OneClassSvms | None = None  # runs of earlier releases have none
 
     @property
     def lengths(self) -> list[int]:
@@ -38,6 +40,8 @@ class Run:
     def save(self, folder: Path) -> None:
         """Write the run folder."""
         torch.save(self.model.state_dict(), folder / WEIGHTS_FILE)
+        if self.svm is not None:
+            torch.save(self.svm.state(), folder / SVM_FILE)
         (folder / REFERENCE_FILE).write_text(json.dumps(self.reference.to_json()), encoding="utf-8")
         text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / RUN_FILE).write_text(text, encoding="utf-8")
@@ -53,6 +57,7 @@ class Run:
             record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
             tables = json.loads((folder / REFERENCE_FILE).read_text(encoding="utf-8"))
             weights = torch.load(folder / WEIGHTS_FILE, weights_only=True)
+            kept = torch.load(folder / SVM_FILE, weights_only=True) if (folder / SVM_FILE).exists() else None
         except FileNotFoundError as missing:
             raise DataError(
                 f"{folder} is no run folder ({Path(missing.filename).name} is missing); make one with train"
@@ -63,7 +68,8 @@ class Run:
             )
         model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])))
         model.load_state_dict(weights)
-        return cls(model.eval(), Reference.from_json(tables), record)
+        svm = None if kept is None else OneClassSvms(**kept).eval()
+        return cls(model.eval(), Reference.from_json(tables), record, svm)
 
 
 def padded_lengths(longest: int) -> list[int]:
@@ -72,10 +78,10 @@ def padded_lengths(longest: int) -> list[int]:
 
 
 @torch.inference_mode()
-def predict(model: CalibratedModel | EpcLstm, part: Samples) -> NDArray[np.float32]:
+def predict(model: CalibratedModel | EpcLstm | OneClassSvms, part: Samples) -> NDArray[np.float32]:
     """Return what ``model`` says of each row [N, 5] of ``part``: probabilities, or logits of a bare EpcLstm."""
     model.eval()
-    device = next(model.parameters()).device
+    device = next(model.buffers()).device
     windows = part.windows
     answers = np.zeros((len(windows.start), int(windows.length.max()), part.labels.shape[1]), dtype=np.float32)
     by_length = np.argsort(windows.length, kind="stable")

@@ -12,7 +12,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.drift_reference import reference_histograms
 from training.evaluate import Progress
-from training.fitted import fit_model, telling
+from training.fitted import fit_model, fit_svm, telling
 from training.reference import learn
 from training.run import Run, padded_lengths
 from training.samples import normal_events
@@ -51,6 +51,8 @@ def train(  # noqa: PLR0913, PLR0917
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint)
+    progress("one-class SVMs", 0.95)
+    svm, svm_thresholds = fit_svm(labelled, fitted.check, config)
     lengths = padded_lengths(config.max_length)
     content = {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -59,10 +61,11 @@ def train(  # noqa: PLR0913, PLR0917
         "lengths": lengths,
         "feature_spec_hash": features.feature_spec_hash(),
         "thresholds": fitted.thresholds,
+        "svm_thresholds": svm_thresholds,
         "lineage": lineage,
         "probe": record.probe(fitted.check[0], lengths[0]),
     }
-    run = Run(fitted.model, learn(world.events, normal_events(known.labels), world.masters), content)
+    run = Run(fitted.model, learn(world.events, normal_events(known.labels), world.masters), content, svm)
     content["histograms"] = reference_histograms(
         labelled.take("validation")[0], fitted.model, run.reference, config.max_length
     )
