@@ -48,6 +48,15 @@ def test_a_kind_without_examples_of_both_keeps_its_logits() -> None:
     assert a[0] != 1
 
 
+def test_events_that_look_alike_do_not_overspend_the_budget() -> None:
+    scores = np.linspace(0.1, 0.7, 1_000, dtype=np.float32)[:, None].repeat(len(KINDS), axis=1)
+    scores[950:995, 0], scores[995:, 0] = 0.8, 0.9  # the 1 % quantile is among them: all or none
+    scores[950:, 1] = 0.8  # nothing is above them
+    found = thresholds(scores, np.zeros_like(scores), 0.01)
+    flagged = (scores >= np.float32(found)).sum(axis=0)
+    assert flagged.tolist() == [5, 0, 10, 10, 10]
+
+
 @pytest.mark.parametrize("budget", [0.01, 0.1])
 def test_thresholds_spend_the_budget_on_events_never_seen(budget: float) -> None:
     probability, labels = drawn(0)[2].astype(np.float32), drawn(0)[1]

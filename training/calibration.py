@@ -33,11 +33,18 @@ def platt(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> tuple[lis
 
 
 def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], budget: float) -> list[float]:
-    """Return the threshold [5] at which ``budget`` of the normal events would be flagged, kept within 0.05 .. 0.95."""
+    """Return the threshold [5] at which ``budget`` of the normal events would be flagged, kept within 0.05 .. 0.95.
+
+    Events that look alike have one score: where they are too many for the budget, the threshold is the next score.
+    """
     found = []
     for column in range(len(KINDS)):
         normal = probabilities[labels[:, column] < 0.5, column]
         at_budget = float(np.quantile(normal, 1 - budget)) if len(normal) else 0.5
+        flagged = normal[normal >= at_budget]
+        if len(flagged) > budget * len(normal) + 1:
+            above = flagged[flagged > flagged.min()]
+            at_budget = float(above.min() if len(above) else np.nextafter(flagged.min(), np.float32(1)))
         found.append(float(np.clip(at_budget, *_THRESHOLD_RANGE)))
     return found
 
