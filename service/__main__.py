@@ -142,12 +142,17 @@ def analyze(
     cert_file: CertFile = None,
     key_file: KeyFile = None,
     token_file: TokenFile = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler whose workers judge.")
+    ] = None,
 ) -> None:
     """Find anomalies in raw scan files: a table on screen, or JSON or CSV."""
     if as_json and as_csv:
         raise SettingsError("--json and --csv exclude each other: give one of them")
     if target and backend:
         raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
+    if target and cluster:
+        raise SettingsError("--target and --cluster exclude each other: one of them judges")
     settings = load_settings(
         backend=backend,
         model_repository=model_repository,
@@ -160,7 +165,7 @@ def analyze(
     from service.analyze import analyze_files
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    raw, response = _run(analyze_files(files, detector.value, target, settings, access))
+    raw, response = _run(analyze_files(files, detector.value, target, settings, access, cluster))
     if as_json:
         render.write_json(response)
     elif as_csv:

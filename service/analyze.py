@@ -1,10 +1,11 @@
-"""The ``analyze`` command: raw files in, one answer over all of them out, from this process or from a gateway."""
+"""The ``analyze`` command: raw files in, one answer over all of them out, from here, a gateway or a cluster."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
@@ -23,16 +24,23 @@ from service.rawcsv import RawEvents, read_files
 from service.responses import build_responses
 from service.settings import Settings
 
-Judge = Callable[[Events], Awaitable[list[pb.AnalyzeResponse]]]
+_Answers = Sequence[pb.AnalyzeResponse]
+Judge = Callable[[Events], Awaitable[_Answers]]
+_JudgeAll = Callable[[Judge, int], Awaitable[list[_Answers]]]  # given a judge, and how many pieces it takes at once
 
 _AT_ONCE = 2
-"""Pieces at work: while the model judges one, the next is prepared; more would only take memory."""
+"""Pieces at work, of one process: while the model judges one, the next is prepared; more would only take memory."""
 
 _FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
 
 
-async def analyze_files(
-    paths: Sequence[Path], detector: str, target: str | None, settings: Settings, access: Access = OPEN
+async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
+    paths: Sequence[Path],
+    detector: str,
+    target: str | None,
+    settings: Settings,
+    access: Access = OPEN,
+    cluster: str | None = None,
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
     """Return the events of the files and what was found in them.
 
@@ -42,9 +50,10 @@ async def analyze_files(
         target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
         settings: backend, fallback, and the most events that are judged at once.
         access: how to get in at ``target``.
+        cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
 
     Raises:
-        CommandError: a file cannot be used, or the gateway cannot be reached or refused.
+        CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
         SentinelError: the model cannot be used.
     """
     with progress_bar() as progress:
@@ -55,10 +64,10 @@ async def analyze_files(
         pieces = split(raw.events, settings.max_events_per_request)
         task = progress.add_task("Judging events", total=len(raw.events))
 
-        async def judge_all(judge: Judge) -> list[list[pb.AnalyzeResponse]]:
-            turn = asyncio.Semaphore(_AT_ONCE)
+        async def judge_all(judge: Judge, at_once: int) -> list[_Answers]:
+            turn = asyncio.Semaphore(at_once)
 
-            async def judge_piece(piece: NDArray[np.intp]) -> list[pb.AnalyzeResponse]:
+            async def judge_piece(piece: NDArray[np.intp]) -> _Answers:
                 async with turn:
                     answer = await judge(raw.events.take(piece))
                 progress.advance(task, len(piece))
@@ -71,41 +80,51 @@ async def analyze_files(
                 raise failures.exceptions[0] from failures
             return [done.result() for done in work]
 
-        if target is None:
-            answers = await _embedded(judge_all, detector, settings)
-        else:
+        if cluster is not None:
+            answers = await _by_cluster(judge_all, detector, cluster, settings)
+        elif target is not None:
             answers = await _remote(judge_all, detector, target, access)
+        else:
+            answers = await _embedded(judge_all, detector, settings)
     return raw, merge(raw.events, answers)
 
 
-async def _embedded(
-    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, settings: Settings
-) -> list[list[pb.AnalyzeResponse]]:
+async def _embedded(judge_all: _JudgeAll, detector: str, settings: Settings) -> list[_Answers]:
     keep_freed_memory()
     parts = build_parts(settings)
 
-    async def judge(events: Events) -> list[pb.AnalyzeResponse]:
+    async def judge(events: Events) -> _Answers:
         verdicts = await parts.analyzer.analyze(events, detector)
         return await off_loop(partial(build_responses, events, verdicts), len(events))
 
     try:
-        return await judge_all(judge)
+        return await judge_all(judge, _AT_ONCE)
     finally:
         await parts.close()
 
 
-async def _remote(
-    judge_all: Callable[[Judge], Awaitable[list[list[pb.AnalyzeResponse]]]], detector: str, target: str, access: Access
-) -> list[list[pb.AnalyzeResponse]]:
+async def _remote(judge_all: _JudgeAll, detector: str, target: str, access: Access) -> list[_Answers]:
     client = GatewayClient(target, access)
 
-    async def judge(events: Events) -> list[pb.AnalyzeResponse]:
+    async def judge(events: Events) -> _Answers:
         return await client.analyze(events, detector)
 
     try:
-        return await judge_all(judge)
+        return await judge_all(judge, _AT_ONCE)
     finally:
         await client.close()
+
+
+async def _by_cluster(judge_all: _JudgeAll, detector: str, address: str, settings: Settings) -> list[_Answers]:
+    if find_spec("distributed") is None:
+        raise CommandError("--cluster needs the extra 'cluster': pip install 'epc-sentinel[cluster]'")
+    from service.cluster import Cluster  # noqa: PLC0415 - needs an extra package
+
+    cluster = await Cluster.connect(address, settings)
+    try:
+        return await judge_all(lambda events: cluster.judge(events, detector), cluster.at_once)
+    finally:
+        await cluster.close()
 
 
 def split(events: Events, limit: int) -> list[NDArray[np.intp]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -30,6 +30,10 @@ DETECTOR_VALUES = {name: value for value, name in DETECTOR_NAMES.items()}
 _INT_FIELDS, _TEXT_FIELDS = ("event_id", "location_id", "file_id"), ("epc_code", "business_step", "event_type")
 _TIME_FIELDS = ("seconds", "nanos")
 
+_PART_BYTES = 100_000
+"""Bytes of a large message that are parsed at once: 0.3 ms."""
+
+_EVENT_TAG = pb.AnalyzeRequest.DATA_FIELD_NUMBER << 3 | 2
 _SLICE = 1_000
 """Events that are read at once: their objects stay in the cache, and no other thread waits for the interpreter longer
 than the 0.1 ms of a column of them."""
@@ -60,7 +64,9 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
     """
     try:
         with timed("decode") as stage:
-            request = pb.AnalyzeRequest.FromString(raw)
+            request = pb.AnalyzeRequest()
+            for part in _parts(raw):
+                request.MergeFromString(part)
             stage.events = len(request.data)
     except DecodeError:
         raise InvalidRequest([("request", "is not a valid epcsentinel.v1.AnalyzeRequest message")]) from None
@@ -79,6 +85,22 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
     if violations or detector is None:
         raise InvalidRequest(violations)
     return Question(_decode_events(data, one_file=one_file), detector, HISTORY_USES[request.history])
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """Yield a message in parts of about `_PART_BYTES`, cut between events; merged they are the same as the whole.
+
+    The parser keeps the interpreter until a part is done, 15 ms for 50,000 events in one.
+    """
+    begin = at = 0
+    while len(raw) - begin > 2 * _PART_BYTES:
+        while at < begin + _PART_BYTES and raw[at] == _EVENT_TAG and raw[at + 1] < 0x80:  # shorter than 128 bytes
+            at += 2 + raw[at + 1]
+        if at < begin + _PART_BYTES:
+            break  # a longer event, another field, no message at all: the parser knows what to do with it
+        yield raw[begin:at]
+        begin = at
+    yield raw[begin:]
 
 
 def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.convert import decode_request, encode_request
+from service.convert import _PART_BYTES, _parts, decode_request, encode_request
 from service.errors import InvalidRequest
 from service.events import EVENT_TYPES, KINDS, STAGES, UNKNOWN, Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -36,6 +36,36 @@ def violations(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: b
 def verdicts(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Verdicts:
     scores = np.where(flags, 0.9, 0.1).astype(np.float32) if scores is None else scores
     return Verdicts(scores, flags, "lstm-deep-learning", "", "")
+
+
+# ---------------------------------------------------------------- large messages
+
+
+def test_a_large_message_is_parsed_in_parts_and_is_the_same() -> None:
+    body = many(6_000, pb.DETECTOR_RULES)
+    raw = body.SerializeToString()
+    parts = list(_parts(raw))
+    assert len(parts) > 3
+    assert max(map(len, parts)) <= 2 * _PART_BYTES
+    merged = pb.AnalyzeRequest()
+    for part in parts:
+        merged.MergeFromString(part)
+    assert merged == body
+
+
+@pytest.mark.parametrize("at", [0, 2_500, 5_999])
+def test_a_large_message_with_a_long_event_is_the_same(at: int) -> None:
+    body = many(6_000)
+    body.data[at].epc_code = "x" * 100_000
+    assert decode(body).epc_codes == list(dict.fromkeys(scan.epc_code for scan in body.data))
+
+
+def test_a_large_message_that_is_none_is_refused() -> None:
+    raw = bytearray(many(6_000).SerializeToString())
+    raw[3 * _PART_BYTES] ^= 0xFF
+    for damaged in (bytes(raw), bytes(raw[:-3]), b"\xff" * len(raw), b"\n" * len(raw)):
+        with pytest.raises(InvalidRequest, match=r"request|UTF-8"):
+            decode_request(damaged, max_events=50_000, one_file=False)
 
 
 # ---------------------------------------------------------------- requests

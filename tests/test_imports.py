@@ -54,6 +54,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     (
         "monitoring",
         "server",
+        "cluster",
         "analyze",
         "render",
         "logs",
