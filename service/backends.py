@@ -93,6 +93,7 @@ class OnnxBackend:
             self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
         self._threads = threads
+        self._closed = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     async def infer(
@@ -105,13 +106,14 @@ class OnnxBackend:
 
     async def close(self) -> None:
         """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
+        self._closed = True
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
     async def _run(
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], _left_s: float | None
     ) -> NDArray[np.float32]:
         options = onnxruntime.RunOptions()
-        if len(features) <= _INLINE:
+        if len(features) <= _INLINE and not self._closed:  # a closed pool refuses
             with _vendor_errors("the embedded model failed"):
                 return self._run_timed(features, lengths, options)
         try:
