@@ -13,7 +13,7 @@ from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service import features
 from service.events import KINDS
-from service.registry import MODEL_FILE, Manifest, Thresholds, digest_of, versions
+from service.registry import MODEL_FILE, Ensemble, Manifest, Thresholds, digest_of, versions
 from training.model import CalibratedModel
 from training.run import Run
 from training.svm import OneClassSvms
@@ -76,6 +76,7 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
             metrics=record["metrics"],
             lineage=record["lineage"] | {"config": record["config"], "parity_max_abs_difference": parity},
             files={MODEL_FILE: digest_of(onnx)},
+            ensemble=None if svm is None else Ensemble(**record["ensemble"]),
             probe=golden_probe(onnx, example, np.array([[example.shape[1]]], dtype=np.int64)),
         )
         return write_version(repository, version, onnx, manifest, replace=replace, sign=sign)

@@ -44,6 +44,7 @@ class Judgement:
 
     scores: NDArray[np.float32]  # [N, 5] probabilities 0 normal .. 1 anomalous, in the order of KINDS
     flags: NDArray[np.bool_]  # [N, 5] findings
+    parts: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
 
 
 class Detector(Protocol):
@@ -157,8 +158,7 @@ class ModelDetector:
     def _judgements(self, prepared: _Prepared, probabilities: NDArray[np.float32]) -> list[Judgement]:
         case, windows = prepared.case, prepared.windows
         scores = probabilities[windows.window_of, windows.offset_of]
-        malformed = case.features[case.rows, _WELL_FORMED] == 0
-        scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+        raise_malformed(case, scores)
         if self.drift is not None:
             self.drift.watch(prepared.view, case, scores)
         flags = scores >= self._thresholds[int(prepared.view.causal)]
@@ -190,6 +190,12 @@ class ModelDetector:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return answers
+
+
+def raise_malformed(case: Case, scores: NDArray[np.float32]) -> None:
+    """Make events with malformed codes forged, in place, in the scores [A, 5] of the asked events of a case."""
+    malformed = case.features[case.rows, _WELL_FORMED] == 0
+    scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
 
 
 def _remaining(deadline: float | None) -> float | None:

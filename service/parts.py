@@ -13,6 +13,7 @@ from service.canary import ModelCanary
 from service.console import CommandError
 from service.detectors import ModelDetector, RulesDetector
 from service.drift import Drift
+from service.ensemble import EnsembleDetector
 from service.errors import ModelRepositoryError
 from service.features import feature_spec_hash
 from service.history import MemoryStore, Store
@@ -74,12 +75,14 @@ def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
         canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version, outgoing)
         judges.append(detector)
         canary_lstm = ModelCanary(detector, settings.canary_percent)
-    svm, svm_backend = _build_svm(settings, model, outgoing)
+    svm, svm_backend, svms = _build_svm(settings, model, reference, outgoing)
+    combination = svm.manifest.ensemble if svm else None
     store = build_store(settings)
     analyzer = Analyzer(
         lstm,
         RulesDetector(reference),
-        svm=None if svm is None or svm_backend is None else ModelDetector(svm_backend, svm, reference),
+        svm=svms,
+        ensemble=EnsembleDetector(lstm, svms, reference, combination) if svms and combination else None,
         fallback=settings.fallback,
         memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
         of_stream=lambda: Memory(
@@ -104,12 +107,15 @@ def _build_model(
 
 
 def _build_svm(
-    settings: Settings, model: registry.Model, outgoing: Outgoing
-) -> tuple[registry.Model | None, Backend | None]:
-    """Return the one-class SVMs beside ``model`` with what runs them; nothing where the repository has none."""
+    settings: Settings, model: registry.Model, reference: Reference, outgoing: Outgoing
+) -> tuple[registry.Model, Backend, ModelDetector] | tuple[None, None, None]:
+    """Return the one-class SVMs beside ``model``, what runs them, their detector; nothing where there are none."""
     trust = load_trust(settings.trust) if settings.trust else None
     svm = registry.load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
-    return svm, None if svm is None else _build_backend(settings, svm, outgoing)
+    if svm is None:
+        return None, None, None
+    backend = _build_backend(settings, svm, outgoing)
+    return svm, backend, ModelDetector(backend, svm, reference)
 
 
 def _build_backend(settings: Settings, model: registry.Model, outgoing: Outgoing) -> Backend:

@@ -29,6 +29,7 @@ class Verdicts:
     method: str  # what judged, as AnalyzeResponse.method
     model_version: str  # name and version of the model, "" for rules
     warning: str  # what the caller should know about the quality of the answer, "" for nothing
+    parts: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
 
 
 class Analyzer:
@@ -45,15 +46,16 @@ class Analyzer:
         always: bool = False,
         canary: ModelCanary | None = None,
         svm: Detector | None = None,
+        ensemble: Detector | None = None,
     ) -> None:
         """Args: ``fallback`` lets the rules answer for a model that is unavailable; ``memory`` is what is
         known beside requests, None for nothing; ``of_stream`` makes a memory of a stream's own, for where there is
         no other; ``always`` makes `analyze` use ``memory`` too if the caller does not say;
         ``canary`` is another LSTM that judges some files, and for which ``lstm`` answers when it cannot;
-        ``svm`` are the one-class SVMs, None where there are none.
+        ``svm`` are the one-class SVMs and ``ensemble`` is both together, None where there are none.
         """
         self._lstm = lstm
-        self._svm = svm
+        self._of_svm = {"svm": svm, "ensemble": ensemble}
         self._canary = canary
         self._rules = rules
         self._fallback = fallback
@@ -64,7 +66,7 @@ class Analyzer:
     async def analyze(
         self, events: Events, detector: str = "lstm", timeout_s: float | None = None, *, history: bool | None = None
     ) -> Verdicts:
-        """Judge whole journeys with ``detector``: "lstm", "svm" or "rules".
+        """Judge whole journeys with ``detector``: "lstm", "svm", "ensemble" or "rules".
 
         ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
         Without history, or if it is down, the events given are all that is known.
@@ -124,20 +126,17 @@ class Analyzer:
         warnings.append(warning)
         method = FALLBACK_METHOD if chosen is self._rules and first is not self._rules else chosen.method
         warning = " ".join(filter(None, warnings))
-        return Verdicts(judgement.scores, judgement.flags, method, chosen.model_version, warning)
+        return Verdicts(judgement.scores, judgement.flags, method, chosen.model_version, warning, judgement.parts)
 
     def _chosen(self, detector: str, view: View) -> Detector:
-        if detector == "ensemble":
-            raise NotImplementedYet(
-                "DETECTOR_ENSEMBLE is not available in this version: use DETECTOR_LSTM or DETECTOR_RULES"
-            )
-        if detector == "svm":
-            if self._svm is None:
+        if detector in self._of_svm:
+            found = self._of_svm[detector]
+            if found is None:
                 raise NotImplementedYet(
-                    "DETECTOR_SVM is not available: the model repository has no epc_svm of this version;"
-                    " use DETECTOR_LSTM or DETECTOR_RULES"
+                    f"DETECTOR_{detector.upper()} is not available: the model repository has no epc_svm of this"
+                    " version that can do it; use DETECTOR_LSTM or DETECTOR_RULES"
                 )
-            return self._svm
+            return found
         if detector == "rules":
             return self._rules
         if self._canary is not None and self._canary.takes(view.events.file_id):

@@ -39,6 +39,19 @@ class Thresholds(_Strict):
     causal: PerKind
 
 
+Weights = Annotated[list[Annotated[list[float], Field(min_length=5, max_length=5)]], Field(min_length=2, max_length=2)]
+"""One number per mode, retrospective and causal, and kind."""
+
+
+class Ensemble(_Strict):
+    """How the scores of the network and of the one-class SVMs are combined, see `service.ensemble.combine`."""
+
+    lstm: Weights
+    svm: Weights
+    bias: Weights
+    thresholds: Thresholds
+
+
 class Probe(_Strict):
     """A golden pair: what the model answers to a known input, in the shapes of the model contract."""
 
@@ -65,6 +78,7 @@ class Manifest(_Strict):
     lineage: dict[str, JsonValue]  # training data, settings, code version
     files: dict[FileName, Sha256]  # SHA-256 of every other file of the version
     probe: Probe
+    ensemble: Ensemble | None = None  # in manifests of epc_svm
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -78,7 +92,7 @@ class Manifest(_Strict):
 
     def to_json(self) -> str:
         """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude=None if self.ensemble else {"ensemble"})
         return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
 
 

@@ -25,6 +25,10 @@ def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeRespon
     flagged = flagged[np.argsort(rank[flagged], kind="stable")]
     flagged_rank = rank[flagged]
     findings = _findings(events.event_id[flagged], verdicts.scores[flagged], verdicts.flags[flagged])
+    summaries: list[pb.MlSummaryStats | None] = [None] * len(files)
+    if verdicts.parts is not None:
+        _add_parts(findings, verdicts.parts[flagged])
+        summaries = _summaries(verdicts.parts, rank, len(files))
     finding_cuts = np.searchsorted(flagged_rank, np.arange(len(files) + 1)).tolist()
     stats_rank, stats, file_counts = _stats(events, flagged, flagged_rank, verdicts.flags[flagged], len(files))
     stats_cuts = np.searchsorted(stats_rank, np.arange(len(files) + 1)).tolist()
@@ -37,6 +41,7 @@ def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeRespon
             file_anomaly_stats=pb.FileAnomalyStats(**_counts(file_counts[at])),
             model_version=verdicts.model_version,
             warning=verdicts.warning,
+            ml_summary_stats=summaries[at],
         )
         for at, file_id in enumerate(files)
     ]
@@ -67,6 +72,22 @@ def _findings(
                 fields[_SCORE_FIELDS[kind]] = percent[at][kind]
         findings.append(pb.EventFinding(event_id=one_id, **fields))
     return findings
+
+
+def _add_parts(findings: list[pb.EventFinding], parts: NDArray[np.float32]) -> None:
+    """Set the scores [N, 3] that an ensemble combined, and what it made of them; as those of `_findings`."""
+    for finding, row in zip(findings, np.round(parts.astype(np.float64) * 100.0, 4).tolist(), strict=True):
+        finding.lstm_sequence_score, finding.svm_outlier_score, finding.ml_combined_score = row
+
+
+def _summaries(parts: NDArray[np.float32], rank: NDArray[np.intp], files: int) -> list[pb.MlSummaryStats | None]:
+    """Return the means of the scores [N, 3] of all events of each file."""
+    sums = np.stack([np.bincount(rank, part * 100.0, minlength=files) for part in parts.astype(np.float64).T], axis=1)
+    means = np.round(sums / np.bincount(rank, minlength=files)[:, None], 4).tolist()
+    return [
+        pb.MlSummaryStats(mean_lstm_sequence_score=lstm, mean_svm_outlier_score=svm, mean_ml_combined_score=combined)
+        for lstm, svm, combined in means
+    ]
 
 
 def _stats(

@@ -85,6 +85,7 @@ def test_the_answer_has_the_shape_that_the_backend_stores(envoy: Envoy, gateway:
     [
         ("", BODY, "lstm-deep-learning"),
         ("", BODY | {"detector": "DETECTOR_RULES"}, "rule-based"),
+        ("", BODY | {"detector": "DETECTOR_ENSEMBLE"}, "ensemble"),
         ("/lstm", BODY, "lstm-deep-learning"),
     ],
 )

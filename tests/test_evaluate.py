@@ -18,7 +18,7 @@ import pytest
 from service.events import KINDS
 from tests.trained import SHORT
 from training import breakdown, report
-from training.breakdown import ALL, ANY, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, SVM, TRUTH
+from training.breakdown import ALL, ANY, ENSEMBLE, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, SVM, TRUTH
 from training.dataset import DataError
 from training.evaluate import WEAK, Evaluation, Options, evaluate
 from training.ranking import MACRO, METRICS
@@ -85,13 +85,13 @@ def test_numbers_of_the_record_are_those_that_evaluate_shows(trained: Trained, f
     assert kept["events"] == len(found.subject.events)
     compared = 0
     for mode in MODES:
-        for detector in (MODEL, SVM, RULES):
+        for detector in (MODEL, SVM, ENSEMBLE, RULES):
             for kind in (*KINDS, MACRO):
                 for metric, value in kept[mode][detector][kind].items():
                     shown = number(found, mode, detector, ALL, kind, metric)
                     assert math.isnan(shown) if value is None else shown == pytest.approx(value, rel=1e-12)
                     compared += 1
-    assert compared > 2 * 3 * 6 * 10
+    assert compared > 2 * 4 * 6 * 10
 
 
 def test_findings_are_those_at_the_thresholds_of_the_record(trained: Trained, found: Evaluation) -> None:
@@ -108,7 +108,7 @@ def test_record_is_strict_json(trained: Trained) -> None:
 
 def test_all_detectors_are_in_one_table(found: Evaluation) -> None:
     whole = found.table[(found.table["slice"] == ALL) & (found.table["metric"] == "ap")]
-    detectors = {MODEL, SVM, RULES, "lightgbm", "isolation forest"}
+    detectors = {MODEL, SVM, ENSEMBLE, RULES, "lightgbm", "isolation forest"}
     differences = {f"{MODEL} - {name}" for name in detectors - {MODEL}}
     for mode in MODES:
         assert set(whole.loc[whole["mode"] == mode, "detector"]) == detectors | differences
@@ -192,7 +192,7 @@ def test_baselines_are_left_out_in_words_where_the_training_data_are_gone(
 ) -> None:
     moved = moved_run(trained, tmp_path, data=str(tmp_path / "gone"))
     found = evaluate(moved, weak.data, None, Options(resamples=0), silent)
-    assert set(found.judged["causal"].detectors) == {MODEL, SVM, RULES}
+    assert set(found.judged["causal"].detectors) == {MODEL, SVM, ENSEMBLE, RULES}
     assert "Baselines are left out" in found.notices[0]
     assert "gone" in found.notices[0]
     with pytest.raises(DataError, match="gone"):

@@ -43,7 +43,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
     ),
     ("drift",),
     ("passes",),
-    ("detectors", "live"),
+    ("detectors", "ensemble", "live"),
     ("canary",),
     ("pipeline",),
     ("observe",),

@@ -103,14 +103,6 @@ def test_one_class_svms_are_a_detector(gateway: Gateway) -> None:
     assert response.event_history[0].epc_fake_score >= 99
 
 
-@pytest.mark.parametrize("detector", ["DETECTOR_ENSEMBLE"])
-def test_detectors_to_come_are_unimplemented(gateway: Gateway, detector: str) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        analyze(gateway.target, request(scan(1), detector=pb.Detector.Value(detector)))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert detector in caught.value.details()
-
-
 @pytest.mark.parametrize("method", ["Explain"])
 def test_methods_to_come_are_unimplemented(gateway: Gateway, method: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
@@ -142,7 +134,7 @@ def test_each_call_writes_one_line_without_codes(gateway: Gateway) -> None:
 # ---------------------------------------------------------------- the model server is away
 
 
-@pytest.mark.parametrize("detector", [pb.DETECTOR_LSTM, pb.DETECTOR_SVM])
+@pytest.mark.parametrize("detector", [pb.DETECTOR_LSTM, pb.DETECTOR_SVM, pb.DETECTOR_ENSEMBLE])
 def test_rules_answer_for_a_model_server_that_is_down(
     start_gateway: Callable[..., Gateway], bundled_repository: Path, detector: pb.Detector.ValueType
 ) -> None:

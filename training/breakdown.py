@@ -23,7 +23,7 @@ from training.samples import Samples
 MODES = {"retrospective": False, "causal": True}
 """Mode: whether an event is judged by the past only."""
 
-MODEL, SVM, RULES, TRUTH = "model", "one-class svm", "rules", "truth"
+MODEL, SVM, ENSEMBLE, RULES, TRUTH = "model", "one-class svm", "ensemble", "rules", "truth"
 ALL, ANY = "all", "any"
 FALSE_ALARMS, POSITIVES, EVENTS = "false_alarms", "positives", "events"
 

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from service import rules
+from service.ensemble import combine
 from service.events import KINDS
+from service.registry import Ensemble
 from training import baselines, breakdown, metrics
-from training.breakdown import MODEL, MODES, RULES, SVM, Judged, Verdicts
+from training.breakdown import ENSEMBLE, MODEL, MODES, RULES, SVM, Judged, Verdicts
 from training.dataset import DataError, Dataset, Truth
 from training.run import Run, predict
 from training.samples import samples, training_pass
@@ -113,6 +115,9 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
         }
         if run.svm is not None:
             detectors[SVM] = Verdicts(predict(run.svm, part), run.record["svm_thresholds"][mode], calibrated=True)
+            ensemble = Ensemble.model_validate(run.record["ensemble"])
+            both = combine(detectors[MODEL].scores, detectors[SVM].scores, ensemble, int(causal))
+            detectors[ENSEMBLE] = Verdicts(both, getattr(ensemble.thresholds, mode), calibrated=True)
         judged[mode] = Judged(part, detectors)
     return judged
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from service.ensemble import combine
 from service.events import KINDS, Events
 from service.reference import Reference
+from service.registry import Ensemble, Thresholds
 from training import calibration
 from training.checkpoint import MODES, Checkpoint
 from training.config import TrainConfig
 from training.dataset import DataError
+from training.ensemble import fit_weights
 from training.evaluate import Progress
 from training.fit import AfterEpoch, Curves, Draw, fit
 from training.material import Material
@@ -88,7 +92,7 @@ def _calibrate(
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
     calibrated = CalibratedModel(model, a, b).eval()
-    return calibrated, thresholds_of(calibrated, check, config)
+    return calibrated, thresholds_of([predict(calibrated, part) for part in check], check, config)
 
 
 def fit_svm(
@@ -99,19 +103,29 @@ def fit_svm(
     Both are calibrated on ``check``, validation samples by mode.
     """
     svm = fit_svms(draw_from(labelled)(np.random.default_rng(config.seed)), check, config.seed)
-    return svm, thresholds_of(svm, check, config)
+    return svm, thresholds_of([predict(svm, part) for part in check], check, config)
+
+
+def fit_ensemble(
+    model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig
+) -> dict[str, Any]:
+    """Return how the scores of both models are combined, and thresholds of that; the fields of `registry.Ensemble`."""
+    labels = [part.labels for part in check]
+    of_model, of_svm = ([predict(one, part) for part in check] for one in (model, svm))
+    weights = fit_weights(of_model, of_svm, labels)
+    bare = Ensemble(**weights, thresholds=Thresholds(**dict.fromkeys(MODES, [0.5] * len(KINDS))))
+    combined = [combine(of_model[mode], of_svm[mode], bare, mode) for mode in range(len(check))]
+    return weights | {"thresholds": thresholds_of(combined, check, config)}
 
 
 def thresholds_of(
-    model: CalibratedModel | OneClassSvms, check: list[Samples], config: TrainConfig
+    scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig
 ) -> dict[str, list[float]]:
     """Return the thresholds by mode that keep to the costs or to the false-positive budget of ``config``."""
     costs, budget = config.costs(), config.false_positive_budget
     return {
-        mode: calibration.thresholds_of_costs(costs)
-        if costs
-        else calibration.thresholds(predict(model, part), part.labels, budget)
-        for mode, part in zip(MODES, check, strict=True)
+        mode: calibration.thresholds_of_costs(costs) if costs else calibration.thresholds(found, part.labels, budget)
+        for mode, found, part in zip(MODES, scores, check, strict=True)
     }
 
 

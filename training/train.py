@@ -12,7 +12,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.drift_reference import reference_histograms
 from training.evaluate import Progress
-from training.fitted import fit_model, fit_svm, telling
+from training.fitted import fit_ensemble, fit_model, fit_svm, telling
 from training.reference import learn
 from training.run import Run, padded_lengths
 from training.samples import normal_events
@@ -62,6 +62,7 @@ def train(  # noqa: PLR0913, PLR0917
         "feature_spec_hash": features.feature_spec_hash(),
         "thresholds": fitted.thresholds,
         "svm_thresholds": svm_thresholds,
+        "ensemble": fit_ensemble(fitted.model, svm, fitted.check, config),
         "lineage": lineage,
         "probe": record.probe(fitted.check[0], lengths[0]),
     }
