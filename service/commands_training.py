@@ -60,7 +60,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     truth: Truth = None,
     config: Config = None,
-    architecture: Annotated[str | None, typer.Option(help="bilstm-attention, bilstm, or lstm: the baseline.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the LSTM. [1]")] = None,

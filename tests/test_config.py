@@ -27,7 +27,9 @@ def test_a_file_of_all_settings_reads_back(tmp_path: Path) -> None:
 
 
 def test_architectures() -> None:
-    full, baseline = TrainConfig().model(), TrainConfig(architecture="lstm").model()
+    plain, full, baseline = (TrainConfig(architecture=name).model() for name in ("bilstm", "bilstm-attention", "lstm"))
+    assert TrainConfig().model() == plain
+    assert (plain.bidirectional, plain.attention) == (True, False)
     assert (full.bidirectional, full.attention) == (True, True)
     assert (baseline.bidirectional, baseline.attention, baseline.layers) == (False, False, 1)
 
@@ -45,7 +47,7 @@ def test_costs_by_kind() -> None:
     [
         ('{"hiden": 8}', "hiden: Extra inputs are not permitted"),
         ('{"hidden": 0}', "hidden: Input should be greater than or equal to 1"),
-        ('{"architecture": "gru"}', "architecture: Input should be 'bilstm-attention', 'bilstm' or 'lstm'"),
+        ('{"architecture": "gru"}', "architecture: Input should be 'bilstm', 'bilstm-attention' or 'lstm'"),
         ('{"architecture": "lstm", "layers": 2}', "the lstm baseline has one layer, not 2"),
         ('{"miss_cost": 3}', "miss_cost and false_alarm_cost belong together"),
         ('{"miss_cost": {"jump": 3}, "false_alarm_cost": 1}', "names each kind: epcFake"),
