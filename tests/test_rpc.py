@@ -146,7 +146,7 @@ def test_rules_answer_for_a_model_server_that_is_down(
     assert "model server cannot be reached" in response.warning
     assert response.event_history[0].epc_fake
     for event in ("degraded", "svm degraded"):
-        assert "model server" in next(line["reason"] for line in down.log() if line["event"] == event)
+        assert "model server" in down.wait_log(event)["reason"]
 
 
 def test_without_fallback_a_model_server_that_is_down_is_unavailable(
