@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +115,8 @@ class HistoryIndex:
         self._records = np.zeros(_ROOM, dtype=RECORD)  # of all lots, as they came
         self._before = np.zeros(_ROOM, dtype=np.int64)  # the record of the same item before each one, -1 if none
         self._length = 0
-        self._todo: list[Callable[[], None]] = []  # what was told, and is not in the columns yet; see `settle`
+        # What was told, and is not in the columns yet: records with the lot [n] of each, or one's own news.
+        self._todo: list[tuple[NDArray[np.void], NDArray[np.int64]] | News] = []
         self._told = 0  # records, those included
         self._lots: dict[bytes, _Lot] = {}
         self._next_lot = 1
@@ -131,8 +131,11 @@ class HistoryIndex:
     def settle(self) -> None:
         """Take in what was told since the last time: most of the work, and none for the event loop."""
         todo, self._todo = self._todo, []
-        for work in todo:
-            work()
+        for told in todo:
+            if isinstance(told, News):
+                self._add(told.records, told.item, told.places, told.sighting)
+            else:
+                self._read(*told)
 
     def doubts(self, items: Items) -> bool:
         """Return whether a count of ``items`` was read before, and may have changed."""
@@ -179,7 +182,7 @@ class HistoryIndex:
         if sum(map(len, news)):
             lot_of = np.repeat(numbers, [len(part) for part in news])
             self._told += len(lot_of)
-            self._todo.append(partial(self._read, np.concatenate(news), lot_of))
+            self._todo.append((np.concatenate(news), lot_of))
 
     def committed(self, items: Items, logs: Sequence[Log], reply: Reply, news: News) -> None:
         """Take in what was appended to ``logs``, those of ``items``."""
@@ -192,7 +195,7 @@ class HistoryIndex:
             lot.generation = lot.generation or log.next_generation
             lot.known += len(log.append)
         self._told += len(news.records)
-        self._todo.append(partial(self._add, news.records, news.item, news.places, news.sighting))
+        self._todo.append(news)
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 
 from service.errors import HistoryUnavailable
-from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store
+from service.history import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, MemoryStore, Reply, Store, Tail
+from service.history_index import HistoryIndex, Items
 from service.history_table import mix
 from service.history_valkey import ValkeyStore
 from tests.secrets import Identity, authority
@@ -186,6 +189,21 @@ def test_hashes_of_other_meanings_and_small_numbers_do_not_meet() -> None:
     lots, places = (column.ravel() for column in np.meshgrid(np.arange(300), np.arange(60)))
     hashes = np.concatenate([mix(meaning, lots, places) for meaning in range(10)])
     assert len(np.unique(hashes)) == len(hashes)
+
+
+def test_an_index_that_is_given_up_is_gone_at_once() -> None:
+    """It may have 400 MB, and the gateway hardly ever searches for cycles of garbage."""
+    items = Items.of(["001.8804823.1293291.010004.20250701.000004002"])
+    index = HistoryIndex()
+    index.learn(items, Reply(False, {0: Tail(b"g" * GENERATION_BYTES, records(3), whole=True)}, [1, 1, 1, 1], []))
+    assert len(index) == 3
+    gone = weakref.ref(index)
+    gc.disable()
+    try:
+        del index
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 # --- the server fails ------------------------------------------------------------------------------------------------
