@@ -84,6 +84,7 @@ def serve(
     history_timeout_s: Annotated[str | None, _flag("history_timeout_s")] = None,
     history_analyze: Annotated[bool | None, _flag("history_analyze", "--history-analyze/--no-history-analyze")] = None,
     metrics_port: Annotated[str | None, _flag("metrics_port")] = None,
+    metrics_tls: Annotated[bool | None, _flag("metrics_tls", "--metrics-tls/--no-metrics-tls")] = None,
     drift_window: Annotated[str | None, _flag("drift_window")] = None,
     drift_reference: Annotated[str | None, _flag("drift_reference")] = None,
     audit_log: Annotated[str | None, _flag("audit_log")] = None,
@@ -197,6 +198,20 @@ def replay(
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
     run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)
+
+
+@app.command()
+def verify(
+    repository: Annotated[Path, typer.Argument(help="Folder of a Triton model repository.")],
+    trust: Annotated[Path | None, _flag("trust")] = None,
+) -> None:
+    """Check that a model repository holds what was exported and signed, and nothing else, before Triton loads it."""
+    from service.signing import load_trust
+    from service.verify import verify as run
+
+    found = run(repository, load_trust(trust) if trust else None)
+    signed = f"signed by a key of {trust}" if trust else "signatures not asked for"
+    typer.echo(f"versions {', '.join(map(str, found))} in {repository} are as exported; {signed}")
 
 
 app.add_typer(commands_training.app)

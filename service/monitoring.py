@@ -55,7 +55,7 @@ class Monitoring:
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(parts.drifts))
             if http:
-                self._http = scrape.listen(settings.host, settings.metrics_port, self.metrics.registry, self.drift)
+                self._http = scrape.listen(settings, self.metrics.registry, self.drift)
 
     @property
     def port(self) -> int | None:

@@ -145,14 +145,28 @@ def load(
     where = f"{name}/{version} in {repository}"
     if version not in found:
         raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
-    folder = repository / name / str(version)
+    manifest = read_version(repository, version, trust, name)
+    _check_fit(manifest, feature_spec_hash, where)
+    return Model(name, version, manifest, repository / name / str(version) / MODEL_FILE)
+
+
+def read_version(repository: Path, version: int, trust: Trust | None = None, name: str = MODEL_NAME) -> Manifest:
+    """Return the manifest of a version whose files are those that were exported, whoever can use it.
+
+    Raises:
+        ModelRepositoryError: a file is missing or changed, or the version is not signed by a key of ``trust``.
+    """
+    folder, where = repository / name / str(version), f"{name}/{version} in {repository}"
     manifest = read_manifest(folder / MANIFEST_FILE, where, trust)
     if manifest.model != name:
         raise ModelRepositoryError(f"{where} holds the manifest of {manifest.model}: export this version again")
-    _check_fit(manifest, version, feature_spec_hash, where)
+    if manifest.version != version:
+        raise ModelRepositoryError(
+            f"{where} holds the manifest of version {manifest.version}: a copied folder; export it as its own version"
+        )
     for file, digest in manifest.files.items():
         _read_file(folder / file, digest, where)
-    return Model(name, version, manifest, folder / MODEL_FILE)
+    return manifest
 
 
 def load_svm(repository: Path, model: Model, *, feature_spec_hash: str, trust: Trust | None = None) -> Model | None:
@@ -210,11 +224,7 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_fit(manifest: Manifest, version: int, feature_spec_hash: str, where: str) -> None:
-    if manifest.version != version:
-        raise ModelRepositoryError(
-            f"{where} holds the manifest of version {manifest.version}: a copied folder; export it as its own version"
-        )
+def _check_fit(manifest: Manifest, feature_spec_hash: str, where: str) -> None:
     if tuple(manifest.kinds) != KINDS:
         raise ModelRepositoryError(
             f"{where} answers for {', '.join(manifest.kinds)}; this gateway needs {', '.join(KINDS)}"

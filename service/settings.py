@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="TCP port of HTTP /metrics and /drift, 0 for any free one; default: off"
     )
+    metrics_tls: bool = Field(
+        False,
+        description="serve metrics with TLS, too, by the same certificate and authority of clients: true or false",
+    )
     drift_window: int = Field(200, ge=20, le=100_000, description="live events of a drift test, 20 to 100000")
     drift_reference: int = Field(
         1_000, ge=20, description="events of the model's reference that count in a drift test, at most, from 20"
@@ -191,6 +195,7 @@ _NEEDS = {
     "tls_cert": ("tls_key",),
     "tls_key": ("tls_cert",),
     "tls_client_ca": ("tls_cert",),
+    "metrics_tls": ("tls_cert",),
     "auth_jwks": ("auth_issuer", "auth_audience"),
     "auth_issuer": ("auth_jwks",),
     "auth_audience": ("auth_jwks",),
@@ -200,7 +205,7 @@ _NEEDS = {
 def _check_together(settings: Settings) -> None:
     for name, others in _NEEDS.items():
         for other in others:
-            if getattr(settings, name) is not None and getattr(settings, other) is None:
+            if getattr(settings, name) not in (None, False) and getattr(settings, other) is None:
                 raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {_description(other)}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc
@@ -39,6 +40,28 @@ def server_credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.Se
 
     # The types say that it always returns one; the documentation says that None keeps what there is.
     return grpc.dynamic_ssl_server_credentials(current, renewed, client_ca is not None)  # type: ignore[arg-type]
+
+
+def http_context(cert: Path, key: Path, client_ca: Path | None) -> Callable[[], ssl.SSLContext]:
+    """Return what gives the context of Python's own servers: from the files of `server_credentials`, followed as there.
+
+    Raises:
+        SettingsError: a file is missing or of no use.
+    """
+
+    def parse(_contents: Sequence[bytes]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # TLS 1.2 and newer
+        try:  # it takes files only; a password is answered with none, or it would be asked for on the terminal
+            context.load_cert_chain(cert, key, password=lambda: "")
+            if client_ca:
+                context.load_verify_locations(client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except ssl.SSLError as error:
+            raise ValueError(f"certificate, key and authority do not go together ({error.reason})") from None
+        return context
+
+    watched = Watched("--metrics-tls", [cert, key, *([client_ca] if client_ca else ())], parse)
+    return lambda: watched.value
 
 
 def _parse(contents: Sequence[bytes]) -> grpc.ServerCertificateConfiguration:

@@ -255,7 +255,7 @@ def _metrics(settings: Settings, workers: _Workers) -> Iterator[int | None]:
         return
     registry = CollectorRegistry()
     registry.register(workers)
-    http = scrape.listen(settings.host, settings.metrics_port, registry, workers.drift)
+    http = scrape.listen(settings, registry, workers.drift)
     try:
         yield http.server_port
     finally:

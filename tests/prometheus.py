@@ -28,8 +28,19 @@ START_S = 30.0
 class Prometheus:
     """Scrapes ``targets``; a context manager that leaves no process behind."""
 
-    def __init__(self, targets: Mapping[str, Mapping[str, str]], rules: Path | None = None) -> None:
-        """Args: ``targets`` are HOST:PORT of metrics with the labels of their series; ``rules`` is a file of alerts."""
+    def __init__(
+        self,
+        targets: Mapping[str, Mapping[str, str]],
+        rules: Path | None = None,
+        tls_config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Scrape.
+
+        Args:
+            targets: HOST:PORT of metrics with the labels of their series.
+            rules: a file of alerts.
+            tls_config: of the scrapes, in Prometheus' words; None: plain HTTP.
+        """
         if BINARY is None:
             raise RuntimeError(MISSING)
         self._folder = Path(tempfile.mkdtemp(prefix="prometheus-"))
@@ -37,7 +48,9 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         self._targets = len(targets)
         scraped = [{"targets": [target], "labels": dict(labels)} for target, labels in targets.items()]
-        scrape = {"job_name": "gateways", "static_configs": scraped}
+        scrape: dict[str, object] = {"job_name": "gateways", "static_configs": scraped}
+        if tls_config is not None:
+            scrape |= {"scheme": "https", "tls_config": dict(tls_config)}
         config = self._folder / "prometheus.yml"
         files = [str(rules)] if rules else []
         content = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape], "rule_files": files}

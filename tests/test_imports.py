@@ -35,6 +35,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
         "backends",
         "backends_triton",
         "registry",
+        "verify",
         "sequences",
         "view",
         "history",

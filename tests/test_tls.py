@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +18,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.console import SettingsError
-from service.tls import server_credentials
+from service.tls import http_context, server_credentials
 from service.watched import CHECK_S
 from tests.gateway import SERVICE, Gateway
+from tests.prometheus import BINARY, MISSING, Prometheus
 from tests.requests import request, scan
 from tests.secrets import Identity, authority, key_entry, new_token
 from tests.test_grpcurl import GRPCURL
@@ -152,6 +157,58 @@ def test_certificates_and_authorities_change_while_calls_run(mutual: Gateway, fi
     events = [line["event"] for line in mutual.log()]
     assert events.count("cannot reload") == 1
     assert events.count("certificate") == 2
+
+
+def scrape(port: int, ca: Identity = CA, client: Path | None = None) -> str:
+    """Return the metrics over HTTPS, or the reason why there are none."""
+    context = ssl.create_default_context(cadata=ca.cert_pem.decode())
+    if client:
+        context.load_cert_chain(client / "client.pem", client / "client-key.pem")
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", timeout=20, context=context) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError) as error:  # the latter: TLS 1.3 refuses a client after the handshake
+        return f"refused: {error}"
+
+
+def test_metrics_have_the_gateways_certificate_and_ask_for_that_of_the_client(
+    start_gateway: Callable[..., Gateway], files: Path, client: Identity
+) -> None:
+    client.write(files, "client")
+    gateway = start_gateway(*flags(files, mutual=True), "--metrics-port", "0", "--metrics-tls", ready=False)
+    port = gateway.wait_log("listening")["metrics_port"]
+    with socket.create_connection(("127.0.0.1", port)):  # says nothing, and keeps nobody waiting
+        assert "epc_sentinel_model_info" in scrape(port, client=files)
+    assert scrape(port).startswith("refused")
+    assert scrape(port, ca=authority("somebody else"), client=files).startswith("refused")
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+    other = authority("the new authority")
+    other.issue("gateway").write(files, "server")
+    time.sleep(CHECK_S)
+    assert "epc_sentinel_model_info" in scrape(port, ca=other, client=files)
+    assert not [line for line in gateway.log() if line["level"] == "error"]
+
+
+@pytest.mark.skipif(BINARY is None, reason=MISSING)
+def test_a_real_prometheus_scrapes_over_tls(start_gateway: Callable[..., Gateway], files: Path) -> None:
+    gateway = start_gateway(*flags(files, mutual=False), "--metrics-port", "0", "--metrics-tls", ready=False)
+    target = f"127.0.0.1:{gateway.wait_log('listening')['metrics_port']}"
+    with Prometheus({target: {}}, tls_config={"ca_file": str(files / "ca.pem")}) as prometheus:
+        deadline = time.monotonic() + 20
+        while not prometheus.query("epc_sentinel_model_info"):
+            assert time.monotonic() < deadline, prometheus.query("up")
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["server.pem", "server-key.pem", "ca.pem"])
+def test_metrics_do_not_start_with_files_of_no_use(files: Path, name: str) -> None:
+    (files / name).write_bytes(b"of no use")
+    with pytest.raises(
+        SettingsError, match="--metrics-tls: certificate, key and authority do not go together"
+    ) as caught:
+        http_context(files / "server.pem", files / "server-key.pem", files / "ca.pem")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_server_alone_may_have_a_certificate(start_gateway: Callable[..., Gateway], files: Path) -> None:
