@@ -72,16 +72,16 @@ def guarded(method: Method, enter: Enter) -> Handler:
             except Exception as error:
                 await _end(method, context, error)
 
-    async def iterated(request: Any, context: Context) -> Any:  # noqa: ANN401 - as above
+    async def written(request: Any, context: Context) -> None:  # noqa: ANN401 - what the method takes
         with ExitStack() as stack:
             try:
                 async for answer in inner(await begin(request, context, stack), context):
-                    yield answer
+                    await context.write(answer)  # gRPC, given a generator, logs a traceback when the caller has left
             except Exception as error:
                 await _end(method, context, error)
 
     make: Any = getattr(grpc, f"stream_{gives}_rpc_method_handler")
-    behaviour = iterated if inspect.isasyncgenfunction(inner) else awaited
+    behaviour = written if inspect.isasyncgenfunction(inner) else awaited
     read_by_grpc = deserialize if takes == "stream" else None
     return make(behaviour, read_by_grpc, handler.response_serializer)  # type: ignore[no-any-return]
 

@@ -38,6 +38,16 @@ def test_an_unknown_method_is_unimplemented_trailers_only_and_its_name_is_not_lo
     assert "Odd-Name-99" not in str(gateway.log())
 
 
+def test_callers_who_leave_before_they_have_read_everything_leave_no_traceback(gateway: Gateway) -> None:
+    with grpc.insecure_channel(gateway.target) as channel:
+        for _ in range(30):
+            answers = channel.stream_stream(REFLECTION)(iter([b"\x3a\x00"] * 300), timeout=20)
+            next(answers)
+            answers.cancel()
+    assert gateway.health() == "SERVING"
+    assert not [line for line in gateway.log() if line["level"] == "error"]
+
+
 def test_compressed_messages_are_not_inflated(gateway: Gateway) -> None:
     """A hundred megabytes of zeros are a tenth of one on the wire, and gRPC checks the size of what it has inflated."""
     server = Server(gateway.target, gateway.pid)
