@@ -211,7 +211,7 @@ def verify(
 
     found = run(repository, load_trust(trust) if trust else None)
     signed = f"signed by a key of {trust}" if trust else "signatures not asked for"
-    typer.echo(f"versions {', '.join(map(str, found))} in {repository} are as exported; {signed}")
+    typer.echo(f"{', '.join(found)} in {repository}: as exported; {signed}")
 
 
 app.add_typer(commands_training.app)

@@ -41,18 +41,32 @@ Choice = tuple[str, ...]  # components, in the order of the overlay
 
 FIRST = ("", "canary", "canary-gateway")
 BACKENDS = ("", "embedded-only", "triton-gpu")
-OPTIONS = ("model-canary", "valkey", "tls", "auth", "envoy", "network-policies", "autoscaling", "monitoring")
-LAST = ("", "canary-argo")
-APART = (  # who does not go together
-    {"tls", "envoy"}, {"tls", "canary-gateway"}, {"tls", "canary-argo"}, {"canary-gateway", "canary-argo"},
-    {"canary", "canary-argo"}, {"canary", "tls"},
+OPTIONS = (
+    "model-canary", "valkey", "auth", "signed-models", "envoy", "network-policies", "autoscaling", "monitoring", "tls",
 )  # fmt: skip
+LAST = ("", "canary-argo")
+REFUSED = {  # who does not go together, and what the failing build names
+    ("tls", "envoy"): "tls-goes-not-with-envoy",
+    ("tls", "canary-gateway"): "tls-goes-not-with-canary-gateway",
+    ("tls", "canary-argo"): "tls-goes-not-with-canary-argo",
+    ("embedded-only", "triton-gpu"): "embedded-only-goes-not-with-triton-gpu",
+    ("canary", "canary-gateway"): "epc-sentinel-canary",
+    ("canary", "canary-argo"): "epc-sentinel-canary",
+    ("canary-gateway", "canary-argo"): "epc-sentinel",
+}
+APART = (*map(set, REFUSED), {"canary", "tls"})  # the last two build, for nothing: who tells them apart is Envoy
+
+
+class Refused(Exception):
+    """The components cannot be built together."""
 
 
 def build(folder: Path) -> list[Object]:
-    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), folder
-    return list(yaml.safe_load_all(done.stdout))
+    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        raise Refused(done.stderr)
+    assert done.stderr == "", folder
+    return list(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
 def overlay(*components: str, **more: object) -> list[Object]:
@@ -147,6 +161,16 @@ def test_combinations_build_and_every_object_is_valid(combinations: dict[Choice,
         check(objects, known)
         names = [(o["kind"], o["metadata"]["name"]) for o in objects]
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("pair", REFUSED, ids=" ".join)
+def test_components_that_do_not_go_together_fail_to_build_and_say_so(pair: Choice) -> None:
+    for order in (pair, pair[::-1]):
+        with pytest.raises(Refused, match=f"already registered id: .*/{REFUSED[pair]}\\b"):
+            overlay(*order)
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith(f"| `{pair[0]}` |")]
+    assert pair[1] in line or "canary" in pair[1], "the runbook says so"
 
 
 def test_custom_resources_are_valid(combinations: dict[Choice, list[Object]]) -> None:
@@ -286,6 +310,33 @@ def test_tls_is_for_the_gateway_and_probes_ask_another_port() -> None:
     assert "appProtocol" not in find("Service", "epc-sentinel", objects)["spec"]["ports"][0]
 
 
+def test_prometheus_scrapes_over_tls_where_gateways_speak_it() -> None:
+    objects = overlay("monitoring", "tls")
+    [endpoint] = find("ServiceMonitor", "epc-sentinel", objects)["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["scheme"]) == ("metrics", "https")
+    pod = find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"]
+    assert gateway_env(pod)["EPC_SENTINEL_METRICS_TLS"] == "true"
+    [secret] = [volume["secret"]["secretName"] for volume in pod["volumes"] if volume["name"] == "tls"]
+    assert endpoint["tlsConfig"]["ca"]["secret"] == {"name": secret, "key": "ca.crt"}
+    [plain] = find("ServiceMonitor", "epc-sentinel", overlay("monitoring"))["spec"]["endpoints"]
+    assert "scheme" not in plain
+
+
+def test_gateways_and_triton_trust_the_same_keys() -> None:
+    objects = overlay("triton-gpu", "signed-models")
+    gateway, triton = (
+        find("Deployment", name, objects)["spec"]["template"]["spec"] for name in ("epc-sentinel", "triton")
+    )
+    verify = triton["initContainers"][1]
+    trusted = gateway_env(gateway)["EPC_SENTINEL_TRUST"]
+    assert verify["args"] == ["verify", "/models", f"--trust={trusted}"]
+    for pod, container in ((gateway, gateway["containers"][0]), (triton, verify)):
+        [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "trust"]
+        [volume] = [volume for volume in pod["volumes"] if volume["name"] == "trust"]
+        assert mount["mountPath"] == str(Path(trusted).parent)
+        assert volume["configMap"] == {"name": "epc-sentinel-trust"}
+
+
 def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Callable[..., Gateway]) -> None:
     objects = overlay("valkey")
     program, *arguments = find("StatefulSet", "valkey", objects)["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -384,7 +435,7 @@ def test_the_images_are_pinned_and_an_overlay_changes_all_of_them() -> None:
 
     changed = overlay("triton-gpu", images=[{"name": "epc-sentinel", "newName": "registry/gateway", "newTag": "9"}])
     built = [o["spec"]["template"]["spec"] for o in changed if o["kind"] == "Deployment"]
-    assert [c["image"] for pod in built for c in containers(pod)].count("registry/gateway:9") == 2
+    assert [c["image"] for pod in built for c in containers(pod)].count("registry/gateway:9") == 3
 
 
 def test_the_variables_are_settings_of_a_gateway_behind_triton(settings: Settings) -> None:
@@ -447,13 +498,21 @@ def test_the_gateway_and_triton_work_together(start_gateway: Callable[..., Gatew
 
 
 def test_the_model_goes_from_the_gateways_image_to_triton(settings: Settings) -> None:
-    [copy] = TRITON["initContainers"]
+    copy, verify = TRITON["initContainers"]
     [workdir] = [folder for folder in all_of("WORKDIR") if folder != "/src"]
     assert copy["image"] == GATEWAY["containers"][0]["image"]
     assert copy["command"] == ["cp", "-r", f"{workdir}/{settings.repository}/.", "/models"]
     [written] = copy["volumeMounts"]
     [read] = [m for m in TRITON["containers"][0]["volumeMounts"] if m["name"] == written["name"]]
     assert written["mountPath"] == read["mountPath"] == "/models"
+    assert verify["image"] == copy["image"]
+    [seen] = verify["volumeMounts"]
+    assert seen == read, "what is verified is what Triton reads"
+    command = [*json.loads(all_of("ENTRYPOINT")[0]), *verify["args"]]
+    assert command == ["epc-sentinel", "verify", "/models"]
+    arguments = [str(ROOT / settings.repository) if word == "/models" else word for word in command[1:]]
+    done = subprocess.run([sys.executable, "-m", "service", *arguments], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
 
 
 def test_triton_gets_a_gpu_and_no_queue_policies() -> None:
