@@ -337,6 +337,13 @@ def test_gateways_and_triton_trust_the_same_keys() -> None:
         assert volume["configMap"] == {"name": "epc-sentinel-trust"}
 
 
+def test_the_patch_for_encrypted_volumes_is_one() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    patch = yaml.safe_load(page.split("```yaml\n", 1)[1].split("```", 1)[0])
+    [claim] = find("StatefulSet", "valkey", overlay("valkey", **patch))["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "encrypted"
+
+
 def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Callable[..., Gateway]) -> None:
     objects = overlay("valkey")
     program, *arguments = find("StatefulSet", "valkey", objects)["spec"]["template"]["spec"]["containers"][0]["args"]
