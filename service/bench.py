@@ -14,8 +14,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from service import bench_echo, registry
 from service.bench_load import Load, Request, Server, drive, drive_alone, spawn
@@ -35,7 +33,7 @@ CONCURRENCIES = (1, 8, 32)
 _ANALYZE = f"/{SERVICE.full_name}/Analyze"
 _MIXED = ("alone", "beside", "large")  # small requests alone, beside large ones, and these
 _LARGE_EVENTS = 50_000  # of a large request, or all events of a file where it has fewer
-_LARGE_CALLS = 2
+LARGE_CALLS = 2
 
 _REQUEST_EVENTS = 25_000
 """Events of the different requests of one size: enough that nothing is measured on a warm handful of items."""
@@ -81,6 +79,15 @@ class Report:
         stages_us = sum(self.stage(size, name) for name in STAGES)
         return self.cores * 1e6 / (stages_us + sum(self.grpc(size, concurrency)))
 
+    def cores_of_others(self) -> float:
+        """Return how many cores other processes kept busy while the gateway, not Triton behind it, was under load."""
+        return median(
+            load.cores_of_others
+            for (server, _, _), loads in self.loads.items()
+            if server in ("embedded", "workers")
+            for load in loads
+        )
+
     def spread(self, server: str, size: int, concurrency: int) -> float:
         """Return (fastest - slowest round) / median."""
         rates = [load.events_per_s for load in self.loads[server, size, concurrency]]
@@ -98,6 +105,7 @@ class Report:
         mixed = [{name: asdict(load) for name, load in zip(_MIXED, loads, strict=True)} for loads in self.mixed]
         return {
             "cores": self.cores,
+            "cores_of_others": self.cores_of_others(),
             "loads": cells,
             "stages_us_per_event": stages,
             "mixed": mixed,
@@ -191,7 +199,7 @@ async def _mixed(
     """Return the load of small requests alone, beside large ones of another process, and of these."""
     alone = await drive(server, _ANALYZE, small, 1, seconds)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
-        work = partial(drive_alone, server, _ANALYZE, large, _LARGE_CALLS, 2 * seconds)
+        work = partial(drive_alone, server, _ANALYZE, large, LARGE_CALLS, 2 * seconds)
         loud = asyncio.get_running_loop().run_in_executor(other, work)
         await asyncio.sleep(_SPAWN_S)
         beside = await drive(server, _ANALYZE, small, 1, seconds)
@@ -204,41 +212,3 @@ def _largest(events: Events) -> int:
 
 def _some(requests: list[Request]) -> list[Request]:
     return requests[: max(4, _REQUEST_EVENTS // requests[0].events)]
-
-
-def write_tables(report: Report) -> None:
-    """Write the report for people."""
-    console = Console(width=140)
-    names = list(dict.fromkeys(server for server, _, _ in report.loads if server != "echo"))
-    table = Table(
-        "events per request", "calls in flight", "server", "events/s", "of the bound", "p50 ms", "p99 ms",
-        "server CPU s per million", "spread", title=f"Load on {report.cores} cores, client included",
-    )  # fmt: skip
-    for size in SIZES:
-        for concurrency in CONCURRENCIES:
-            bound = report.bound(size, concurrency)
-            for name in names:
-                load = report.load(name, size, concurrency)
-                table.add_row(
-                    f"{size:,}", str(concurrency), name, f"{load['events_per_s']:,.0f}",
-                    f"{load['events_per_s'] / bound:.0%}", f"{load['p50_ms']:.1f}", f"{load['p99_ms']:.1f}",
-                    f"{load['server_cpu_s_per_million_events']:.1f}", f"{report.spread(name, size, concurrency):.0%}",
-                )  # fmt: skip
-    console.print(table)
-    stages = Table(
-        "events per request", *STAGES, "gRPC, server", "gRPC, client", "sum", "bound, events/s",
-        title=f"Microseconds of processor time per event, {report.cores} cores at work",
-    )  # fmt: skip
-    for size in SIZES:
-        parts = [*(report.stage(size, name) for name in STAGES), *report.grpc(size, CONCURRENCIES[1])]
-        cells = [f"{value:.2f}" for value in (*parts, sum(parts))]
-        stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
-    console.print(stages)
-    alone, beside = (median(loads[at].p99_ms for loads in report.mixed) for at in (0, 1))
-    console.print(
-        f"p99 of {SIZES[0]} events: {alone:.1f} ms alone, {beside:.1f} ms beside {_LARGE_CALLS} large requests"
-        f" ({beside / alone:.1f} times).",
-        highlight=False,
-    )
-    memory = ", ".join(f"{name} {value:,.0f} MiB" for name, value in report.peak_rss_mib.items())
-    console.print(f"Peak memory: {memory}.", highlight=False)

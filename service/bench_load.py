@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import TypeAlias
 
 import grpc
 import numpy as np
@@ -36,6 +37,9 @@ _OPTIONS = (
 )
 
 
+_Method: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A serialised message, and the events in it."""
@@ -53,6 +57,7 @@ class Load:
     p99_ms: float
     server_cpu_s_per_million_events: float
     client_cpu_s_per_million_events: float
+    cores_of_others: float  # that other processes kept busy meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +130,12 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
     turn = cycle(requests)
     events, latencies_ms = 0, []
     async with AsyncExitStack() as stack:
-        # Bytes out, bytes in: nothing is built or parsed here.
-        calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = []
+        calls = []
         for _ in range(min(concurrency, CONNECTIONS)):
             channel = await stack.enter_async_context(access.aio_channel(server.target, _OPTIONS))
-            calls.append(channel.unary_unary(method))
-        for call in calls:
-            await call(requests[0].body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
+            calls.append(await _connect(channel, method, requests[0], access))
 
-        async def caller(call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], end: float) -> None:
+        async def caller(call: _Method, end: float) -> None:
             nonlocal events
             while (begin := time.perf_counter()) < end:
                 request = next(turn)
@@ -141,7 +143,8 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
                 latencies_ms.append(1e3 * (time.perf_counter() - begin))
                 events += request.events
 
-        server_cpu_s, client_cpu_s, begin = server.cpu_s(), _own_cpu_s(), time.perf_counter()
+        server_cpu_s, client_cpu_s, machine_cpu_s = server.cpu_s(), _own_cpu_s(), _machine_cpu_s()
+        begin = time.perf_counter()
         try:
             async with asyncio.TaskGroup() as callers:
                 for number in range(concurrency):
@@ -150,14 +153,24 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
             error = failures.exceptions[0]
             raise CommandError(f"a call of the benchmark failed: {error}") from None
         wall_s = time.perf_counter() - begin
+        server_cpu_s, client_cpu_s = server.cpu_s() - server_cpu_s, _own_cpu_s() - client_cpu_s
+        others_cpu_s = _machine_cpu_s() - machine_cpu_s - server_cpu_s - client_cpu_s
     p50, p99 = np.quantile(latencies_ms, [0.5, 0.99]).tolist()
     return Load(
         events_per_s=events / wall_s,
         p50_ms=p50,
         p99_ms=p99,
-        server_cpu_s_per_million_events=1e6 * (server.cpu_s() - server_cpu_s) / events,
-        client_cpu_s_per_million_events=1e6 * (_own_cpu_s() - client_cpu_s) / events,
+        server_cpu_s_per_million_events=1e6 * server_cpu_s / events,
+        client_cpu_s_per_million_events=1e6 * client_cpu_s / events,
+        cores_of_others=max(0.0, others_cpu_s / wall_s),
     )
+
+
+async def _connect(channel: grpc.aio.Channel, method: str, request: Request, access: Access) -> _Method:
+    """Return the method of a channel that has answered ``request``: bytes in, bytes out, nothing is built or parsed."""
+    call: _Method = channel.unary_unary(method)
+    await call(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
+    return call
 
 
 def drive_alone(server: Server, method: str, requests: Sequence[Request], concurrency: int, seconds: float) -> Load:
@@ -168,3 +181,11 @@ def drive_alone(server: Server, method: str, requests: Sequence[Request], concur
 def _own_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def _machine_cpu_s() -> float:
+    """Return the processor time that all processes, and other machines on these cores, have used, in seconds."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / _TICKS

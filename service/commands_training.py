@@ -161,6 +161,7 @@ def bench(
     import uvloop  # the loop of the gateway: what the load costs is taken off the same cores
 
     from service import bench as benchmark
+    from service.bench_tables import write_tables
     from service.rawcsv import read_files
     from service.settings import load_settings
 
@@ -173,6 +174,6 @@ def bench(
         events = read_files([data or Path(folder) / "icn.csv"]).events
         plan = benchmark.Plan(rounds, seconds, triton)
         report = uvloop.run(benchmark.run(events, load_settings(), plan, stage))
-    benchmark.write_tables(report)
+    write_tables(report)
     if json_file:
         json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")

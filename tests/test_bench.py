@@ -48,6 +48,7 @@ def test_every_cell_is_measured(tmp_path: Path) -> None:
             # A server that does nothing costs less than one that judges.
             assert 0 <= echo["server_cpu_s_per_million_events"] < gateway["server_cpu_s_per_million_events"]
     assert report["peak_rss_mib"]["embedded"] > 50
+    assert 0 <= report["cores_of_others"] <= report["cores"]
     assert "of the bound" in done.stdout
 
 

@@ -65,6 +65,7 @@ LAYERS = (  # each may import what stands before it, never what stands after
         "bench_load",
         "bench_stages",
         "bench",
+        "bench_tables",
     ),
     ("commands_training", "workers"),
     ("commands_studies",),

@@ -1,0 +1,54 @@
+"""What the bench measured, for people."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from service.bench import CONCURRENCIES, LARGE_CALLS, SIZES, Report
+from service.stages import STAGES
+
+
+def write_tables(report: Report) -> None:
+    """Write the report for people."""
+    console = Console(width=140)
+    names = list(dict.fromkeys(server for server, _, _ in report.loads if server != "echo"))
+    table = Table(
+        "events per request", "calls in flight", "server", "events/s", "of the bound", "p50 ms", "p99 ms",
+        "server CPU s per million", "spread", title=f"Load on {report.cores} cores, client included",
+    )  # fmt: skip
+    for size in SIZES:
+        for concurrency in CONCURRENCIES:
+            bound = report.bound(size, concurrency)
+            for name in names:
+                load = report.load(name, size, concurrency)
+                table.add_row(
+                    f"{size:,}", str(concurrency), name, f"{load['events_per_s']:,.0f}",
+                    f"{load['events_per_s'] / bound:.0%}", f"{load['p50_ms']:.1f}", f"{load['p99_ms']:.1f}",
+                    f"{load['server_cpu_s_per_million_events']:.1f}", f"{report.spread(name, size, concurrency):.0%}",
+                )  # fmt: skip
+    console.print(table)
+    stages = Table(
+        "events per request", *STAGES, "gRPC, server", "gRPC, client", "sum", "bound, events/s",
+        title=f"Microseconds of processor time per event, {report.cores} cores at work",
+    )  # fmt: skip
+    for size in SIZES:
+        parts = [*(report.stage(size, name) for name in STAGES), *report.grpc(size, CONCURRENCIES[1])]
+        cells = [f"{value:.2f}" for value in (*parts, sum(parts))]
+        stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
+    console.print(stages)
+    alone, beside = (median(loads[at].p99_ms for loads in report.mixed) for at in (0, 1))
+    console.print(
+        f"p99 of {SIZES[0]} events: {alone:.1f} ms alone, {beside:.1f} ms beside {LARGE_CALLS} large requests"
+        f" ({beside / alone:.1f} times).",
+        highlight=False,
+    )
+    console.print(
+        f"Other processes took {report.cores_of_others():.1f} of the {report.cores} cores meanwhile: what they take is"
+        " missing in events/s, and in the shares of the bound.",
+        highlight=False,
+    )
+    memory = ", ".join(f"{name} {value:,.0f} MiB" for name, value in report.peak_rss_mib.items())
+    console.print(f"Peak memory: {memory}.", highlight=False)
