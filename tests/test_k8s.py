@@ -15,6 +15,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -535,11 +536,11 @@ def main() -> None:
     known: set[str] = set()
     custom: dict[str, Object] = {}
     every = list(choices())
-    for number, choice in enumerate(every, 1):
-        objects = overlay(*choice)
-        check(objects, known)
-        custom |= {json.dumps(o, sort_keys=True): o for o in objects if crds.is_custom(o)}
-        print(f"\r{number} of {len(every)} combinations, {len(known)} distinct objects", end="", flush=True)
+    with ThreadPoolExecutor() as pool:  # of kubectl, a process each
+        for number, objects in enumerate(pool.map(lambda choice: overlay(*choice), every), 1):
+            check(objects, known)
+            custom |= {json.dumps(o, sort_keys=True): o for o in objects if crds.is_custom(o)}
+            print(f"\r{number} of {len(every)} combinations, {len(known)} distinct objects", end="", flush=True)
     reason = crds.missing()
     found = "" if reason else crds.problems(list(custom.values()))
     print(f"\ncustom resources: {reason or found or 'valid'}")
