@@ -25,7 +25,7 @@ proto: .venv/dev
 		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
 		epcsentinel/v1/anomaly.proto grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
-# Regenerates the bundled model from nothing: about 5 minutes on 2 idle cores.
+# Regenerates the bundled model from nothing: about 6 minutes on 2 cores.
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 7
 	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --out runs/bundled
