@@ -6,6 +6,7 @@ Large requests take turns, a few at a time, from the decoding on: one that waits
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,6 +32,7 @@ class Admission:
         self._max_in_flight = max_in_flight
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self.events = 0  # in flight: at work or waiting for their turn
+        self._booked_until_s = 0.0  # when all refused requests will have been done, if they come back when told
 
     @asynccontextmanager
     async def enter(self, message_bytes: int, *, refuse: bool) -> AsyncIterator[None]:
@@ -44,7 +46,7 @@ class Admission:
             raise Overloaded(
                 f"{self.events} events are in flight and this request has about {events};"
                 f" {self._max_in_flight} is the limit: try again later",
-                min(max(self.events / _EVENTS_PER_S, _SHORTEST_S), _LONGEST_S),
+                self._book(events),
             )
         self.events += events
         try:
@@ -55,3 +57,13 @@ class Admission:
                 yield
         finally:
             self.events -= events
+
+    def _book(self, events: int) -> float:
+        """Give a refused request a time to come back, in seconds from now: one after the other, at the rate of the work.
+
+        If all came back at once, refusing them again would take the time in which they could be done.
+        """
+        now_s = time.monotonic()
+        at_s = max(self._booked_until_s, now_s + max(self.events / _EVENTS_PER_S, _SHORTEST_S))
+        self._booked_until_s = min(at_s + events / _EVENTS_PER_S, now_s + _LONGEST_S)
+        return min(at_s - now_s, _LONGEST_S)

@@ -39,6 +39,23 @@ def test_the_limit_holds_for_all_together_and_nobody_alone_is_too_large() -> Non
     asyncio.run(main())
 
 
+def test_refused_requests_are_told_to_come_back_one_after_the_other() -> None:
+    async def main() -> list[float]:
+        admission, waits_s = Admission(max_events=1_000, max_in_flight=100), []
+        async with admission.enter(100 * EVENT_BYTES, refuse=True):
+            for _ in range(2_000):
+                with pytest.raises(Overloaded) as caught:
+                    async with admission.enter(500 * EVENT_BYTES, refuse=True):
+                        pytest.fail("admitted")
+                waits_s.append(caught.value.retry_after_s)
+        return waits_s
+
+    waits_s = asyncio.run(main())
+    assert all(0 < wait_s <= 10 for wait_s in waits_s)
+    assert max(waits_s) > 9, "a thousand requests of 10 ms each"
+    assert waits_s[50] - waits_s[0] > 0.2, "50 requests of 10 ms each"
+
+
 def test_large_requests_take_turns_and_small_ones_do_not_wait_for_them() -> None:
     async def main() -> None:
         admission = Admission(max_events=10**6, max_in_flight=10**9)
