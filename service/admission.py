@@ -59,7 +59,7 @@ class Admission:
             self.events -= events
 
     def _book(self, events: int) -> float:
-        """Give a refused request a time to come back, in seconds from now: one after the other, at the rate of the work.
+        """Give a refused request a time to come back, in seconds from now: one after another, as work gets done.
 
         If all came back at once, refusing them again would take the time in which they could be done.
         """

@@ -32,7 +32,9 @@ CONCURRENCIES = (1, 8, 32)
 
 _ANALYZE = f"/{SERVICE.full_name}/Analyze"
 _MIXED = ("alone", "beside", "large")  # small requests alone, beside large ones, and these
-_LARGE_EVENTS = 50_000  # of a large request, or all events of a file where it has fewer
+_LARGE_EVENTS = (
+    49_000  # of a large request, or all events of a file where it has fewer; whole items, 50,000 are the limit
+)
 LARGE_CALLS = 2
 
 _REQUEST_EVENTS = 25_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,32 +19,24 @@ _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
 def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeResponse]:
     """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events."""
     files, rank = _files(events.file_id)
+    answers = [
+        pb.AnalyzeResponse(
+            file_id=file_id, method=verdicts.method, model_version=verdicts.model_version, warning=verdicts.warning
+        )
+        for file_id in files
+    ]
     flagged = np.flatnonzero(verdicts.flags.any(axis=1))
-    # Stable: inside a file the events keep their order. Everything below is columnar, so that a request of as many
-    # files as events costs no more than one of a single file.
+    # Stable: inside a file the events keep their order. The numbers are worked out by column, so that a request of as
+    # many files as events costs no more than one of a single file. Messages are made where they belong: a list of them
+    # would be copied, which takes twice as long and keeps the interpreter from everybody else.
     flagged = flagged[np.argsort(rank[flagged], kind="stable")]
     flagged_rank = rank[flagged]
-    findings = _findings(events.event_id[flagged], verdicts.scores[flagged], verdicts.flags[flagged])
-    summaries: list[pb.MlSummaryStats | None] = [None] * len(files)
+    _add_findings(answers, flagged_rank, events.event_id[flagged], verdicts.scores[flagged], verdicts.flags[flagged])
     if verdicts.parts is not None:
-        _add_parts(findings, verdicts.parts[flagged])
-        summaries = _summaries(verdicts.parts, rank, len(files))
-    finding_cuts = np.searchsorted(flagged_rank, np.arange(len(files) + 1)).tolist()
-    stats_rank, stats, file_counts = _stats(events, flagged, flagged_rank, verdicts.flags[flagged], len(files))
-    stats_cuts = np.searchsorted(stats_rank, np.arange(len(files) + 1)).tolist()
-    return [
-        pb.AnalyzeResponse(
-            file_id=file_id,
-            method=verdicts.method,
-            event_history=findings[finding_cuts[at] : finding_cuts[at + 1]],
-            epc_anomaly_stats=stats[stats_cuts[at] : stats_cuts[at + 1]],
-            file_anomaly_stats=pb.FileAnomalyStats(**_counts(file_counts[at])),
-            model_version=verdicts.model_version,
-            warning=verdicts.warning,
-            ml_summary_stats=summaries[at],
-        )
-        for at, file_id in enumerate(files)
-    ]
+        _add_parts(answers, verdicts.parts[flagged])
+        _add_summaries(answers, verdicts.parts, rank)
+    _add_stats(answers, events, flagged, flagged_rank, verdicts.flags[flagged])
+    return answers
 
 
 def _files(file_id: NDArray[np.int64]) -> tuple[list[int], NDArray[np.intp]]:
@@ -58,61 +50,67 @@ def _files(file_id: NDArray[np.int64]) -> tuple[list[int], NDArray[np.intp]]:
     return files[order].tolist(), rank[file_of]
 
 
-def _findings(
-    event_id: NDArray[np.int64], scores: NDArray[np.float32], flags: NDArray[np.bool_]
-) -> list[pb.EventFinding]:
-    """Return one finding per event; only its flagged kinds are set. Scores become probability x 100, 4 decimals."""
+def _add_findings(
+    answers: list[pb.AnalyzeResponse],
+    rank: NDArray[np.intp],
+    event_id: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    flags: NDArray[np.bool_],
+) -> None:
+    """Add a finding per event; only its flagged kinds are set. Scores become probability x 100, 4 decimals."""
     percent = np.round(scores.astype(np.float64) * 100.0, 4).tolist()
-    findings = []
-    for at, (one_id, row) in enumerate(zip(event_id.tolist(), flags.tolist(), strict=True)):
-        fields: dict[str, Any] = {}
-        for kind in range(len(KINDS)):
-            if row[kind]:
-                fields[_FLAG_FIELDS[kind]] = True
-                fields[_SCORE_FIELDS[kind]] = percent[at][kind]
-        findings.append(pb.EventFinding(event_id=one_id, **fields))
-    return findings
+    rows = zip(rank.tolist(), event_id.tolist(), flags.tolist(), percent, strict=True)
+    for at, one_id, is_flagged, of_kind in rows:
+        finding = answers[at].event_history.add(event_id=one_id)
+        for kind, flag in enumerate(_FLAG_FIELDS):
+            if is_flagged[kind]:
+                setattr(finding, flag, True)
+                setattr(finding, _SCORE_FIELDS[kind], of_kind[kind])
 
 
-def _add_parts(findings: list[pb.EventFinding], parts: NDArray[np.float32]) -> None:
-    """Set the scores [N, 3] that an ensemble combined, and what it made of them; as those of `_findings`."""
+def _add_parts(answers: list[pb.AnalyzeResponse], parts: NDArray[np.float32]) -> None:
+    """Set in the findings the scores [n, 3] that an ensemble combined, and what it made of them; as `_add_findings`."""
+    findings = chain.from_iterable(answer.event_history for answer in answers)
     for finding, row in zip(findings, np.round(parts.astype(np.float64) * 100.0, 4).tolist(), strict=True):
         finding.lstm_sequence_score, finding.svm_outlier_score, finding.ml_combined_score = row
 
 
-def _summaries(parts: NDArray[np.float32], rank: NDArray[np.intp], files: int) -> list[pb.MlSummaryStats | None]:
-    """Return the means of the scores [N, 3] of all events of each file."""
+def _add_summaries(answers: list[pb.AnalyzeResponse], parts: NDArray[np.float32], rank: NDArray[np.intp]) -> None:
+    """Set the means of the scores [N, 3] of all events of each file."""
+    files = len(answers)
     sums = np.stack([np.bincount(rank, part * 100.0, minlength=files) for part in parts.astype(np.float64).T], axis=1)
     means = np.round(sums / np.bincount(rank, minlength=files)[:, None], 4).tolist()
-    return [
-        pb.MlSummaryStats(mean_lstm_sequence_score=lstm, mean_svm_outlier_score=svm, mean_ml_combined_score=combined)
-        for lstm, svm, combined in means
-    ]
+    for answer, (lstm, svm, combined) in zip(answers, means, strict=True):
+        answer.ml_summary_stats.CopyFrom(
+            pb.MlSummaryStats(
+                mean_lstm_sequence_score=lstm, mean_svm_outlier_score=svm, mean_ml_combined_score=combined
+            )
+        )
 
 
-def _stats(
+def _add_stats(
+    answers: list[pb.AnalyzeResponse],
     events: Events,
     flagged: NDArray[np.intp],
     flagged_rank: NDArray[np.intp],
     flags: NDArray[np.bool_],
-    file_count: int,
-) -> tuple[NDArray[np.int64], list[pb.EpcAnomalyStats], list[list[int]]]:
-    """Return (file rank of each row, one row per file and EPC with a finding, [file_count, 5] counts per file)."""
+) -> None:
+    """Add the counts by file, and by file and EPC with a finding; all are set, so that zeros show in JSON."""
     # Codes are numbered by first appearance, so sorting by (file rank, code) gives the order of the request.
     key = flagged_rank.astype(np.int64) * len(events.epc_codes) + events.epc[flagged]
     pairs, row_of = np.unique(key, return_inverse=True)
     epc_counts = np.zeros((len(pairs), len(KINDS)), dtype=np.int64)
     np.add.at(epc_counts, row_of, flags)
-    file_counts = np.zeros((file_count, len(KINDS)), dtype=np.int64)
+    file_counts = np.zeros((len(answers), len(KINDS)), dtype=np.int64)
     np.add.at(file_counts, flagged_rank, flags)
-    stats_rank, epc = np.divmod(pairs, len(events.epc_codes))
-    stats = [
-        pb.EpcAnomalyStats(epc_code=events.epc_codes[code], **_counts(counts))
-        for code, counts in zip(epc.tolist(), epc_counts.tolist(), strict=True)
-    ]
-    return stats_rank, stats, file_counts.tolist()
+    rank, epc = np.divmod(pairs, len(events.epc_codes))
+    for at, code, counts in zip(rank.tolist(), epc.tolist(), epc_counts.tolist(), strict=True):
+        _set_counts(answers[at].epc_anomaly_stats.add(epc_code=events.epc_codes[code]), counts)
+    for answer, counts in zip(answers, file_counts.tolist(), strict=True):
+        _set_counts(answer.file_anomaly_stats, counts)
 
 
-def _counts(counts: list[int]) -> dict[str, Any]:
-    """Return the count fields of a statistics message; all are set, so that zeros show in JSON."""
-    return dict(zip(_COUNT_FIELDS, counts, strict=True), total_events=sum(counts))
+def _set_counts(stats: pb.EpcAnomalyStats | pb.FileAnomalyStats, counts: list[int]) -> None:
+    for name, count in zip(_COUNT_FIELDS, counts, strict=True):
+        setattr(stats, name, count)
+    stats.total_events = sum(counts)
