@@ -31,7 +31,7 @@ SIZES = (50, 500, 5_000)
 CONCURRENCIES = (1, 8, 32)
 
 _ANALYZE = f"/{SERVICE.full_name}/Analyze"
-_MIXED = ("alone", "beside", "large")  # small requests alone, beside large ones, and these
+_MIXED = ("small_alone", "large_alone", "small_beside", "large_beside")
 _LARGE_EVENTS = (
     49_000  # of a large request, or all events of a file where it has fewer; whole items, 50,000 are the limit
 )
@@ -56,7 +56,8 @@ class Report:
     cores: int
     loads: dict[tuple[str, int, int], list[Load]] = field(default_factory=dict)  # (server, size, concurrency)
     stages: dict[int, list[dict[str, float]]] = field(default_factory=dict)  # by size: microseconds per event
-    mixed: list[tuple[Load, Load, Load]] = field(default_factory=list)  # small alone, small beside large, large
+    mixed: dict[str, list[Load]] = field(default_factory=dict)  # small and large requests, alone and beside others
+    large_events: int = 0  # of a large request
     peak_rss_mib: dict[str, float] = field(default_factory=dict)  # by server
 
     def load(self, server: str, size: int, concurrency: int) -> dict[str, float]:
@@ -104,7 +105,7 @@ class Report:
             for server, size, concurrency in self.loads
         ]
         stages = {str(size): {name: self.stage(size, name) for name in STAGES} for size in self.stages}
-        mixed = [{name: asdict(load) for name, load in zip(_MIXED, loads, strict=True)} for loads in self.mixed]
+        mixed = {name: [asdict(load) for load in loads] for name, loads in self.mixed.items()}
         return {
             "cores": self.cores,
             "cores_of_others": self.cores_of_others(),
@@ -159,6 +160,7 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
     report = Report(cores=len(os.sched_getaffinity(0)))
     requests = {size: _some(requests_of(events, size)) for size in SIZES}
     large = [max(requests_of(events, _largest(events)), key=lambda request: request.events)]
+    report.large_events = large[0].events
     model = registry.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
     stages = Stages(model)
     serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback")
@@ -182,7 +184,8 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
                 load = await _measure(servers[name], name, requests[size], concurrency, plan.seconds)
                 report.loads.setdefault((name, size, concurrency), []).append(load)
             show(f"round {number + 1}: small requests beside large ones", (number + 1) / plan.rounds)
-            report.mixed.append(await _mixed(servers["embedded"], requests[SIZES[0]], large, plan.seconds))
+            for name, load in (await _mixed(servers["embedded"], requests[SIZES[0]], large, plan.seconds)).items():
+                report.mixed.setdefault(name, []).append(load)
             for size in SIZES:
                 report.stages.setdefault(size, []).append(stages.measure(requests[size]))
         report.peak_rss_mib = {name: server.peak_rss_mib() for name, server in servers.items()}
@@ -195,17 +198,16 @@ async def _measure(server: Server, name: str, requests: Sequence[Request], concu
     return await drive(server, method, requests, concurrency, seconds)
 
 
-async def _mixed(
-    server: Server, small: Sequence[Request], large: Sequence[Request], seconds: float
-) -> tuple[Load, Load, Load]:
-    """Return the load of small requests alone, beside large ones of another process, and of these."""
-    alone = await drive(server, _ANALYZE, small, 1, seconds)
+async def _mixed(server: Server, small: Sequence[Request], large: Sequence[Request], seconds: float) -> dict[str, Load]:
+    """Return the loads of small and of large requests, each alone, and both at the same time, by _MIXED."""
+    small_alone = await drive(server, _ANALYZE, small, 1, seconds)
+    large_alone = await drive(server, _ANALYZE, large, LARGE_CALLS, seconds)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         work = partial(drive_alone, server, _ANALYZE, large, LARGE_CALLS, 2 * seconds)
         loud = asyncio.get_running_loop().run_in_executor(other, work)
         await asyncio.sleep(_SPAWN_S)
-        beside = await drive(server, _ANALYZE, small, 1, seconds)
-        return alone, beside, await loud
+        small_beside = await drive(server, _ANALYZE, small, 1, seconds)
+        return dict(zip(_MIXED, (small_alone, large_alone, small_beside, await loud), strict=True))
 
 
 def _largest(events: Events) -> int:

@@ -39,10 +39,17 @@ def write_tables(report: Report) -> None:
         cells = [f"{value:.2f}" for value in (*parts, sum(parts))]
         stages.add_row(f"{size:,}", *cells, f"{report.bound(size, CONCURRENCIES[1]):,.0f}")
     console.print(stages)
-    alone, beside = (median(loads[at].p99_ms for loads in report.mixed) for at in (0, 1))
+    alone, beside = (median(load.p99_ms for load in report.mixed[name]) for name in ("small_alone", "small_beside"))
     console.print(
         f"p99 of {SIZES[0]} events: {alone:.1f} ms alone, {beside:.1f} ms beside {LARGE_CALLS} large requests"
         f" ({beside / alone:.1f} times).",
+        highlight=False,
+    )
+    cost_us = median(load.server_cpu_s_per_million_events for load in report.mixed["large_alone"])
+    usual_us = report.load("embedded", SIZES[-1], CONCURRENCIES[1])["server_cpu_s_per_million_events"]
+    console.print(
+        f"Requests of {report.large_events:,} events: {cost_us:.1f} us of the server per event,"
+        f" {cost_us / usual_us:.2f} times those of {SIZES[-1]:,}.",
         highlight=False,
     )
     console.print(

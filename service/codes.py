@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,37 +40,48 @@ class Codes:
         return Codes(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
+def _place_values() -> NDArray[np.float64]:
+    """Return what a digit at each place adds to each field [45, fields]."""
+    values = np.zeros((CODE_LENGTH, len(_FIELDS)))
+    for number, (begin, end) in enumerate(_FIELDS.values()):
+        values[begin:end, number] = 10.0 ** np.arange(end - begin - 1, -1, -1)
+    return values
+
+
+_PLACE_VALUES = _place_values()
+
+
 def parse(codes: Sequence[str]) -> Codes:
     """Take U codes apart; any text is accepted, a malformed one is data."""
-    well_formed = np.fromiter((len(c) == CODE_LENGTH and c.isascii() for c in codes), dtype=np.bool_, count=len(codes))
-    text = "".join(code for code, fits in zip(codes, well_formed.tolist(), strict=True) if fits)
+    fits = [len(code) == CODE_LENGTH and code.isascii() for code in codes]
+    well_formed = np.array(fits, dtype=np.bool_)
+    text = "".join(codes if all(fits) else compress(codes, fits))
     letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(-1, CODE_LENGTH)
     digits = letters - np.uint8(ord("0"))  # wraps around for what is below "0", so that only digits are <= 9
-    is_digit = digits <= 9
-    is_digit[:, _DOTS] = letters[:, _DOTS] == ord(".")
-    fits = is_digit.all(axis=1)
-    well_formed[np.flatnonzero(well_formed)[~fits]] = False
-
-    parts = {}
-    for name, (begin, end) in _FIELDS.items():
-        parts[name] = np.full(len(codes), -1, dtype=np.int64)
-        parts[name][well_formed] = digits[fits, begin:end].astype(np.int64) @ 10 ** np.arange(end - begin - 1, -1, -1)
-    day, date_valid = calendar_day(parts["date"])
-    return Codes(well_formed=well_formed, day=day, date_valid=date_valid & well_formed, **parts)
+    is_right = digits <= 9
+    is_right[:, _DOTS] = letters[:, _DOTS] == ord(".")
+    numbers = (digits.astype(np.float64) @ _PLACE_VALUES).astype(np.int64)  # exact: below 2**53
+    right = is_right.all(axis=1)
+    if not right.all():
+        well_formed[np.flatnonzero(well_formed)[~right]] = False
+        numbers = numbers[right]
+    parts = np.full((len(_FIELDS), len(codes)), -1, dtype=np.int64)
+    parts[:, well_formed] = numbers.T
+    of_name = dict(zip(_FIELDS, parts, strict=True))
+    day, date_valid = calendar_day(of_name["date"])
+    return Codes(well_formed=well_formed, day=day, date_valid=date_valid & well_formed, **of_name)
 
 
 def calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD; the day of no date is 0."""
-    distinct, which = np.unique(date, return_inverse=True)  # of many codes few
-    day, valid = _calendar_day(distinct)
-    return day[which], valid[which]
-
-
-def _calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     year, month, day = date // 10_000, date // 100 % 100, date % 100
     plausible = (date > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     months = np.where(plausible, (year - 1970) * 12 + month - 1, 0)
-    first = months.astype("datetime64[M]")
-    month_days = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
-    valid = plausible & (day <= month_days)
-    return np.where(valid, first.astype("datetime64[D]").astype(np.int64) + day - 1, 0), valid
+    first, after = (_first_day(months), _first_day(months + 1))
+    valid = plausible & (first + day <= after)
+    return np.where(valid, first + day - 1, 0), valid
+
+
+def _first_day(months: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the days since 1970-01-01 of the first of each month, which is given in months since then."""
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)

@@ -108,7 +108,7 @@ def _serial_gap(trail: Trail) -> NDArray[np.float64]:
     if trail.causal:  # the nearest so far changes with every item: `mate_serial_gap` has to do
         return np.full(len(trail.events.epc), _NO_SERIAL)
     serial = trail.parts.serial.astype(np.float64)
-    by_serial = Group(trail.lot, np.argsort(serial, kind="stable"))
+    by_serial = Group(trail.lot, serial.argsort(kind="stable"))
     return _log_serial(nearest(serial, [by_serial.neighbour(-1), by_serial.neighbour(1)])[1])[trail.events.epc]
 
 

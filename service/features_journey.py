@@ -277,7 +277,7 @@ def clone_features(trail: Trail) -> Columns:
     spot = trail.spot.values
     moved = trail.has_before & (spot != spot[trail.before])
     sold = trail.kind == _POS_SELL
-    sales = np.cumsum(sold) - sold  # of all journeys up to here
+    sales = sold.cumsum() - sold  # of all journeys up to here
     sold_before = sales - journeys.spread(sales[journeys.start])
     # Index of the last sale up to the previous event; only read where sold_before says that it is of this journey.
     last_sale = np.maximum.accumulate(np.where(sold, np.arange(len(minute)), 0))[trail.before]

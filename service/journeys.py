@@ -55,9 +55,9 @@ class Journeys:
             time_us=events.time_us[order],
             file_id=events.file_id[order],
         )
-        start = np.flatnonzero(_changes(epc))
+        start = _changes(epc).nonzero()[0]
         length = _sizes(start, n)
-        position = np.arange(n) - np.repeat(start, length)
+        position = np.arange(n) - start.repeat(length)
         return cls(ordered, order, start, length, position, sorted_by_time, rank)
 
     def previous(self) -> Found:
@@ -66,7 +66,7 @@ class Journeys:
 
     def spread(self, per_journey: NDArray[_Scalar]) -> NDArray[_Scalar]:
         """Return a value per event [N] from a value per journey [U]."""
-        return np.repeat(per_journey, self.length)
+        return per_journey.repeat(self.length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,8 @@ class Key:
     @classmethod
     def of(cls, values: NDArray[np.integer]) -> Key:
         """Return the key of any whole numbers [N] that span less than 2**62."""
-        low = int(values.min(initial=0))
-        return cls(values.astype(np.int64) - low, int(values.max(initial=0)) - low + 1)
+        low, high = int(np.minimum.reduce(values, initial=0)), int(np.maximum.reduce(values, initial=0))
+        return cls(values.astype(np.int64) - low, high - low + 1)
 
     def take(self, index: Index | NDArray[np.int32]) -> Key:
         """Return the key of what stands at ``index``."""
@@ -91,11 +91,11 @@ class Key:
         if self.width <= _COUNTABLE * len(self.values) + 1024:
             seen = np.zeros(self.width, dtype=np.bool_)
             seen[self.values] = True
-            number = np.cumsum(seen)
+            number = seen.cumsum()
             return Key(number[self.values] - 1, max(int(number.max(initial=0)), 1))
         order, ordered = stable_order(self.values, self.width)
         values = np.empty(len(order), dtype=np.int64)
-        values[order] = np.cumsum(_changes(ordered)) - 1
+        values[order] = _changes(ordered).cumsum() - 1
         return Key(values, int(values.max(initial=0)) + 1)
 
 
@@ -125,7 +125,7 @@ class Group:
     def sum_of_others(self, values: NDArray[np.float64], *, causal: bool) -> NDArray[np.float64]:
         """Return the sum [N] of ``values`` [N] over the other members."""
         if causal:
-            running: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(values[self.order])))
+            running: NDArray[np.float64] = np.concatenate(([0.0], values[self.order].cumsum()))
             return self._by_event(running[:-1] - running[self._first])
         number = self._number
         sums = np.bincount(self._of_members(number.values), self._of_members(values), minlength=number.width)
@@ -146,13 +146,13 @@ class Group:
         owners = owner[self.order]
         new = _changes(self.run)
         new[1:] |= owners[1:] != owners[:-1]
-        start = np.flatnonzero(new)
-        stretch = np.cumsum(new) - 1  # of members of one owner, one after the other
+        start = new.nonzero()[0]
+        stretch = new.cumsum() - 1  # of members of one owner, one after the other
         return self._member(start[stretch] - 1), self._member(np.append(start[1:], len(new))[stretch])
 
     def _member(self, place: Index) -> Found:
         """Return the members at ``place`` [N], which is given and meant in group order, if they are of the group."""
-        inside = np.clip(place, 0, len(place) - 1)
+        inside = np.minimum(np.maximum(place, 0), len(place) - 1)  # `numpy.clip` costs four times as much
         return self._by_event(self.order[inside]), self._by_event((inside == place) & (self.run[inside] == self.run))
 
     @cached_property
@@ -173,7 +173,7 @@ class Group:
     @cached_property
     def start(self) -> Index:
         """Where in ``order`` each group begins."""
-        return np.flatnonzero(_changes(self.run))
+        return _changes(self.run).nonzero()[0]
 
     @property
     def number(self) -> Index:
@@ -183,7 +183,7 @@ class Group:
     @cached_property
     def _first(self) -> Index:
         """Where in ``order`` the group of each member begins."""
-        return np.repeat(self.start, _sizes(self.start, len(self.run)))
+        return self.start.repeat(_sizes(self.start, len(self.run)))
 
     @cached_property
     def _number(self) -> Key:
@@ -191,7 +191,7 @@ class Group:
         n = len(self._key.values)
         if self._key.width <= _COUNTABLE * n + 1024:
             return self._key
-        number = np.cumsum(_changes(self.run)) - 1
+        number = _changes(self.run).cumsum() - 1
         return Key(self._by_event(number), int(number.max(initial=0)) + 1)
 
     def _of_members(self, values: NDArray[_Scalar], *, in_time: bool = False) -> NDArray[_Scalar]:
@@ -229,7 +229,7 @@ def stable_order(key: NDArray[np.int64], width: int) -> tuple[Index, NDArray[np.
             order = order[np.argsort((key >> 16).astype(np.uint16)[order], kind="stable")]
         return order, key[order]
     if width.bit_length() + bits > _INT64_BITS:
-        order = np.argsort(key, kind="stable")
+        order = key.argsort(kind="stable")
         return order, key[order]
     packed = key << bits
     packed |= np.arange(n)
@@ -244,7 +244,7 @@ def _by_time(events: Events) -> Index:
     width = int(time_us.max(initial=low)) - low + 1
     if (event_id[1:] > event_id[:-1]).all():  # as they are numbered mostly
         return stable_order(time_us - low, width)[0]
-    by_id = np.argsort(event_id, kind="stable")
+    by_id = event_id.argsort(kind="stable")
     return by_id[stable_order(time_us[by_id] - low, width)[0]]
 
 

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from service.events import KINDS
 from service.observe import Analysis
 from service.pipeline import FALLBACK_METHOD
+from service.stages import STAGES, Stage
 
 SCORE_BOUNDS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 1.0)
 """Upper bounds of the score buckets; finer where most scores are, near 0 and near 1."""
@@ -123,16 +124,17 @@ class Metrics:
         )
         self._scores = Scores()
         registry.register(self._scores)
-        self._stage = Histogram(
+        stage_wall = Histogram(
             "epc_sentinel_stage_duration_seconds",
             "Wall time of a stage of the pipeline.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
-        self._stage_cpu = Counter(
+        stage_cpu = Counter(
             "epc_sentinel_stage_cpu_seconds", "Processor time of a stage of the pipeline.", ["stage"], registry=registry
         )
+        self._stages = {stage: (stage_wall.labels(stage), stage_cpu.labels(stage)) for stage in STAGES}
         self._model = Gauge(
             "epc_sentinel_model_info",
             "The models that this gateway asks, as labels; always 1.",
@@ -168,10 +170,11 @@ class Metrics:
         """Count a gRPC call."""
         self._calls.labels(method, code).inc()
 
-    def stage(self, stage: str, _events: int, wall_s: float, cpu_s: float) -> None:
+    def stage(self, stage: Stage, _events: int, wall_s: float, cpu_s: float) -> None:
         """Take the time of one run of a stage."""
-        self._stage.labels(stage).observe(wall_s)
-        self._stage_cpu.labels(stage).inc(cpu_s)
+        wall, cpu = self._stages[stage]
+        wall.observe(wall_s)
+        cpu.inc(cpu_s)
 
     def model(self, model_version: str, feature_spec_hash: str) -> None:
         """Say which model is asked."""

@@ -29,7 +29,9 @@ class Windows:
     offset_of: Index  # [N] place of the event in that window
 
     def answering(self, rows: Index) -> Windows:
-        """Return the windows that answer for the events ``rows`` [A], and only those."""
+        """Return the windows that answer for the events ``rows`` [A], different ones, and only those windows."""
+        if len(rows) == len(self.window_of):
+            return Windows(self.start, self.length, self.window_of[rows], self.offset_of[rows])
         used, window_of = np.unique(self.window_of[rows], return_inverse=True)
         return Windows(self.start[used], self.length[used], window_of, self.offset_of[rows])
 
@@ -43,12 +45,12 @@ def whole_windows(journeys: Journeys, limit: int) -> Windows:
     stride = max(limit // 2, 1)
     excess = np.maximum(journeys.length - limit, 0)
     count = 1 + -(-excess // stride)
-    first = np.cumsum(count) - count
-    number = np.arange(int(count.sum())) - np.repeat(first, count)  # of a window in its journey
-    start = np.repeat(journeys.start, count) + np.minimum(number * stride, np.repeat(excess, count))
+    first = count.cumsum() - count
+    number = np.arange(int(count.sum())) - first.repeat(count)  # of a window in its journey
+    start = journeys.start.repeat(count) + np.minimum(number * stride, excess.repeat(count))
     nearest = np.maximum(journeys.position - (limit - stride) // 2, 0) // stride
     last = np.repeat(count - 1, journeys.length)
-    window_of = np.repeat(first, journeys.length) + np.minimum(nearest, last)
+    window_of = first.repeat(journeys.length) + np.minimum(nearest, last)
     length = np.repeat(np.minimum(journeys.length, limit), count)
     return Windows(start, length, window_of, np.arange(len(window_of)) - start[window_of])
 
@@ -76,7 +78,7 @@ def cut_to_batches(
 
     With None each batch has the length of its longest window; windows of similar lengths are in one batch either way.
     """
-    order = np.argsort(windows.length, kind="stable")
+    order = windows.length.argsort(kind="stable")
     length = windows.length[order]
     if fixed_lengths is None:
         few = -(-len(order) // 2)  # half of them, so that two threads share a small request

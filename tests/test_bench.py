@@ -47,9 +47,16 @@ def test_every_cell_is_measured(tmp_path: Path) -> None:
             assert 0 < gateway["p50_ms"] <= gateway["p99_ms"]
             # A server that does nothing costs less than one that judges.
             assert 0 <= echo["server_cpu_s_per_million_events"] < gateway["server_cpu_s_per_million_events"]
+    for loads in report["mixed"].values():
+        assert 0 < loads[0]["p50_ms"] <= loads[0]["p99_ms"]
+    small, large = (
+        report["mixed"][name][0]["server_cpu_s_per_million_events"] for name in ("small_alone", "large_alone")
+    )
+    assert 0 < large < small
     assert report["peak_rss_mib"]["embedded"] > 50
     assert 0 <= report["cores_of_others"] <= report["cores"]
     assert "of the bound" in done.stdout
+    assert "us of the server per event" in done.stdout
 
 
 def test_too_little_data_is_one_line() -> None:
