@@ -25,10 +25,11 @@ proto: .venv/dev
 		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
 		epcsentinel/v1/anomaly.proto grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
-# Regenerates the bundled model from nothing: about 6 minutes on 2 cores.
+# Regenerates the bundled model from nothing: from one world, and from the items of another that it only learns from.
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 7
-	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --out runs/bundled
+	$(BIN)/epc-sentinel simulate --out data/other --epcs 60000 --seed 17
+	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
 
 # The same request on the embedded model and on a real Triton: findings and latency.

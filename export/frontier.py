@@ -25,11 +25,10 @@ from service.sequences import pad
 from training.checkpoint import MODES, score
 from training.config import TrainConfig
 from training.evaluate import Progress
-from training.fit import Draw
-from training.fitted import draw_from, fit_model, telling
-from training.material import Material
+from training.fitted import fit_model, telling
+from training.material import Material, draw_from
 from training.metrics import MACRO, per_kind
-from training.samples import Samples
+from training.samples import Draw, Samples
 from training.sheets import Sheet
 
 TABLE_FILE, PLOT_FILE, CONFIG_FILE, MODELS = "frontier.csv", "frontier.png", "config.json", "models"

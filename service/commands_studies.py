@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands_training import Config, Data, Truth
+from service.commands_training import Config, Data, MoreData, MoreTruth, Truth, check_more
 from service.console import need_train_extra, stages
 
 app = typer.Typer()
@@ -32,12 +32,17 @@ def tune(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for config.json (for train --config) and trials.csv.")],
     truth: Truth = None,
+    more_data: MoreData = None,
+    more_truth: MoreTruth = None,
     config: Config = None,
     trials: Annotated[int, typer.Option(min=1, help="Trainings, at most; the first is with --config as it is.")] = 30,
     seconds: Annotated[float | None, typer.Option(min=0, help="Start no training after as many seconds.")] = None,
 ) -> None:
     """Search for better training settings: highest validation AP."""
     need_train_extra()
+    check_more(more_data, more_truth)
+    from dataclasses import replace
+
     from training import material
     from training.config import load_config
     from training.tune import CONFIG_FILE, Budget
@@ -47,6 +52,9 @@ def tune(
     with stages() as stage:
         stage("reading the data", 0.0)
         *_, labelled = material.load(data, truth, settings.max_length)
+        if more_data is not None:
+            strangers, *_ = material.load_strangers(more_data, more_truth, data, labelled.masters)
+            labelled = replace(labelled, strangers=strangers)
         study = run(labelled, out, settings, Budget(trials, seconds), stage)
     typer.echo(
         f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"

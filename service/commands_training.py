@@ -19,6 +19,12 @@ app = typer.Typer()
 _BENCH_EPCS, _BENCH_SEED = 20_000, 9
 Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
 Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
+MoreData = Annotated[
+    Path | None, typer.Option(help="Another labelled folder, only learned from: a later period, another site.")
+]
+MoreTruth = Annotated[
+    Path | None, typer.Option(help="Truth table of --more-data; default: its truth.parquet or .csv, or the rules.")
+]
 Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
@@ -54,11 +60,19 @@ def inspect(
     write_inspection(inspect_folder(data, out, datetime.now(UTC)))
 
 
+def check_more(data: Path | None, truth: Path | None) -> None:
+    """Raise BadParameter if there is a truth without the data that it is of."""
+    if truth is not None and data is None:
+        raise typer.BadParameter("--more-truth is of --more-data, which is missing; name its folder")
+
+
 @app.command()
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     truth: Truth = None,
+    more_data: MoreData = None,
+    more_truth: MoreTruth = None,
     config: Config = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
@@ -79,6 +93,7 @@ def train(
 ) -> None:
     """Train the model, calibrate it, and measure it on held-out EPCs."""
     need_train_extra()
+    check_more(more_data, more_truth)
     from training.config import load_config
     from training.report import write_report
     from training.train import Options
@@ -96,7 +111,7 @@ def train(
         false_alarm_cost=false_alarm_cost,
     )
     with stages() as stage:
-        finished = run(data, truth, out, settings, stage, Options(resume=resume, folds=folds))
+        finished = run(data, truth, out, settings, stage, Options(more_data, more_truth, resume, folds))
     write_report(finished.record["metrics"])
 
 

@@ -22,8 +22,8 @@ from service import features
 from service.events import KINDS
 from training.config import TrainConfig
 from training.fit import fit
-from training.fitted import Fitted, draw_from
-from training.material import Material
+from training.fitted import Fitted
+from training.material import Material, draw_from
 from training.metrics import MACRO, per_kind
 from training.redundancy import embeddings
 from training.run import predict

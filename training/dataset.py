@@ -19,12 +19,13 @@ from training.rawtable import DataError, read_table
 from training.reference import Masters
 
 __all__ = ["DETAIL_COLUMNS", "LOCATIONS", "QUARANTINE", "TRANSITIONS", "TRANSIT_COLUMNS", "DataError", "Dataset",
-           "Truth", "load", "load_truth", "parse_times", "raw_files", "to_dataset"]  # fmt: skip
+           "Truth", "load", "load_truth", "parse_times", "raw_files", "to_dataset", "truth_beside"]  # fmt: skip
 
 QUARANTINE = "quarantine.csv"
 DETAIL_COLUMNS = ("variant", "difficulty", "noise")
 """Optional text columns of a truth file, by which `evaluate` breaks its numbers down."""
 
+_TRUTHS = ("truth.parquet", "truth.csv")
 _LOG = logging.getLogger(__name__)
 _LABELS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0}
 
@@ -111,6 +112,11 @@ def _events(rows: pd.DataFrame) -> Events:
         time_us=rows["event_time"].to_numpy("datetime64[us]").astype(np.int64),
         file_id=rows["file_id"].to_numpy(np.int64),
     )
+
+
+def truth_beside(folder: Path) -> Path | None:
+    """Return the truth file in a data folder, by its usual name, None if it has none."""
+    return next((path for name in _TRUTHS if (path := folder / name).is_file()), None)
 
 
 def load_truth(path: Path, events: Events) -> Truth:

@@ -19,8 +19,9 @@ from service.registry import Ensemble
 from training import baselines, breakdown, metrics
 from training.breakdown import ENSEMBLE, MODEL, MODES, RULES, SVM, Judged, Verdicts
 from training.dataset import DataError, Dataset, Truth
+from training.material import draw_from
 from training.run import Run, predict
-from training.samples import samples, training_pass
+from training.samples import samples
 from training.subjects import OwnData, Source, Subject, other_subject, own_subject
 
 Report = dict[str, Any]
@@ -70,7 +71,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     progress("reading the data", 0.0)
     own = None
     try:
-        own = OwnData.of(run) if data is None or options.baselines else None
+        own = OwnData.of(run, strangers=options.baselines) if data is None or options.baselines else None
     except DataError as error:
         if data is None:
             raise
@@ -126,8 +127,8 @@ def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int,
     """Fit the baselines on the run's training events and let them judge too."""
     rng, budget = np.random.default_rng(seed), run.record["config"]["false_positive_budget"]
     progress("baselines: features of the training events", 0.1)
-    events, labels = own.part("train")
-    passes = [training_pass(events, labels, own.world.masters, rng, run.lengths[-1]) for _ in range(_PASSES)]
+    draw = draw_from(own.labelled(run.lengths[-1]))
+    passes = [draw(rng) for _ in range(_PASSES)]
 
     def fit(number: int, mode: str) -> None:
         def report(stage: str) -> None:

@@ -24,16 +24,13 @@ from training.encoding import learn_scales
 from training.loss import LabelNoise, focal_loss
 from training.model import EpcLstm
 from training.run import predict
-from training.samples import Samples, concatenate
+from training.samples import Draw, Samples, concatenate
 
 Curves = list[dict[str, float]]
 """By epoch: its number, the loss, the validation macro AP by mode, and the share of wrong labels, mean of the kinds."""
 
 AfterEpoch = Callable[[Curves], None]
 """Called after each epoch with the curves so far."""
-
-Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
-"""Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 

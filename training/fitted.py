@@ -19,12 +19,12 @@ from training.config import TrainConfig
 from training.dataset import DataError
 from training.ensemble import fit_weights
 from training.evaluate import Progress
-from training.fit import AfterEpoch, Curves, Draw, fit
-from training.material import Material
+from training.fit import AfterEpoch, Curves, fit
+from training.material import Material, draw_from
 from training.metrics import MACRO, per_kind
 from training.model import CalibratedModel, EpcLstm
 from training.run import predict
-from training.samples import Samples, normal_events, samples, training_pass
+from training.samples import Draw, Samples, normal_events, samples
 from training.svm import OneClassSvms, fit_svms
 
 AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
@@ -77,12 +77,6 @@ def fit_model(
     model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint)
     calibrated, thresholds = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, check, curves)
-
-
-def draw_from(labelled: Material) -> Draw:
-    """Return what draws passes over the training part."""
-    events, labels = labelled.take("train")
-    return lambda rng: training_pass(events, labels, labelled.masters, rng, labelled.max_length)
 
 
 def _calibrate(

@@ -15,10 +15,34 @@ from service.reference import Reference
 from training import dataset
 from training.dataset import DataError, Dataset, Truth
 from training.reference import Masters, learn
-from training.samples import SPLITS, Samples, normal_events, samples, split_epcs
+from training.samples import (
+    SPLITS,
+    Draw,
+    Samples,
+    concatenate,
+    normal_events,
+    pass_over_strangers,
+    samples,
+    split_epcs,
+    training_pass,
+)
 
 MIN_EPCS = 200
 """Fewer EPCs cannot be split into parts that say anything."""
+
+_SAME_PLACE_DEG = 0.1
+"""Locations of one id that are farther apart in latitude or longitude are two places (0.1 degrees: 11 km)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strangers:
+    """N labelled events of another data folder, with codes and ids of its own.
+
+    They are only learned from, with the tables that the training part teaches: never in tables, validation or test.
+    """
+
+    events: Events
+    labels: NDArray[np.float32]  # [N, 5] 0 .. 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +54,7 @@ class Material:
     split: NDArray[np.int8]  # [U] index into SPLITS, -1 for an EPC that is left out
     masters: Masters
     max_length: int  # events of a window
+    strangers: Strangers | None = None
 
     def rows(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the events of a part."""
@@ -49,6 +74,33 @@ class Material:
         """Return the samples of a part, retrospective and causal, all its events in one request."""
         return [samples(*self.take(part), reference, causal=causal, limit=self.max_length) for causal in (False, True)]
 
+    def teaching_strangers(self) -> Strangers | None:
+        """Return the strangers without those whose EPC code is also in validation or test: codes of one are nowhere
+        learned from, also where both folders have events of the same items. None if nothing is left.
+        """
+        if self.strangers is None:
+            return None
+        held_out = np.array(self.events.epc_codes, dtype=np.str_)[self.split > SPLITS.index("train")]
+        kept = ~np.isin(np.array(self.strangers.events.epc_codes, dtype=np.str_), held_out)
+        rows = np.flatnonzero(kept[self.strangers.events.epc])
+        return Strangers(self.strangers.events.take(rows), self.strangers.labels[rows]) if len(rows) else None
+
+
+def draw_from(labelled: Material) -> Draw:
+    """Return what draws passes over the training part and the strangers: all that is ever learned from."""
+    events, labels = labelled.take("train")
+    limit, strangers = labelled.max_length, labelled.teaching_strangers()
+    if strangers is None:
+        return lambda rng: training_pass(events, labels, labelled.masters, rng, limit)
+    reference = labelled.reference("train")
+
+    def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
+        own = training_pass(events, labels, labelled.masters, rng, limit)
+        others = pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit)
+        return concatenate([own[0], others[0]]), concatenate([own[1], others[1]])
+
+    return draw
+
 
 def load(
     data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None
@@ -61,8 +113,48 @@ def load(
     world = dataset.load(data, quarantine=quarantine)
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
-    known = dataset.load_truth(truth, world.events) if truth else weak_labels(world)
+    known = labels_of(world, truth)
     return world, known, Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
+
+
+def strangers_of(folder: Path, other: Dataset, truth: Path | None, home: Masters) -> Strangers:
+    """Return the data ``other`` of ``folder`` with its labels; ``home``: the masters they will be looked up in.
+
+    Raises:
+        DataError: the truth cannot be used, or a location is another place at home.
+    """
+    _, at, at_home = np.intersect1d(other.masters.location_id, home.location_id, return_indices=True)
+    here, there = (
+        np.stack([masters.latitude[rows], masters.longitude[rows]])
+        for masters, rows in ((other.masters, at), (home, at_home))
+    )
+    if len(moved := np.flatnonzero((np.abs(here - there) > _SAME_PLACE_DEG).any(axis=0))):
+        row = moved[0]
+        raise DataError(
+            f"{folder}: location {other.masters.location_id[at[row]]} is at {here[0, row]}, {here[1, row]}, but at "
+            f"{there[0, row]}, {there[1, row]} in {dataset.LOCATIONS} of --data; an id must be one place in both"
+        )
+    return Strangers(other.events, labels_of(other, truth).labels)
+
+
+def load_strangers(
+    folder: Path, truth: Path | None, data: Path, home: Masters, quarantine: Path | None = None
+) -> tuple[Strangers, Dataset, Path | None]:
+    """Return the strangers of a folder, all of it, and its truth file: ``truth``, or what lies in it, or None.
+
+    Raises:
+        DataError: they cannot be used, or the folder is ``data``, whose items are no strangers.
+    """
+    if folder.resolve() == data.resolve():
+        raise DataError(f"{folder}: --more-data is --data itself; name another folder, or leave it out")
+    other = dataset.load(folder, quarantine=quarantine)
+    truth = truth or dataset.truth_beside(folder)
+    return strangers_of(folder, other, truth, home), other, truth
+
+
+def labels_of(world: Dataset, truth: Path | None) -> Truth:
+    """Return the truth, or the weak labels of the rules where there is none."""
+    return dataset.load_truth(truth, world.events) if truth else weak_labels(world)
 
 
 def weak_labels(world: Dataset) -> Truth:

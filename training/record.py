@@ -22,21 +22,31 @@ CURVES = "curves"
 
 
 def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
-    """Return files with hashes and row counts of ``world``, and its events by ``split`` [N]."""
-    others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
+    """Return what `contents` says of ``world``, and its events by ``split`` [N]."""
+    return contents(data, truth, world) | {
+        "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
+        "events_by_split": {name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
+    }
+
+
+def contents(data: Path, truth: Path | None, world: Dataset) -> dict[str, Any]:
+    """Return the files of a data folder with their hashes, and how many rows, events and EPCs were read from it."""
     rows = np.bincount(world.events.file_id, minlength=len(world.files) + 1)  # files are numbered from 1
     return {
         "data": str(data),
         "truth": str(truth) if truth else None,
-        "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
-        "files_sha256": world.files,
-        "other_files_sha256": {path.name: _sha256(path) for path in others},
+        **hashes(data, truth, world),
         "rows_by_file": dict(zip(world.files, rows[1:].tolist(), strict=True)),
         "events": len(world.events),
         "epcs": len(world.events.epc_codes),
         "quarantined_rows": world.quarantined,
-        "events_by_split": {name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
     }
+
+
+def hashes(data: Path, truth: Path | None, world: Dataset) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of the raw files and of the other files of a data folder, by name."""
+    others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
+    return {"files_sha256": world.files, "other_files_sha256": {path.name: _sha256(path) for path in others}}
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,10 @@ class Samples:
     labels: NDArray[np.float32]  # [N, 5]
     windows: Windows
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
+
+
+Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
+"""Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
 
 
 def split_epcs(events: Events, turn: float = 0.0) -> NDArray[np.int8]:
@@ -85,24 +90,53 @@ def training_pass(
 
     A reference learned from an item knows its lot, its serial and its lanes; one that judges new items does not. So
     each fold of the EPCs, made of whole stretches of time, is seen with tables learned from the other folds, some lots
-    forgotten (new lots come every week), at times all. And requests differ in how many companions they bring, so each
-    fold is cut into contexts of another size: neighbouring codes (a file's rows), one time (what arrives together), or
-    a random sample of the world.
+    forgotten (new lots come every week), at times all.
+    """
+    normal = normal_events(labels)
+
+    def of_the_others(inside: NDArray[np.bool_]) -> Reference | None:
+        outside = np.flatnonzero(~inside)
+        return learn(events.take(outside), normal[outside], masters) if len(outside) else None
+
+    return _in_contexts(events, labels, of_the_others, rng, limit)
+
+
+def pass_over_strangers(
+    events: Events, labels: NDArray[np.float32], reference: Reference, rng: np.random.Generator, limit: int
+) -> tuple[Samples, Samples]:
+    """Return (retrospective, causal) samples of one pass over events that have not taught the ``reference``.
+
+    As `training_pass`, with the one reference for all folds, other lots of it forgotten for each.
+    """
+    return _in_contexts(events, labels, lambda _inside: reference, rng, limit)
+
+
+def _in_contexts(
+    events: Events,
+    labels: NDArray[np.float32],
+    tables: Callable[[NDArray[np.bool_]], Reference | None],
+    rng: np.random.Generator,
+    limit: int,
+) -> tuple[Samples, Samples]:
+    """Return the samples of the events in folds, each looked up in the ``tables`` for it (None: it is left out).
+
+    Requests differ in how many companions they bring, so each fold is cut into contexts of another size: neighbouring
+    codes (a file's rows), one time (what arrives together), or a random sample of the world. ``tables`` is called with
+    which events [N] are in the fold; of what it returns some lots and products are forgotten.
     """
     count = len(events.epc_codes)
     by_time = _place(first_scans(events))
     by_code = _place(np.array(events.epc_codes, dtype=np.str_))
     stretches = int(rng.choice(_STRETCHES))
     fold = rng.integers(0, _FOLDS, stretches)[by_time * stretches // count]
-    normal = normal_events(labels)
     parts: tuple[list[Samples], list[Samples]] = ([], [])
     for number, size in enumerate(rng.permutation([*_CONTEXT_ITEMS, count, count]).tolist()):
         inside = fold[events.epc] == number
-        if inside.all() or not inside.any():
+        known = tables(inside) if inside.any() else None
+        if known is None:
             continue
         place = (by_code, by_time, rng.permutation(count))[rng.choice(3, p=_CONTEXT_ORDERS)]
-        outside = np.flatnonzero(~inside)
-        reference = forgetful(learn(events.take(outside), normal[outside], masters), rng)
+        reference = forgetful(known, rng)
         for rows in _contexts(place[events.epc] // (size * _FOLDS), np.flatnonzero(inside)):
             part = events.take(rows)
             for mode, causal in zip(parts, (False, True), strict=True):

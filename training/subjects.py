@@ -15,7 +15,8 @@ from service.events import Events
 from service.reference import Reference
 from training import dataset
 from training.dataset import DataError, Dataset, Truth
-from training.material import weak_labels
+from training.material import Material, Strangers, labels_of, strangers_of
+from training.record import hashes
 from training.reference import learn
 from training.run import Run
 from training.samples import SPLITS, normal_events, split_epcs
@@ -39,10 +40,11 @@ class OwnData:
 
     world: Dataset
     known: Truth  # the labels of the training: the truth, or the rules'
+    strangers: Strangers | None = None  # what else was learned from
 
     @classmethod
-    def of(cls, run: Run) -> OwnData:
-        """Read the data that ``run`` names.
+    def of(cls, run: Run, *, strangers: bool) -> OwnData:
+        """Read the data that ``run`` names; with ``strangers`` also those of --more-data, which only training needs.
 
         Raises:
             DataError: they are gone, or no longer the same.
@@ -51,7 +53,13 @@ class OwnData:
         world = dataset.load(Path(lineage["data"]))
         if world.files != lineage["files_sha256"]:
             raise DataError(f"the files of {lineage['data']} are not those of the training; name others with --data")
-        return cls(world, labels(truth_of(run), world))
+        more = lineage.get("more_data") if strangers else None
+        return cls(world, labels_of(world, truth_of(run)), _same_strangers(more, world) if more else None)
+
+    def labelled(self, max_length: int) -> Material:
+        """Return the material of the training."""
+        split = split_epcs(self.world.events)
+        return Material(self.world.events, self.known.labels, split, self.world.masters, max_length, self.strangers)
 
     @cached_property
     def reference(self) -> Reference:
@@ -79,6 +87,18 @@ class OwnData:
         return Subject(self.world.events.take(test), Truth(known.labels[test], details), self.reference)
 
 
+def _same_strangers(kept: dict[str, Any], home: Dataset) -> Strangers:
+    """Read the folder that the lineage ``kept`` names. Raises DataError if it is gone or no longer the same."""
+    folder, truth = Path(kept["data"]), Path(kept["truth"]) if kept["truth"] else None
+    other = dataset.load(folder)
+    if any(kept[name] != found for name, found in hashes(folder, truth, other).items()):
+        raise DataError(
+            f"the files of {folder}, --more-data of the training, are not those of the training, from which the "
+            "baselines learn too; put them back, or leave the baselines out with --no-baselines"
+        )
+    return strangers_of(folder, other, truth, home.masters)
+
+
 def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, Source]:
     """Return the test split of the run's own data, by another ``truth`` if given."""
     known = dataset.load_truth(truth, own.world.events) if truth else None
@@ -92,23 +112,18 @@ def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None)
     Raises:
         DataError: they cannot be used, or there is no truth and the run was not trained on rules.
     """
-    truth = truth or next((data / name for name in ("truth.parquet", "truth.csv") if (data / name).is_file()), None)
+    truth = truth or dataset.truth_beside(data)
     if truth is None and truth_of(run):
         raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
     same = own is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve()
     world = own.world if own is not None and same else dataset.load(data)
-    return Subject(world.events, labels(truth, world), run.reference), _source(str(data), "all events", world, truth)
+    return Subject(world.events, labels_of(world, truth), run.reference), _source(str(data), "all events", world, truth)
 
 
 def truth_of(run: Run) -> Path | None:
     """Return the truth file of the training, None if the rules labelled."""
     truth = run.record["lineage"]["truth"]
     return Path(truth) if truth else None
-
-
-def labels(truth: Path | None, world: Dataset) -> Truth:
-    """Return the truth, or the weak labels of the rules where there is none."""
-    return dataset.load_truth(truth, world.events) if truth else weak_labels(world)
 
 
 def _source(data: str, part: str, world: Dataset, truth: Path | None) -> Source:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from service import features
 from training import dataset, evaluate, folds, material, record
@@ -13,18 +14,24 @@ from training.config import TrainConfig
 from training.drift_reference import reference_histograms
 from training.evaluate import Progress
 from training.fitted import fit_ensemble, fit_model, fit_svm, telling
-from training.reference import learn
+from training.material import Strangers
+from training.reference import Masters, learn
 from training.run import Run, padded_lengths
 from training.samples import normal_events
 
 CHECKPOINT = "checkpoint.pt"
 """In the run folder while the training is not finished."""
 
+MORE_QUARANTINE = "quarantine_more_data.csv"
+"""The rows of the other folder that cannot be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to train, besides the settings of the model."""
 
+    more_data: Path | None = None  # another labelled folder, whose items are only learned from: `material.Strangers`
+    more_truth: Path | None = None  # its labels; default: truth.parquet or truth.csv in it, or else the rules'
     resume: bool = False  # go on with an unfinished training
     folds: int = 1  # models of as many splits are compared; 1: only the usual one
 
@@ -46,8 +53,10 @@ def train(  # noqa: PLR0913, PLR0917
     progress("reading the data", 0.0)
     world, known, labelled = material.load(data, truth, config.max_length, quarantine=out / dataset.QUARANTINE)
     lineage = record.lineage(data, truth, world, labelled.split[world.events.epc])
-    files = {name: lineage[name] for name in ("files_sha256", "other_files_sha256")}
-    checkpoint = Checkpoint(out / CHECKPOINT, {"config": config.model_dump(), "data": files})
+    strangers, lineage["more_data"] = _strangers(options, data, world.masters, out)
+    labelled = replace(labelled, strangers=strangers)
+    origin = {"config": config.model_dump(), "data": _hashes(lineage), "more data": _hashes(lineage["more_data"])}
+    checkpoint = Checkpoint(out / CHECKPOINT, origin)
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint)
@@ -81,3 +90,17 @@ def train(  # noqa: PLR0913, PLR0917
     checkpoint.path.unlink()
     progress("done", 1.0)
     return run
+
+
+def _strangers(
+    options: Options, data: Path, home: Masters, out: Path
+) -> tuple[Strangers | None, dict[str, Any] | None]:
+    """Return the strangers of the options and what the lineage says of them; rows set aside are listed in ``out``."""
+    if (folder := options.more_data) is None:
+        return None, None
+    strangers, other, truth = material.load_strangers(folder, options.more_truth, data, home, out / MORE_QUARANTINE)
+    return strangers, record.contents(folder, truth, other)
+
+
+def _hashes(of_a_folder: dict[str, Any] | None) -> dict[str, Any] | None:
+    return of_a_folder and {name: of_a_folder[name] for name in ("files_sha256", "other_files_sha256")}
