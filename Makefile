@@ -29,7 +29,7 @@ proto: .venv/dev
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 7
 	$(BIN)/epc-sentinel simulate --out data/other --epcs 60000 --seed 17
-	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other --out runs/bundled
+	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other --epochs 40 --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
 
 # The same request on the embedded model and on a real Triton: findings and latency.

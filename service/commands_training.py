@@ -75,7 +75,7 @@ def train(
     more_truth: MoreTruth = None,
     config: Config = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [16]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [24]")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the LSTM. [1]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None,
