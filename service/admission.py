@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import Overloaded
-from service.offload import LARGE_EVENTS
+from service.offload import LARGE_EVENTS, small_request
 
 EVENT_BYTES = 95
 """Bytes of an event in a message: a regular code, five digits of id. The number of events shows only when decoded."""
@@ -54,7 +54,8 @@ class Admission:
                 async with self._large:
                     yield
             else:
-                yield
+                with small_request():
+                    yield
         finally:
             self.events -= events
 

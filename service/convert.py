@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidRequest
 from service.events import EVENT_TYPES, STAGES, Events, factorize, step_codes, type_codes
+from service.offload import give_way
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.stages import timed
 
@@ -66,6 +67,7 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
         with timed("decode") as stage:
             request = pb.AnalyzeRequest()
             for part in _parts(raw):
+                give_way()
                 request.MergeFromString(part)
             stage.events = len(request.data)
     except DecodeError:
@@ -133,6 +135,7 @@ def _read_columns(data: Sequence[pb.ScanEvent]) -> tuple[dict[str, NDArray[np.in
     ints = {name: np.empty(len(data), dtype=np.int64) for name in (*_INT_FIELDS, *_TIME_FIELDS)}
     texts: dict[str, list[str]] = {name: [] for name in _TEXT_FIELDS}
     for begin in range(0, len(data), _SLICE):
+        give_way()
         rows = data[begin : begin + _SLICE]
         times = list(map(attrgetter("event_time"), rows))
         for name, column in ints.items():

@@ -18,6 +18,7 @@ from service import features_journey as journey
 from service.features_journey import Columns
 from service.history_groups import Past
 from service.journeys import Journeys, Key
+from service.offload import give_way
 from service.reference import Reference
 from service.trail import Trail
 
@@ -67,6 +68,7 @@ def compute(
     n = len(journeys.order)
     columns: Columns = {"causal": np.full(n, causal)}
     for part in (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS:
+        give_way()
         columns |= part(trail)
     nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
     table = np.empty((n, len(NAMES)), dtype=np.float32)

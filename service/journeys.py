@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events import Events
+from service.offload import give_way
 
 Index = NDArray[np.intp]
 Found = tuple[Index, NDArray[np.bool_]]
@@ -157,6 +158,7 @@ class Group:
 
     @cached_property
     def _sorted(self) -> tuple[Index, NDArray[np.int64]]:
+        give_way()
         rank, run = stable_order(self._of_members(self._key.values, in_time=True), self._key.width)
         return self._by_time[rank], run
 

@@ -1,14 +1,18 @@
 """Work that would hold the event loop, in threads: one for small requests, one for large ones.
 
 More threads would not be faster: what they do needs the interpreter most of the time, and they would take it from each
-other in the middle of things. A large request has its own thread, so that no small one waits behind it.
+other in the middle of things. A large request has its own thread, so that no small one waits behind it, and that thread
+gives way: a small request takes some milliseconds if it has a core and the interpreter to itself, and several times as
+long if it has to get both back from a large one again and again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -18,13 +22,41 @@ LARGE_EVENTS = 8_000
 SMALL_EVENTS = 512
 """Requests with no more events have their lesser work done on the event loop: 0.3 ms at most, which a thread costs."""
 
+_PATIENCE_S = 0.01
+"""A large request waits so long at one place, at most: it goes on, however many small ones there are."""
+
 _T = TypeVar("_T")
 
 _small = ThreadPoolExecutor(1, thread_name_prefix="small")
-_large = ThreadPoolExecutor(1, thread_name_prefix="large")
+_gives_way = threading.local()
+_large = ThreadPoolExecutor(1, "large", initializer=lambda: setattr(_gives_way, "enabled", True))
+
+_small_at_work = 0  # changed by the thread of the event loop alone
+_calm = threading.Event()  # no small request is at work
+_calm.set()
 
 
 async def off_loop(work: Callable[[], _T], events: int) -> _T:
     """Run ``work`` on about ``events`` events in a thread, in the caller's context; works of one thread take turns."""
     threads = _large if events > LARGE_EVENTS else _small
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
+
+
+@contextmanager
+def small_request() -> Iterator[None]:
+    """Surrounds all work on a small request; for the event loop."""
+    global _small_at_work  # noqa: PLW0603 - there is one interpreter to share
+    _small_at_work += 1
+    _calm.clear()
+    try:
+        yield
+    finally:
+        _small_at_work -= 1
+        if not _small_at_work:
+            _calm.set()
+
+
+def give_way() -> None:
+    """Wait while small requests are at work, if this is the thread of large ones; called between pieces of work."""
+    if not _calm.is_set() and getattr(_gives_way, "enabled", False):
+        _calm.wait(_PATIENCE_S)

@@ -1,0 +1,53 @@
+"""The thread of large requests waits for small ones, and not for long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from service.offload import LARGE_EVENTS, give_way, off_loop, small_request
+
+LARGE = LARGE_EVENTS + 1
+
+
+def times(number: int) -> Callable[[], float]:
+    """Return work that gives way so often, and returns how many seconds it took."""
+
+    def work() -> float:
+        begin = time.perf_counter()
+        for _ in range(number):
+            give_way()
+        return time.perf_counter() - begin
+
+    return work
+
+
+def test_the_thread_of_large_requests_waits_for_small_ones_but_never_long() -> None:
+    async def main() -> None:
+        with small_request(), small_request():
+            assert await off_loop(times(1), LARGE) >= 0.009
+            assert 0.045 <= await off_loop(times(5), LARGE) < 5
+        assert await off_loop(times(1_000), LARGE) < 1, "nobody is at work: 10 s if it waited"
+
+    asyncio.run(main())
+
+
+def test_it_goes_on_as_soon_as_the_last_small_request_is_done() -> None:
+    async def main() -> None:
+        with small_request():
+            busy = asyncio.create_task(off_loop(times(10_000), LARGE))  # 100 s, if nobody said that it is over
+            await asyncio.sleep(0.05)
+            assert not busy.done()
+        await asyncio.wait_for(busy, 20)
+
+    asyncio.run(main())
+
+
+def test_other_threads_never_wait() -> None:
+    async def main() -> None:
+        with small_request():
+            assert await off_loop(times(1_000), 1) < 5, "10 s if it waited"
+            assert times(1_000)() < 5
+
+    asyncio.run(main())
