@@ -17,7 +17,7 @@ from service.backends import Backend
 from service.drift import Drift
 from service.errors import DeadlineExceeded
 from service.events import KINDS
-from service.offload import LARGE_EVENTS, SMALL_EVENTS, give_way, off_loop
+from service.offload import LARGE_EVENTS, SMALL_EVENTS, off_loop, when_calm
 from service.passes import Passes
 from service.reference import Reference
 from service.registry import MODEL_NAME, SVM_NAME, Model
@@ -176,9 +176,9 @@ class ModelDetector:
             answers[batch.rows, :used] = answer[:, :used]
 
         if not isinstance(prepared.batches, list):
-            for batch in prepared.batches:  # of all large requests one after the other: small ones find a free thread
-                async with self._large_turn:
-                    await off_loop(give_way, LARGE_EVENTS + 1)
+            batches = iter(prepared.batches)
+            while (batch := await when_calm(lambda: next(batches, None))) is not None:
+                async with self._large_turn:  # of all large requests one at a time: small ones find a free thread
                     await call(batch)
             return answers
         if len(prepared.batches) == 1:

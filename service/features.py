@@ -70,6 +70,7 @@ def compute(
     for part in (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS:
         give_way()
         columns |= part(trail)
+    give_way()
     nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
     table = np.empty((n, len(NAMES)), dtype=np.float32)
     np.stack([columns.get(name, nothing) for name in NAMES], axis=1, out=table, casting="unsafe")

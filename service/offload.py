@@ -60,3 +60,13 @@ def give_way() -> None:
     """Wait while small requests are at work, if this is the thread of large ones; called between pieces of work."""
     if not _calm.is_set() and getattr(_gives_way, "enabled", False):
         _calm.wait(_PATIENCE_S)
+
+
+async def when_calm(work: Callable[[], _T]) -> _T:
+    """Run a piece of a large request's ``work`` in a thread of no queue, when small requests had their `give_way`."""
+
+    def run() -> _T:
+        _calm.wait(_PATIENCE_S)
+        return work()
+
+    return await asyncio.to_thread(run)

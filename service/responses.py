@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events import KINDS, Events
+from service.offload import give_way
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.pipeline import Verdicts
 
@@ -61,6 +62,7 @@ def _add_findings(
     percent = np.round(scores.astype(np.float64) * 100.0, 4).tolist()
     rows = zip(rank.tolist(), event_id.tolist(), flags.tolist(), percent, strict=True)
     for at, one_id, is_flagged, of_kind in rows:
+        give_way()
         finding = answers[at].event_history.add(event_id=one_id)
         for kind, flag in enumerate(_FLAG_FIELDS):
             if is_flagged[kind]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from service.offload import LARGE_EVENTS, give_way, off_loop, small_request
+from service.offload import LARGE_EVENTS, give_way, off_loop, small_request, when_calm
 
 LARGE = LARGE_EVENTS + 1
 
@@ -49,5 +49,19 @@ def test_other_threads_never_wait() -> None:
         with small_request():
             assert await off_loop(times(1_000), 1) < 5, "10 s if it waited"
             assert times(1_000)() < 5
+
+    asyncio.run(main())
+
+
+def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case() -> None:
+    async def main() -> None:
+        begin = time.perf_counter()
+        with small_request():
+            assert await when_calm(lambda: 7) == 7
+        assert 0.009 <= time.perf_counter() - begin < 5
+        begin = time.perf_counter()
+        for _ in range(200):
+            await when_calm(lambda: None)
+        assert time.perf_counter() - begin < 1.9, "2 s if it waited"
 
     asyncio.run(main())
