@@ -32,9 +32,9 @@ CONCURRENCIES = (1, 8, 32)
 
 _ANALYZE = f"/{SERVICE.full_name}/Analyze"
 _MIXED = ("small_alone", "large_alone", "small_beside", "large_beside")
-_LARGE_EVENTS = (
-    49_000  # of a large request, or all events of a file where it has fewer; whole items, 50,000 are the limit
-)
+_LARGE_EVENTS = 49_000
+"""Events of a large request, or all of a file that has fewer: whole items more than that, and 50,000 are the limit."""
+
 LARGE_CALLS = 2
 
 _REQUEST_EVENTS = 25_000
