@@ -6,7 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from service.admission import EVENT_BYTES, Admission
+from service.convert import decode_request
 from service.offload import LARGE_EVENTS, give_way, off_loop, small_request, when_calm
+from tests.requests import many
 
 LARGE = LARGE_EVENTS + 1
 
@@ -63,5 +66,31 @@ def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case(
         for _ in range(200):
             await when_calm(lambda: None)
         assert time.perf_counter() - begin < 1.9, "2 s if it waited"
+
+    asyncio.run(main())
+
+
+def test_admission_tells_small_requests_from_large_ones() -> None:
+    async def main() -> None:
+        admission = Admission(max_events=10**6, max_in_flight=10**6)
+        async with admission.enter(50 * EVENT_BYTES, refuse=True):
+            assert await off_loop(times(5), LARGE) >= 0.045
+        async with admission.enter(LARGE * EVENT_BYTES, refuse=True):
+            assert await off_loop(times(1_000), LARGE) < 1, "10 s if it waited for itself"
+
+    asyncio.run(main())
+
+
+def test_a_large_request_is_decoded_in_pieces_that_give_way() -> None:
+    body = many(LARGE).SerializeToString()
+
+    def waited_s() -> float:
+        wall_s, cpu_s = time.perf_counter(), time.thread_time()
+        decode_request(body, max_events=LARGE, one_file=True)
+        return time.perf_counter() - wall_s - (time.thread_time() - cpu_s)
+
+    async def main() -> None:
+        with small_request():
+            assert await off_loop(waited_s, LARGE) > 0.08, "nine slices of columns, 10 ms each"
 
     asyncio.run(main())
