@@ -118,7 +118,10 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
-    data: Annotated[Path | None, typer.Option(help="Other data than the run's held-out part.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Other data than the run's held-out part; EPCs that the training had do not count."),
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(help="Truth table; default: that of the training, or truth.parquet or .csv of --data."),

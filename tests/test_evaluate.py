@@ -17,12 +17,12 @@ import pytest
 
 from service.events import KINDS
 from tests.trained import SHORT
-from training import breakdown, report
+from training import breakdown, dataset, report
 from training.breakdown import ALL, ANY, ENSEMBLE, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, SVM, TRUTH
 from training.dataset import DataError
-from training.evaluate import WEAK, Evaluation, Options, evaluate
+from training.evaluate import WEAK, Evaluation, Options, evaluate, judge
 from training.ranking import MACRO, METRICS
-from training.run import RUN_FILE, Run
+from training.run import RUN_FILE, Run, predict
 from training.sheets import sheets
 from training.simulate import simulate
 from training.train import train
@@ -179,7 +179,7 @@ def test_other_data_is_judged_whole_and_baselines_still_learn_from_the_training(
     trained: Trained, weak: Trained, found: Evaluation
 ) -> None:
     other = evaluate(trained.run, weak.data, None, Options(resamples=0), silent)
-    assert other.source["part"] == "all events"
+    assert other.source["part"].startswith("all events")
     assert other.source["truth"] == str(weak.data / "truth.parquet")
     assert len(other.subject.events) > 2_000
     assert "lightgbm" in other.judged["causal"].detectors
@@ -194,9 +194,36 @@ def test_baselines_are_left_out_in_words_where_the_training_data_are_gone(
     found = evaluate(moved, weak.data, None, Options(resamples=0), silent)
     assert set(found.judged["causal"].detectors) == {MODEL, SVM, ENSEMBLE, RULES}
     assert "Baselines are left out" in found.notices[0]
+    assert "count like others" in found.notices[0]
     assert "gone" in found.notices[0]
     with pytest.raises(DataError, match="gone"):
         evaluate(moved, None, None, QUICK, silent)
+
+
+def test_epcs_that_the_training_had_are_judged_as_companions_and_do_not_count(trained: Trained, weak: Trained) -> None:
+    found = evaluate(trained.run, weak.data, None, QUICK, silent)
+    whole, learned = dataset.load(weak.data).events, set(dataset.load(trained.data).events.epc_codes)
+    known = np.array([code in learned for code in whole.epc_codes])
+    assert 0 < known.sum() < len(known)
+    assert found.source["part"] == f"all events but those of {known.sum()} EPCs that the training had"
+    others = np.flatnonzero(~known[whole.epc])
+    assert found.source["events"] == len(others)
+    whole_world = judge(found.run, found.subject)
+    for mode, part in found.judged.items():
+        assert set(part.samples.index) == set(others)
+        np.testing.assert_array_equal(part.samples.labels, found.subject.known.labels[part.samples.index])
+        every = whole_world[mode]
+        at = np.argsort(every.samples.index)[part.samples.index]
+        np.testing.assert_array_equal(part.samples.features, every.samples.features[at])
+        for name, verdicts in part.detectors.items():
+            np.testing.assert_array_equal(verdicts.scores, every.detectors[name].scores[at])
+        again = predict(found.run.model, part.samples)
+        np.testing.assert_allclose(again, part.detectors[MODEL].scores, atol=1e-5)
+
+
+def test_data_of_the_training_are_no_other_data(trained: Trained) -> None:
+    with pytest.raises(DataError, match="without --data"):
+        evaluate(trained.run, trained.data, None, QUICK, silent)
 
 
 def test_changed_training_data_are_refused(trained: Trained, tmp_path: Path) -> None:

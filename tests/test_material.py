@@ -227,6 +227,11 @@ def test_changed_strangers_are_refused(run: Path, other: Path, tmp_path: Path, n
     evaluate(moved, None, None, EvaluateOptions(baselines=False, resamples=0), silent)
 
 
+def test_strangers_are_no_unseen_data(run: Path, other: Path) -> None:
+    with pytest.raises(DataError, match="the training had all its EPCs"):
+        evaluate(run, other, None, EvaluateOptions(baselines=False), silent)
+
+
 def test_the_baselines_learn_from_strangers_too(run: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(run, tmp_path / "run")
     record = json.loads((alone / "run.json").read_text())

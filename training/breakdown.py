@@ -8,7 +8,7 @@ normal events would be flagged, so that slices can be compared with each other a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -61,6 +61,10 @@ class Verdicts:
         """Return the findings [N, 5]."""
         return self.scores >= np.array(self.thresholds, dtype=np.float32)
 
+    def take(self, rows: Index) -> Verdicts:
+        """Return what is said of some of the events."""
+        return replace(self, scores=self.scores[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
@@ -68,6 +72,11 @@ class Judged:
 
     samples: Samples
     detectors: dict[str, Verdicts]
+
+    def of(self, events: Index) -> Judged:
+        """Return what is said of ``events`` (positions in those given), all those of their EPCs."""
+        rows = np.flatnonzero(np.isin(self.samples.index, events))
+        return Judged(self.samples.take(rows), {name: one.take(rows) for name, one in self.detectors.items()})
 
 
 class Settings(Protocol):

@@ -56,12 +56,14 @@ class Evaluation:
     notices: list[str]  # what a reader must know before any number
     source: Source
     subject: Subject
-    judged: dict[str, Judged]  # by mode
+    judged: dict[str, Judged]  # by mode, what counts
     table: pd.DataFrame  # breakdown.COLUMNS
 
 
 def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Options, progress: Progress) -> Evaluation:
-    """Evaluate a run on the test split of its own data, or on all of another folder ``data``.
+    """Evaluate a run on the test split of its own data, or on another folder ``data``.
+
+    There, all events are judged, as companions of each other; what counts are EPCs that the training did not have.
 
     Raises:
         DataError: the data cannot be used, or are not those of the training.
@@ -71,11 +73,14 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     progress("reading the data", 0.0)
     own = None
     try:
-        own = OwnData.of(run, strangers=options.baselines) if data is None or options.baselines else None
+        own = OwnData.of(run, strangers=options.baselines or data is not None)
     except DataError as error:
         if data is None:
             raise
-        notices.append(f"Baselines are left out, since they learn from the data of the training: {error}")
+        notices.append(
+            "Baselines are left out, since they learn from the data of the training, and EPCs that the training had "
+            f"count like others: {error}"
+        )
     if data is not None:
         subject, source = other_subject(run, data, truth, own)
     else:
@@ -88,6 +93,8 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     if own is not None and options.baselines:
         _add_baselines(judged, own, run, options.seed, progress)
     progress("measuring", 0.9)
+    if subject.measured is not None:
+        judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
     table = breakdown.table(judged, subject.events, subject.known.details, options)
     progress("done", 1.0)
     return Evaluation(folder, run, notices, source, subject, judged, table)

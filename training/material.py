@@ -22,6 +22,7 @@ from training.samples import (
     concatenate,
     normal_events,
     pass_over_strangers,
+    rows_of_others,
     samples,
     split_epcs,
     training_pass,
@@ -81,8 +82,7 @@ class Material:
         if self.strangers is None:
             return None
         held_out = np.array(self.events.epc_codes, dtype=np.str_)[self.split > SPLITS.index("train")]
-        kept = ~np.isin(np.array(self.strangers.events.epc_codes, dtype=np.str_), held_out)
-        rows = np.flatnonzero(kept[self.strangers.events.epc])
+        rows = rows_of_others(self.strangers.events, held_out)
         return Strangers(self.strangers.events.take(rows), self.strangers.labels[rows]) if len(rows) else None
 
 

@@ -59,9 +59,9 @@ def write_console(evaluation: Evaluation) -> None:
 
 def describe(evaluation: Evaluation) -> str:
     """Return one line on what was evaluated."""
-    events, source = evaluation.subject.events, evaluation.source
+    source = evaluation.source
     return (
-        f"{len(events)} events of {len(events.epc_codes)} EPCs: {source['part']} of {source['data']}, "
+        f"{source['events']} events of {source['epcs']} EPCs: {source['part']} of {source['data']}, "
         f"labelled by {source['truth'] or 'the rules'}; run {evaluation.folder}"
     )
 
@@ -101,7 +101,6 @@ def log_entry(evaluation: Evaluation) -> dict[str, Any]:
         "trained_at": evaluation.run.record["created_at"],
         "labels": _labels(evaluation),
         "notices": evaluation.notices,
-        "events": len(evaluation.subject.events),
         **evaluation.source,
         "metrics": numbers,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,12 @@ class Samples:
     windows: Windows
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
 
+    def take(self, rows: NDArray[np.intp]) -> Samples:
+        """Return the samples of ``rows``, in ascending order and all those of their journeys."""
+        windows = self.windows.answering(rows)
+        windows = replace(windows, start=np.searchsorted(rows, windows.start))
+        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows])
+
 
 Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
 """Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
@@ -60,6 +66,12 @@ def split_epcs(events: Events, turn: float = 0.0) -> NDArray[np.int8]:
             split[ring[begin:end]] = number
             begin = end + round(_BUFFER * len(period))
     return split
+
+
+def rows_of_others(events: Events, codes: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:
+    """Return the positions of the events whose EPC code is none of ``codes``."""
+    other = ~np.isin(np.array(events.epc_codes, dtype=np.str_), np.asarray(codes, dtype=np.str_))
+    return np.flatnonzero(other[events.epc])
 
 
 def first_scans(events: Events) -> NDArray[np.int64]:

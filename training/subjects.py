@@ -1,9 +1,9 @@
-"""What a run can be evaluated on: the held-out part of its own data, or all of another folder."""
+"""What a run can be evaluated on: the held-out part of its own data, or another folder."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from training.material import Material, Strangers, labels_of, strangers_of
 from training.record import hashes
 from training.reference import learn
 from training.run import Run
-from training.samples import SPLITS, normal_events, split_epcs
+from training.samples import SPLITS, normal_events, rows_of_others, split_epcs
 
 Source = dict[str, Any]
-"""Data folder, which part of it, truth file (None: the rules label), SHA-256 of the files."""
+"""Data folder, which part of it and how much that is, truth file (None: the rules label), SHA-256 of the files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +32,7 @@ class Subject:
     events: Events
     known: Truth
     reference: Reference
+    measured: NDArray[np.intp] | None = None  # events whose verdicts count, all those of their EPCs; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class OwnData:
 
     @classmethod
     def of(cls, run: Run, *, strangers: bool) -> OwnData:
-        """Read the data that ``run`` names; with ``strangers`` also those of --more-data, which only training needs.
+        """Read the data that ``run`` names; with ``strangers`` also those of --more-data.
 
         Raises:
             DataError: they are gone, or no longer the same.
@@ -66,6 +67,11 @@ class OwnData:
         """Return the tables that the training split teaches."""
         events, known = self.part("train")
         return learn(events, normal_events(known), self.world.masters)
+
+    @property
+    def codes(self) -> list[str]:
+        """Return the EPC codes of all that the run was made from."""
+        return [*self.world.events.epc_codes, *(self.strangers.events.epc_codes if self.strangers else ())]
 
     @cached_property
     def _split(self) -> NDArray[np.int8]:
@@ -101,23 +107,31 @@ def _same_strangers(kept: dict[str, Any], home: Dataset) -> Strangers:
 
 def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, Source]:
     """Return the test split of the run's own data, by another ``truth`` if given."""
-    known = dataset.load_truth(truth, own.world.events) if truth else None
-    source = _source(run.record["lineage"]["data"], "test split", own.world, truth or truth_of(run))
-    return own.test_split(known), source
+    subject = own.test_split(dataset.load_truth(truth, own.world.events) if truth else None)
+    data, truth = run.record["lineage"]["data"], truth or truth_of(run)
+    return subject, _source(data, "test split", subject.events, own.world, truth)
 
 
 def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None) -> tuple[Subject, Source]:
-    """Return all events of another folder; if it is that of ``own``, it is not read again.
+    """Return all events of another folder, of which those count whose EPC codes ``own`` (None: unknown) has not.
 
     Raises:
-        DataError: they cannot be used, or there is no truth and the run was not trained on rules.
+        DataError: they cannot be used, none counts, or there is no truth and the run was not trained on rules.
     """
     truth = truth or dataset.truth_beside(data)
     if truth is None and truth_of(run):
         raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
-    same = own is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve()
-    world = own.world if own is not None and same else dataset.load(data)
-    return Subject(world.events, labels_of(world, truth), run.reference), _source(str(data), "all events", world, truth)
+    world = dataset.load(data)
+    subject = Subject(world.events, labels_of(world, truth), run.reference)
+    if own is None:
+        return subject, _source(str(data), "all events", world.events, world, truth)
+    rows = rows_of_others(world.events, own.codes)
+    if not len(rows):
+        raise DataError(f"{data}: the training had all its EPCs; without --data the run is judged by its test split")
+    counted = world.events.take(rows)
+    known = len(world.events.epc_codes) - len(counted.epc_codes)
+    part = f"all events but those of {known:,} EPCs that the training had" if known else "all events"
+    return replace(subject, measured=rows), _source(str(data), part, counted, world, truth)
 
 
 def truth_of(run: Run) -> Path | None:
@@ -126,10 +140,12 @@ def truth_of(run: Run) -> Path | None:
     return Path(truth) if truth else None
 
 
-def _source(data: str, part: str, world: Dataset, truth: Path | None) -> Source:
+def _source(data: str, part: str, counted: Events, world: Dataset, truth: Path | None) -> Source:
     return {
         "data": data,
         "part": part,
+        "events": len(counted),
+        "epcs": len(counted.epc_codes),
         "files_sha256": world.files,
         "truth": str(truth) if truth else None,
         "truth_sha256": hashlib.sha256(truth.read_bytes()).hexdigest() if truth else None,
