@@ -72,8 +72,9 @@ def compute(
         columns |= part(trail)
     give_way()
     nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
-    table = np.empty((n, len(NAMES)), dtype=np.float32)
-    np.stack([columns.get(name, nothing) for name in NAMES], axis=1, out=table, casting="unsafe")
+    flat = np.empty(len(NAMES) * n, dtype=np.float32)
+    np.concatenate([columns.get(name, nothing) for name in NAMES], out=flat, casting="unsafe")
+    table = np.ascontiguousarray(flat.reshape(len(NAMES), n).T)
     if past is not None and past.context is not None:
         context = np.flatnonzero(past.context.stored[journeys.order])
         table[context, COMPANIONS] = past.context.companions[journeys.order[context]]

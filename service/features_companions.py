@@ -60,7 +60,8 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
 )
 
 _NO_SERIAL = 20.0
-_AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
+_BEFORE = np.arange(-8, 0)[:, None]
+_AROUND = np.array([-4, -3, -2, -1, 1, 2, 3, 4])[:, None]
 
 
 def lot_features(trail: Trail) -> Columns:
@@ -152,7 +153,7 @@ class _Mates:
 
 def mate_features(trail: Trail) -> Columns:
     """What the mates of the lot did, here and on the way here, in the request and before."""
-    lot, here = trail.lot.take(trail.events.epc), combine(trail.spot, trail.type)
+    lot, here = trail.lot.take(trail.events.epc), combine(trail.spot, trail.type).numbered()
     keys = {"here": combine(lot, here), "type": combine(lot, trail.type)} | _legs(trail, here, lot)
     groups = {name: Group(key, trail.members) for name, key in keys.items()}
     own = {name: Group(key, trail.journeys.by_time) for name, key in _legs(trail, here, trail.epc).items()}
@@ -187,20 +188,18 @@ def _mate_serial_gap(trail: Trail, here: Group, prior: Prior | None) -> NDArray[
     The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged item,
     and up to four forged ones among the eight do not make a genuine item look so.
     """
-    serial, epc = trail.parts.serial[trail.events.epc].astype(np.float64), trail.events.epc
-    differences = np.empty((len(_AROUND), len(epc)))
+    epc = trail.events.epc[here.order]
+    serial = trail.parts.serial[epc].astype(np.float64)
+    mate, exists = here.around(_BEFORE if trail.causal else _AROUND)
+    differences = np.where(exists & (epc[mate] != epc), np.abs(serial[mate] - serial), np.inf)
     if prior is not None:  # further back than this request goes
-        back = np.arange(len(_AROUND), 0, -1)[:, None] - here.others(causal=True)
-        known, is_mate = prior.neighbour(back)
-        before = np.where(is_mate, np.abs(serial - known), np.inf)
-    for row, step in enumerate(range(-len(_AROUND), 0) if trail.causal else _AROUND):
-        there, exists = here.neighbour(step)
-        differences[row] = np.where(exists & (epc[there] != epc), np.abs(serial - serial[there]), np.inf)
-        if prior is not None:
-            differences[row] = np.where(exists, differences[row], before[row])
+        known, is_mate = prior.neighbour(-_BEFORE - here.others(causal=True))
+        before = np.where(is_mate, np.abs(trail.parts.serial[trail.events.epc] - known), np.inf)
+        differences = np.where(exists, differences, before[:, here.order])
     differences.sort(axis=0)
     found = np.isfinite(differences).sum(axis=0)
-    return _log_serial(differences[np.clip(found, 1, 4) - 1, np.arange(len(epc))])
+    fourth = differences[np.minimum(np.maximum(found, 1), 4) - 1, np.arange(len(epc))]
+    return here.by_event(_log_serial(fourth))
 
 
 def _legs(trail: Trail, here: Key, traveller: Key) -> dict[str, Key]:

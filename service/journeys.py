@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +21,9 @@ _RADIX_FROM = 512
 
 _COUNTABLE = 8
 """Keys up to so many times wider than there are events are counted in a table, wider ones are numbered by sorting."""
+
+_COUNTABLE_LEAST = 8_192
+"""Keys up to so wide are counted in a table however few events there are: it is faster than to sort even a few."""
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -70,7 +72,7 @@ class Journeys:
         return per_journey.repeat(self.length)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: a small request makes forty of them, at three times the price
 class Key:
     """What N events (or U codes) are grouped by: numbers from 0 to ``width`` - 1, equal in one group."""
 
@@ -114,21 +116,26 @@ class Group:
         """
         self._key = key
         self._by_time = by_time
+        # Worked out once, when asked for; `functools.cached_property` takes a lock for each.
+        self._in_order: tuple[Index, NDArray[np.int64]] | None = None
+        self._start: Index | None = None
+        self._begin: Index | None = None
+        self._narrow: Key | None = None
 
     def others(self, *, causal: bool) -> Index:
         """Return the number [N] of other members."""
         if causal:
             place = np.arange(len(self.order))
-            return self._by_event(place - self._first)
-        number = self._number
+            return self.by_event(place - self._first())
+        number = self._numbered()
         return np.bincount(self._of_members(number.values), minlength=number.width)[number.values] - 1
 
     def sum_of_others(self, values: NDArray[np.float64], *, causal: bool) -> NDArray[np.float64]:
         """Return the sum [N] of ``values`` [N] over the other members."""
         if causal:
             running: NDArray[np.float64] = np.concatenate(([0.0], values[self.order].cumsum()))
-            return self._by_event(running[:-1] - running[self._first])
-        number = self._number
+            return self.by_event(running[:-1] - running[self._first()])
+        number = self._numbered()
         sums = np.bincount(self._of_members(number.values), self._of_members(values), minlength=number.width)
         return sums[number.values] - values
 
@@ -142,6 +149,12 @@ class Group:
         exists[self.order[asked]] = self.run[late] == self.run[early]
         return there, exists
 
+    def around(self, steps: Index) -> Found:
+        """Return the places [S, n] in ``order`` of the members ``steps`` [S, 1] later than each, as in `neighbour`."""
+        place = np.arange(len(self.run)) + steps
+        inside = _inside(place, len(self.run))
+        return inside, (inside == place) & (self.run[inside] == self.run)
+
     def strangers(self, owner: NDArray[np.integer]) -> tuple[Found, Found]:
         """Return the nearest earlier and the nearest later member with another ``owner`` [N]."""
         owners = owner[self.order]
@@ -153,55 +166,61 @@ class Group:
 
     def _member(self, place: Index) -> Found:
         """Return the members at ``place`` [N], which is given and meant in group order, if they are of the group."""
-        inside = np.minimum(np.maximum(place, 0), len(place) - 1)  # `numpy.clip` costs four times as much
-        return self._by_event(self.order[inside]), self._by_event((inside == place) & (self.run[inside] == self.run))
-
-    @cached_property
-    def _sorted(self) -> tuple[Index, NDArray[np.int64]]:
-        give_way()
-        rank, run = stable_order(self._of_members(self._key.values, in_time=True), self._key.width)
-        return self._by_time[rank], run
+        inside = _inside(place, len(place))
+        return self.by_event(self.order[inside]), self.by_event((inside == place) & (self.run[inside] == self.run))
 
     @property
     def order(self) -> Index:
         """The members, group by group, in the order of time."""
-        return self._sorted[0]
+        return self._sorted()[0]
 
     @property
     def run(self) -> NDArray[np.int64]:
         """What tells the group of each member in ``order``."""
-        return self._sorted[1]
+        return self._sorted()[1]
 
-    @cached_property
+    def _sorted(self) -> tuple[Index, NDArray[np.int64]]:
+        if self._in_order is None:
+            give_way()
+            rank, run = stable_order(self._of_members(self._key.values, in_time=True), self._key.width)
+            self._in_order = self._by_time[rank], run
+        return self._in_order
+
+    @property
     def start(self) -> Index:
         """Where in ``order`` each group begins."""
-        return _changes(self.run).nonzero()[0]
+        if self._start is None:
+            self._start = _changes(self.run).nonzero()[0]
+        return self._start
 
     @property
     def number(self) -> Index:
         """The group [N] of each event, as an index into ``start``."""
-        return self._by_event(np.repeat(np.arange(len(self.start)), _sizes(self.start, len(self.run))))
+        return self.by_event(np.repeat(np.arange(len(self.start)), _sizes(self.start, len(self.run))))
 
-    @cached_property
     def _first(self) -> Index:
-        """Where in ``order`` the group of each member begins."""
-        return self.start.repeat(_sizes(self.start, len(self.run)))
+        """Return where in ``order`` the group of each member begins."""
+        if self._begin is None:
+            self._begin = self.start.repeat(_sizes(self.start, len(self.run)))
+        return self._begin
 
-    @cached_property
-    def _number(self) -> Key:
-        """The key, not much wider than there are events."""
-        n = len(self._key.values)
-        if self._key.width <= _COUNTABLE * n + 1024:
-            return self._key
-        number = _changes(self.run).cumsum() - 1
-        return Key(self._by_event(number), int(number.max(initial=0)) + 1)
+    def _numbered(self) -> Key:
+        """Return the key, not much wider than there are events."""
+        if self._narrow is None:
+            n = len(self._key.values)
+            if self._key.width <= _COUNTABLE * n + _COUNTABLE_LEAST:
+                self._narrow = self._key
+            else:
+                number = _changes(self.run).cumsum() - 1
+                self._narrow = Key(self.by_event(number), int(number[-1]) + 1)
+        return self._narrow
 
     def _of_members(self, values: NDArray[_Scalar], *, in_time: bool = False) -> NDArray[_Scalar]:
         everybody = len(self._by_time) == len(values) and not in_time
         return values if everybody else values[self._by_time]
 
-    def _by_event(self, values: NDArray[_Scalar]) -> NDArray[_Scalar]:
-        """Return [N] what is given in ``order``, 0 for events that are no members."""
+    def by_event(self, values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        """Return [N] what is given in ``order``; 0 for events that are no members."""
         spread = np.zeros(len(self._key.values), dtype=values.dtype)
         spread[self.order] = values
         return spread
@@ -257,6 +276,12 @@ def _sizes(start: Index, n: int) -> Index:
     if len(start):
         sizes[-1] = n - start[-1]
     return sizes
+
+
+def _inside(place: Index, n: int) -> Index:
+    """Return the places, those outside of 0 .. n - 1 moved there; `numpy.clip` costs four times as much."""
+    inside: Index = np.minimum(np.maximum(place, 0), n - 1)
+    return inside
 
 
 def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ def configure(log_format: Literal["console", "json"], level: str, **always: obje
     """Send the logs of the project and of its libraries to stderr in one format; ``always`` is in every line."""
     shared: list[structlog.typing.Processor] = [
         lambda _logger, _method, event: {**event, **always},
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # Tracebacks as plain text: the pretty ones print local variables, and those hold callers' data.
@@ -24,13 +24,11 @@ def configure(log_format: Literal["console", "json"], level: str, **always: obje
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
     )
+    # Lines of our own do without the standard library, which takes 0.2 ms for each.
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

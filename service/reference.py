@@ -37,14 +37,23 @@ class Counts:
 
     def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the row [N] of each key, K (one past the end) if it is not there."""
-        if len(self.key) == 0:
-            return np.zeros(len(keys), dtype=np.intp)
-        row = np.minimum(np.searchsorted(self.key, keys), len(self.key) - 1)
-        return np.where(self.key[row] == keys, row, len(self.key))
+        row, found = self._at(keys)
+        row[~found] = len(self.key)
+        return row
 
     def of(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the count [N] of each key, 0 if it was never seen."""
-        return self._count_or_zero[self.find(keys)]
+        row, found = self._at(keys)
+        return self._count_or_zero[row] * found
+
+    def _at(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return ([N] the row of each key, [N] whether it is there)."""
+        row = self.key.searchsorted(keys)
+        return row, self._key_or_none[row] == keys
+
+    @cached_property
+    def _key_or_none(self) -> NDArray[np.int64]:
+        return np.append(self.key, np.iinfo(np.int64).max)  # in the row of keys that are not there
 
     @cached_property
     def _count_or_zero(self) -> NDArray[np.float64]:
