@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from service.features_journey import Columns
 from service.history_groups import Prior
 from service.journeys import Group, Key, combine
-from service.trail import Trail, nearest, own_if_malformed
+from service.trail import Trail, nearest
 
 _Count = NDArray[np.intp] | NDArray[np.float64]
 
@@ -67,16 +67,14 @@ _AROUND = np.array([-4, -3, -2, -1, 1, 2, 3, 4])[:, None]
 def lot_features(trail: Trail) -> Columns:
     """How many other items of the lot and product there are, and how well the code fits in with theirs."""
     parts = trail.parts
-    product = own_if_malformed(parts, trail.scope, parts.company, parts.product)
-    number = own_if_malformed(parts, trail.scope, parts.lot)
-    number_product = own_if_malformed(parts, trail.scope, parts.lot, parts.product)
+    number = combine(trail.mates, Key.of(parts.lot))
     lot_mates = _other_items(trail, "lot", trail.lot)
     same_day = _other_items(trail, "day", combine(trail.lot, Key.of(parts.day)))
     of_number = _other_items(trail, "number", number)
-    of_number_and_product = _other_items(trail, "number_product", number_product)
+    of_number_and_product = _other_items(trail, "number_product", combine(number, Key.of(parts.product)))
     return {
         "lot_mates": np.log1p(lot_mates),
-        "product_mates": np.log1p(_other_items(trail, "product", product)),
+        "product_mates": np.log1p(_other_items(trail, "product", trail.product)),
         "all_items": np.log1p(_other_items(trail, "all", trail.scope)),
         "lot_product_share": _share(of_number_and_product, of_number),
         "lot_day_share": _share(same_day, lot_mates),

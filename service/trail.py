@@ -26,8 +26,10 @@ class Trail:
     reference: Reference
     causal: bool  # whether an event may know its past alone
     parts: codes.Codes  # of the U codes
-    lot: Key  # [U] of each code, malformed ones have one of their own; lots of other requests are other lots
     scope: Key  # [U] the request of each code
+    mates: Key  # [U] the same, but a malformed code, which has no mates, is alone
+    product: Key  # [U] company and product, among the mates
+    lot: Key  # [U] company, product and lot, among the mates
     epc: Key  # index of the code
     place: NDArray[np.int64]  # index of the place in the reference
     spot: Key  # index of the place in these events: tells unknown places apart
@@ -87,6 +89,8 @@ class Trail:
         spot_from = spot.values[before] if fresh is None else spots.values[len(kind) :]
         if scope is None:
             scope = Key(np.zeros(len(parts.product), dtype=np.int64), 1)
+        mates = _alone_if_malformed(scope, parts.well_formed)
+        product = combine(mates, Key.of(parts.company), Key.of(parts.product))
         epc, type_ = Key(events.epc.astype(np.int64), len(scope.values)), Key(kind, TYPES)
         return cls(
             journeys=journeys,
@@ -94,8 +98,10 @@ class Trail:
             reference=reference,
             causal=causal,
             parts=parts,
-            lot=own_if_malformed(parts, scope, parts.company, parts.product, parts.lot).numbered(),
             scope=scope,
+            mates=mates,
+            product=product,
+            lot=combine(product, Key.of(parts.lot)).numbered(),
             epc=epc,
             place=place,
             spot=spot,
@@ -142,13 +148,12 @@ class Trail:
         return shifted
 
 
-def own_if_malformed(parts: codes.Codes, scope: Key, *columns: NDArray[np.int64]) -> Key:
-    """Return the key [U] of some parts of codes within their request; a malformed code has no mates."""
-    key = combine(scope, *(Key.of(column) for column in columns))
-    if parts.well_formed.all():
-        return key
-    own = key.width + np.arange(len(key.values))
-    return Key(np.where(parts.well_formed, key.values, own), key.width + len(own))
+def _alone_if_malformed(scope: Key, well_formed: NDArray[np.bool_]) -> Key:
+    """Return the key [U] of the requests of codes, a malformed code in one of its own."""
+    if well_formed.all():
+        return scope
+    alone = scope.width + np.arange(len(well_formed))
+    return Key(np.where(well_formed, scope.values, alone), scope.width + len(alone))
 
 
 def _spots(reference: Reference, location_id: NDArray[np.int64]) -> tuple[NDArray[np.int64], Key]:

@@ -48,6 +48,10 @@ def test_group_statistics_equal_plain_loops(group: tuple[NDArray[np.int64], NDAr
 def test_neighbours_equal_plain_loops(group: tuple[NDArray[np.int64], NDArray[np.intp]], step: int) -> None:
     keys, by_time = group
     there, exists = Group(Key.of(keys), by_time).neighbour(step)
+    in_order = Group(Key.of(keys), by_time)
+    place, is_there = (in_order.by_event(found[0]) for found in in_order.around(np.array([[step]])))
+    assert is_there.tolist() == exists.tolist()
+    assert in_order.order[place[exists]].tolist() == there[exists].tolist()
     for event in range(len(keys)):
         members = _members(keys, by_time, event)
         place = members.index(event) + step
