@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.offload import give_way
+
 KINDS = ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump")
 """The anomaly kinds, in the order of every [.., 5] array of the project."""
 
@@ -112,6 +114,7 @@ def _distinct(values: Sequence[str]) -> list[str]:
     """Return the distinct values in order of first appearance."""
     distinct: dict[str, None] = {}
     for begin in range(0, len(values), _SLICE):
+        give_way()
         distinct |= dict.fromkeys(values[begin : begin + _SLICE])
     return list(distinct)
 
@@ -120,6 +123,7 @@ def _codes(values: Sequence[str], code_of: dict[str, int], dtype: type[_Code]) -
     """Return the code [N] of each value."""
     codes = np.empty(len(values), dtype=dtype)
     for begin in range(0, len(values), _SLICE):
+        give_way()
         part = values[begin : begin + _SLICE]
         codes[begin : begin + len(part)] = np.fromiter(map(code_of.__getitem__, part), dtype=dtype, count=len(part))
     return codes
