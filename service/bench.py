@@ -55,7 +55,8 @@ class Report:
 
     cores: int
     loads: dict[tuple[str, int, int], list[Load]] = field(default_factory=dict)  # (server, size, concurrency)
-    stages: dict[int, list[dict[str, float]]] = field(default_factory=dict)  # by size: microseconds per event
+    # By (size, concurrency), right after the load on the embedded model: microseconds per event.
+    stages: dict[tuple[int, int], list[dict[str, float]]] = field(default_factory=dict)
     mixed: dict[str, list[Load]] = field(default_factory=dict)  # small and large requests, alone and beside others
     large_events: int = 0  # of a large request
     peak_rss_mib: dict[str, float] = field(default_factory=dict)  # by server
@@ -67,7 +68,9 @@ class Report:
 
     def stage(self, size: int, name: str) -> float:
         """Return the median microseconds per event of a stage."""
-        return median(found[name] for found in self.stages[size])
+        return median(
+            found[name] for (of_size, _), rounds in self.stages.items() if of_size == size for found in rounds
+        )
 
     def grpc(self, size: int, concurrency: int) -> tuple[float, float]:
         """Return microseconds per event of gRPC alone: (in a server that does nothing, in the one that calls it)."""
@@ -79,8 +82,16 @@ class Report:
 
         The load runs on the same cores, so what a call costs its caller is taken off them too.
         """
-        stages_us = sum(self.stage(size, name) for name in STAGES)
-        return self.cores * 1e6 / (stages_us + sum(self.grpc(size, concurrency)))
+        return median(self._bounds(size, concurrency))
+
+    def share_of_bound(self, server: str, size: int, concurrency: int) -> float:
+        """Return events per second by the bound, of the same round each: the machine's clock changes between rounds."""
+        pairs = zip(self.loads[server, size, concurrency], self._bounds(size, concurrency), strict=True)
+        return median(load.events_per_s / bound for load, bound in pairs)
+
+    def _bounds(self, size: int, concurrency: int) -> list[float]:
+        grpc_us = sum(self.grpc(size, concurrency))
+        return [self.cores * 1e6 / (sum(stages.values()) + grpc_us) for stages in self.stages[size, concurrency]]
 
     def cores_of_others(self) -> float:
         """Return how many cores other processes kept busy while the gateway, not Triton behind it, was under load."""
@@ -101,10 +112,12 @@ class Report:
         cells = [
             {"server": server, "events_per_request": size, "concurrency": concurrency}
             | self.load(server, size, concurrency)
-            | {"bound_events_per_s": self.bound(size, concurrency), "spread": self.spread(server, size, concurrency)}
+            | {"bound_events_per_s": self.bound(size, concurrency)}
+            | {"share_of_bound": self.share_of_bound(server, size, concurrency)}
+            | {"spread": self.spread(server, size, concurrency)}
             for server, size, concurrency in self.loads
         ]
-        stages = {str(size): {name: self.stage(size, name) for name in STAGES} for size in self.stages}
+        stages = {str(size): {name: self.stage(size, name) for name in STAGES} for size in SIZES}
         mixed = {name: [asdict(load) for load in loads] for name, loads in self.mixed.items()}
         return {
             "cores": self.cores,
@@ -183,11 +196,11 @@ async def run(events: Events, settings: Settings, plan: Plan, show: Progress) ->
                 )
                 load = await _measure(servers[name], name, requests[size], concurrency, plan.seconds)
                 report.loads.setdefault((name, size, concurrency), []).append(load)
+                if name == "embedded":
+                    report.stages.setdefault((size, concurrency), []).append(stages.measure(requests[size]))
             show(f"round {number + 1}: small requests beside large ones", (number + 1) / plan.rounds)
             for name, load in (await _mixed(servers["embedded"], requests[SIZES[0]], large, plan.seconds)).items():
                 report.mixed.setdefault(name, []).append(load)
-            for size in SIZES:
-                report.stages.setdefault(size, []).append(stages.measure(requests[size]))
         report.peak_rss_mib = {name: server.peak_rss_mib() for name, server in servers.items()}
     show("done", 1.0)
     return report

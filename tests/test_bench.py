@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from service.bench import CONCURRENCIES, SIZES, requests_of
 from service.convert import decode_request
 from service.stages import STAGES
@@ -45,6 +47,8 @@ def test_every_cell_is_measured(tmp_path: Path) -> None:
         for n in CONCURRENCIES:
             gateway, echo = cells["embedded", size, n], cells["echo", size, n]
             assert 0 < gateway["p50_ms"] <= gateway["p99_ms"]
+            share = gateway["events_per_s"] / gateway["bound_events_per_s"]
+            assert gateway["share_of_bound"] == pytest.approx(share), "of the one round"
             # A server that does nothing costs less than one that judges.
             assert 0 <= echo["server_cpu_s_per_million_events"] < gateway["server_cpu_s_per_million_events"]
     for loads in report["mixed"].values():
