@@ -9,7 +9,9 @@ long if it has to get both back from a large one again and again.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,16 +24,28 @@ LARGE_EVENTS = 8_000
 SMALL_EVENTS = 512
 """Requests with no more events have their lesser work done on the event loop: 0.3 ms at most, which a thread costs."""
 
-_PATIENCE_S = 0.01
-"""A large request waits so long at one place, at most: it goes on, however many small ones there are."""
+_PATIENCE_S, _WORK_S = 0.01, 0.01
+"""A large request waits so long at one place, at most, and then works so long without waiting: it goes on at half its
+speed, however many small ones there are."""
+
+_LINGER_S = 0.002
+"""A small request counts for so long after its work is done: its answer has to be sent, and the caller's next request
+to be read, in a dozen steps that each need the interpreter."""
 
 _T = TypeVar("_T")
 
+
+class _Thread(threading.local):
+    gives_way = False
+    works_until_s = 0.0  # of the monotonic clock: it has waited, now it is its turn
+
+
+_thread = _Thread()
 _small = ThreadPoolExecutor(1, thread_name_prefix="small")
-_gives_way = threading.local()
-_large = ThreadPoolExecutor(1, "large", initializer=lambda: setattr(_gives_way, "enabled", True))
+_large = ThreadPoolExecutor(1, "large", initializer=lambda: setattr(_thread, "gives_way", True))
 
 _small_at_work = 0  # changed by the thread of the event loop alone
+_left_s = -math.inf  # when the last of them was done, of the monotonic clock; infinite while one is at work
 _calm = threading.Event()  # no small request is at work
 _calm.set()
 
@@ -45,21 +59,33 @@ async def off_loop(work: Callable[[], _T], events: int) -> _T:
 @contextmanager
 def small_request() -> Iterator[None]:
     """Surrounds all work on a small request; for the event loop."""
-    global _small_at_work  # noqa: PLW0603 - there is one interpreter to share
+    global _small_at_work, _left_s  # noqa: PLW0603 - there is one interpreter to share
     _small_at_work += 1
+    _left_s = math.inf
     _calm.clear()
     try:
         yield
     finally:
         _small_at_work -= 1
         if not _small_at_work:
+            _left_s = time.monotonic()
             _calm.set()
 
 
 def give_way() -> None:
     """Wait while small requests are at work, if this is the thread of large ones; called between pieces of work."""
-    if not _calm.is_set() and getattr(_gives_way, "enabled", False):
-        _calm.wait(_PATIENCE_S)
+    if not _thread.gives_way or (now_s := time.monotonic()) < _thread.works_until_s:
+        return
+    patient_until_s = now_s + _PATIENCE_S
+    while now_s < (free_s := _left_s + _LINGER_S):
+        if now_s >= patient_until_s:
+            _thread.works_until_s = now_s + _WORK_S
+            return
+        if free_s == math.inf:
+            _calm.wait(patient_until_s - now_s)
+        else:
+            time.sleep(min(free_s, patient_until_s) - now_s)
+        now_s = time.monotonic()
 
 
 async def when_calm(work: Callable[[], _T]) -> _T:
