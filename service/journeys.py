@@ -151,9 +151,7 @@ class Group:
 
     def around(self, steps: Index) -> Found:
         """Return the places [S, n] in ``order`` of the members ``steps`` [S, 1] later than each, as in `neighbour`."""
-        place = np.arange(len(self.run)) + steps
-        inside = _inside(place, len(self.run))
-        return inside, (inside == place) & (self.run[inside] == self.run)
+        return self._of_group(np.arange(len(self.run)) + steps)
 
     def strangers(self, owner: NDArray[np.integer]) -> tuple[Found, Found]:
         """Return the nearest earlier and the nearest later member with another ``owner`` [N]."""
@@ -166,8 +164,13 @@ class Group:
 
     def _member(self, place: Index) -> Found:
         """Return the members at ``place`` [N], which is given and meant in group order, if they are of the group."""
-        inside = _inside(place, len(place))
-        return self.by_event(self.order[inside]), self.by_event((inside == place) & (self.run[inside] == self.run))
+        inside, exists = self._of_group(place)
+        return self.by_event(self.order[inside]), self.by_event(exists)
+
+    def _of_group(self, place: Index) -> Found:
+        """Return the places [.., n] in ``order`` that were given, and whether each is of the same group."""
+        inside = np.minimum(np.maximum(place, 0), len(self.run) - 1)  # `numpy.clip` costs four times as much
+        return inside, (inside == place) & (self.run[inside] == self.run)
 
     @property
     def order(self) -> Index:
@@ -276,12 +279,6 @@ def _sizes(start: Index, n: int) -> Index:
     if len(start):
         sizes[-1] = n - start[-1]
     return sizes
-
-
-def _inside(place: Index, n: int) -> Index:
-    """Return the places, those outside of 0 .. n - 1 moved there; `numpy.clip` costs four times as much."""
-    inside: Index = np.minimum(np.maximum(place, 0), n - 1)
-    return inside
 
 
 def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:

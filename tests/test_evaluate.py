@@ -221,9 +221,12 @@ def test_epcs_that_the_training_had_are_judged_as_companions_and_do_not_count(tr
         np.testing.assert_allclose(again, part.detectors[MODEL].scores, atol=1e-5)
 
 
-def test_data_of_the_training_are_no_other_data(trained: Trained) -> None:
+def test_data_of_the_training_are_no_other_data(trained: Trained, tmp_path: Path) -> None:
+    own, named = (evaluate(trained.run, data, None, QUICK, silent) for data in (None, trained.data))
+    assert named.source == own.source
+    pd.testing.assert_frame_equal(named.table, own.table)
     with pytest.raises(DataError, match="without --data"):
-        evaluate(trained.run, trained.data, None, QUICK, silent)
+        evaluate(trained.run, Path(shutil.copytree(trained.data, tmp_path / "copy")), None, QUICK, silent)
 
 
 def test_changed_training_data_are_refused(trained: Trained, tmp_path: Path) -> None:

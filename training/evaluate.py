@@ -69,6 +69,8 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
         DataError: the data cannot be used, or are not those of the training.
     """
     run = Run.load(folder)
+    if data is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve():
+        data = None  # its own: what it did not learn from is the test split
     notices: list[str] = []
     progress("reading the data", 0.0)
     own = None
