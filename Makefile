@@ -35,15 +35,15 @@ model: .venv/dev
 
 # The same request on the embedded model and on a real Triton: findings and latency.
 compare: .venv/dev .triton/installed
-	$(BIN)/python -m tests.compare_backends
+	$(BIN)/python -m tests.tools.compare_backends
 
 # The gateway under load, embedded and on a real Triton, beside the limits of this machine.
 bench: .venv/dev .triton/installed
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.tools.bench
 
 # Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
 e2e: .venv/dev .triton/installed
-	$(BIN)/python -m tests.e2e
+	$(BIN)/python -m tests.tools.e2e
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

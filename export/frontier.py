@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]
 
 from export.to_onnx import export_onnx
-from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
-from service.events import KINDS
-from service.sequences import pad
-from training.checkpoint import MODES, score
-from training.config import TrainConfig
-from training.evaluate import Progress
-from training.fitted import fit_model, telling
-from training.material import Material, draw_from
-from training.metrics import MACRO, per_kind
-from training.samples import Draw, Samples
-from training.sheets import Sheet
+from service.events.vocabulary import KINDS
+from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
+from service.model.sequences import pad
+from training.evaluation.tables import Sheet
+from training.fitting.calibrated import fit_model, telling
+from training.fitting.checkpoint import MODES, score
+from training.fitting.config import TrainConfig
+from training.metrics.per_kind import per_kind
+from training.metrics.ranking import MACRO
+from training.progress import Progress
+from training.samples.labelled_data import Material, draw_from
+from training.samples.samples import Draw, Samples
 
 TABLE_FILE, PLOT_FILE, CONFIG_FILE, MODELS = "frontier.csv", "frontier.png", "config.json", "models"
 HIDDEN, LAYERS, ARCHITECTURES = (16, 32, 64, 128), (1, 2), ("bilstm-attention", "bilstm")

@@ -14,11 +14,12 @@ import onnxruntime  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from service.backends import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.errors import ModelRepositoryError
-from service.events import KINDS
-from service.registry import MANIFEST_FILE, MODEL_FILE, Manifest, Probe, digest_of, read_manifest, versions
-from service.signing import SIGNATURE_FILE
+from service.events.vocabulary import KINDS
+from service.model.backend import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe
+from service.model.repository import digest_of, read_manifest, versions
+from service.model.signing import SIGNATURE_FILE
 
 MAX_QUEUE_DELAY_US = 10_000
 """SPEC.md: a request waits at most 10 ms for others to share its batch."""

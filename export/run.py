@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
-from service import features
-from service.events import KINDS
-from service.registry import MODEL_FILE, Ensemble, Manifest, Thresholds, digest_of, versions
-from training.model import CalibratedModel
-from training.run import Run
-from training.svm import OneClassSvms
+from service.events.vocabulary import KINDS
+from service.features import table as features
+from service.model.manifest import MODEL_FILE, Ensemble, Manifest, Thresholds
+from service.model.repository import digest_of, versions
+from training.network.lstm import CalibratedModel
+from training.network.one_class_svm import OneClassSvms
+from training.runs.folder import Run
 
 
 def export_run(

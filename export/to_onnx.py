@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
-from service.backends import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
-from training.model import CalibratedModel, PaddedLstm
-from training.svm import OneClassSvms
+from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
+from training.network.lstm import CalibratedModel, PaddedLstm
+from training.network.one_class_svm import OneClassSvms
 
 TOLERANCE = 1e-4
 """Largest allowed absolute difference of a probability between torch and the exported file.

@@ -1,0 +1,23 @@
+"""EPC Sentinel's gateway: scan events in, what is wrong with each of them out.
+
+- errors: what crosses the borders of wings when something fails
+- __main__: the console script
+- settings: the settings of the gateway
+- runtime: where and how work runs
+- security: who calls, and what he may do
+- events: scan events as columns
+- rawfiles: raw scan files
+- features: what is seen of every event
+- model: the model repository and what runs it
+- drift: whether today's events look like those of the training
+- history: what was known before a request
+- detect: what is wrong with an event
+- monitoring: what is remembered of every request
+- api: the contract, as callers meet it
+- gateway: the process that serves
+- client: how a running gateway is asked
+- jobs: what commands do with files
+- bench: what requests cost
+- commands: the console script's commands
+- pb: generated messages of the contract
+"""

@@ -1,4 +1,8 @@
-"""The errors that cross module borders; `service.rpc` maps each to one gRPC status, nothing else reaches a caller."""
+"""The errors that cross the borders of wings.
+
+`service.api.status` maps each `SentinelError` to one gRPC status, nothing else reaches a caller; a `CommandError` ends
+a command with one line.
+"""
 
 from __future__ import annotations
 
@@ -61,3 +65,15 @@ class ModelRepositoryError(SentinelError):
 
 class HistoryUnavailable(SentinelError):
     """The store of the history cannot be used (down, slow, or refusing)."""
+
+
+class CommandError(Exception):
+    """A command cannot go on. The message is one line for the user: what is wrong, where, and how to fix it."""
+
+    exit_code = 1
+
+
+class SettingsError(CommandError):
+    """The command was called with settings that it cannot use."""
+
+    exit_code = 2

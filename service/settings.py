@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.console import SettingsError
+from service.errors import SettingsError
 
 ENV_PREFIX = "EPC_SENTINEL_"
 

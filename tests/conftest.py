@@ -6,4 +6,10 @@ import os
 # cores that servers and other tests use too, a loop of small steps takes ten times as long with two of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.gateway", "tests.triton.fixture", "tests.trained", "tests.valkey", "tests.versions"]
+pytest_plugins = [
+    "tests.support.gateway",
+    "tests.servers.triton.fixture",
+    "tests.support.trained",
+    "tests.servers.valkey",
+    "tests.support.versions",
+]

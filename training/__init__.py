@@ -1,0 +1,16 @@
+"""How a model comes into being: from raw files to a run folder with a model, its tables and its measures.
+
+- train: from a data folder to a run folder
+- errors: what cannot be used
+- progress: how long work says how far it is
+- datasets: what is in a data folder
+- inspection: how good data are
+- simulation: worlds with known truth
+- samples: what is learned from
+- network: what learns
+- fitting: how it learns
+- runs: what a training leaves behind
+- metrics: how good scores are
+- evaluation: how good a run is
+- studies: questions to the data and the model
+"""

@@ -7,17 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from service import features
-from training import dataset, evaluate, folds, material, record
-from training.checkpoint import Checkpoint
-from training.config import TrainConfig
-from training.drift_reference import reference_histograms
-from training.evaluate import Progress
-from training.fitted import fit_ensemble, fit_model, fit_svm, telling
-from training.material import Strangers
-from training.reference import Masters, learn
-from training.run import Run, padded_lengths
-from training.samples import normal_events
+from service.features import table as features
+from training.datasets import dataset
+from training.datasets.masters import Masters
+from training.evaluation import evaluate
+from training.fitting import cross_validation as folds
+from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, telling
+from training.fitting.checkpoint import Checkpoint
+from training.fitting.config import TrainConfig
+from training.progress import Progress
+from training.runs import lineage as record
+from training.runs.drift_histograms import reference_histograms
+from training.runs.folder import Run, padded_lengths
+from training.samples import labelled_data as material
+from training.samples.labelled_data import Strangers
+from training.samples.reference import learn
+from training.samples.splits import normal_events
 
 CHECKPOINT = "checkpoint.pt"
 """In the run folder while the training is not finished."""

@@ -1,0 +1,14 @@
+"""How do callers meet the contract?
+
+- servicer: AnomalyService
+- requests: messages to columns
+- responses: verdicts to messages
+- status: errors to statuses
+- stream: the course of a stream
+- health: grpc.health.v1
+- reflection: server reflection
+- interceptor: who is let in
+- entry: what surrounds every handler
+- limits: rates and slots
+- admission: how much work is taken on
+"""

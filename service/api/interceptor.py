@@ -1,0 +1,128 @@
+"""The door of the server: who calls, whether he may, and whether there is room, for every call of every service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import grpc
+
+from service.api.entry import Context, Handler, Method, address_of, guarded
+from service.api.limits import Rate, Slots
+from service.errors import NoSuchMethod
+from service.monitoring.records import Refusal
+from service.security import auth
+from service.security.watched_files import Watched
+from service.settings import Settings
+
+MAX_PROBES = 100
+"""Health checks at a time, watchers included: they are open to everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that hold before a request is read; that on events holds after (`service.api.servicer`)."""
+
+    calls: Slots
+    streams: Slots
+    probes: Slots  # of health, which is open to all
+    calls_per_s: Rate | None
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Says who calls, whether he may, and whether there is room; answers with an error if not."""
+
+    def __init__(
+        self,
+        verifier: Callable[[], auth.Verify] | None,
+        limits: Limits,
+        *,
+        certificates: bool,
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Make the door.
+
+        Args:
+            verifier: returns what knows bearer tokens; None: nobody needs one.
+            limits: what there is room for.
+            certificates: callers prove themselves by TLS, and are known by it where no token is needed.
+            refused: told of every call that stays outside.
+        """
+        self._verifier = verifier
+        self._limits = limits
+        self._certificates = certificates
+        self._refused = refused
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Return the method's handler behind the door; also where there is none, so that only callers learn that."""
+        handler, path = await continuation(handler_call_details), str(handler_call_details.method)
+        name = path.rpartition("/")[2] if handler else "unknown"
+        handler = handler or grpc.unary_unary_rpc_method_handler(_unknown)
+        stream = bool(handler.request_streaming or handler.response_streaming)
+
+        def enter(context: Context, stack: ExitStack) -> None:
+            self._enter(path, context, stack, stream=stream)
+
+        return guarded(Method(name, handler, self._refused), enter)
+
+    def _enter(self, path: str, context: Context, stack: ExitStack, *, stream: bool) -> None:
+        """Let the call in, and have ``stack`` give back what it takes.
+
+        Raises:
+            Unauthenticated, PermissionDenied, Overloaded: it has to stay outside.
+        """
+        if auth.is_open(path):
+            stack.enter_context(self._limits.probes.taken(""))
+            return
+        who = self._identify(context)
+        auth.set_caller(who)
+        auth.authorize(who, path)
+        if self._limits.calls_per_s:
+            self._limits.calls_per_s.spend(who.name, 1)
+        stack.enter_context((self._limits.streams if stream else self._limits.calls).taken(who.name))
+
+    def _identify(self, context: Context) -> auth.Caller:
+        if self._verifier is not None:
+            return self._verifier()(auth.bearer_token(context.invocation_metadata() or ()))
+        if self._certificates:
+            [name] = list(context.auth_context().get("x509_common_name", ()))[:1] or [b""]
+            return auth.named("cert", name.decode(errors="replace"), {auth.Role.ANALYZE})
+        return auth.named("anonymous", address_of(context), auth.EVERY_ROLE)
+
+
+def build_guard(settings: Settings, refused: Callable[[Refusal], None]) -> Guard:
+    """Return the door that the settings ask for; ``refused`` is told of calls that stay outside.
+
+    Raises:
+        SettingsError: a file of keys cannot be used.
+    """
+    verifiers: list[Watched[auth.Verify]] = []
+    if settings.auth_keys:
+        verifiers.append(Watched("--auth-keys", [settings.auth_keys], auth.parse_keys))
+    if settings.auth_jwks:
+        from service.security.jwt_keys import jwt_parser  # noqa: PLC0415 - a gateway without JWT does without the library
+
+        parse = jwt_parser(settings.auth_issuer or "", settings.auth_audience or "")
+        verifiers.append(Watched("--auth-jwks", [settings.auth_jwks], parse))
+    limits = Limits(
+        calls=Slots("calls", settings.max_calls, settings.max_calls_per_caller),
+        streams=Slots("streams", settings.max_streams, settings.max_streams_per_caller),
+        probes=Slots("health checks", MAX_PROBES),
+        calls_per_s=rate(settings, "calls", settings.rate_limit_calls_per_s),
+    )
+    verifier = (lambda: auth.first_of([watched.value for watched in verifiers])) if verifiers else None
+    return Guard(verifier, limits, certificates=settings.tls_client_ca is not None, refused=refused)
+
+
+def rate(settings: Settings, what: str, per_s: float | None) -> Rate | None:
+    """Return the limit on ``what`` per second and caller, None if there is none."""
+    return None if per_s is None else Rate(what, per_s, settings.rate_limit_burst_s)
+
+
+async def _unknown(_request: bytes, _context: Context) -> None:
+    raise NoSuchMethod("no such method")

@@ -1,0 +1,6 @@
+"""How is a running gateway asked?
+
+- access: authority, certificate and token
+- gateway: whole files
+- stream: a live stream that survives restarts
+"""

@@ -1,0 +1,68 @@
+"""A client of a running gateway: whole files for ``analyze --target``."""
+
+from __future__ import annotations
+
+import grpc
+
+from service.api.requests import encode_request
+from service.client.access import OPEN, Access
+from service.errors import CommandError
+from service.events.columns import Events
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+
+_TIMEOUT_S = 300.0
+
+SERVICE = f"/{pb.DESCRIPTOR.services_by_name['AnomalyService'].full_name}"
+
+
+class GatewayClient:
+    """Asks a gateway to judge events."""
+
+    def __init__(self, target: str, access: Access = OPEN) -> None:
+        """Args: ``target`` is HOST:PORT. Nothing is connected before the first call."""
+        self._target = target
+        self._access = access
+        self._channel = access.aio_channel(target, [("grpc.max_receive_message_length", -1)])
+        self._analyze_files = self._channel.unary_unary(
+            f"{SERVICE}/AnalyzeFiles",
+            request_serializer=pb.AnalyzeRequest.SerializeToString,
+            response_deserializer=pb.AnalyzeFilesResponse.FromString,
+        )
+
+    async def analyze(self, events: Events, detector: str) -> list[pb.AnalyzeResponse]:
+        """Return the gateway's answers, one per file.
+
+        Raises:
+            CommandError: the gateway cannot be reached, or it refused.
+        """
+        try:
+            response = await self._analyze_files(
+                encode_request(events, detector), timeout=_TIMEOUT_S, metadata=self._access.metadata()
+            )
+        except grpc.aio.AioRpcError as error:
+            raise CommandError(explain(self._target, error)) from None
+        return list(response.files)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+
+def check_reachable(target: str, access: Access = OPEN, within_s: float = 3.0) -> None:
+    """Raise CommandError if nothing that speaks gRPC answers at ``target``."""
+    with access.channel(target) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(within_s)
+        except grpc.FutureTimeoutError:
+            raise CommandError(_no_gateway(target)) from None
+
+
+def explain(target: str, error: grpc.aio.AioRpcError | grpc.Call) -> str:
+    details = " ".join((error.details() or "").split())
+    if error.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details.lower():
+        return _no_gateway(target)
+    return f"the gateway at {target} answered {error.code().name}: {details}"
+
+
+def _no_gateway(target: str) -> str:
+    return f"no gateway answers at {target}: start one with epc-sentinel serve, or correct --target"

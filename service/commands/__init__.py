@@ -1,0 +1,11 @@
+"""What can a user type?
+
+- serve: the gateway
+- analyze: findings in raw files
+- replay: raw files as a live stream
+- verify: a repository before Triton loads it
+- training: simulate, inspect, train, evaluate, export
+- studies: tune and study
+- bench: the gateway under load
+- options: what commands share
+"""

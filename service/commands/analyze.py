@@ -1,0 +1,66 @@
+"""``analyze``: raw scan files in, findings out."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Parts are imported when the command is called, --help must be quick; and a command has one parameter per flag.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile, setting
+from service.errors import SettingsError
+from service.settings import load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Raw scan files, tab or comma separated.")],
+    target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
+    detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an AnalyzeFilesResponse as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per flagged event and kind.")] = False,
+    backend: Annotated[str | None, setting("backend")] = None,
+    model_repository: Annotated[str | None, setting("model_repository")] = None,
+    model_version: Annotated[str | None, setting("model_version")] = None,
+    fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
+    max_events_per_request: Annotated[str | None, setting("max_events_per_request")] = None,
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    token_file: TokenFile = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler whose workers judge.")
+    ] = None,
+) -> None:
+    """Find anomalies in raw scan files: a table on screen, or JSON or CSV."""
+    if as_json and as_csv:
+        raise SettingsError("--json and --csv exclude each other: give one of them")
+    if target and backend:
+        raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
+    if target and cluster:
+        raise SettingsError("--target and --cluster exclude each other: one of them judges")
+    settings = load_settings(
+        backend=backend,
+        model_repository=model_repository,
+        model_version=model_version,
+        fallback=fallback,
+        max_events_per_request=max_events_per_request,
+    )
+    from service.client.access import access_by_files
+    from service.jobs import render
+    from service.jobs.analyze import analyze_files
+    from service.runtime.process import run_to_completion
+
+    access = access_by_files(ca_file, cert_file, key_file, token_file)
+    raw, response = run_to_completion(analyze_files(files, detector.value, target, settings, access, cluster))
+    if as_json:
+        render.write_json(response)
+    elif as_csv:
+        render.write_csv(raw, response)
+    else:
+        render.write_tables(raw, response)

@@ -1,0 +1,60 @@
+"""What commands share: options of the same name and meaning, and the extras that they need."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.errors import CommandError
+from service.settings import Settings
+
+
+class DetectorChoice(StrEnum):
+    """The detectors that commands offer."""
+
+    LSTM = "lstm"
+    RULES = "rules"
+    SVM = "svm"
+
+
+CaFile = Annotated[Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")]
+CertFile = Annotated[Path | None, typer.Option(help="PEM file: own certificate, for a gateway that demands one.")]
+KeyFile = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
+
+Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
+
+Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
+
+MoreData = Annotated[
+    Path | None, typer.Option(help="Another labelled folder, only learned from: a later period, another site.")
+]
+
+MoreTruth = Annotated[
+    Path | None, typer.Option(help="Truth table of --more-data; default: its truth.parquet or .csv, or the rules.")
+]
+
+Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
+
+
+def setting(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
+    """Return the option of a setting; its value is checked by the settings, together with the variables."""
+    described = Settings.model_fields[field]
+    default = "" if described.default is None else f" (default: {str(described.default).lower()})"
+    return typer.Option(*names, help=f"{described.description}{default}", show_default=False)
+
+
+def check_more(data: Path | None, truth: Path | None) -> None:
+    """Raise BadParameter if there is a truth without the data that it is of."""
+    if truth is not None and data is None:
+        raise typer.BadParameter("--more-truth is of --more-data, which is missing; name its folder")
+
+
+def need_train_extra() -> None:
+    """Raise CommandError unless the packages of the training side are installed."""
+    if missing := [name for name in ("torch", "pandas", "sklearn", "lightgbm", "optuna") if find_spec(name) is None]:
+        raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[train]"')

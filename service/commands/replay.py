@@ -1,0 +1,40 @@
+"""``replay``: raw scan files as a live stream."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Parts are imported when the command is called, --help must be quick; and a command has one parameter per flag.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile
+
+app = typer.Typer()
+
+
+@app.command()
+def replay(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Raw scan files, or folders of them.")],
+    target: Annotated[str, typer.Option(help="HOST:PORT of the gateway.")] = "127.0.0.1:50051",
+    speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as possible.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Events of a request, at most.")] = 50,
+    streams: Annotated[int, typer.Option(min=1, max=256, help="Parallel streams; an EPC stays in one.")] = 1,
+    limit_s: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    give_up_s: Annotated[float, typer.Option(min=0, help="Seconds to try again without any answer.")] = 60,
+    detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Play raw scan files as a live stream, in the order of time, and print findings as they come."""
+    from service.client.access import access_by_files
+    from service.jobs.replay import Plan
+    from service.jobs.replay import replay as run
+
+    access = access_by_files(ca_file, cert_file, key_file, token_file)
+    run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)

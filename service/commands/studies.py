@@ -1,0 +1,89 @@
+"""The commands that study data and settings with many trainings, and end in a table or a better configuration."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Lazy imports: the gateway has none of these packages. And a command has one parameter per flag.
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
+from service.jobs.progress import stages
+
+app = typer.Typer()
+
+
+class StudyChoice(StrEnum):
+    """The studies that ``study`` offers."""
+
+    ROBUSTNESS = "robustness"  # flipped labels, missing scans, wrong clocks, an unseen location and product
+    LENGTHS = "lengths"  # autocorrelation, and validation AP by the longest window
+    FRONTIER = "frontier"  # macro AP against cost per event, by size of the network; goes on where it was stopped
+    REDUNDANCY = "redundancy"  # VIF, correlation, permutation importance, t-SNE
+    COLDSTART = "coldstart"  # first events of an item, alone, with what its siblings did, and with the nearest journeys
+
+
+@app.command()
+def tune(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for config.json (for train --config) and trials.csv.")],
+    truth: Truth = None,
+    more_data: MoreData = None,
+    more_truth: MoreTruth = None,
+    config: Config = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trainings, at most; the first is with --config as it is.")] = 30,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Start no training after as many seconds.")] = None,
+) -> None:
+    """Search for better training settings: highest validation AP."""
+    need_train_extra()
+    check_more(more_data, more_truth)
+    from dataclasses import replace
+
+    from training.fitting.config import load_config
+    from training.fitting.search import CONFIG_FILE, Budget
+    from training.fitting.search import tune as run
+    from training.samples import labelled_data as material
+
+    settings = load_config(config)
+    with stages() as stage:
+        stage("reading the data", 0.0)
+        *_, labelled = material.load(data, truth, settings.max_length)
+        if more_data is not None:
+            strangers, *_ = material.load_strangers(more_data, more_truth, data, labelled.masters)
+            labelled = replace(labelled, strangers=strangers)
+        study = run(labelled, out, settings, Budget(trials, seconds), stage)
+    typer.echo(
+        f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"
+    )
+
+
+@app.command()
+def study(
+    name: Annotated[StudyChoice, typer.Argument(help="The question to study.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for tables and plots.")],
+    truth: Truth = None,
+    config: Config = None,
+) -> None:
+    """Study the model on your data: robustness, lengths, redundancy of features, cost and quality, or cold start."""
+    need_train_extra()
+    from export.frontier import study_frontier
+    from training.evaluation.report import write_sheets
+    from training.fitting.config import load_config
+    from training.samples import labelled_data as material
+    from training.studies.menu import study as run
+
+    settings = load_config(config)
+    with stages() as stage:
+        stage("reading the data", 0.0)
+        *_, labelled = material.load(data, truth, settings.max_length)
+        if name is StudyChoice.FRONTIER:
+            sheets = study_frontier(labelled, settings, out, stage)
+        else:
+            sheets = run(name.value, labelled, settings, out, stage)
+    write_sheets(sheets)
+    typer.echo(f"tables and plots in {out}")

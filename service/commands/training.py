@@ -1,0 +1,146 @@
+"""The commands of the training side. Its packages are imported when a command is called: the gateway has none."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Lazy imports as said above; and a command has one parameter per flag.
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
+from service.errors import CommandError
+from service.jobs.progress import stages
+
+app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    epcs: Annotated[int, typer.Option(min=1, help="Number of EPCs.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
+) -> None:
+    """Make a world of scan events with known anomalies, and the truth about them."""
+    need_train_extra()
+    from training.simulation.world import simulate as run
+
+    with stages() as stage:
+        try:
+            world = run(out, epcs, seed, stage)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
+
+
+@app.command()
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of raw files and their masters.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the report, with plots, to this page.")
+    ] = None,
+) -> None:
+    """Report how good the data of a folder are: complete, consistent, valid, known."""
+    need_train_extra()
+    from training.inspection.report import inspect_folder, write_inspection
+
+    write_inspection(inspect_folder(data, out, datetime.now(UTC)))
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    truth: Truth = None,
+    more_data: MoreData = None,
+    more_truth: MoreTruth = None,
+    config: Config = None,
+    architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [24]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers of the LSTM. [1]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None,
+    false_positive_budget: Annotated[
+        float | None, typer.Option(help="Share of the normal events that may be flagged, per kind. [0.01]")
+    ] = None,
+    miss_cost: Annotated[
+        float | None, typer.Option(help="Cost of a missed anomaly; with --false-alarm-cost instead of the budget.")
+    ] = None,
+    false_alarm_cost: Annotated[float | None, typer.Option(help="Cost of a false alarm.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training in --out.")] = False,
+    folds: Annotated[
+        int, typer.Option(min=1, max=7, help="Train on as many other splits too, and compare: folds.csv.")
+    ] = 1,
+) -> None:
+    """Train the model, calibrate it, and measure it on held-out EPCs."""
+    need_train_extra()
+    check_more(more_data, more_truth)
+    from training.evaluation.report import write_report
+    from training.fitting.config import load_config
+    from training.train import Options
+    from training.train import train as run
+
+    settings = load_config(
+        config,
+        architecture=architecture,
+        epochs=epochs,
+        hidden=hidden,
+        layers=layers,
+        seed=seed,
+        false_positive_budget=false_positive_budget,
+        miss_cost=miss_cost,
+        false_alarm_cost=false_alarm_cost,
+    )
+    with stages() as stage:
+        finished = run(data, truth, out, settings, stage, Options(more_data, more_truth, resume, folds))
+    write_report(finished.record["metrics"])
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Other data than the run's held-out part; EPCs that the training had do not count."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Truth table; default: that of the training, or truth.parquet or .csv of --data."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports and the log; default: the run's.")] = None,
+    with_baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Compare with LightGBM and one-class detectors.")
+    ] = True,
+    miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
+) -> None:
+    """Measure a trained model on data with known truth, beside the rules and other detectors."""
+    need_train_extra()
+    from training.evaluation import report
+    from training.evaluation.evaluate import Options
+    from training.evaluation.evaluate import evaluate as measure
+
+    with stages() as stage:
+        found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), stage)
+    report.write_console(found)
+    report.write_files(found, out or run)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    out: Annotated[Path, typer.Option(help="Model repository to add the version to.")],
+    version: Annotated[int | None, typer.Option(min=1, help="Number of the version; default: the next one.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
+    sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
+) -> None:
+    """Write a trained model as a version of a Triton model repository."""
+    need_train_extra()
+    from service.model.signing import load_signing_key
+
+    key = load_signing_key(sign) if sign else None  # before the long work
+    from export.run import export_run
+
+    folder = export_run(run, out, version, replace=replace, sign=key)
+    typer.echo(f"exported to {folder}")

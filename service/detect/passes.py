@@ -1,0 +1,128 @@
+"""Requests that come while others are prepared are prepared together, in the next pass.
+
+The price of a pass hardly depends on how many events are in it while they are few. Nobody waits for company: the first
+request goes at once. While the model judges one pass, the next one is prepared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from service.errors import DeadlineExceeded
+from service.features.case import View
+
+PASS_EVENTS = 2_000
+"""Events of a pass, at most, unless a single request has more: larger passes are no cheaper by the event, and a few
+requests in flight would all be in one and never overlap."""
+
+_WITH_MODEL = 2
+"""Passes that the model judges at the same time."""
+
+_Prepared = TypeVar("_Prepared")
+_Answer = TypeVar("_Answer")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting(Generic[_Answer]):
+    view: View
+    deadline: float | None  # of the event loop's clock
+    answer: asyncio.Future[_Answer]
+    context: Context = field(default_factory=copy_context)  # of the request: its trace, for one
+
+
+class Passes(Generic[_Prepared, _Answer]):
+    """Joins requests to passes."""
+
+    def __init__(
+        self,
+        prepare: Callable[[list[View]], Awaitable[_Prepared]],
+        conclude: Callable[[_Prepared, float | None], Awaitable[list[_Answer]]],
+    ) -> None:
+        """Args: ``conclude`` gets what ``prepare`` returned, and a deadline; it returns an answer for each view."""
+        self._prepare = prepare
+        self._conclude = conclude
+        self._waiting: deque[_Waiting[_Answer]] = deque()
+        self._with_model = asyncio.Semaphore(_WITH_MODEL)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running = False
+
+    async def judge(self, view: View, deadline: float | None) -> _Answer:
+        """Return the answer for ``view``; ``deadline`` is a time of the event loop's clock.
+
+        Raises:
+            DeadlineExceeded: it passed; what has not begun by then never will.
+        """
+        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(view, deadline, answer)
+        self._waiting.append(waiting)
+        if not self._running:
+            self._running = True
+            self._start(self._run())
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await answer
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before the model answered") from None
+
+    async def _run(self) -> None:
+        """Prepare pass after pass until nobody waits."""
+        while self._waiting:
+            await self._with_model.acquire()
+            together = self._next()
+            try:
+                prepared = await self._start(self._views(together), together[0].context) if together else None
+            except Exception as error:
+                _fail(together, error)
+                prepared = None
+            if prepared is None:
+                self._with_model.release()
+            else:
+                self._start(self._finish(together, prepared), together[0].context)
+        self._running = False
+
+    async def _views(self, together: list[_Waiting[_Answer]]) -> _Prepared:
+        return await self._prepare([waiting.view for waiting in together])
+
+    async def _finish(self, together: list[_Waiting[_Answer]], prepared: _Prepared) -> None:
+        deadlines = [waiting.deadline for waiting in together if waiting.deadline is not None]
+        try:
+            answers = await self._conclude(prepared, max(deadlines) if len(deadlines) == len(together) else None)
+        except Exception as error:
+            _fail(together, error)
+            return
+        finally:
+            self._with_model.release()
+        for waiting, answer in zip(together, answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    def _next(self) -> list[_Waiting[_Answer]]:
+        """Return the requests of the next pass, in the order in which they came; drop those that nobody waits for."""
+        together: list[_Waiting[_Answer]] = []
+        events, now = 0, asyncio.get_running_loop().time()
+        while self._waiting and (not together or events + len(self._waiting[0].view) <= PASS_EVENTS):
+            waiting = self._waiting.popleft()
+            is_late = waiting.deadline is not None and waiting.deadline <= now
+            if not is_late and not waiting.answer.done():
+                together.append(waiting)
+                events += len(waiting.view)
+        return together
+
+    def _start(self, work: Coroutine[None, None, _T], context: Context | None = None) -> asyncio.Task[_T]:
+        """Run ``work`` as a task in ``context``: a pass in that of its first request, whose trace gets its spans."""
+        task = asyncio.create_task(work, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _fail(together: list[_Waiting[_Answer]], error: Exception) -> None:
+    for waiting in together:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

@@ -1,0 +1,92 @@
+"""Scan events as columns: the one form in which events travel between the boundary, the features and the detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.vocabulary import STEP_CODE, TYPE_CODE, UNKNOWN
+from service.runtime.threads import give_way
+
+_SLICE = 1_000
+"""Texts that are numbered at once: no other thread waits for the interpreter longer than that takes, 0.1 ms."""
+
+_Code = TypeVar("_Code", bound=np.integer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """N scan events as columns, in the order of the request or file.
+
+    Codes are kept once per distinct EPC (U of them): ``epc_codes[epc[i]]`` is the code of event i.
+    """
+
+    event_id: NDArray[np.int64]  # [N] the caller's ids, unique
+    epc: NDArray[np.int32]  # [N] index into epc_codes
+    epc_codes: Sequence[str]  # [U] distinct codes, damaged ones included
+    location_id: NDArray[np.int64]  # [N]
+    step: NDArray[np.int8]  # [N] stage code of the business step, UNKNOWN if not in STAGES
+    event_type: NDArray[np.int8]  # [N] code of the event type, UNKNOWN if not in EVENT_TYPES
+    time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
+    file_id: NDArray[np.int64]  # [N]
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
+        """Return the events at ``index`` (positions or a mask), codes of absent EPCs dropped."""
+        used, epc = np.unique(self.epc[index], return_inverse=True)
+        return Events(
+            event_id=self.event_id[index],
+            epc=epc.astype(np.int32),
+            epc_codes=[self.epc_codes[code] for code in used.tolist()],
+            location_id=self.location_id[index],
+            step=self.step[index],
+            event_type=self.event_type[index],
+            time_us=self.time_us[index],
+            file_id=self.file_id[index],
+        )
+
+
+def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Return (index [N] into the distinct values, the U distinct values in order of first appearance)."""
+    distinct = _distinct(values)
+    code_of = dict(zip(distinct, range(len(distinct)), strict=True))
+    return _codes(values, code_of, np.int32), distinct
+
+
+def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
+    """Return the code [N] of each event type name (case and outer blanks ignored), UNKNOWN if there is none."""
+    return _lookup(names, TYPE_CODE)
+
+
+def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
+    """Return the stage code [N] of each business step name (case and outer blanks ignored), else UNKNOWN."""
+    return _lookup(names, STEP_CODE)
+
+
+def _lookup(names: Sequence[str], code_of: dict[str, int]) -> NDArray[np.int8]:
+    return _codes(names, {name: code_of.get(name.strip().lower(), UNKNOWN) for name in _distinct(names)}, np.int8)
+
+
+def _distinct(values: Sequence[str]) -> list[str]:
+    """Return the distinct values in order of first appearance."""
+    distinct: dict[str, None] = {}
+    for begin in range(0, len(values), _SLICE):
+        give_way()
+        distinct |= dict.fromkeys(values[begin : begin + _SLICE])
+    return list(distinct)
+
+
+def _codes(values: Sequence[str], code_of: dict[str, int], dtype: type[_Code]) -> NDArray[_Code]:
+    """Return the code [N] of each value."""
+    codes = np.empty(len(values), dtype=dtype)
+    for begin in range(0, len(values), _SLICE):
+        give_way()
+        part = values[begin : begin + _SLICE]
+        codes[begin : begin + len(part)] = np.fromiter(map(code_of.__getitem__, part), dtype=dtype, count=len(part))
+    return codes

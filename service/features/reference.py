@@ -1,0 +1,204 @@
+"""Reference tables: what is normal here. Places, lanes and their times, flows of products, issued codes.
+
+Learned by `training.samples.reference` from normal events and the location and transition masters, stored in the
+manifest, looked up by the features. Every table has a defined answer for what it does not know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from service.events.vocabulary import EVENT_TYPES
+
+TYPES = len(EVENT_TYPES) + 1
+"""Event types with one more for the unknown (index -1 is the last entry)."""
+
+START = TYPES
+"""The "type before" of a journey's first event."""
+
+LANE_QUANTILES = ("low", "median", "high", "spread")
+"""Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How often each key was seen: K sorted keys, any number of looked-up ones."""
+
+    key: NDArray[np.int64]  # [K]
+    count: NDArray[np.float64]  # [K]
+
+    def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the row [N] of each key, K (one past the end) if it is not there."""
+        row, found = self._at(keys)
+        row[~found] = len(self.key)
+        return row
+
+    def of(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the count [N] of each key, 0 if it was never seen."""
+        row, found = self._at(keys)
+        return self._count_or_zero[row] * found
+
+    def _at(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return ([N] the row of each key, [N] whether it is there)."""
+        row = self.key.searchsorted(keys)
+        return row, self._key_or_none[row] == keys
+
+    @cached_property
+    def _key_or_none(self) -> NDArray[np.int64]:
+        return np.append(self.key, np.iinfo(np.int64).max)  # in the row of keys that are not there
+
+    @cached_property
+    def _count_or_zero(self) -> NDArray[np.float64]:
+        return np.append(self.count, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The tables of one model version. ``place`` below is the index of a location, P for an unknown one.
+
+    A *scan* is a place and an event type (``place * TYPES + type``); a *lane* is two consecutive scans of a journey.
+    """
+
+    location_id: NDArray[np.int64]  # [P] sorted ids of the known places
+    latitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    longitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
+    scan: Counts  # scans seen
+    type_pair: NDArray[np.float64]  # [TYPES + 1, TYPES] how often a type followed a type, START included
+    type_pair_gap: NDArray[np.float64]  # [TYPES + 1, TYPES, 4] LANE_QUANTILES by pair of types, for lanes never seen
+    lane: Counts  # lanes seen, by lane_key
+    lane_gap: NDArray[np.float64]  # [lanes, 4] LANE_QUANTILES by lane
+    route: Counts  # pairs of places of the transition master, by place_from * (P + 1) + place_to
+    route_hours: NDArray[np.float64]  # [routes, 4] mean, standard deviation, minimum, maximum transit time in hours
+    product_scan: Counts  # scans seen by product, by product_scan_key
+    product_type: Counts  # scans seen by product and type, by (product + 1) * TYPES + type
+    header: Counts  # issued codes by header
+    company: Counts  # issued codes by company
+    product: Counts  # issued codes by product
+    company_product: Counts  # issued codes by company * 10**7 + product
+    lot: Counts  # issued codes by lot number alone
+    product_lot: Counts  # issued codes by product * 10**6 + lot
+    lot_day: NDArray[np.float64]  # [product lots, 2] first and last date part, in days since 1970-01-01
+    lot_serial: NDArray[np.float64]  # [product lots, 2] lowest and highest serial
+
+    @property
+    def start_scan(self) -> int:
+        """The scan that stands before a journey's first."""
+        return (len(self.location_id) + 1) * TYPES
+
+    def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place index [N] of each location id, P if it is unknown."""
+        return self._places.find(location_id).astype(np.int64)
+
+    @cached_property
+    def _places(self) -> Counts:
+        return Counts(self.location_id, np.ones(len(self.location_id)))
+
+    def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the key [N] of the lane between two scans; a journey's start is the scan (P + 1) * TYPES."""
+        return scan_from * ((len(self.location_id) + 2) * TYPES) + scan_to
+
+    def product_scan_key(self, product: NDArray[np.int64], scan: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
+        return (product + 1) * ((len(self.location_id) + 2) * TYPES) + scan
+
+    @cached_property
+    def unit_vectors(self) -> NDArray[np.float64]:
+        """Return the places [P + 1, 3] as points of the unit sphere, NaN where the coordinates are unknown."""
+        latitude = np.radians(np.append(self.latitude, np.nan))
+        longitude = np.radians(np.append(self.longitude, np.nan))
+        cos_latitude = np.cos(latitude)
+        return np.stack([cos_latitude * np.cos(longitude), cos_latitude * np.sin(longitude), np.sin(latitude)], axis=1)
+
+    @cached_property
+    def located(self) -> NDArray[np.bool_]:
+        """Whether the coordinates of each place [P + 1] are known."""
+        located: NDArray[np.bool_] = ~np.isnan(np.append(self.latitude, np.nan))
+        return located
+
+    @cached_property
+    def lot_day_or_zero(self) -> NDArray[np.float64]:
+        """``lot_day`` with a row of zeros, for lots that are not known."""
+        return np.vstack([self.lot_day, np.zeros((1, 2))])
+
+    @cached_property
+    def lot_serial_or_zero(self) -> NDArray[np.float64]:
+        """``lot_serial`` with a row of zeros, for lots that are not known."""
+        return np.vstack([self.lot_serial, np.zeros((1, 2))])
+
+    @cached_property
+    def route_hours_or_one(self) -> NDArray[np.float64]:
+        """``route_hours`` with a row of ones, for routes that are not known."""
+        return np.vstack([self.route_hours, np.ones((1, 4))])
+
+    def gap_quantiles(
+        self, lane_key: NDArray[np.int64], type_from: NDArray[np.int64], type_to: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return LANE_QUANTILES [N, 4] of each lane, those of its pair of types if the lane was never seen."""
+        row = self.lane.find(lane_key)
+        known = row < len(self.lane.key)
+        quantiles = self.type_pair_gap[type_from, type_to]
+        quantiles[known] = self.lane_gap[row[known]]
+        return quantiles
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the tables as JSON values: whole numbers exactly, others to 6 significant digits, NaN as null."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, tables: Mapping[str, Any]) -> Reference:
+        """Read the tables back.
+
+        Raises:
+            KeyError, TypeError, ValueError: a table is missing or damaged.
+        """
+        return cls(
+            location_id=np.asarray(tables["location_id"], dtype=np.int64),
+            latitude=_floats(tables["latitude"], -1),
+            longitude=_floats(tables["longitude"], -1),
+            scan=_counts(tables["scan"]),
+            type_pair=_floats(tables["type_pair"], TYPES + 1, TYPES),
+            type_pair_gap=_floats(tables["type_pair_gap"], TYPES + 1, TYPES, len(LANE_QUANTILES)),
+            lane=_counts(tables["lane"]),
+            lane_gap=_floats(tables["lane_gap"], -1, len(LANE_QUANTILES)),
+            route=_counts(tables["route"]),
+            route_hours=_floats(tables["route_hours"], -1, 4),
+            product_scan=_counts(tables["product_scan"]),
+            product_type=_counts(tables["product_type"]),
+            header=_counts(tables["header"]),
+            company=_counts(tables["company"]),
+            product=_counts(tables["product"]),
+            company_product=_counts(tables["company_product"]),
+            lot=_counts(tables["lot"]),
+            product_lot=_counts(tables["product_lot"]),
+            lot_day=_floats(tables["lot_day"], -1, 2),
+            lot_serial=_floats(tables["lot_serial"], -1, 2),
+        )
+
+
+def _counts(table: Mapping[str, Any]) -> Counts:
+    return Counts(np.asarray(table["key"], dtype=np.int64), _floats(table["count"], -1))
+
+
+def _floats(values: Sequence[Any], *shape: int) -> NDArray[np.float64]:
+    """Return nested lists of numbers as an array; None becomes NaN."""
+    return np.asarray(values, dtype=np.float64).reshape(shape)
+
+
+def _plain(table: Counts | NDArray[np.int64] | NDArray[np.float64]) -> JsonValue:
+    if isinstance(table, Counts):
+        return {"key": _plain(table.key), "count": _plain(table.count)}
+    return [_plain(row) for row in table] if table.ndim > 1 else [_plain_number(value) for value in table.tolist()]
+
+
+def _plain_number(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    return value if value == int(value) else float(f"{value:.6g}")

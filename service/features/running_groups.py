@@ -1,0 +1,275 @@
+"""Running statistics of groups of mates, over scans that no request brings any more.
+
+What `features_companions` works out from the events of a request it continues here from all earlier scans: counts and
+sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
+one look-up for all scans of a group that a request brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.codes import Codes
+from service.events.columns import Events
+from service.events.groups import Group, Index
+from service.events.hash_table import KeyTable, mix, room
+
+NEIGHBOURS = 8
+"""Last scans that a group of one type at one place remembers one by one."""
+
+SHIPMENT_US = 2 * 3_600_000_000
+"""Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
+
+GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
+"""Groups that a scan belongs to; `features_companions` says which."""
+
+_HERE = 0
+_USED = np.array(
+    [[1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 0, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]], dtype=np.int64
+)
+"""Which columns of `Scans.columns` make the key of which group, beside the lot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Legs:
+    """The previous scans of n scans, columns [n]."""
+
+    location: NDArray[np.int64]  # id, 0 before a first scan
+    kind: NDArray[np.int64]  # event type 0..TYPES-1, -1 before a first scan
+    time_us: NDArray[np.int64]  # the own time for a first scan
+
+    def take(self, index: Index) -> Legs:
+        """Return the legs at ``index``."""
+        return Legs(self.location[index], self.kind[index], self.time_us[index])
+
+    def where(self, chosen: NDArray[np.bool_], others: Legs) -> Legs:
+        """Return the ``others`` where ``chosen``, else these."""
+        return Legs(
+            np.where(chosen, others.location, self.location),
+            np.where(chosen, others.kind, self.kind),
+            np.where(chosen, others.time_us, self.time_us),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scans:
+    """n scans as the groups see them, columns [n]."""
+
+    lot: NDArray[np.int64]  # number of the lot
+    item: NDArray[np.int64]  # hash of the item
+    serial: NDArray[np.float64]
+    location_id: NDArray[np.int64]
+    kind: NDArray[np.int64]  # event type 0..TYPES-1
+    time_us: NDArray[np.int64]
+    legs: Legs
+
+    def hour(self, at: Index) -> NDArray[np.float64]:
+        """Return the hours since 1970 of the scans ``at``."""
+        return self.time_us[at] / 60e6 / 60
+
+    def log_gap(self, at: Index) -> NDArray[np.float64]:
+        """Return log1p of the minutes since the previous scan of the item, 0 for a first one, of the scans ``at``."""
+        return np.log1p((self.time_us[at] - self.legs.time_us[at]) / 60e6)
+
+    def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
+        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
+        legs = self.legs
+        columns = np.stack([self.location_id, self.kind, legs.location, legs.kind, legs.time_us // SHIPMENT_US])
+        return mix(kind, self.lot[at], *(columns[:, at] * _USED[:, np.atleast_1d(kind)]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """n scans and the M groups of theirs in a `RunningGroups`, looked up once for judging and for adding."""
+
+    scans: Scans
+    members: Sequence[Index]  # of each kind of GROUPS: the scans of the groups, group by group, as they happened
+    starts: Sequence[Index]  # and where among them each group begins
+    keys: NDArray[np.int64]  # [M] kind by kind
+    rows: Index  # [M], 0 for a group that nobody has seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """What was known before the request of the groups of one kind that N events belong to; zero where it was nothing.
+
+    What is given for events that are in no group means nothing.
+    """
+
+    number: Index  # [N] the group of each event, as the next ones count them
+    count: NDArray[np.float64]  # earlier scans of each group
+    total: NDArray[np.float64]  # their sum of hours ("here") or log gaps ("leg", "shipment_here")
+    last: Index  # the group's row of the next ones, "here" only
+    lasts: _Lasts
+    item: NDArray[np.int64]  # [N] hash of the event's own item
+
+    def neighbour(self, steps: Index) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return (serial [.., N] of the scan here ``steps`` [.., N] before the request, whether a mate's is there)."""
+        sequence = self.count.astype(np.int64)[self.number] - steps
+        at = self.last[self.number] * NEIGHBOURS + sequence % NEIGHBOURS
+        exists = (steps >= 1) & (steps <= NEIGHBOURS) & (sequence >= 0)
+        return self.lasts.serial.ravel()[at], exists & (self.lasts.item.ravel()[at] != self.item)
+
+    def stranger_hour(self) -> NDArray[np.float64]:
+        """Return the hour [N] of the last scan here by another item, NaN if there is none."""
+        last = self.last[self.number]
+        own = self.lasts.last_item[last] == self.item
+        return np.where(own, self.lasts.stranger_hour[last], self.lasts.last_hour[last])
+
+
+class _Lasts:
+    """The last scans of groups, by rows; row 0 stands for the groups that have none."""
+
+    def __init__(self) -> None:
+        self.serial = np.zeros((16, NEIGHBOURS))
+        self.item = np.zeros((16, NEIGHBOURS), dtype=np.int64)
+        self.last_item = np.zeros(16, dtype=np.int64)
+        self.last_hour = np.full(16, np.nan)
+        self.stranger_hour = np.full(16, np.nan)  # of the last scan by another item than the last
+        self.length = 1
+
+    def new(self, count: int) -> Index:
+        """Return ``count`` new rows."""
+        begin, self.length = self.length, self.length + count
+        self.serial, self.item = room(self.serial, self.length), room(self.item, self.length)
+        self.last_item = room(self.last_item, self.length)
+        self.last_hour = room(self.last_hour, self.length, np.nan)
+        self.stranger_hour = room(self.stranger_hour, self.length, np.nan)
+        return np.arange(begin, self.length)
+
+    def add(self, rows: Index, before: NDArray[np.int64], scans: Scans, members: Index, start: Index) -> None:
+        """Keep the last scans of the groups ``rows`` [m], which had ``before`` [m] scans; the rest as in `Sighting`."""
+        size = np.diff(start, append=len(members))
+        item, hour = scans.item[members], scans.hour(members)
+        place = np.arange(len(members)) - np.repeat(start, size)
+        kept = np.flatnonzero(place >= np.repeat(size - NEIGHBOURS, size))
+        slot = np.repeat(rows * NEIGHBOURS, size)[kept] + (np.repeat(before, size)[kept] + place[kept]) % NEIGHBOURS
+        self.serial.ravel()[slot] = scans.serial[members[kept]]
+        self.item.ravel()[slot] = item[kept]
+
+        final = start + size - 1
+        begins = np.append(True, item[1:] != item[:-1])  # runs of scans of one item
+        begins[start] = True
+        run = np.maximum.accumulate(np.where(begins, np.arange(len(item)), 0))[final]  # the last one of each group
+        goes_on = (before > 0) & (self.last_item[rows] == item[final])
+        earlier = np.where(goes_on, self.stranger_hour[rows], self.last_hour[rows])
+        self.stranger_hour[rows] = np.where(run > start, hour[np.maximum(run - 1, 0)], earlier)
+        self.last_hour[rows] = hour[final]
+        self.last_item[rows] = item[final]
+
+
+class RunningGroups:
+    """Statistics per group; row 0 stands for the groups that nobody has seen."""
+
+    def __init__(self) -> None:
+        self._table = KeyTable()
+        self._count = np.zeros(64)
+        self._total = np.zeros(64)
+        self._last_of = np.zeros(64, dtype=np.intp)  # row in _lasts, 0 if not "here"
+        self._lasts = _Lasts()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def sight(self, scans: Scans, members: Sequence[Index], starts: Sequence[Index]) -> Sighting:
+        """Return scans with their groups; see `Sighting`."""
+        first = np.concatenate([group[start] for group, start in zip(members, starts, strict=True)])
+        keys = scans.keys(np.repeat(np.arange(len(GROUPS)), [len(start) for start in starts]), first)
+        return Sighting(scans, members, starts, keys, self._table.find(keys))
+
+    def sight_all(self, scans: Scans) -> Sighting:
+        """Return all of the scans, which are in the order in which they happened, with their groups."""
+        members, starts = [], []
+        for kind in range(len(GROUPS)):
+            key = scans.keys(kind, np.arange(len(scans.lot)))
+            order = np.argsort(key, kind="stable")
+            members.append(order)
+            starts.append(np.flatnonzero(np.append(True, key[order[1:]] != key[order[:-1]])))
+        return self.sight(scans, members, starts)
+
+    def add(self, sighting: Sighting) -> None:
+        """Add scans, one at least, sighted since the last ones were added."""
+        scans, rows = sighting.scans, self._table.add(sighting.keys, sighting.rows)
+        length = len(self._table) + 1
+        self._count, self._total = room(self._count, length), room(self._total, length)
+        self._last_of = room(self._last_of, length)
+        by_kind = np.split(rows, np.cumsum([len(start) for start in sighting.starts[:-1]]))
+
+        members, start, here = sighting.members[_HERE], sighting.starts[_HERE], by_kind[_HERE]
+        new = here[self._last_of[here] == 0]
+        self._last_of[new] = self._lasts.new(len(new))
+        self._lasts.add(self._last_of[here], self._count[here].astype(np.int64), scans, members, start)
+        sizes = [
+            np.diff(start, append=len(group)) for group, start in zip(sighting.members, sighting.starts, strict=True)
+        ]
+        self._count[rows] += np.concatenate(sizes)
+        for name, values in (("here", scans.hour), ("leg", scans.log_gap), ("shipment_here", scans.log_gap)):
+            kind = GROUPS.index(name)
+            self._total[by_kind[kind]] += np.add.reduceat(values(sighting.members[kind]), sighting.starts[kind])
+
+    def prior(self, sighting: Sighting, groups: Sequence[Group]) -> dict[str, Prior]:
+        """Return what is known of the ``groups`` that were sighted, by their names."""
+        count, total, last = self._count[sighting.rows], self._total[sighting.rows], self._last_of[sighting.rows]
+        priors, end = {}, 0
+        for name, group, start in zip(GROUPS, groups, sighting.starts, strict=True):
+            begin, end = end, end + len(start)
+            priors[name] = Prior(
+                number=group.number,
+                count=count[begin:end],
+                total=total[begin:end],
+                last=last[begin:end],
+                lasts=self._lasts,
+                item=sighting.scans.item,
+            )
+        return priors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Which of N events are stored ones of the same items: judged before, and counted in the groups already."""
+
+    stored: NDArray[np.bool_]  # [N] in the order of the events given, as the next ones; of the others they mean nothing
+    legs: Legs  # [N] as they were judged
+    companions: NDArray[np.float32]  # [N, C] companion features
+
+
+@dataclass(slots=True, eq=False)
+class Past:
+    """What is known beside a request: N events, of which some may be context, and what their groups did before."""
+
+    context: Context | None  # None if all events are to be judged for the first time
+    parts: Codes  # of the U codes
+    lot: NDArray[np.int64]  # [U] number of the lot of each code
+    item: NDArray[np.int64]  # [U] hash of each item
+    known: NDArray[np.bool_]  # [U] the item has context
+    items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
+    groups: RunningGroups
+    sighting: Sighting = field(init=False)  # of the fresh events: set by `priors`
+
+    def repeat(self, again: Index | NDArray[np.int32]) -> None:
+        """Let further codes follow, the same as those ``again`` once more."""
+        code_of = np.concatenate([np.arange(len(self.lot)), again])
+        self.parts, self.lot, self.item = self.parts.take(code_of), self.lot[code_of], self.item[code_of]
+        self.known = self.known[code_of]
+        self.items = {name: count[code_of] for name, count in self.items.items()}
+
+    def priors(
+        self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
+    ) -> dict[str, Prior]:
+        """Return what the ``groups``, one for each name of GROUPS, of N events did before."""
+        scans = Scans(
+            lot=self.lot[events.epc],
+            item=self.item[events.epc],
+            serial=self.parts.serial[events.epc].astype(np.float64),
+            location_id=events.location_id,
+            kind=kind,
+            time_us=events.time_us,
+            legs=legs,
+        )
+        ordered = [groups[name] for name in GROUPS]
+        self.sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
+        return self.groups.prior(self.sighting, ordered)

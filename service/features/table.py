@@ -1,0 +1,86 @@
+"""The features: what the model and the rules see of every event. One code for training and serving.
+
+Retrospective features know the whole journey and all companions; causal ones know, of both, only what is earlier by
+(time, event_id). ``log1p`` tames heavy tails, ``asinh`` does so with a sign. A value that cannot be known is 0 unless
+its meaning says otherwise; counts and flags beside it tell the two zeros apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.groups import Key
+from service.events.journeys import Journeys
+from service.features import companions, journey
+from service.features.journey import Columns
+from service.features.reference import Reference
+from service.features.running_groups import Past
+from service.features.shared import Trail
+from service.runtime.threads import give_way
+
+SPEC_VERSION = 1
+"""Raised with every change of a formula, so that a model of other formulas is refused."""
+
+FEATURES: tuple[tuple[str, str, str], ...] = (
+    *journey.JOURNEY_FEATURES,
+    *companions.COMPANION_FEATURES,
+    ("causal", "all", "1 in causal judgements, 0 in retrospective ones"),
+)
+"""Name, anomaly kind served, meaning and formula of each of the F features, in order."""
+
+NAMES: tuple[str, ...] = tuple(name for name, _, _ in FEATURES)
+
+INDEX: dict[str, int] = {name: column for column, name in enumerate(NAMES)}
+
+_PARTS = (
+    journey.code_features,
+    journey.time_features,
+    journey.place_features,
+    journey.order_features,
+    journey.clone_features,
+)
+
+_COMPANION_PARTS = (companions.lot_features, companions.mate_features)
+
+COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
+"""Columns of the features that tell an item among its companions."""
+
+_BLOCK = 512
+"""Events whose columns become rows at once: the cache holds them, which is two to three times as fast."""
+
+
+def feature_spec_hash() -> str:
+    """Return the SHA-256 (hex) of the feature names in order and the version of their formulas."""
+    return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
+
+
+def compute(
+    journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None, scope: Key | None = None
+) -> NDArray[np.float32]:
+    """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
+
+    With a ``past``, which only a causal judgement can have, earlier scans are companions too. A ``scope`` [U], the
+    request of each code, keeps requests apart that are judged together: retrospective features are those that each
+    request gets alone, to the last bit.
+    """
+    trail = Trail.of(journeys, reference, causal=causal, past=past, scope=scope)
+    n = len(journeys.order)
+    columns: Columns = {"causal": np.full(n, causal)}
+    for part in (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS:
+        give_way()
+        columns |= part(trail)
+    give_way()
+    nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
+    by_name = np.empty((len(NAMES), n), dtype=np.float32)
+    np.concatenate([columns.get(name, nothing) for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
+    table = np.empty((n, len(NAMES)), dtype=np.float32)
+    for begin in range(0, n, _BLOCK):
+        table[begin : begin + _BLOCK] = by_name[:, begin : begin + _BLOCK].T
+    if past is not None and past.context is not None:
+        context = np.flatnonzero(past.context.stored[journeys.order])
+        table[context, COMPANIONS] = past.context.companions[journeys.order[context]]
+    return table

@@ -1,0 +1,9 @@
+"""How do the parts become a process that serves?
+
+- build: settings to working parts
+- observers: what watches the gateway
+- listen: its ports
+- server: its life, from start to drain
+- workers: one worker of several
+- supervisor: the process that minds workers
+"""

@@ -1,0 +1,79 @@
+"""The ports of a gateway: the one that serves, and one that answers health alone."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+
+from service.api.health import HealthServicer
+from service.api.interceptor import MAX_PROBES, Guard
+from service.api.reflection import add_reflection
+from service.api.servicer import SERVICE, AnomalyServicer
+from service.errors import CommandError
+from service.settings import Settings
+
+_HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+def listen(
+    settings: Settings, guard: Guard, servicer: AnomalyServicer, health: HealthServicer, *, shared: bool
+) -> tuple[grpc.aio.Server, int]:
+    """Return (the server, its port), bound and not started; ``shared``: other processes listen on it too."""
+    server = grpc.aio.server(
+        interceptors=[guard],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            # With SO_REUSEPORT a second gateway on the same port would start, and quietly share the calls.
+            ("grpc.so_reuseport", int(shared)),
+            # Probing grows the window of a stream to 4 MiB, which a caller that never reads would make us hold; without
+            # it 64 KiB of requests wait, and larger messages still get the room that they announce.
+            ("grpc.http2.bdp_probe", 0),
+            # Finds dead peers, and allows clients to keep idle connections alive through load balancers.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            # gRPC inflates a compressed message before it looks at its size: half a megabyte becomes half a gigabyte.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
+            # Two minutes otherwise: connections that never finish their handshake would pile up.
+            ("grpc.server_handshake_timeout_ms", 20_000),
+        ],
+    )
+    server.add_generic_rpc_handlers((servicer.handler(),))
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    add_reflection(server, (SERVICE.full_name, _HEALTH_SERVICE))
+    credentials = None
+    if settings.tls_cert and settings.tls_key:
+        from service.security.tls import server_credentials  # noqa: PLC0415 - a gateway without TLS does without the library
+
+        credentials = server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    return server, _bind(server, settings.host, settings.port, credentials)
+
+
+def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
+    """Return the port that the server listens on."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    except RuntimeError:
+        bound = 0
+    if bound == 0:
+        raise CommandError(
+            f"cannot listen on {host}:{port}: in use, or not an address of this machine;"
+            " choose others with --host and --port"
+        )
+    return bound
+
+
+async def listen_for_probes(
+    settings: Settings, health: HealthServicer, *, shared: bool
+) -> tuple[grpc.aio.Server, int] | None:
+    """Return (a started server of health alone, its port) if one is wanted: kubelets cannot speak TLS to gRPC."""
+    if settings.health_port is None:
+        return None
+    server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))], maximum_concurrent_rpcs=MAX_PROBES)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    port = _bind(server, settings.host, settings.health_port)
+    await server.start()
+    return server, port

@@ -1,0 +1,98 @@
+"""What watches a gateway: metrics and drift with their HTTP port, audit log, detection log, traces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client import generate_latest
+
+from service.drift.exposition import DriftCollector, to_json
+from service.gateway.build import Parts
+from service.monitoring import metrics_endpoint as scrape
+from service.monitoring.audit import AuditLog
+from service.monitoring.detection_log import DetectionLog
+from service.monitoring.metrics import Metrics
+from service.monitoring.records import Observer, Watch
+from service.monitoring.tracing import Tracing
+from service.runtime import timing as stages
+from service.settings import Settings
+
+
+class Monitoring:
+    """The observers that the settings ask for."""
+
+    def __init__(self, settings: Settings, parts: Parts, tracing: Tracing | None = None, *, http: bool = True) -> None:
+        """Open files and ports; ``http`` False leaves the HTTP port to the process that this one works for.
+
+        Raises:
+            CommandError: a file cannot be written, or the port is not free.
+        """
+        self.metrics = Metrics()
+        for model in filter(None, (parts.model, parts.canary, parts.svm)):
+            self.metrics.model(f"{model.name}/{model.version}", model.manifest.feature_spec_hash)
+        observers: list[Observer] = []
+        if settings.metrics_port is not None:
+            observers.append(self.metrics)
+            stages.listen(self.metrics.stage)
+        self._audit = None
+        if settings.audit_log is not None:
+            self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
+            observers.append(self._audit)
+            self._show_audit(self._audit)
+        self._detections = None
+        if settings.detection_log is not None:
+            self._detections = DetectionLog(settings.detection_log, max_bytes=settings.detection_log_max_bytes)
+            observers.append(self._detections)
+            self._show_detections(self._detections)
+        self._tracing = tracing
+        self._drifts = parts.drifts
+        self.watch = Watch(observers, self.metrics.call_ended)
+        if tracing is not None:
+            stages.listen(tracing.stage)
+            self.watch = Watch([*observers, tracing], self.metrics.call_ended, request=tracing.request)
+        if self._audit is not None:
+            self.watch = replace(self.watch, outside=self._audit.refused)
+        self._http = None
+        if settings.metrics_port is not None:
+            self.metrics.registry.register(DriftCollector(parts.drifts))
+            if http:
+                self._http = scrape.listen(settings, self.metrics.registry, self.drift)
+
+    @property
+    def port(self) -> int | None:
+        """The HTTP port, None if it is off."""
+        return None if self._http is None else self._http.server_port
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        return generate_latest(self.metrics.registry)
+
+    def drift(self) -> bytes:
+        """Return the state of the drift monitors as JSON."""
+        return to_json(self._drifts)
+
+    def close(self) -> None:
+        """Write what waits, and close files and ports; blocks for some seconds if a disk is slow."""
+        if self._audit is not None:
+            self._audit.close()
+        if self._detections is not None:
+            self._detections.close()
+        if self._tracing is not None:
+            self._tracing.close()
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+
+    def _show_audit(self, audit: AuditLog) -> None:
+        show = self.metrics
+        show.counter("audit_entries", "Entries written to the audit log.", lambda: audit.written)
+        show.counter("audit_dropped", "Entries that the audit log lost: its disk is too slow.", lambda: audit.dropped)
+        show.counter(
+            "audit_failures", "Writes of the audit log that failed and are tried again.", lambda: audit.failures
+        )
+        show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
+
+    def _show_detections(self, detections: DetectionLog) -> None:
+        show = self.metrics
+        show.counter("detections", "Events written to the detection log.", lambda: detections.written)
+        show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)

@@ -1,0 +1,157 @@
+"""The gateway process: parts, server, health, reflection, and a drain that loses no call."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import signal
+from collections.abc import Awaitable, Callable
+
+import grpc
+import structlog
+
+from service.api.admission import Admission
+from service.api.health import HealthServicer, follow_dependency, follow_model
+from service.api.interceptor import build_guard, rate
+from service.api.servicer import SERVICE, AnomalyServicer
+from service.gateway.build import Parts, build_parts
+from service.gateway.listen import listen, listen_for_probes
+from service.gateway.observers import Monitoring
+from service.model.triton_backend import untraced
+from service.monitoring.tracing import build_tracing
+from service.runtime.process import set_up_for_serving
+from service.settings import Settings
+
+_STOP_S, _LOGS_S = 2.0, 11.0
+"""What gRPC, probes and connections, and what logs and traces get to end in, after the drain."""
+
+_CLOSE_S = 18.0
+"""Seconds after its drain in which a gateway is gone, whatever happens; the supervisor waits a little longer."""
+
+log = structlog.get_logger("epc_sentinel.server")
+
+Bond = Callable[[Monitoring, Callable[[], object]], None]
+"""What ties a worker to the process that minds it: told once the gateway listens, with what that process asks for, and
+what ends the gateway when that process is gone."""
+
+
+async def serve(settings: Settings, bond: Bond | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Args: ``bond`` is given to one of several that share the port.
+
+    Raises:
+        ModelRepositoryError: the model repository cannot be used.
+        CommandError: the address cannot be listened on.
+    """
+    set_up_for_serving()
+    stop = _stop_event()
+    tracing = build_tracing(settings)
+    parts = build_parts(settings, tracing.outgoing if tracing else untraced)
+    monitoring = Monitoring(settings, parts, tracing, http=bond is None)
+    admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
+    servicer = AnomalyServicer(
+        parts.analyzer,
+        admission=admission,
+        events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
+        max_stream_age_s=settings.max_stream_age_s,
+        watch=monitoring.watch,
+    )
+    monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
+    monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
+    health = HealthServicer(("", SERVICE.full_name))
+    guard = build_guard(settings, monitoring.watch.refused)
+    server, port = listen(settings, guard, servicer, health, shared=bond is not None)
+    gc.freeze()  # what lives as long as the process is not searched again and again
+    await server.start()
+    probed = await listen_for_probes(settings, health, shared=bond is not None)
+    event = "listening" if bond is None else "worker listening"
+    _say_listening(event, settings, parts, port, monitoring.port, probed[1] if probed else None)
+    if bond is not None:
+        loop = asyncio.get_running_loop()
+        bond(monitoring, lambda: loop.call_soon_threadsafe(stop.set))
+    watches = _watch_dependencies(settings, parts, monitoring, health)
+    await stop.wait()
+    log.info("draining", at_most_s=settings.drain_s)
+    # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
+    faulthandler.dump_traceback_later(settings.drain_s + _CLOSE_S, exit=True)
+    await health.drain()
+    await _ended("server", _drain(server, servicer, settings.drain_s), settings.drain_s + _STOP_S)
+    if probed:
+        await _ended("server of probes", probed[0].stop(0), _STOP_S)
+    for watch in watches:
+        watch.cancel()
+    await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
+    await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
+    await _ended("connections", parts.close(), _STOP_S)
+    log.info("stopped")
+
+
+async def _ended(what: str, work: Awaitable[object], limit_s: float) -> None:
+    """Wait for the end of ``work``, ``limit_s`` seconds at most: whatever it waits for, the gateway goes on.
+
+    It is not cancelled, which some work survives: `asyncio.wait_for` of Python 3.11 loses cancellations.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait([task], timeout=limit_s)
+    if task.done():
+        await task
+    else:
+        log.error("no end in time", what=what, limit_s=limit_s)
+
+
+def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
+    event: str, settings: Settings, parts: Parts, port: int, metrics_port: int | None, health_port: int | None
+) -> None:
+    log.info(
+        event,
+        host=settings.host,
+        port=port,
+        metrics_port=metrics_port,
+        backend=settings.backend,
+        model=f"{parts.model.name}/{parts.model.version}",
+        tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
+        auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
+        **({"health_port": health_port} if health_port is not None else {}),
+        **({"canary": f"{parts.canary.name}/{parts.canary.version}"} if parts.canary else {}),
+    )
+
+
+def _watch_dependencies(
+    settings: Settings, parts: Parts, monitoring: Monitoring, health: HealthServicer
+) -> list[asyncio.Task[None]]:
+    """Return the tasks that probe the models and the history's server."""
+    interval_s = settings.probe_interval_s
+    probe = monitoring.metrics.watched("model", parts.probe)
+    watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
+    others: dict[str, Callable[[], Awaitable[None]]] = {}
+    if parts.svm is not None:
+        others["svm"] = parts.probe_svm
+    if parts.store is not None:
+        others["history"] = parts.store.ping
+    for name, ask in others.items():
+        follow = follow_dependency(name, monitoring.metrics.watched(name, ask), interval_s=interval_s)
+        watches.append(asyncio.create_task(follow))
+    return watches
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _drain(server: grpc.aio.Server, servicer: AnomalyServicer, drain_s: float) -> None:
+    """Refuse new calls at once, and return when the running ones are done, or cut off after ``drain_s`` seconds."""
+
+    def say_so() -> None:
+        if servicer.running:
+            log.warning("drain time is over", cut_off=servicer.running)
+
+    loop = asyncio.get_running_loop()
+    late = loop.call_later(drain_s, say_so)
+    loop.call_soon(servicer.drain)  # after stop() has closed the door: no stream may come back in by it
+    # Once only: a second stop() to hurry the first one crashes the process when both finish together (grpcio 1.81).
+    await server.stop(drain_s)
+    late.cancel()

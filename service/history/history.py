@@ -1,0 +1,124 @@
+"""Events against the history: what is new is judged once and stored with what it was judged by.
+
+Equal answers however events are cut, repeated or spread: an event's score depends on its features and on those of the
+item's earlier events, and both are in the records from the moment the event counts as stored. A repeated event is
+judged again from the records that stood there when it came first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from functools import partial
+
+import numpy as np
+
+from service.errors import HistoryUnavailable
+from service.events.columns import Events
+from service.features.case import Case, View
+from service.features.reference import Reference
+from service.history.index import HistoryIndex
+from service.history.items import Items
+from service.history.plan import Remembered, plan
+from service.history.store import Exchange, Store
+from service.runtime.threads import SMALL_EVENTS, off_loop
+
+STREAM_EVENTS = 10_000
+"""Events of its own that a stream remembers where the gateway keeps no history: 4 MB at most."""
+
+_ATTEMPTS, _PATIENCE = 10, 2
+"""Exchanges per request at most, and those lost to other gateways after which this one claims its turn."""
+
+
+class Memory:
+    """The history of one gateway; requests take turns, because each may change what the next one knows."""
+
+    def __init__(self, store: Store, reference: Reference, *, max_events: int) -> None:
+        """Args: ``max_events`` is the size of the index past which it begins anew."""
+        self._store = store
+        self._reference = reference
+        self._max_events = max_events
+        self._name = secrets.token_bytes(8)
+        self._index = HistoryIndex()
+        self._turn = asyncio.Lock()
+        self._alone = True  # no other gateway seems to write: there is no need to read before each commit
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    async def recall(self, view: View) -> tuple[View, str]:
+        """Return the view with all that is known of its journeys, and what the caller should know of that."""
+        try:
+            remembered = await self.remember(view.events)
+        except HistoryUnavailable as error:
+            return view, f"The history is unavailable ({error}): judged from the events of this request alone."
+        late = remembered.late and (
+            f"{remembered.late} of these events came after later events of their items: judged in their place in time;"
+            " the answers given for the later ones stand."
+        )
+        if view.causal:
+            return View(view.events, causal=True, known=remembered.case), late or ""
+        everything = remembered.everything()
+        asked = np.arange(len(everything) - len(view), len(everything))
+        work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
+        case = await off_loop(work, len(everything))
+        return View(view.events, causal=False, known=case), ""
+
+    async def close(self) -> None:
+        """Let the store's connections go."""
+        await self._store.close()
+
+    async def remember(self, events: Events) -> Remembered:
+        """Store the events that are new, and return all of them with what is known of their items.
+
+        A caller who leaves does not stop this: what was begun is stored, and a retry gets its answer.
+
+        Raises:
+            HistoryUnavailable: the store cannot be used now; nothing is known.
+        """
+        work = asyncio.create_task(self._remember(events))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())  # of a caller who left
+        return await asyncio.shield(work)
+
+    async def _remember(self, events: Events) -> Remembered:
+        items = (
+            Items.of(events.epc_codes)
+            if len(events) <= SMALL_EVENTS
+            else await off_loop(partial(Items.of, events.epc_codes), len(events))
+        )
+        async with self._turn:
+            if len(self._index) > self._max_events:
+                self._index = HistoryIndex()
+            index = self._index
+            if not self._alone or index.doubts(items):
+                reply = await self._store.exchange(Exchange(index.logs(items), items.count_keys))
+                self._alone = index.knew(reply)
+                index.learn(items, reply)
+            expected: list[int] | None = index.expect(items)
+            for attempt in range(_ATTEMPTS):
+                remembered, news = await off_loop(partial(plan, events, items, index, self._reference), len(events))
+                if news is None:
+                    if await self._is_still_stored(items):
+                        return remembered
+                    continue
+                logs = index.logs(items, news.appends)
+                claim = attempt >= _PATIENCE
+                reply = await self._store.exchange(
+                    Exchange(logs, items.count_keys, news.grow, expected, self._name, claim)
+                )
+                if reply.committed:
+                    index.committed(items, logs, reply, news)
+                    return remembered
+                self._alone = False
+                index.learn(items, reply)
+                expected = None  # what was read just now is recent enough: other lots may go on meanwhile
+        raise HistoryUnavailable("other gateways kept writing to the same lots")
+
+    async def _is_still_stored(self, items: Items) -> bool:
+        """Return whether the store has what the index has; an answer given once stands while nobody can say."""
+        try:
+            reply = await self._store.exchange(Exchange(self._index.logs(items), items.count_keys))
+        except HistoryUnavailable:
+            return True
+        self._index.learn(items, reply)
+        return not reply.tails

@@ -1,0 +1,65 @@
+"""Codes as the history names them: the log of each, its item inside its lot, and the counts that it is part of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events import codes
+from service.events.columns import factorize
+from service.events.groups import Index
+from service.events.hash_table import mix
+
+ALL_ITEMS = b"all"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """U codes as the history names them."""
+
+    parts: codes.Codes
+    log_keys: Sequence[bytes]  # [L] the distinct logs
+    log_of: Index  # [U]
+    item: NDArray[np.int64]  # [U] hash of the item inside its lot
+    count_keys: Sequence[bytes]  # [C] the distinct counts; the first is that of all items
+    count_of: Mapping[str, Index]  # product, number, number_product: [U] index into count_keys, 0 if malformed
+
+    @classmethod
+    def of(cls, epc_codes: Sequence[str]) -> Items:
+        parts = codes.parse(epc_codes)
+        well_formed = parts.well_formed.tolist()
+        log_of, logs = factorize([_log_name(code, of) for code, of in zip(epc_codes, well_formed, strict=True)])
+        counts: dict[str, int] = {ALL_ITEMS.decode(): 0}
+        of_log = []  # product, number, number_product
+        for name in logs:
+            names = ("product:" + name[:15], "number:" + name[16:], "both:" + name[8:]) if name[0] not in "?#" else ()
+            of_log.append([counts.setdefault(one, len(counts)) for one in names] or [0, 0, 0])
+        by_log = np.array(of_log, dtype=np.intp).reshape(-1, 3)[log_of]
+        return cls(
+            parts=parts,
+            log_keys=[name.encode(errors="surrogatepass") for name in logs],
+            log_of=log_of.astype(np.intp),
+            item=item_hash(parts.header, parts.date, parts.serial),
+            count_keys=[name.encode() for name in counts],
+            count_of=dict(zip(("product", "number", "number_product"), by_log.T, strict=True)),
+        )
+
+
+def _log_name(code: str, well_formed: bool) -> str:
+    """Return the name of the log of a code; one of its own, and as short as others, if malformed."""
+    if well_formed:
+        return code[4:26]
+    text = code.encode(errors="surrogatepass")
+    return "?" + code if len(text) < 32 else "#" + hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def item_hash(header: NDArray[np.integer], date: NDArray[np.integer], serial: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the hash [n] that tells an item from the others of its lot."""
+    return mix(ITEM, header, date, serial)
+
+
+ITEM, EVENT = 9, 10

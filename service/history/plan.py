@@ -1,0 +1,168 @@
+"""What a request adds to a history, worked out without asking the store: what is known of its items, and its news."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.events.groups import Index, stable_order
+from service.features import table as features
+from service.features.case import Case
+from service.features.reference import TYPES, Reference
+from service.features.running_groups import Context, Past
+from service.history.index import HistoryIndex, News, Places, legs
+from service.history.items import Items
+from service.history.store import RECORD
+
+CONTEXT_EVENTS = 64
+"""Earlier events of an item that are read: journeys have 5 events in the mean and 10 at most, if nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """The events of a request, now stored, and what is known of their items."""
+
+    events: Events
+    known: Known
+    case: Case  # causal
+    late: int  # events of the request that came after later ones of their item
+
+    def everything(self) -> Events:
+        """Return the stored events of the same items that the request does not have, and then those of the request."""
+        events, known = self.events, self.known
+        unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
+        return _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """K stored events of the items of a request, item by item, each as they came."""
+
+    records: NDArray[np.void]  # [K]
+    epc: Index  # [K] index into the request's codes
+    found: Index  # [A] the record of each event of the request, -1 if it is new
+
+    @classmethod
+    def of(cls, events: Events, places: Places, index: HistoryIndex) -> Known:
+        rows, epc, found = index.find(places, events, CONTEXT_EVENTS)
+        return cls(index.take(rows), epc, found)
+
+    def disordered(self) -> NDArray[np.bool_]:
+        """Return whether [K] the item of each record has one that came after a later one."""
+        time_us, event_id, same = self.records["time_us"], self.records["event_id"], self.epc[1:] == self.epc[:-1]
+        back = (time_us[1:] < time_us[:-1]) | ((time_us[1:] == time_us[:-1]) & (event_id[1:] < event_id[:-1]))
+        return np.isin(self.epc, self.epc[1:][same & back])
+
+
+def plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> tuple[Remembered, News | None]:
+    """Return what is known of the events, and what there is to store, None if no event is new."""
+    index.settle()
+    places = index.places(items)
+    known = Known.of(events, places, index)
+    past = Past(
+        context=None,
+        parts=items.parts,
+        lot=places.lot,
+        item=items.item,
+        known=places.known,
+        items=index.count(items, places),
+        groups=index.groups,
+    )
+    if len(known.epc):
+        case, late = _with_context(events, known, past, reference)
+    else:
+        case, late = Case.of(events, reference, causal=True, past=past), 0
+    remembered = Remembered(events, known, case, late)
+    if not (known.found < 0).any():
+        return remembered, None
+    return remembered, _news(case, past, items, places)
+
+
+def _with_context(events: Events, known: Known, past: Past, reference: Reference) -> tuple[Case, int]:
+    """Return the case of the events among the known ones of their items, and how many of them are late.
+
+    A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
+    ``past`` gets its context.
+    """
+    codes, new = len(events.epc_codes), np.flatnonzero(known.found < 0)
+    again = np.flatnonzero((known.found >= 0) & np.append(known.disordered(), False)[known.found])
+    then = [
+        np.flatnonzero((known.epc == events.epc[at]) & (np.arange(len(known.epc)) <= known.found[at])) for at in again
+    ]
+    context = np.concatenate([np.arange(len(known.epc)), *then])
+    owner = np.concatenate([known.epc, np.repeat(codes + np.arange(len(then)), [len(rows) for rows in then])])
+    asked = known.found.copy()
+    asked[new] = len(context) + np.arange(len(new))
+    asked[again] = len(known.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
+    epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[again].tolist())]
+    together = _together(known.records[context], owner, events, new, epc_codes)
+    if len(again):
+        past.repeat(events.epc[again])
+    records = np.concatenate([known.records[context], np.zeros(len(new), dtype=RECORD)])
+    past.context = Context(np.arange(len(records)) < len(context), legs(records), records["companions"])
+    case = Case.of(together, reference, causal=True, asked=asked, past=past)
+    return case, _late(case, past.context.stored, codes)
+
+
+def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
+    """Return the stored ``records`` [k], of the codes ``epc`` [k], followed by ``rows`` of ``events``."""
+    return Events(
+        event_id=np.concatenate([records["event_id"], events.event_id[rows]]),
+        epc=np.concatenate([epc.astype(np.int32), events.epc[rows]]),
+        epc_codes=epc_codes,
+        location_id=np.concatenate([records["location_id"], events.location_id[rows]]),
+        step=np.concatenate([records["step"], events.step[rows]]),
+        event_type=np.concatenate([records["event_type"], events.event_type[rows]]),
+        time_us=np.concatenate([records["time_us"], events.time_us[rows]]),
+        file_id=np.concatenate([np.zeros(len(records), dtype=np.int64), events.file_id[rows]]),
+    )
+
+
+def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
+    """Return how many asked events came after later ones of their item; journeys past ``codes`` are of such items."""
+    journeys = case.journeys
+    at = np.arange(len(journeys.order))
+    is_stored = stored[journeys.order]
+    last_known = journeys.spread(np.maximum.reduceat(np.where(is_stored, at, -1), journeys.start))
+    last = journeys.spread(journeys.start + journeys.length - 1)
+    late = np.where(is_stored, (journeys.events.epc >= codes) & (at < last), last_known > at)
+    return int(late[case.rows].sum())
+
+
+def _news(case: Case, past: Past, items: Items, places: Places) -> News:
+    """Return what the fresh events of a case add, log by log, each in the order of time."""
+    journeys, events = case.journeys, case.journeys.events
+    rows = journeys.by_time
+    if past.context is not None:
+        rows = rows[~past.context.stored[journeys.order[rows]]]
+    order, log = stable_order(items.log_of[events.epc[rows]], len(items.log_keys))
+    rows = rows[order]
+    epc, (before, has_before) = events.epc[rows], journeys.previous()
+    there, has_before = before[rows], has_before[rows]
+    records = np.zeros(len(rows), dtype=RECORD)
+    for name in ("event_id", "time_us", "location_id", "event_type", "step"):
+        records[name] = getattr(events, name)[rows]
+    for name in ("header", "date", "serial"):
+        records[name] = getattr(items.parts, name)[epc]
+    records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
+    records["location_before"] = np.where(has_before, events.location_id[there], 0)
+    records["kind_before"] = np.where(has_before, events.event_type[there].astype(np.int64) % TYPES, -1)
+    records["companions"] = case.features[rows, features.COMPANIONS]
+    cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
+    appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
+    fresh_items = ~places.known & (np.bincount(epc, minlength=len(places.lot)) > 0)
+    return News(records, appends, epc, places, _grow(items, fresh_items), past.sighting)
+
+
+def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:
+    """Return what the items that are ``fresh`` [U] add to each count."""
+    grow = np.zeros(len(items.count_keys), dtype=np.int64)
+    for index in items.count_of.values():
+        np.add.at(grow, index[fresh & items.parts.well_formed], 1)
+    grow[0] = fresh.sum()
+    return grow.tolist()

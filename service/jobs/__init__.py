@@ -1,0 +1,9 @@
+"""What do the gateway's commands do with files?
+
+- analyze: raw files in, one answer out
+- cluster: the same on a Dask cluster
+- render: answers as tables, JSON and CSV
+- replay: raw files as a live stream
+- tally: what a replay counts
+- progress: progress of long work
+"""

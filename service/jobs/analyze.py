@@ -1,0 +1,181 @@
+"""The ``analyze`` command: raw files in, one answer over all of them out, from here, a gateway or a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.api.responses import build_responses
+from service.client.access import OPEN, Access
+from service.client.gateway import GatewayClient
+from service.errors import CommandError
+from service.events.columns import Events
+from service.gateway.build import build_parts
+from service.jobs.progress import progress_bar
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.rawfiles.columns import RawEvents, read_files
+from service.runtime.process import keep_freed_memory
+from service.runtime.threads import off_loop
+from service.settings import Settings
+
+_Answers = Sequence[pb.AnalyzeResponse]
+Judge = Callable[[Events], Awaitable[_Answers]]
+_JudgeAll = Callable[[Judge, int], Awaitable[list[_Answers]]]  # given a judge, and how many pieces it takes at once
+
+_AT_ONCE = 2
+"""Pieces at work, of one process: while the model judges one, the next is prepared; more would only take memory."""
+
+_FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
+
+
+async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
+    paths: Sequence[Path],
+    detector: str,
+    target: str | None,
+    settings: Settings,
+    access: Access = OPEN,
+    cluster: str | None = None,
+) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
+    """Return the events of the files and what was found in them.
+
+    Args:
+        paths: raw scan files, see `service.rawfiles.columns`.
+        detector: "lstm", "svm" or "rules".
+        target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
+        settings: backend, fallback, and the most events that are judged at once.
+        access: how to get in at ``target``.
+        cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
+
+    Raises:
+        CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
+        SentinelError: the model cannot be used.
+    """
+    with progress_bar() as progress:
+        task = progress.add_task("Reading", total=len(paths))
+        raw = read_files(paths, lambda: progress.advance(task))
+        if not len(raw.events):
+            raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
+        pieces = split(raw.events, settings.max_events_per_request)
+        task = progress.add_task("Judging events", total=len(raw.events))
+
+        async def judge_all(judge: Judge, at_once: int) -> list[_Answers]:
+            turn = asyncio.Semaphore(at_once)
+
+            async def judge_piece(piece: NDArray[np.intp]) -> _Answers:
+                async with turn:
+                    answer = await judge(raw.events.take(piece))
+                progress.advance(task, len(piece))
+                return answer
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    work = [group.create_task(judge_piece(piece)) for piece in pieces]
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from failures
+            return [done.result() for done in work]
+
+        if cluster is not None:
+            answers = await _by_cluster(judge_all, detector, cluster, settings)
+        elif target is not None:
+            answers = await _remote(judge_all, detector, target, access)
+        else:
+            answers = await _embedded(judge_all, detector, settings)
+    return raw, merge(raw.events, answers)
+
+
+async def _embedded(judge_all: _JudgeAll, detector: str, settings: Settings) -> list[_Answers]:
+    keep_freed_memory()
+    parts = build_parts(settings)
+
+    async def judge(events: Events) -> _Answers:
+        verdicts = await parts.analyzer.analyze(events, detector)
+        return await off_loop(partial(build_responses, events, verdicts), len(events))
+
+    try:
+        return await judge_all(judge, _AT_ONCE)
+    finally:
+        await parts.close()
+
+
+async def _remote(judge_all: _JudgeAll, detector: str, target: str, access: Access) -> list[_Answers]:
+    client = GatewayClient(target, access)
+
+    async def judge(events: Events) -> _Answers:
+        return await client.analyze(events, detector)
+
+    try:
+        return await judge_all(judge, _AT_ONCE)
+    finally:
+        await client.close()
+
+
+async def _by_cluster(judge_all: _JudgeAll, detector: str, address: str, settings: Settings) -> list[_Answers]:
+    if find_spec("distributed") is None:
+        raise CommandError("--cluster needs the extra 'cluster': pip install 'epc-sentinel[cluster]'")
+    from service.jobs.cluster import Cluster  # noqa: PLC0415 - needs an extra package
+
+    cluster = await Cluster.connect(address, settings)
+    try:
+        return await judge_all(lambda events: cluster.judge(events, detector), cluster.at_once)
+    finally:
+        await cluster.close()
+
+
+def split(events: Events, limit: int) -> list[NDArray[np.intp]]:
+    """Return positions of the events in pieces of at most ``limit``; all events of an EPC stay in one piece.
+
+    Lots stay together too where they fit, because the mates of an item are evidence about it. An EPC with more than
+    ``limit`` events gets a piece of its own.
+    """
+    if len(events) <= limit:
+        return [np.arange(len(events))]
+    size = np.bincount(events.epc, minlength=len(events.epc_codes)).tolist()
+    by_code = sorted(range(len(size)), key=events.epc_codes.__getitem__)
+    piece_of = np.zeros(len(size), dtype=np.int64)
+    piece = filled = 0
+    for _, lot in groupby(by_code, key=lambda epc: events.epc_codes[epc].rsplit(".", 2)[0]):
+        members = list(lot)
+        lot_size = sum(size[epc] for epc in members)
+        if filled and filled + lot_size > limit >= lot_size:
+            piece, filled = piece + 1, 0
+        for epc in members:
+            if filled and filled + size[epc] > limit:
+                piece, filled = piece + 1, 0
+            piece_of[epc] = piece
+            filled += size[epc]
+    piece_of_event = piece_of[events.epc]
+    return [np.flatnonzero(piece_of_event == number) for number in range(piece + 1)]
+
+
+def merge(events: Events, answers: Sequence[Sequence[pb.AnalyzeResponse]]) -> pb.AnalyzeFilesResponse:
+    """Return the answers of all pieces as one: files, findings and EPCs in the order of ``events``."""
+    if len(answers) == 1:
+        return pb.AnalyzeFilesResponse(files=answers[0])
+    files = {file_id: pb.AnalyzeResponse() for file_id in dict.fromkeys(events.file_id.tolist())}
+    for answer in (answer for piece in answers for answer in piece):
+        _add(answer, files[answer.file_id])
+    position = {event_id: at for at, event_id in enumerate(events.event_id.tolist())}
+    epc = {code: at for at, code in enumerate(events.epc_codes)}
+    for merged in files.values():
+        merged.event_history.sort(key=lambda finding: position[finding.event_id])
+        merged.epc_anomaly_stats.sort(key=lambda stats: epc[stats.epc_code])
+    return pb.AnalyzeFilesResponse(files=files.values())
+
+
+def _add(answer: pb.AnalyzeResponse, merged: pb.AnalyzeResponse) -> None:
+    """Add one piece's answer for a file; a fallback anywhere is a fallback of the whole."""
+    judged_by = (merged if merged.warning else answer).method
+    counts = {
+        name: getattr(merged.file_anomaly_stats, name) + getattr(answer.file_anomaly_stats, name)
+        for name in _FILE_COUNTS
+    }
+    merged.MergeFrom(answer)
+    merged.method = judged_by
+    merged.file_anomaly_stats.CopyFrom(pb.FileAnomalyStats(**counts))

@@ -1,0 +1,11 @@
+"""Which model is it, is it whole, and what runs it?
+
+- manifest: what a version says of itself
+- repository: versions, found and verified
+- signing: signatures of versions
+- verify: a whole repository before Triton loads it
+- sequences: journeys cut and padded to what a model takes
+- backend: the contract of what runs a model, its checks and its probe
+- onnx_backend: a model in this process
+- triton_backend: a model on a Triton server
+"""

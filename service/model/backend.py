@@ -1,0 +1,136 @@
+"""Backends run the model: feature sequences in, probabilities out. One contract, its checks and its probe.
+
+`onnx_backend` runs the model in this process; `triton_backend` asks a model server. Siblings never meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import DeadlineExceeded, ModelUnavailable
+from service.events.vocabulary import KINDS
+
+if TYPE_CHECKING:
+    from service.model.manifest import Manifest
+
+INPUT_FEATURES = "features"
+
+INPUT_LENGTHS = "lengths"
+
+OUTPUT_PROBABILITIES = "probabilities"
+
+CHUNK = 256
+"""Sequences of one inference call. A larger request is cut into such calls, so that it uses several threads or
+instances and small requests find their turn in between; from 32 sequences on, larger calls are no faster per event."""
+
+PROBE_TOLERANCE = 1e-4
+"""Largest difference of a probability between the golden probe and a live backend (a GPU rounds differently)."""
+
+PROBE_TIMEOUT_S = 5.0
+
+RunChunk = Callable[[NDArray[np.float32], NDArray[np.int64], float | None], Awaitable[NDArray[np.float32]]]
+"""Runs up to CHUNK sequences: (features, lengths, seconds left or None) -> probabilities."""
+
+
+class Backend(Protocol):
+    """Runs one version of the model. Vendor exceptions never leave a backend."""
+
+    @property
+    def any_length(self) -> bool:
+        """Whether requests are best padded to their own longest sequence, not to one of the manifest's lengths."""
+        ...
+
+    async def infer(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+    ) -> NDArray[np.float32]:
+        """Return probabilities [B, T, 5] for features [B, T, F] and lengths [B, 1], 1 <= length <= T.
+
+        Raises:
+            ModelUnavailable: the model cannot answer.
+            DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what the backend holds."""
+        ...
+
+
+async def probe(backend: Backend, manifest: Manifest) -> None:
+    """Ask ``backend`` for the golden probe of ``manifest``: "ready" means that the model answers, and answers right.
+
+    Raises:
+        ModelUnavailable: it does not answer within `PROBE_TIMEOUT_S`, or another model answers.
+    """
+    golden = manifest.probe
+    expected = np.array(golden.probabilities, dtype=np.float32)
+    features, lengths = np.array(golden.features, dtype=np.float32), np.array(golden.lengths, dtype=np.int64)
+    try:
+        found = await backend.infer(features, lengths, PROBE_TIMEOUT_S)
+    except DeadlineExceeded as error:
+        raise ModelUnavailable(f"the model did not answer its probe within {PROBE_TIMEOUT_S:.0f} s") from error
+    difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
+    if not difference <= PROBE_TOLERANCE:
+        raise ModelUnavailable(
+            f"the model's answer to the probe of version {manifest.version} is off by {difference:.2g}: "
+            "the backend serves another model under this version"
+        )
+
+
+async def infer_in_chunks(
+    run: RunChunk, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None, parallel: int
+) -> NDArray[np.float32]:
+    """Do `Backend.infer` with ``run``, at most CHUNK sequences per call and ``parallel`` calls at the same time.
+
+    Checks what goes in and what comes out: a bad request would fail other people's batch on a shared server, and a NaN
+    would be below every threshold, that is "normal".
+
+    Raises:
+        ModelUnavailable: as ``run`` does, or the request or the answer is not what the model contract says.
+        DeadlineExceeded: ``timeout_s`` seconds passed.
+    """
+    _check_request(features, lengths)
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout_s is None else loop.time() + timeout_s
+    turn = asyncio.Semaphore(parallel)
+
+    async def chunk(start: int) -> NDArray[np.float32]:
+        async with turn:
+            left_s = None if deadline is None else deadline - loop.time()
+            return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], left_s)
+
+    try:
+        async with asyncio.timeout_at(deadline):
+            if len(features) <= CHUNK:
+                probabilities = await run(features, lengths, timeout_s)
+            else:
+                parts = await asyncio.gather(*(chunk(start) for start in range(0, len(features), CHUNK)))
+                probabilities = np.concatenate(parts)
+    except TimeoutError as error:
+        raise DeadlineExceeded("the model did not answer before the deadline") from error
+    _check_answer(probabilities, features)
+    return probabilities
+
+
+def _check_request(features: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
+    if features.ndim != 3 or features.dtype != np.float32 or 0 in features.shape:
+        raise ModelUnavailable(f"features must be float32 [B, T, F], got {features.dtype} {list(features.shape)}")
+    if lengths.shape != (len(features), 1) or lengths.dtype != np.int64:
+        raise ModelUnavailable(f"lengths must be int64 [{len(features)}, 1], got {lengths.dtype} {list(lengths.shape)}")
+    if lengths.min() < 1 or lengths.max() > features.shape[1]:
+        raise ModelUnavailable(f"lengths must be 1..{features.shape[1]}, got {lengths.min()}..{lengths.max()}")
+    if not np.isfinite(features).all():  # onnxruntime would clip a NaN to some number and answer as if nothing were
+        raise ModelUnavailable("features must be finite, those of the padding too")
+
+
+def _check_answer(probabilities: NDArray[np.float32], features: NDArray[np.float32]) -> None:
+    expected = (*features.shape[:2], len(KINDS))
+    if probabilities.shape != expected:
+        raise ModelUnavailable(f"the model answered with shape {list(probabilities.shape)} instead of {list(expected)}")
+    if not np.isfinite(probabilities).all():
+        raise ModelUnavailable("the model answered with numbers that are not finite")

@@ -1,0 +1,96 @@
+"""The manifest of a model version: everything about it that is not in its graph."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from service.events.vocabulary import KINDS
+
+MODEL_NAME = "epc_lstm"
+
+SVM_NAME = "epc_svm"
+"""One-class SVMs of the same run, under the same number; a repository need not have them."""
+
+MODEL_FILE = "model.onnx"
+
+MANIFEST_FILE = "manifest.json"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+PerKind = Annotated[list[Probability], Field(min_length=len(KINDS), max_length=len(KINDS))]
+"""One number per kind, in the order of KINDS."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Thresholds(_Strict):
+    """A probability at or above its threshold is a finding."""
+
+    retrospective: PerKind
+    causal: PerKind
+
+
+Weights = Annotated[list[Annotated[list[float], Field(min_length=5, max_length=5)]], Field(min_length=2, max_length=2)]
+"""One number per mode, retrospective and causal, and kind."""
+
+
+class Ensemble(_Strict):
+    """How the scores of the network and of the one-class SVMs are combined, see `service.detect.ensemble.combine`."""
+
+    lstm: Weights
+    svm: Weights
+    bias: Weights
+    thresholds: Thresholds
+
+
+class Probe(_Strict):
+    """A golden pair: what the model answers to a known input, in the shapes of the model contract."""
+
+    features: list[list[list[float]]]  # [B, T, F]
+    lengths: list[list[int]]  # [B, 1]
+    probabilities: list[list[PerKind]]  # [B, T, 5]
+
+
+class Manifest(_Strict):
+    """Everything about one model version that is not in its graph; ``manifest.json`` beside ``model.onnx``."""
+
+    format: Literal[1]  # of this file
+    model: Literal["epc_lstm", "epc_svm"]
+    version: int = Field(ge=1)  # the name of the folder
+    created_at: str  # ISO 8601, UTC
+    features: list[str] = Field(min_length=1)  # F names, in the order of the input
+    feature_spec_hash: str  # of the code that computes the features; must be the gateway's own
+    kinds: list[str]  # in the order of the output
+    lengths: list[int] = Field(min_length=1)  # the lengths T that requests are padded to, ascending
+    thresholds: Thresholds
+    reference: dict[str, JsonValue]  # tables that the features need (routes, issued codes)
+    histograms: dict[str, JsonValue]  # of features and scores in training, for drift
+    metrics: dict[str, JsonValue]  # of the held-out data
+    lineage: dict[str, JsonValue]  # training data, settings, code version
+    files: dict[FileName, Sha256]  # SHA-256 of every other file of the version
+    probe: Probe
+    ensemble: Ensemble | None = None  # in manifests of epc_svm
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lengths != sorted(set(self.lengths)) or self.lengths[0] < 1:
+            raise ValueError("lengths must be positive and ascending")
+        if MODEL_FILE not in self.files:
+            raise ValueError(f"files must name {MODEL_FILE}")
+        if any(len(event) != len(self.features) for sequence in self.probe.features for event in sequence):
+            raise ValueError("probe.features must have one number per feature")
+        return self
+
+    def to_json(self) -> str:
+        """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
+        content = self.model_dump(mode="json", exclude=None if self.ensemble else {"ensemble"})
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"

@@ -1,0 +1,118 @@
+"""The backend that runs the model in this process, with onnxruntime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
+
+from service.errors import ModelUnavailable
+from service.events.vocabulary import KINDS
+from service.runtime.timing import timed
+
+if TYPE_CHECKING:
+    pass
+from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
+
+_CACHED = 64
+"""Sequences that onnxruntime gets at once: more do not fit into the processor's cache, and cost more each."""
+
+_INLINE = 24
+"""Sequences that are judged on the event loop: they take some 0.3 ms, as long as a thread takes to begin and report."""
+
+
+class OnnxBackend:
+    """Runs the model file in this process with onnxruntime."""
+
+    any_length = True
+
+    def __init__(self, onnx: Path | bytes, threads: int = 2) -> None:
+        """Load the model ``onnx``, a file or its contents; up to ``threads`` calls run at the same time, one core each.
+
+        Raises:
+            ModelUnavailable: the file cannot be loaded.
+        """
+        options = onnxruntime.SessionOptions()
+        # Two threads within one call are slower than one; two calls side by side on one session scale.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # errors arrive as exceptions
+        with vendor_errors("the embedded model cannot be loaded"):
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+            (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
+        self._threads = threads
+        self._closed = False
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
+
+    async def infer(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+    ) -> NDArray[np.float32]:
+        """See `Backend.infer`."""
+        if features.shape[-1] != self._features:
+            raise ModelUnavailable(f"the model takes {self._features} features per event, got {features.shape[-1]}")
+        return await infer_in_chunks(self._run, features, lengths, timeout_s, parallel=self._threads)
+
+    async def close(self) -> None:
+        """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    async def _run(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], _left_s: float | None
+    ) -> NDArray[np.float32]:
+        options = onnxruntime.RunOptions()
+        if len(features) <= _INLINE and not self._closed:  # a closed pool refuses
+            with vendor_errors("the embedded model failed"):
+                return self._run_timed(features, lengths, options)
+        try:
+            with vendor_errors("the embedded model failed"):
+                run = partial(self._run_timed, features, lengths, options)
+                probabilities = await asyncio.get_running_loop().run_in_executor(
+                    self._pool,
+                    copy_context().run,
+                    run,  # the context has the trace
+                )
+        except asyncio.CancelledError:
+            options.terminate = True  # nobody waits any more: free the thread
+            raise
+        return probabilities
+
+    def _run_timed(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], options: onnxruntime.RunOptions
+    ) -> NDArray[np.float32]:
+        probabilities = np.zeros((*features.shape[:2], len(KINDS)), dtype=np.float32)
+        with timed("infer", int(lengths.sum())):
+            for begin in range(0, len(features), _CACHED):
+                length = lengths[begin : begin + _CACHED]
+                rows, longest = slice(begin, begin + _CACHED), int(length.max())
+                inputs = {INPUT_FEATURES: np.ascontiguousarray(features[rows, :longest]), INPUT_LENGTHS: length}
+                (answer,) = self._session.run([OUTPUT_PROBABILITIES], inputs, options)
+                probabilities[rows, :longest] = answer
+        return probabilities
+
+
+ONNX_ERRORS: tuple[type[Exception], ...] = (
+    *(v for v in vars(onnxruntime_pybind11_state).values() if isinstance(v, type) and issubclass(v, Exception)),
+    RuntimeError,  # a closed thread pool, conversions
+    ValueError,  # inputs that the graph does not have
+)
+"""Everything that onnxruntime raises; its own exceptions have no common base."""
+
+
+@contextmanager
+def vendor_errors(message: str) -> Iterator[None]:
+    """Turn whatever onnxruntime raises into ModelUnavailable with ``message``; the original is chained for the log."""
+    try:
+        yield
+    except ONNX_ERRORS as error:
+        raise ModelUnavailable(message) from error

@@ -1,0 +1,11 @@
+"""What is remembered of every request, and where is it shown?
+
+- records: what observers are told
+- metrics: Prometheus metrics
+- metrics_endpoint: the HTTP port of /metrics and /drift
+- audit: the audit log
+- refusals: refused calls, few lines of many
+- detection_log: judged events as Parquet
+- tracing: OpenTelemetry traces
+- logs: structured logs
+"""

@@ -1,0 +1,189 @@
+"""The audit log: one JSON line per analysis, few per flood of refused calls, appended by a thread: no call waits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import queue
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from service.errors import CommandError
+from service.events.vocabulary import KINDS
+from service.monitoring.records import Analysis, Refusal
+from service.monitoring.refusals import Refusals
+
+QUEUE_ENTRIES = 20_000
+"""Entries that wait for a slow disk, at most, 3 KiB of memory each; further ones are dropped and counted."""
+
+MAX_FILE_IDS = 100
+"""File ids of one entry; ``file_count`` has their number."""
+
+_REFUSED = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED")
+"""How an analysis ends that was refused for what was asked, or how often: these are counted, not listed."""
+
+_BATCH = 1_000
+_ENTRY_BYTES = 2_000  # more than an entry has, but for one of very many files
+_GATHER_S = 0.02  # the writer waits so long for company: each time it wakes it takes the interpreter from the others
+_RETRY_S = 0.5
+_CLOSE_S = 5.0
+
+log = structlog.get_logger("epc_sentinel.audit")
+
+
+class AuditLog:
+    """Appends to a file, which becomes ``NAME-<time>.EXT`` when it is full; an `Observer`. No file is ever deleted."""
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        """Open the file, and start the writer. Args: ``max_bytes`` of a file before it is put aside.
+
+        Raises:
+            CommandError: the file cannot be written.
+        """
+        self.dropped = 0  # entries that found the queue full, or no disk at the end
+        self.written = 0
+        self.failures = 0  # writes that failed, and are tried again
+        self._path, self._max_bytes = path, max_bytes
+        self._block = max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))  # entries of one write: they fit into one file
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_ENTRIES)
+        self._refusals = Refusals()
+        self._deadline: float | None = None  # of the writer, when it is to end
+        try:
+            self._file = self._open()
+        except OSError as error:
+            raise CommandError(
+                f"cannot append to the audit log {path}: {error.strerror}; name a file in a writable folder"
+                " with --audit-log"
+            ) from None
+        self._writer = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._writer.start()
+
+    def analysed(self, analysis: Analysis) -> None:
+        """See `Observer.analysed`: the entry is queued, and written some 20 ms later."""
+        if analysis.code in _REFUSED:
+            one = analysis
+            self.refused(Refusal(one.method, one.request_id, one.caller, one.peer, one.code, one.reason))
+        else:
+            self._append(entry(analysis))
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note a call that was refused: queued if it is the first of its kind, else counted for the next summary."""
+        if (first := self._refusals.note(refusal)) is not None:
+            self._append(first)
+
+    def _append(self, one: dict[str, Any]) -> None:
+        try:
+            self._queue.put_nowait(one)
+        except queue.Full:
+            self.dropped += 1
+            if self.dropped == 1:
+                log.error("the audit log is behind, entries are dropped", path=str(self._path))
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not written yet."""
+        return self._queue.qsize()
+
+    def close(self) -> None:
+        """Write what waits, at most 5 seconds, and close the file; what is lost is counted and logged."""
+        self._deadline = time.monotonic() + _CLOSE_S
+        with suppress(queue.Full):  # then the writer is stuck, and sees the deadline
+            self._queue.put(None, timeout=_CLOSE_S)
+        self._writer.join(2 * _CLOSE_S)
+        if self.dropped:
+            log.error("entries of the audit log are lost", entries=self.dropped, path=str(self._path))
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            batch: list[dict[str, Any] | None] = []
+            with suppress(queue.Empty):
+                batch.append(self._queue.get(timeout=self._refusals.wait_s))
+                if batch != [None]:
+                    time.sleep(_GATHER_S)
+            while len(batch) < _BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            going_on = None not in batch
+            entries = [one for one in batch if one is not None] + self._refusals.due(now=not going_on)
+            for at in range(0, len(entries), self._block):
+                block = entries[at : at + self._block]
+                if not self._write(block):
+                    self.dropped += len(entries) - at + self._queue.qsize()
+                    going_on = False
+                    break
+                self.written += len(block)
+        os.close(self._file)
+
+    def _write(self, entries: list[dict[str, Any]]) -> bool:
+        """Write all of them, as long as it takes; return False if the gateway ends before that."""
+        data = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in entries).encode()
+        begun = False  # a line never goes on in another file
+        while data:
+            try:
+                if not begun:
+                    self._rotate(len(data))
+                data = data[os.write(self._file, data) :]
+                begun = True
+            except OSError as error:
+                self.failures += 1
+                if self.failures == 1:
+                    log.error("the audit log cannot be written", path=str(self._path), reason=error.strerror)
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    return False
+                time.sleep(_RETRY_S)
+        return True
+
+    def _rotate(self, more: int) -> None:
+        """Put the file aside if it is too full for ``more`` bytes, and begin a new one."""
+        size = os.fstat(self._file).st_size
+        if size == 0 or size + more <= self._max_bytes:
+            return
+        if self._path.exists():  # else the new file could not be opened the last time
+            now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            self._path.rename(self._path.with_name(f"{self._path.stem}-{now}{self._path.suffix}"))
+        full, self._file = self._file, self._open()
+        os.fsync(full)
+        os.close(full)
+
+    def _open(self) -> int:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":  # a crash cut the last line off: the next one begins anew
+            os.write(file, b"\n")
+        return file
+
+
+def entry(analysis: Analysis) -> dict[str, Any]:
+    """Return what the audit log says of an analysis: numbers and hashes, never codes of items."""
+    events, verdicts = analysis.events, analysis.verdicts
+    files = [] if events is None else np.unique(events.file_id).tolist()
+    findings = [0] * len(KINDS) if verdicts is None else verdicts.flags.sum(axis=0).tolist()
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "request_id": analysis.request_id,
+        "caller": analysis.caller,
+        "peer": analysis.peer,
+        "method": analysis.method,
+        "detector": analysis.detector,
+        "judged_by": "" if verdicts is None else verdicts.method,
+        "model_version": "" if verdicts is None else verdicts.model_version,
+        "warning": "" if verdicts is None else verdicts.warning,
+        "file_ids": files[:MAX_FILE_IDS],
+        "file_count": len(files),
+        "events": 0 if events is None else len(events),
+        "epcs": 0 if events is None else len(events.epc_codes),
+        "findings": dict(zip(KINDS, findings, strict=True)),
+        "request_sha256": hashlib.sha256(analysis.request).hexdigest(),
+        "answer_sha256": hashlib.sha256(analysis.answer).hexdigest() if analysis.answer else "",
+        "code": analysis.code,
+        "reason": analysis.reason,
+        "duration_ms": round(analysis.duration_s * 1e3, 3),
+    }

@@ -1,0 +1,202 @@
+"""Prometheus metrics of one gateway: an object with a registry of its own, so that many can live in one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service.detect.analyzer import FALLBACK_METHOD
+from service.events.vocabulary import KINDS
+from service.monitoring.records import Analysis
+from service.runtime.timing import STAGES, Stage
+
+SCORE_BOUNDS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 1.0)
+"""Upper bounds of the score buckets; finer where most scores are, near 0 and near 1."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_EVENTS = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000)
+
+RULES = "rules"
+"""The ``model_version`` of what rules judged."""
+
+
+class Scores(Collector):
+    """The histogram of scores by kind and model version, filled by columns: `Histogram` takes one value at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, NDArray[np.int64]] = {}  # by model version: [5, buckets]
+        self._sums: dict[str, NDArray[np.float64]] = {}  # [5]
+
+    def add(self, model_version: str, scores: NDArray[np.float32]) -> None:
+        """Count ``scores`` [N, 5]."""
+        buckets = len(SCORE_BOUNDS) + 1
+        place = np.searchsorted(_SCORE_BOUNDS, scores) + np.arange(len(KINDS)) * buckets
+        counts = np.bincount(place.ravel(), minlength=len(KINDS) * buckets).reshape(len(KINDS), buckets)
+        sums = scores.sum(axis=0, dtype=np.float64)
+        with self._lock:
+            self._counts[model_version] = self._counts.get(model_version, 0) + counts
+            self._sums[model_version] = self._sums.get(model_version, 0.0) + sums
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the histogram."""
+        family = HistogramMetricFamily(
+            "epc_sentinel_score",
+            "Scores given, 0 normal .. 1 anomalous, by kind and model version.",
+            labels=["kind", "model_version"],
+        )
+        bounds = [*map(str, SCORE_BOUNDS), "+Inf"]
+        with self._lock:
+            for version, counts in self._counts.items():
+                for row, kind in enumerate(KINDS):
+                    buckets = list(zip(bounds, np.cumsum(counts[row]).astype(float).tolist(), strict=True))
+                    family.add_metric([kind, version], buckets, float(self._sums[version][row]))
+        yield family
+
+
+_SCORE_BOUNDS = np.array(SCORE_BOUNDS, dtype=np.float32)
+
+
+class _ReadCounter(Collector):
+    """A count that somebody else keeps."""
+
+    def __init__(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        self._name, self._meaning, self._read = name, meaning, read
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(self._name, self._meaning, value=self._read())
+
+
+class Metrics:
+    """All metrics of a gateway; an `Observer`."""
+
+    def __init__(self) -> None:
+        """Make the metrics, and those of the process, in a new registry."""
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._calls = Counter(
+            "epc_sentinel_calls", "gRPC calls that ended; a stream is one.", ["method", "code"], registry=registry
+        )
+        self._requests = Counter(
+            "epc_sentinel_requests",
+            "Requests for an analysis that ended; each request of a stream counts.",
+            ["method", "code"],
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "epc_sentinel_request_duration_seconds",
+            "Time from the last byte of a request to its answer.",
+            ["method"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._size = Histogram(
+            "epc_sentinel_request_events", "Events of a judged request.", buckets=_EVENTS, registry=registry
+        )
+        self._events = Counter("epc_sentinel_events", "Events judged.", ["method", "model_version"], registry=registry)
+        self._findings = Counter(
+            "epc_sentinel_findings", "Findings, by kind.", ["kind", "model_version"], registry=registry
+        )
+        self._fallback = Counter(
+            "epc_sentinel_fallback_answers",
+            "Answers that the rules gave because the model could not.",
+            registry=registry,
+        )
+        self._degraded = Counter(
+            "epc_sentinel_degraded_answers",
+            "Answers with a warning: without the model or without the history.",
+            registry=registry,
+        )
+        self._scores = Scores()
+        registry.register(self._scores)
+        stage_wall = Histogram(
+            "epc_sentinel_stage_duration_seconds",
+            "Wall time of a stage of the pipeline.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        stage_cpu = Counter(
+            "epc_sentinel_stage_cpu_seconds", "Processor time of a stage of the pipeline.", ["stage"], registry=registry
+        )
+        self._stages = {stage: (stage_wall.labels(stage), stage_cpu.labels(stage)) for stage in STAGES}
+        self._model = Gauge(
+            "epc_sentinel_model_info",
+            "The models that this gateway asks, as labels; always 1.",
+            ["model_version", "feature_spec_hash"],
+            registry=registry,
+        )
+        self._up = Gauge(
+            "epc_sentinel_dependency_up",
+            "1 if the last probe of the model, of the one-class SVMs, or of the history's server, succeeded.",
+            ["dependency"],
+            registry=registry,
+        )
+
+    def analysed(self, analysis: Analysis) -> None:
+        """See `Observer.analysed`."""
+        self._requests.labels(analysis.method, analysis.code).inc()
+        self._duration.labels(analysis.method).observe(analysis.duration_s)
+        verdicts = analysis.verdicts
+        if verdicts is None or analysis.code != "OK":
+            return
+        version = verdicts.model_version or RULES
+        self._size.observe(len(verdicts.scores))
+        self._events.labels(analysis.method, version).inc(len(verdicts.scores))
+        for kind, count in zip(KINDS, verdicts.flags.sum(axis=0).tolist(), strict=True):
+            self._findings.labels(kind, version).inc(count)
+        self._scores.add(version, verdicts.scores)
+        if verdicts.method == FALLBACK_METHOD:
+            self._fallback.inc()
+        if verdicts.warning:
+            self._degraded.inc()
+
+    def call_ended(self, method: str, code: str) -> None:
+        """Count a gRPC call."""
+        self._calls.labels(method, code).inc()
+
+    def stage(self, stage: Stage, _events: int, wall_s: float, cpu_s: float) -> None:
+        """Take the time of one run of a stage."""
+        wall, cpu = self._stages[stage]
+        wall.observe(wall_s)
+        cpu.inc(cpu_s)
+
+    def model(self, model_version: str, feature_spec_hash: str) -> None:
+        """Say which model is asked."""
+        self._model.labels(model_version, feature_spec_hash).set(1)
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show a number that is read when Prometheus asks."""
+        Gauge(f"epc_sentinel_{name}", meaning, registry=self.registry).set_function(read)
+
+    def counter(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show a count that somebody else keeps, read when Prometheus asks."""
+        self.registry.register(_ReadCounter(f"epc_sentinel_{name}", meaning, read))
+
+    def watched(self, dependency: str, ask: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Return ``ask``, a probe that raises where ``dependency`` is down, with its outcome shown."""
+
+        async def asked() -> None:
+            try:
+                await ask()
+            except Exception:
+                self._up.labels(dependency).set(0)
+                raise
+            self._up.labels(dependency).set(1)
+
+        return asked

@@ -1,0 +1,6 @@
+"""What does a raw scan file mean?
+
+- rows: what a line means
+- columns: files to columns
+- folders: which files of a folder are raw files
+"""

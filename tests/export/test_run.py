@@ -1,0 +1,245 @@
+"""The exported file answers as torch does, and the repository around it is what Triton and the gateway expect."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from google.protobuf import text_format
+from torch import Tensor
+from tritonclient.grpc import model_config_pb2
+
+from export.repository import TritonSpec, render_config, write_version
+from export.to_onnx import TOLERANCE, ParityError, check_parity, export_onnx
+from service.errors import ModelRepositoryError
+from service.model.manifest import Manifest
+from service.model.repository import digest_of, read_manifest, versions
+from tests.servers.triton.fixture import FEATURES, LENGTHS, SPEC_HASH, small_manifest
+from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig, PaddedLstm
+from training.network.one_class_svm import Machine, OneClassSvms
+
+F = 6
+
+
+def calibrated(model: EpcLstm) -> CalibratedModel:
+    return CalibratedModel(model.eval(), torch.rand(2, 5) + 0.5, torch.randn(2, 5)).eval()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(F, 8),
+        ModelConfig(F, 8, pieces=3),
+        ModelConfig(F, 8, layers=2, attention=False),
+        ModelConfig(F, 8, bidirectional=False, attention=False),
+        ModelConfig(F, 5, layers=3),
+        ModelConfig(F, 1),
+    ],
+    ids=str,
+)
+def test_export_equals_torch(config: ModelConfig, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = calibrated(EpcLstm(config))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    difference = export_onnx(model, tmp_path / "model.onnx")
+    assert difference <= TOLERANCE
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one self-contained file"
+    assert all(isinstance(layer, PaddedLstm) for layer in model.model.recurrent.layers), (
+        "the caller's model is untouched"
+    )
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_export_of_the_svms_equals_torch(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def machine(columns: list[int]) -> Machine:
+        vectors = torch.randn(9, len(columns), generator=generator)
+        weights = torch.rand(2, 9, generator=generator).log()
+        return Machine(torch.tensor(columns), vectors, weights, torch.zeros(2))
+
+    machines = [machine(columns) for columns in ([0], [1, 3], [2, 3, 4], [4], [0, 5])]
+    model = OneClassSvms(
+        torch.randn(2, F), torch.rand(2, F) + 0.5, machines, torch.rand(2, 5), torch.randn(2, 5), causal_index=5
+    )
+    assert export_onnx(model, tmp_path / "model.onnx") <= 1e-5
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    described = {t.name: (t.type, t.shape) for t in (*session.get_inputs(), *session.get_outputs())}
+    assert described == {
+        "features": ("tensor(float)", ["batch", "time", F]),
+        "lengths": ("tensor(int64)", ["batch", 1]),
+        "probabilities": ("tensor(float)", ["batch", "time", 5]),
+    }
+    features = np.random.default_rng(0).normal(size=(3, 4, F)).astype(np.float32)
+    (wild,) = session.run(None, {"features": features, "lengths": np.array([[99], [2], [-1]])})
+    (tame,) = session.run(None, {"features": features, "lengths": np.array([[4], [2], [1]])})
+    np.testing.assert_array_equal(wild, tame)
+    model.b[1] += 0.01
+    with pytest.raises(ParityError):
+        check_parity(model, tmp_path / "model.onnx")
+
+
+def test_tensors_have_the_names_types_and_axes_of_the_contract(small_repository: Path) -> None:
+    path = small_repository / "epc_lstm" / "1" / "model.onnx"
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path)
+    described = {t.name: (t.type, t.shape) for t in (*session.get_inputs(), *session.get_outputs())}
+    assert described == {
+        "features": ("tensor(float)", ["batch", "time", len(FEATURES)]),
+        "lengths": ("tensor(int64)", ["batch", 1]),
+        "probabilities": ("tensor(float)", ["batch", "time", 5]),
+    }
+
+
+def test_an_impossible_length_does_not_fail_the_batch_it_is_in(small_repository: Path) -> None:
+    session = onnxruntime.InferenceSession(small_repository / "epc_lstm" / "1" / "model.onnx")
+    features = np.random.default_rng(0).normal(size=(3, 4, len(FEATURES))).astype(np.float32)
+    (wild,) = session.run(None, {"features": features, "lengths": np.array([[99], [2], [-1]])})
+    (tame,) = session.run(None, {"features": features, "lengths": np.array([[4], [2], [1]])})
+    np.testing.assert_array_equal(wild, tame)
+
+
+def test_onnxruntime_does_not_fuse_the_slow_operator(small_repository: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(small_repository / "epc_lstm" / "1" / "model.onnx", options)
+    operators = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
+    assert "LayerNormalization" in operators
+    assert "SkipLayerNormalization" not in operators
+
+
+class Leaky(EpcLstm):
+    """A model whose answers depend on the padding."""
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        return super().forward(features, lengths) + 0.1 * features.mean(dim=(1, 2), keepdim=True)
+
+
+def test_gate_refuses_a_model_that_looks_at_its_padding(tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match=r"B=\d+, T=\d+, garbage in the padding: .* differs from torch by 0\.\d+"):
+        export_onnx(calibrated(Leaky(ModelConfig(F, 8))), tmp_path / "model.onnx")
+
+
+def test_gate_refuses_a_file_of_other_weights(tmp_path: Path) -> None:
+    model = calibrated(EpcLstm(ModelConfig(F, 8)))
+    export_onnx(model, tmp_path / "model.onnx")
+    with torch.no_grad():
+        model.model.head.bias[3] += 0.01
+    with pytest.raises(ParityError, match="zeros in the padding"):
+        check_parity(model, tmp_path / "model.onnx")
+
+
+def parsed(path: Path) -> model_config_pb2.ModelConfig:
+    return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+
+
+def test_production_config_says_what_the_contract_says(small_repository: Path) -> None:
+    config = parsed(small_repository / "epc_lstm" / "config.pbtxt")
+    assert (config.name, config.backend) == ("epc_lstm", "onnxruntime")
+    tensors = {t.name: (t.data_type, list(t.dims)) for t in (*config.input, *config.output)}
+    assert tensors == {
+        "features": (model_config_pb2.TYPE_FP32, [-1, len(FEATURES)]),
+        "lengths": (model_config_pb2.TYPE_INT64, [1]),
+        "probabilities": (model_config_pb2.TYPE_FP32, [-1, 5]),
+    }
+    assert [(g.kind, g.count) for g in config.instance_group] == [(model_config_pb2.ModelInstanceGroup.KIND_GPU, 1)]
+    assert 0 < config.dynamic_batching.max_queue_delay_microseconds <= 10_000
+    assert not config.dynamic_batching.HasField("default_queue_policy"), "queue policies stall batches"
+    assert config.max_batch_size >= 32
+    assert config.version_policy.HasField("all"), "several versions answer side by side"
+    warmed = [dict(w.inputs)["features"].dims for w in config.model_warmup]
+    assert warmed == [[length, len(FEATURES)] for length in LENGTHS]
+
+
+def test_cpu_config_differs_only_in_its_instances_and_waiting(small_repository: Path) -> None:
+    folder = small_repository / "epc_lstm"
+    production, cpu = parsed(folder / "config.pbtxt"), parsed(folder / "configs" / "cpu.pbtxt")
+    assert [(g.kind, g.count) for g in cpu.instance_group] == [(model_config_pb2.ModelInstanceGroup.KIND_CPU, 2)]
+    assert cpu.HasField("dynamic_batching")
+    assert cpu.dynamic_batching.max_queue_delay_microseconds == 0
+    assert cpu.parameters["intra_op_thread_count"].string_value == "1"
+    for config in (production, cpu):
+        for differing in ("instance_group", "dynamic_batching"):
+            config.ClearField(differing)
+    del cpu.parameters["intra_op_thread_count"]
+    assert cpu == production
+
+
+def test_config_parameters_tie_each_version_to_its_manifest(small_repository: Path) -> None:
+    folder = small_repository / "epc_lstm"
+    found = {key: value.string_value for key, value in parsed(folder / "config.pbtxt").parameters.items()}
+    assert found == {
+        "feature_spec_hash.1": SPEC_HASH,
+        "feature_spec_hash.2": SPEC_HASH,
+        "manifest_sha256.1": digest_of(folder / "1" / "manifest.json"),
+        "manifest_sha256.2": digest_of(folder / "2" / "manifest.json"),
+    }
+
+
+def test_spec_refuses_to_wait_longer_than_the_contract_allows() -> None:
+    with pytest.raises(ValueError, match=r"0\.\.10000"):
+        TritonSpec("epc_lstm", features=3, lengths=(4,), max_queue_delay_us=10_001)
+    assert "max_queue_delay" not in render_config(
+        TritonSpec("epc_lstm", features=3, lengths=(4,), max_queue_delay_us=0)
+    )
+
+
+@pytest.fixture
+def repository(small_repository: Path, tmp_path: Path) -> Path:
+    """A repository of its own, with versions 1 and 2."""
+    return shutil.copytree(small_repository, tmp_path / "repository")
+
+
+def inputs(repository: Path, version: int) -> tuple[Path, Manifest]:
+    """Return the model file of version 1 and a manifest that makes it ``version``."""
+    path = repository / "epc_lstm" / "1" / "model.onnx"
+    return path, small_manifest(path, version)
+
+
+def snapshot(repository: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(repository)): f.read_bytes() for f in sorted(repository.rglob("*")) if f.is_file()}
+
+
+def test_versions_are_added_whole(repository: Path) -> None:
+    path, manifest = inputs(repository, 10)
+    folder = write_version(repository, 10, path, manifest)
+    assert versions(repository) == [1, 2, 10]
+    assert sorted(f.name for f in folder.iterdir()) == ["manifest.json", "model.onnx"]
+    assert read_manifest(folder / "manifest.json", "v10") == manifest
+    left = {f.name for f in folder.parent.iterdir()}
+    assert left == {"1", "2", "10", "config.pbtxt", "configs"}, "no scratch left"
+    assert "manifest_sha256.10" in parsed(folder.parent / "config.pbtxt").parameters
+
+
+def test_a_version_is_replaced_only_when_told(repository: Path) -> None:
+    path, manifest = inputs(repository, 2)
+    before = snapshot(repository)
+    with pytest.raises(ModelRepositoryError, match="version 2 exists"):
+        write_version(repository, 2, path, manifest)
+    assert snapshot(repository) == before
+    write_version(repository, 2, path, manifest, replace=True)
+    assert digest_of(repository / "epc_lstm" / "2" / "model.onnx") == manifest.files["model.onnx"]
+    assert set(snapshot(repository)) == set(before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 4}, "manifest is of version 4, not of version 3"),
+        ({"files": {"model.onnx": "0" * 64}}, "SHA-256 of model.onnx"),
+        ({"features": [*FEATURES, "more"]}, "one input shape"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_changes_nothing(
+    repository: Path, change: dict[str, object], message: str
+) -> None:
+    path, manifest = inputs(repository, 3)
+    before = snapshot(repository)
+    with pytest.raises(ModelRepositoryError, match=message):
+        write_version(repository, 3, path, manifest.model_copy(update=change))
+    assert snapshot(repository) == before

@@ -1,0 +1,155 @@
+"""Alert rules and dashboard: tried by promtool and by a real Prometheus that scrapes real gateways."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.monitoring.metrics import Metrics
+from tests.servers.prometheus import BINARY, MISSING, Prometheus
+from tests.support.gateway import ROOT, Gateway
+from tests.support.observed import samples, scrape
+from tests.support.requests import call, many
+
+FOLDER = ROOT / "k8s" / "components" / "monitoring"
+PROMTOOL = shutil.which("promtool")
+DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
+GROUPS = yaml.safe_load((FOLDER / "rules.yaml").read_text())["spec"]["groups"]
+VARIABLES = {"$namespace": ".*", "$pod": ".*", "$__rate_interval": "1m"}
+
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="needs promtool: apt-get install prometheus")
+needs_prometheus = pytest.mark.skipif(BINARY is None, reason=MISSING)
+
+
+def promtool(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run([str(PROMTOOL), *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def queries() -> Iterator[str]:
+    """Yield the expressions of the dashboard, its variables filled in."""
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            expression = target["expr"]
+            for name, text in VARIABLES.items():
+                expression = expression.replace(name, text)
+            yield expression
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Path:
+    """The rules as Prometheus reads them, beside their tests."""
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump({"groups": GROUPS}))
+    shutil.copy(ROOT / "tests" / "data" / "alerts_test.yaml", tmp_path)
+    return tmp_path
+
+
+@needs_promtool
+def test_the_alerts_do_what_their_unit_tests_say(alerts: Path) -> None:
+    promtool("check", "rules", "alerts.yaml", cwd=alerts)
+    promtool("test", "rules", "alerts_test.yaml", cwd=alerts)
+
+
+def test_every_alert_is_tested_firing_and_silent_and_explained() -> None:
+    tests = yaml.safe_load((ROOT / "tests" / "data" / "alerts_test.yaml").read_text())["tests"]
+    asked = [check for test in tests for check in test["alert_rule_test"]]
+    names = {rule["alert"] for group in GROUPS for rule in group["rules"]}
+    assert {check["alertname"] for check in asked if check.get("exp_alerts")} == names
+    assert {check["alertname"] for check in asked if not check.get("exp_alerts")} == names
+    guide = (ROOT / "docs" / "monitoring.md").read_text()
+    assert not [name for name in names if f"`{name}`" not in guide]
+
+
+@needs_promtool
+def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())]
+    assert len(rules) > 20
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", "queries.yaml", cwd=tmp_path)
+
+
+def test_every_metric_that_is_asked_for_exists(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    running = start_gateway("--metrics-port", "0", "--drift-window", "20", "--audit-log", str(tmp_path / "audit.jsonl"))
+    for _ in range(4):
+        call(running.target, "Analyze", many(100).SerializeToString())
+    exposed = {name for name, _ in samples(scrape(running))}
+    rules = [rule["expr"] for group in GROUPS for rule in group["rules"]]
+    variables = [str(variable.get("definition", "")) for variable in DASHBOARD["templating"]["list"]]
+    used = set(re.findall(r"\b(?:epc_sentinel|process)_\w+", " ".join([*queries(), *rules, *variables])))
+    assert len(used) > 15
+    assert used <= exposed
+    listed = (ROOT / "docs" / "monitoring.md").read_text()
+    families = {family.name.removeprefix("epc_sentinel_") for family in Metrics().registry.collect()}
+    assert not [name for name in families if not name.startswith(("process_", "python_")) and f"`{name}" not in listed]
+
+
+def test_the_panels_have_their_places() -> None:
+    places: list[tuple[int, int]] = []
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            places += [(x, place["y"] + down) for down in range(place["h"])]
+    assert len(places) == len(set(places)), "panels overlap"
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+@needs_prometheus
+def test_a_real_prometheus_sees_the_gateways_and_raises_an_alert(
+    start_gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    good = start_gateway("--metrics-port", "0")
+    bad = start_gateway("--metrics-port", "0", "--backend", "triton://127.0.0.1:9")
+    soon = [{**rule, "for": "0s"} for group in GROUPS for rule in group["rules"]]
+    rules = tmp_path / "alerts.yaml"
+    rules.write_text(yaml.safe_dump({"groups": [{"name": "soon", "interval": "1s", "rules": soon}]}))
+    targets = {
+        f"127.0.0.1:{gateway.wait_log('listening')['metrics_port']}": {"pod": name, "namespace": "test"}
+        for name, gateway in (("good", good), ("bad", bad))
+    }
+    with Prometheus(targets, rules=rules) as prometheus:
+        body = many(50).SerializeToString()
+        deadline = time.monotonic() + 40
+        firing: set[tuple[str, str]] = set()
+        wanted = {("EpcSentinelModelDown", "bad"), ("EpcSentinelFallback", "")}
+        while not wanted <= firing and time.monotonic() < deadline:
+            for gateway in (good, bad):
+                call(gateway.target, "Analyze", body)
+            rows = prometheus.query('ALERTS{alertstate="firing"}')
+            firing = {(row["metric"]["alertname"], row["metric"].get("pod", "")) for row in rows}
+            time.sleep(0.2)
+        assert wanted <= firing
+        assert ("EpcSentinelModelDown", "good") not in firing
+        assert not {name for name, _ in firing} & {"EpcSentinelGone", "EpcSentinelErrors", "EpcSentinelDrift"}
+
+        def number(expression: str) -> float:
+            [row] = prometheus.query(expression)
+            return float(row["value"][1])
+
+        assert number("sum(up)") == 2
+        assert number('sum(epc_sentinel_events_total{pod="good",model_version="epc_lstm/1"})') % 50 == 0
+        assert number('epc_sentinel_dependency_up{pod="bad",dependency="model"}') == 0
+        answered = [query for query in queries() if prometheus.query(query)]
+        assert len(answered) > 0.6 * len(list(queries()))  # the rest asks about drift, audit and callers turned away
+
+
+def test_the_docs_and_the_component_use_real_settings() -> None:
+    from service.settings import ENV_PREFIX, Settings, flag_name  # noqa: PLC0415
+
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    flags = {flag_name(field) for field in Settings.model_fields}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part"}
+    component: Any = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    named = re.findall(rf"{ENV_PREFIX}(\w+)", json.dumps(component))
+    assert named
+    assert {name.lower() for name in named} <= set(Settings.model_fields)

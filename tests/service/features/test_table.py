@@ -1,0 +1,212 @@
+"""The features against their slow reference, their promise never to look ahead, and their pinned values."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.events.journeys import Journeys
+from service.events.vocabulary import EVENT_TYPES
+from service.features.reference import Reference
+from service.features.table import FEATURES, NAMES, compute, feature_spec_hash
+from tests.support import reference_features, worlds
+from tests.support.gateway import ROOT
+from tests.support.worlds import Scan, code, journey, to_events
+from training.datasets.dataset import load
+from training.datasets.truth import load_truth
+from training.samples.reference import learn
+from training.simulation.world import simulate
+
+GOLDEN = ROOT / "tests" / "data" / "golden_features.csv"
+
+_MATES = [
+    *(code(serial) for serial in (4_000, 4_001, 4_003, 4_010)),
+    code(4_003, date="20240229"),
+    code(999_999_999, date="20250230"),
+    "002" + code(4_003)[3:],
+]
+_CODES = [
+    *_MATES,
+    code(4_007, product=1_293_292),
+    code(5_003, lot=worlds.OTHER_LOT, product=worlds.OTHER_PRODUCT),
+    _MATES[0][:-1],
+    _MATES[0][:-1] + "٣",
+    "",
+]
+_ANYWHERE = st.sampled_from([1, 5, 13, 14, 23, 74, 999, -(2**63)])
+_ANY_TYPE = st.sampled_from([*EVENT_TYPES, "Teleport"])
+_TIMES = st.one_of(
+    st.sampled_from([0, 0, 60, 3_600, 3_601, 30_000, 400_000, 2_000_000]),
+    st.integers(0, 5_000_000),
+).map(lambda seconds: worlds.START + timedelta(seconds=seconds))
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> list[Scan]:
+    """Draw up to 25 scans of few items, places and times, in any order of time and id; often a lot crowds in a hub."""
+    crowded = draw(st.booleans())
+    scans = st.builds(
+        Scan,
+        code=st.sampled_from(_MATES if crowded else _CODES),
+        event_type=st.sampled_from(["HUB_Inbound", "HUB_Outbound"]) if crowded else _ANY_TYPE,
+        location_id=st.sampled_from([13, 13, 14]) if crowded else _ANYWHERE,
+        time=_TIMES,
+        step=st.sampled_from([None, None, "", "WMS", "R_Stock_Inbound"]),
+    )
+    drawn = draw(st.lists(scans, min_size=10 if crowded else 1, max_size=25))
+    ids = draw(st.permutations(range(1, len(drawn) + 1)))
+    return [replace(scan, event_id=event_id) for scan, event_id in zip(drawn, ids, strict=True)]
+
+
+def features_of(events: Events, reference: Reference, *, causal: bool) -> NDArray[np.float32]:
+    """Return the features [N, F] in the order of ``events``."""
+    journeys = Journeys.of(events)
+    in_order = np.empty((len(events), len(NAMES)), dtype=np.float32)
+    in_order[journeys.order] = compute(journeys, reference, causal=causal)
+    return in_order
+
+
+def _assert_same(got: NDArray[np.floating], expected: NDArray[np.floating], tolerance: float = 1e-4) -> None:
+    wrong = np.argwhere(~np.isclose(got, expected, rtol=tolerance, atol=tolerance))
+    found = [f"event {at}: {NAMES[f]} is {got[at, f]:.6g}, should be {expected[at, f]:.6g}" for at, f in wrong]
+    assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@settings(max_examples=250, deadline=None)
+@given(scans=_worlds())
+def test_features_equal_the_slow_reference(causal: bool, scans: list[Scan]) -> None:
+    events, reference = to_events(scans), worlds.reference()
+    slow = reference_features.compute(events, reference, causal=causal)
+    _assert_same(features_of(events, reference, causal=causal), slow)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_features_equal_the_slow_reference_on_a_simulated_world(causal: bool, tmp_path: Path) -> None:
+    simulate(tmp_path, 500, seed=3)
+    dataset = load(tmp_path)
+    labels = load_truth(tmp_path / "truth.parquet", dataset.events).labels
+    reference = learn(dataset.events, labels.max(axis=1) < 0.5, dataset.masters)
+    lots = sorted({text[:26] for text in dataset.events.epc_codes})[::9]
+    in_lots = np.array([text[:26] in lots for text in dataset.events.epc_codes])
+    some = dataset.events.take(in_lots[dataset.events.epc])
+    assert 100 < len(some) < 800
+    slow = reference_features.compute(some, reference, causal=causal)
+    _assert_same(features_of(some, reference, causal=causal), slow)
+
+
+@settings(max_examples=250, deadline=None)
+@given(scans=_worlds(), future=_worlds(), data=st.data())
+def test_causal_features_do_not_know_the_future(scans: list[Scan], future: list[Scan], data: st.DataObject) -> None:
+    reference = worlds.reference()
+    now = data.draw(st.sampled_from(scans))
+    past = [scan for scan in scans if (scan.time, scan.event_id) <= (now.time, now.event_id)]
+    later = [replace(scan, time=max(scan.time, now.time), event_id=1_000 + at) for at, scan in enumerate(future)]
+    world = data.draw(st.permutations(past + later))
+    whole = features_of(to_events(world), reference, causal=True)
+    alone = features_of(to_events(past), reference, causal=True)
+    _assert_same(whole[[world.index(scan) for scan in past]], alone, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@settings(max_examples=100, deadline=None)
+@given(scans=_worlds(), data=st.data())
+def test_the_order_of_a_request_changes_nothing(causal: bool, scans: list[Scan], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(scans))
+    one = features_of(to_events(scans), worlds.reference(), causal=causal)
+    other = features_of(to_events(shuffled), worlds.reference(), causal=causal)
+    _assert_same(other, one[[scans.index(scan) for scan in shuffled]], tolerance=1e-5)
+
+
+_WILD_TIMES = st.one_of(
+    st.sampled_from([datetime.min, datetime.max, datetime(1970, 1, 1), datetime(2100, 1, 1)]), st.datetimes()
+).map(lambda time: time.replace(tzinfo=worlds.EPOCH.tzinfo))
+_WILD_SCANS = st.builds(
+    Scan,
+    code=st.one_of(st.sampled_from([*_CODES, "x" * 10_000, "\0" * 45, "9" * 45]), st.text(max_size=50)),
+    event_type=st.one_of(st.sampled_from(EVENT_TYPES), st.text(max_size=5)),
+    location_id=st.integers(-(2**63), 2**63 - 1),
+    time=_WILD_TIMES,
+    step=st.text(max_size=5),
+)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("causal", [False, True])
+@settings(max_examples=150, deadline=None)
+@given(scans=st.lists(_WILD_SCANS, max_size=12))
+def test_features_of_anything_are_finite(causal: bool, scans: list[Scan]) -> None:
+    table = features_of(to_events(scans), worlds.reference(), causal=causal)
+    assert table.shape == (len(scans), len(NAMES))
+    assert np.isfinite(table).all()
+
+
+def test_features_are_finite_for_a_reference_that_learned_nothing() -> None:
+    nothing = to_events([])
+    ignorant = learn(nothing, np.zeros(0, dtype=np.bool_), worlds.masters())
+    for reference in (ignorant, Reference.from_json(ignorant.to_json())):
+        assert np.isfinite(features_of(to_events(journey(code(1))), reference, causal=False)).all()
+
+
+def test_every_feature_is_described_once() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(kind and meaning for _, kind, meaning in FEATURES)
+
+
+def golden_scans() -> list[Scan]:
+    """Return the world of the golden file: a normal shipment, and one journey with each thing that may go wrong."""
+    start = worlds.START
+    strange = journey(code(4_001, date="20250705"), hours=(0, 0.01, 90, 95, 95, 99, 400, 401, 402, 9_000))
+    lost = journey(code(4_002), places=(1, 5, 5, 14, 14, 999, 999, 74, 74, 74))
+    cloned = journey(code(4_003)) + journey(
+        code(4_003), places=worlds.DETOUR, hours=[hour + 2 for hour in worlds.HOURS]
+    )
+    backwards = journey(code(4_004), types=(*EVENT_TYPES[::-1][:4], "Teleport", *EVENT_TYPES[5:]))
+    forged = [Scan(text, "HUB_Inbound", 13, start) for text in ("", code(7)[:-1], code(7, product=1), code(10**8))]
+    scans = [*worlds.shipment(worlds.ROUTE, range(4_005, 4_008)), *strange, *lost, *cloned, *backwards, *forged]
+    return [*scans, Scan(code(4_005), "POS_Sell", 23, start + timedelta(days=60), event_id=1_000)]
+
+
+def golden_rows() -> list[list[str]]:
+    """Return per mode and feature: mean, mean square and a mean weighted by position, which tells events apart."""
+    events = to_events(golden_scans())
+    weight = np.arange(1, len(events) + 1) / len(events)
+    rows = [["spec", feature_spec_hash(), "", "", ""]]
+    for causal in (False, True):
+        table = features_of(events, worlds.reference(), causal=causal).astype(np.float64)
+        for name, column in zip(NAMES, table.T, strict=True):
+            sums = (column.mean(), (column**2).mean(), (column * weight).mean())
+            rows.append(["causal" if causal else "retrospective", name, *(f"{value:.6g}" for value in sums)])
+    return rows
+
+
+def test_features_are_those_of_the_pinned_spec() -> None:
+    with GOLDEN.open(newline="", encoding="utf-8") as file:
+        pinned = list(csv.reader(file))
+    rows = golden_rows()
+    renew = "renew tests/data/golden_features.csv with 'python -m tests.service.features.test_table'"
+    assert rows[0] == pinned[0], f"the feature spec changed: {renew}"
+    assert [row[:2] for row in rows] == [row[:2] for row in pinned], f"the features changed: {renew}"
+    moved = [
+        f"{old[0]} {old[1]}: {old[2:]} -> {new[2:]}"
+        for old, new in zip(pinned[1:], rows[1:], strict=True)
+        if not np.allclose([float(v) for v in old[2:]], [float(v) for v in new[2:]], rtol=1e-4, atol=1e-5)
+    ]
+    assert not moved, (
+        "formulas of features changed, but SPEC_VERSION of service/features/table.py did not. Models trained with the"
+        f" old formulas would be fed the new ones: raise SPEC_VERSION and {renew}\n" + "\n".join(moved)
+    )
+
+
+if __name__ == "__main__":
+    with GOLDEN.open("w", newline="", encoding="utf-8") as output:
+        csv.writer(output).writerows(golden_rows())

@@ -1,0 +1,373 @@
+"""Events judged as they happen, with the bundled model: the same answers however they are cut, repeated or spread."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.api.requests import encode_request
+from service.detect.analyzer import Analyzer, Verdicts
+from service.events.columns import Events
+from service.events.vocabulary import KINDS
+from service.features.case import View
+from service.features.reference import Reference
+from service.features.table import feature_spec_hash
+from service.gateway.build import build_parts
+from service.history.history import Memory
+from service.history.in_process import MemoryStore
+from service.history.items import ALL_ITEMS
+from service.history.store import Exchange
+from service.history.valkey import ValkeyStore
+from service.model import repository as registry
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.settings import load_settings
+from tests.servers.valkey import Valkey, stored
+from tests.support import worlds
+from tests.support.gateway import ROOT, Gateway
+from tests.support.requests import many
+from training.datasets.dataset import load
+from training.simulation.world import simulate
+
+TOLERANCE = 1e-5
+
+Scores = dict[int, NDArray[np.float32]]
+"""event_id -> [5]."""
+
+
+def analyzer(history: str = "none", **settings: object) -> Analyzer:
+    """Return a gateway's analyzer with the bundled model; each has an index of its own."""
+    onnx = f"onnx:{ROOT / 'model_repository'}"
+    return build_parts(load_settings(backend=onnx, history=history, history_timeout_s=5, **settings)).analyzer
+
+
+async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Verdicts]:
+    """Send the batches one after another, to the analyzers in turn."""
+    verdicts = []
+    for at, batch in enumerate(batches):
+        verdicts.append(await analyzers[at % len(analyzers)].follow(batch))
+        assert not verdicts[-1].warning
+    for one in analyzers:
+        await one.close()
+    return verdicts
+
+
+def same(scores: Scores, batches: list[Events], verdicts: list[Verdicts]) -> None:
+    """Assert that every answer has the scores of its events."""
+    for batch, verdict in zip(batches, verdicts, strict=True):
+        expected = np.array([scores[event_id] for event_id in batch.event_id.tolist()])
+        off = (np.abs(verdict.scores - expected) > TOLERANCE).any(axis=1)
+        assert not off.any(), f"other scores of the events {batch.event_id[off]}"
+
+
+def cut(events: Events, size: int) -> list[Events]:
+    return [events.take(np.arange(begin, min(begin + size, len(events)))) for begin in range(0, len(events), size)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Events:
+    """The events of some lots of a simulated world, in the order of time."""
+    folder = tmp_path_factory.mktemp("world")
+    simulate(folder, 1_500, seed=11)
+    events = load(folder).events
+    return events.take(np.lexsort((events.event_id, events.time_us)))
+
+
+@pytest.fixture(scope="module")
+def truth(world: Events) -> Scores:
+    """The causal scores of the world judged in one request, without any history."""
+    verdicts = asyncio.run(analyzer().follow(world))
+    assert 0.02 < verdicts.flags.any(axis=1).mean() < 0.5
+    return dict(zip(world.event_id.tolist(), verdicts.scores, strict=True))
+
+
+Make = Callable[[], list[Analyzer]]
+
+
+@pytest.fixture(params=["memory", "one gateway on Valkey", "two gateways on Valkey"])
+def gateways(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """How to make gateways with one empty memory in common."""
+    if request.param == "memory":
+        yield lambda: [analyzer("memory")]
+        return
+    with Valkey() as server:
+        yield lambda: [analyzer(server.url) for _ in range(1 + request.param.startswith("two"))]
+
+
+def test_chunks_retries_and_duplicates_change_no_score(world: Events, truth: Scores, gateways: Make) -> None:
+    """Batches of 7, of which 20 % are sent again (two thirds of them to the other gateway) and 10 % of events twice."""
+    rng = np.random.default_rng(5)
+    batches: list[Events] = []
+    sent = 0
+    used = gateways()
+    for chunk in cut(world if len(used) > 1 else world.take(np.arange(1_500)), 7):
+        twice = np.flatnonzero(rng.random(sent) < 0.1 * 7 / max(sent, 1)) if sent else np.zeros(0, dtype=np.intp)
+        places = np.concatenate([np.arange(sent, sent + len(chunk)), twice])
+        batches.append(world.take(rng.permutation(places)))
+        sent += len(chunk)
+        if rng.random() < 0.2:
+            batches.append(batches[rng.integers(max(0, len(batches) - 20), len(batches))])
+    same(truth, batches, asyncio.run(follow(used, batches)))
+
+
+def test_single_events_get_the_scores_of_a_request(world: Events, truth: Scores, gateways: Make) -> None:
+    batches = [*cut(world.take(np.arange(3_000)), 500), *cut(world.take(np.arange(3_000, 3_200)), 1)]
+    same(truth, batches, asyncio.run(follow(gateways(), batches)))
+
+
+def test_events_of_one_item_by_two_gateways_at_once(world: Events) -> None:
+    """Both gateways send at once, each every second event of all items; nothing is lost and nothing counts twice."""
+    some = world.take(np.arange(700))
+
+    async def send(one: Analyzer, events: Events) -> None:
+        for batch in cut(events, 10):
+            assert "unavailable" not in (await one.follow(batch)).warning
+
+    async def race(url: str) -> tuple[Verdicts, Verdicts, Verdicts]:
+        pair = [analyzer(url), analyzer(url)]
+        await asyncio.gather(*(send(one, some.take(np.arange(at, 700, 2))) for at, one in enumerate(pair)))
+        await asyncio.gather(*(send(one, some.take(np.arange(200))) for one in pair))  # and once more, the same ones
+        again = [await one.follow(some) for one in pair]
+        fresh = analyzer(url)
+        last = await fresh.follow(some)
+        for one in (*pair, fresh):
+            await one.close()
+        return *again, last
+
+    with Valkey() as server:
+        first, second, third = asyncio.run(race(server.url))
+        assert stored(server.url, some) == sorted(zip(some.event_id.tolist(), some.epc.tolist(), strict=True))
+        assert items_of(server.url) == len(some.epc_codes), "each item is counted once"
+    assert np.abs(first.scores - second.scores).max() <= TOLERANCE
+    assert np.abs(first.scores - third.scores).max() <= TOLERANCE
+
+
+def items_of(url: str) -> int:
+    """Return how many items the store has counted."""
+
+    async def read() -> int:
+        store = ValkeyStore(url, ttl_s=9, timeout_s=5)
+        reply = await store.exchange(Exchange([], [ALL_ITEMS]))
+        await store.close()
+        return reply.items[0]
+
+    return asyncio.run(read())
+
+
+def test_a_memory_is_bounded_and_goes_on(world: Events) -> None:
+    """Past its size the index begins anew, and reads again what the store still has, which is bounded too."""
+    model = registry.load(ROOT / "model_repository", None, feature_spec_hash=feature_spec_hash())
+    memory = Memory(
+        MemoryStore(max_events=300, ttl_s=3_600), Reference.from_json(model.manifest.reference), max_events=300
+    )
+
+    async def scenario() -> list[int]:
+        sizes = []
+        for batch in cut(world.take(np.arange(1_500)), 50):
+            view, warning = await memory.recall(View(batch, causal=True))
+            assert view.known is not None
+            assert not warning
+            sizes.append(len(memory))
+        return sizes
+
+    sizes = asyncio.run(scenario())
+    assert 300 < max(sizes) <= 2 * (300 + 50)
+    assert sizes[-1] < 700
+
+
+def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateways: Make) -> None:
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_006)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+    late = np.isin(events.event_type, [2, 5])
+    on_time, later = events.take(~late), events.take(late)
+
+    async def scenario() -> None:
+        [one, *others] = gateways()
+        first, second = await one.follow(on_time), await one.follow(later)
+        assert not first.warning
+        assert "12 of these events came after later events of their items" in second.warning
+        last = [one, *others][-1]
+        for batch, verdicts in ((later, second), (on_time, first), (events, None)):
+            again = await last.follow(batch)
+            if verdicts is None:
+                assert np.abs(again.scores[late] - second.scores).max() <= TOLERANCE
+                assert np.abs(again.scores[~late] - first.scores).max() <= TOLERANCE
+            else:
+                assert np.abs(again.scores - verdicts.scores).max() <= TOLERANCE
+                assert again.warning == verdicts.warning
+        for used in (one, *others):
+            await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_late_event_sees_the_events_before_it_only(gateways: Make) -> None:
+    """Alone in the world, so that no mates blur it: the late event is judged as if the later ones were not there."""
+    events = worlds.to_events(worlds.journey(worlds.code(4_000))[:6])
+
+    async def scenario() -> None:
+        [one, *others] = gateways()
+        alone = (await analyzer().follow(events.take(np.arange(3)))).scores[2]
+        await one.follow(events.take(np.array([0, 1, 3, 4])))
+        late = await one.follow(events.take(np.array([2])))
+        assert np.abs(late.scores[0] - alone).max() <= TOLERANCE
+        after = (await analyzer().follow(events)).scores[5]
+        assert np.abs((await one.follow(events.take(np.array([5])))).scores[0] - after).max() <= TOLERANCE
+        for used in (one, *others):
+            await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_second_half_of_journeys_is_judged_with_the_first_half_known(world: Events, gateways: Make) -> None:
+    some = world.take(np.flatnonzero(np.isin(world.epc, world.epc[:400])))
+    half = len(some) // 2
+    first, second = some.take(np.arange(half)), some.take(np.arange(half, len(some)))
+
+    async def scenario() -> None:
+        whole = await analyzer().analyze(some)
+        [one, *others] = gateways()
+        blind = await one.analyze(second)
+        await one.analyze(first, history=True)
+        known = await [one, *others][-1].analyze(second, history=True)
+        assert not known.warning
+        assert (np.abs(blind.scores - whole.scores[half:]) > 0.2).any(), "the first half matters"
+        # Mates that never scan again are not in the second request, so a few scores may differ.
+        assert (np.abs(known.scores - whole.scores[half:]).max(axis=1) < 0.05).mean() > 0.95
+        for used in (one, *others):
+            await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_forged_code_is_found_at_its_first_scan() -> None:
+    forged = worlds.Scan("not a code", "HUB_Inbound", 13, worlds.START + timedelta(hours=1))
+    events = worlds.to_events([*worlds.shipment(worlds.ROUTE, range(4_000, 4_004)), forged])
+    verdicts = asyncio.run(analyzer().follow(events))
+    assert verdicts.flags[-1, KINDS.index("epcFake")]
+    assert verdicts.method == "lstm-deep-learning"
+
+
+# --- the history's server fails ------------------------------------------------------------------------------------
+
+
+def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> None:
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_004)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+    first, second = events.take(np.arange(20)), events.take(np.arange(20, 40))
+
+    async def scenario(server: Valkey) -> None:
+        onnx = f"onnx:{ROOT / 'model_repository'}"
+        parts = build_parts(load_settings(backend=onnx, history=server.url))
+        one, store = parts.analyzer, parts.store
+        assert store is not None
+        loop = asyncio.get_running_loop()
+        known = await one.follow(first)
+        server.kill()
+        alone = (await analyzer().follow(second)).scores
+        for attempt in range(5):
+            started = loop.time()
+            blind = await one.follow(second)
+            assert loop.time() - started < 1
+            assert "The history is unavailable" in blind.warning
+            assert str(server.port) not in blind.warning
+            assert np.abs(blind.scores - alone).max() <= TOLERANCE, attempt
+        retrospective = await one.analyze(second, history=True)
+        assert "The history is unavailable" in retrospective.warning
+        server.start()  # without its data: clients send everything again
+        await store.ping()  # as the gateway does all the time
+        again = await one.follow(first)
+        assert not again.warning
+        assert np.abs(again.scores - known.scores).max() <= TOLERANCE
+        whole = (await analyzer().follow(events)).scores
+        assert np.abs((await one.follow(second)).scores - whole[20:]).max() <= TOLERANCE
+        await one.close()
+
+    with Valkey() as server:
+        asyncio.run(scenario(server))
+
+
+def test_a_caller_who_leaves_harms_nobody() -> None:
+    """Calls are cancelled at any moment; what was begun is stored once, and a retry gets its answer."""
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_010)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+
+    async def scenario(server: Valkey) -> None:
+        other = worlds.to_events(worlds.journey(worlds.code(1, lot=worlds.OTHER_LOT)))
+        one, undisturbed = analyzer(server.url), analyzer("memory")
+        for each in (one, undisturbed):
+            await each.follow(other)
+        for at, batch in enumerate(cut(events, 5)):
+            leaving = asyncio.create_task(one.follow(batch))
+            await asyncio.sleep(0.0007 * at)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+            await one.follow(batch)
+        whole = (await undisturbed.follow(events)).scores
+        again = await one.follow(events)
+        assert np.abs(again.scores - whole).max() <= 1e-5
+        await one.close()
+
+    with Valkey() as server:
+        asyncio.run(scenario(server))
+        assert len(stored(server.url, events)) == len(events)
+        assert items_of(server.url) == len(events.epc_codes) + 1
+
+
+def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: Callable[..., Gateway]) -> None:
+    def warning(target: str, events: int) -> str:
+        batch = many(events).SerializeToString()
+        with grpc.insecure_channel(target) as channel:
+            stream = channel.stream_stream("/epcsentinel.v1.AnomalyService/AnalyzeStream")
+            [answer] = stream(iter([batch]), timeout=30)
+            return pb.AnalyzeResponse.FromString(answer).warning
+
+    with Valkey() as server:
+        running = start_gateway("--history", server.url, "--probe-interval-s", "0.2")
+        assert warning(running.target, 10) == ""
+        server.kill()
+        assert warning(running.target, 10) == "", "these events were judged and stored: the answer stands"
+        assert "The history is unavailable" in warning(running.target, 20)
+        assert running.health() == "SERVING"
+        running.wait_log("history degraded")
+        server.start()
+        running.wait_log("history ready")
+        deadline = time.monotonic() + 20
+        while warning(running.target, 20):  # on a busy machine the server may miss a time-out of 0.1 s once more
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        server.kill(signal.SIGSTOP)  # it hangs while the gateway stops
+        running.terminate()
+        assert running.wait() == 0
+        assert running.log()[-1]["event"] == "stopped"
+        assert not [line for line in running.log() if line["event"] == "no end in time"]
+
+
+def test_two_gateways_judge_events_of_the_same_items_at_once(start_gateway: Callable[..., Gateway]) -> None:
+    """Real processes, each sends its half of every item's events; then each repeats the half of the other."""
+    events = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_015)))
+    events = events.take(np.lexsort((events.event_id, events.time_us)))
+
+    def send(target: str, part: Events) -> None:
+        batches = [encode_request(batch, "lstm").SerializeToString() for batch in cut(part, 5)]
+        with grpc.insecure_channel(target) as channel:
+            stream = channel.stream_stream("/epcsentinel.v1.AnomalyService/AnalyzeStream")
+            answers = [pb.AnalyzeResponse.FromString(answer) for answer in stream(iter(batches), timeout=120)]
+        assert len(answers) == len(batches)
+        assert not [answer.warning for answer in answers if "unavailable" in answer.warning]
+
+    with Valkey() as server, ThreadPoolExecutor() as threads:
+        targets = [start_gateway("--history", server.url, "--history-timeout-s", "5").target for _ in range(2)]
+        halves = [events.take(np.arange(at, len(events), 2)) for at in range(2)]
+        for order in (halves, halves[::-1]):
+            list(threads.map(send, targets, order))
+        assert stored(server.url, events) == sorted(zip(events.event_id.tolist(), events.epc.tolist(), strict=True))
+        assert items_of(server.url) == len(events.epc_codes)

@@ -1,0 +1,135 @@
+"""The thread of large requests waits for small ones, and not for long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from service.api.admission import EVENT_BYTES, Admission
+from service.api.requests import decode_request
+from service.runtime import threads as offload
+from service.runtime.threads import LARGE_EVENTS, give_way, off_loop, small_request, when_calm
+from tests.support.requests import many
+
+LARGE = LARGE_EVENTS + 1
+
+
+@pytest.fixture(autouse=True)
+def _settled() -> None:
+    """The thread of large requests does not wait if it has waited just before, in another test."""
+    time.sleep(0.02)
+
+
+def times(number: int) -> Callable[[], float]:
+    """Return work that gives way so often, and returns how many seconds it took."""
+
+    def work() -> float:
+        begin = time.perf_counter()
+        for _ in range(number):
+            give_way()
+        return time.perf_counter() - begin
+
+    return work
+
+
+def spin_s(seconds: float) -> Callable[[], float]:
+    """Return work of so much processor time that gives way all the time, and returns how many seconds it took."""
+
+    def work() -> float:
+        begin, until = time.perf_counter(), time.thread_time() + seconds
+        while time.thread_time() < until:
+            give_way()
+        return time.perf_counter() - begin
+
+    return work
+
+
+def test_the_thread_of_large_requests_waits_for_small_ones_but_no_more_than_it_works() -> None:
+    async def main() -> None:
+        with small_request(), small_request():
+            assert await off_loop(times(1), LARGE) >= 0.009
+            assert 0.13 <= await off_loop(spin_s(0.1), LARGE) < 5, "twice as long, where it has a core"
+        assert await off_loop(times(1_000), LARGE) < 1, "nobody is at work: 10 s if it waited"
+
+    asyncio.run(main())
+
+
+def test_it_goes_on_as_soon_as_the_last_small_request_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "_PATIENCE_S", 60.0)
+
+    async def main() -> None:
+        with small_request():
+            busy = asyncio.create_task(off_loop(times(1), LARGE))
+            await asyncio.sleep(0.05)
+            assert not busy.done()
+        await asyncio.wait_for(busy, 20)
+
+    asyncio.run(main())
+
+
+def test_a_small_request_counts_until_its_answer_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "_LINGER_S", 0.1)
+    monkeypatch.setattr(offload, "_PATIENCE_S", 60.0)
+
+    async def main() -> None:
+        with small_request():
+            pass
+        assert 0.05 <= await off_loop(times(1), LARGE) < 20
+
+    asyncio.run(main())
+
+
+def test_other_threads_never_wait() -> None:
+    async def main() -> None:
+        with small_request():
+            assert await off_loop(times(1_000), 1) < 5, "10 s if it waited"
+            assert times(1_000)() < 5
+
+    asyncio.run(main())
+
+
+def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case() -> None:
+    async def main() -> None:
+        begin = time.perf_counter()
+        with small_request():
+            assert await when_calm(lambda: 7) == 7
+        assert 0.009 <= time.perf_counter() - begin < 5
+        begin = time.perf_counter()
+        for _ in range(200):
+            await when_calm(lambda: None)
+        assert time.perf_counter() - begin < 1.9, "2 s if it waited"
+
+    asyncio.run(main())
+
+
+def test_admission_tells_small_requests_from_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "_WORK_S", 0.0)
+
+    async def main() -> None:
+        admission = Admission(max_events=10**6, max_in_flight=10**6)
+        async with admission.enter(50 * EVENT_BYTES, refuse=True):
+            assert await off_loop(times(5), LARGE) >= 0.045
+        async with admission.enter(LARGE * EVENT_BYTES, refuse=True):
+            assert await off_loop(times(1_000), LARGE) < 1, "10 s if it waited for itself"
+
+    asyncio.run(main())
+
+
+def test_a_large_request_is_decoded_in_pieces_that_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "_WORK_S", 0.0)
+    body = many(LARGE).SerializeToString()
+
+    def waited_s() -> float:
+        wall_s, cpu_s = time.perf_counter(), time.thread_time()
+        decode_request(body, max_events=LARGE, one_file=True)
+        return time.perf_counter() - wall_s - (time.thread_time() - cpu_s)
+
+    async def main() -> None:
+        with small_request():
+            slices = -(-LARGE // 1_000)  # columns are read in them; three texts are counted and numbered in them
+            assert await off_loop(waited_s, LARGE) > 0.008 * slices * (1 + 3 * 2)
+
+    asyncio.run(main())

@@ -1,0 +1,54 @@
+"""A small simulated world and one short training on it, shared by the session. A pytest plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from training.datasets.dataset import Dataset
+from training.datasets.truth import Truth
+from training.fitting.config import TrainConfig
+from training.samples.labelled_data import Material, load
+from training.simulation.world import simulate
+from training.train import train
+
+SHORT = TrainConfig(
+    architecture="bilstm-attention", hidden=16, epochs=2, windows_per_epoch=4_000, batch=32, learning_rate=0.01
+)
+"""Two epochs in a few seconds, of the network that has every part."""
+
+
+@dataclass(frozen=True)
+class TinyWorld:
+    """A simulated world of 1,500 EPCs: its folder, and what `training.samples.labelled_data.load` makes of it."""
+
+    folder: Path
+    dataset: Dataset
+    known: Truth
+    labelled: Material
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth.parquet"
+
+
+def silent(*_what: object) -> None:
+    """Show no progress."""
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    """A world that tests only read."""
+    folder = tmp_path_factory.mktemp("tiny_world")
+    simulate(folder, epcs=1_500, seed=3)
+    return TinyWorld(folder, *load(folder, folder / "truth.parquet", SHORT.max_length))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a SHORT training on the tiny world; tests only read it."""
+    folder = tmp_path_factory.mktemp("tiny_run")
+    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
+    return folder

@@ -1,0 +1,214 @@
+"""The Dockerfile, as far as it can be tried without Docker: its context, its build, its settings, and its commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from service.settings import ENV_PREFIX, Settings, load_settings
+from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env
+from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
+
+BIN = Path(sys.executable).parent
+
+# A file system that cannot be written, and a user who owns nothing; but one who may read all, because this Python
+# may lie in a folder of root's.
+READ_ONLY = 'mount -o remount,ro,bind / && exec setpriv --reuid {uid} --regid {gid} --clear-groups {capabilities} "$@"'
+
+CAPABILITIES = (
+    "--inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search --bounding-set=-all,+dac_read_search"
+)
+
+
+def is_sent(path: str, rules: Iterable[str]) -> bool:
+    """Return whether .dockerignore lets ``path`` through; the last rule that matches decides."""
+    sent = True
+    for rule in rules:
+        pattern = re.escape(rule.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+        if re.fullmatch(pattern, path):
+            sent = rule.startswith("!")
+    return sent
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Docker would be sent: the project without what .dockerignore leaves out."""
+    rules = [r for r in (ROOT / ".dockerignore").read_text().splitlines() if r and not r.startswith("#")]
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        relative = Path(folder).relative_to(ROOT)
+        return [name for name in names if not is_sent((relative / name).as_posix(), rules)]
+
+    target = tmp_path_factory.mktemp("image") / "context"
+    shutil.copytree(ROOT, target, ignore=left_out)
+    return target
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the image would hold."""
+
+    packages: Path  # site-packages of the project alone; bin/ has its console script
+    workdir: Path
+
+    def environment(self, port: int) -> dict[str, str]:
+        """Return the whole environment of a container, its own variables included."""
+        own = {name: value for name, value in image_env().items() if name != "PATH"}
+        path = f"{self.packages}/bin:{BIN}:/usr/bin:/bin:/usr/sbin:/sbin"
+        return own | {"PATH": path, "PYTHONPATH": str(self.packages), "HOME": "/", "EPC_SENTINEL_PORT": str(port)}
+
+
+@pytest.fixture(scope="module")
+def image(context: Path) -> Image:
+    """The build, but for the dependencies: those of the test's own venv do."""
+    packages = context.parent / "packages"
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *offline, "--target", packages, "./[triton]"], cwd=context, check=True
+    )
+    workdir = context.parent / "app"
+    shutil.copytree(context / "model_repository", workdir / "model_repository")
+    return Image(packages, workdir)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def container(image: Image, free_port: int, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, int]]:
+    """The container's command on a read-only file system, as the image's user; with its log and its port."""
+    log = tmp_path / "container.log"
+    uid, gid = all_of("USER")[0].split(":")
+    command = [*json.loads(all_of("ENTRYPOINT")[0]), *json.loads(all_of("CMD")[0])]
+    script = READ_ONLY.format(uid=uid, gid=gid, capabilities=CAPABILITIES)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+            cwd=image.workdir, env=image.environment(free_port), stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    yield process, log, free_port
+    process.kill()
+    process.wait()
+
+
+def check_health(environment: dict[str, str]) -> int:
+    """Run the HEALTHCHECK and return its exit code."""
+    program, *arguments = health_command()
+    assert program == "python"
+    return subprocess.run(
+        [BIN / program, *arguments], cwd="/", env=environment, capture_output=True, timeout=30, check=False
+    ).returncode
+
+
+def can_remount() -> bool:
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv"))):
+        return False
+    return subprocess.run(["unshare", "--mount", "mount", "-o", "remount,ro,bind", "/"], check=False).returncode == 0
+
+
+def closure(requirements: Iterable[str]) -> set[str]:
+    """Return the names of ``requirements`` and of all that they require, as installed here."""
+    found: set[tuple[str, str]] = set()
+    todo = [(Requirement(text), "") for text in requirements]
+    while todo:
+        requirement, extra = todo.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for wanted in {"", *requirement.extras}:
+            if (key := (canonicalize_name(requirement.name), wanted)) not in found:
+                found.add(key)
+                todo += [(Requirement(text), wanted) for text in metadata.requires(requirement.name) or ()]
+    return {name for name, _ in found}
+
+
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run([BIN / "hadolint", DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_context_is_what_the_dockerfile_copies_and_no_more(context: Path) -> None:
+    copied = {source for rest in all_of("COPY") if "--from" not in rest for source in shlex.split(rest)[:-1]}
+    assert copied == {path.name for path in context.iterdir()}
+    assert not list(context.rglob("__pycache__"))
+
+
+def test_the_build_installs_the_gateway_and_nothing_of_the_training_side(image: Image) -> None:
+    installed = {path.name for path in image.packages.iterdir()}
+    assert {name for name in installed if not name.endswith(".dist-info")} == {"service", "bin"}
+    assert (image.packages / "bin" / "epc-sentinel").is_file()
+    assert list((image.packages / "service").rglob("*.pyc")), "the bytecode cannot be written at run time"
+
+
+def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]
+    extras = [name for group in re.findall(r"\./\[(.*)\]", install) for name in group.split(",")]
+    wanted = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
+    training = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["train"]}
+    assert "tritonclient" in closure(wanted)
+    assert not closure(wanted) & training
+
+
+def test_the_variables_are_settings_and_the_container_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {name: value for name, value in image_env().items() if name.startswith(ENV_PREFIX)}
+    assert {name.removeprefix(ENV_PREFIX).lower() for name in own} <= set(Settings.model_fields)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.host == "0.0.0.0"
+    assert [str(settings.port)] == all_of("EXPOSE")
+
+
+def test_the_user_is_a_number_and_not_root() -> None:
+    [user] = all_of("USER")
+    assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", user)
+
+
+def test_the_health_check_knows_a_ready_gateway_from_one_that_is_not_and_from_none(
+    gateway: Gateway, start_gateway: Callable[..., Gateway], image: Image, free_port: int
+) -> None:
+    def check(target: str) -> int:
+        return check_health(image.environment(int(target.rpartition(":")[2])))
+
+    assert check(gateway.target) == 0
+    down = start_gateway("--backend", f"triton://127.0.0.1:{free_port}", "--no-fallback", ready=False)
+    assert check(down.target) == 1
+    assert check(f"127.0.0.1:{free_port}") == 1
+
+
+@pytest.mark.skipif(not can_remount(), reason="only root can make the file system read-only for a process")
+def test_the_container_needs_no_writable_file_and_ends_on_sigterm(
+    container: tuple[subprocess.Popen[bytes], Path, int], image: Image
+) -> None:
+    process, log, port = container
+    deadline = time.monotonic() + START_S
+    while check_health(image.environment(port)) != 0:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    assert set(status["Uid"].split()) == {all_of("USER")[0].split(":")[0]}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STOP_S) == 0
+    # Every line is JSON: no library complains that it cannot write its cache or its telemetry.
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events == ["listening", "ready", "draining", "stopped"]

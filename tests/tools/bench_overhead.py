@@ -1,0 +1,136 @@
+"""What safety and observation cost: the same requests to gateways with and without them, in turn, in one run.
+
+``python -m tests.tools.bench_overhead`` prints a table. The overhead is that of the server's CPU time per event, which
+a noisy machine disturbs least; 15 % on requests of 500 events are allowed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import grpc
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric import ec
+from rich.console import Console
+from rich.table import Table
+
+from service.bench.load import Load, Request, Server, drive, spawn
+from service.bench.run import requests_of
+from service.client.access import OPEN, Access
+from service.rawfiles.columns import read_files
+from tests.support.gateway import SERVICE
+from tests.support.secrets import AUDIENCE, ISSUER, authority, jwks, key_entry, new_jwt, new_token
+from training.simulation.world import simulate
+
+EVENTS = 500
+PLAIN = "plain"
+_LIMITS = ("--rate-limit-calls-per-s", "1000000", "--rate-limit-events-per-s", "1000000000")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to run the gateway: its flags, and how callers get in."""
+
+    flags: tuple[str, ...] = ()
+    access: Access = OPEN
+
+
+def variants(folder: Path) -> dict[str, Variant]:
+    """Return what is measured, by name; what they need is written to ``folder``."""
+    ca, token, signer = authority(), new_token(), ec.generate_private_key(ec.SECP256R1())
+    cert, key = ca.issue("gateway").write(folder, "server")
+    (folder / "ca.pem").write_bytes(ca.cert_pem)
+    (folder / "keys.toml").write_text(key_entry("bench", token, "analyze"))
+    (folder / "jwks.json").write_text(jwks(a=signer))
+    client = ca.issue("bench")
+    keys = ("--auth-keys", str(folder / "keys.toml"))
+    tokens = ("--auth-jwks", str(folder / "jwks.json"), "--auth-issuer", ISSUER, "--auth-audience", AUDIENCE)
+    tls = ("--tls-cert", str(cert), "--tls-key", str(key), "--tls-client-ca", str(folder / "ca.pem"))
+    credentials = grpc.ssl_channel_credentials(ca.cert_pem, client.key_pem, client.cert_pem)
+    signed = new_jwt(signer)
+    seen = ("--metrics-port", "0", "--audit-log", str(folder / "audit.jsonl"))
+    return {
+        PLAIN: Variant(),
+        "key, rate limits": Variant((*keys, *_LIMITS), Access(token=lambda: token)),
+        "JWT, rate limits": Variant((*tokens, *_LIMITS), Access(token=lambda: signed)),
+        "mutual TLS": Variant(tls, Access(credentials)),
+        "mutual TLS, JWT, rate limits": Variant((*tls, *tokens, *_LIMITS), Access(credentials, lambda: signed)),
+        "metrics, drift": Variant(seen[:2]),
+        "audit log": Variant(seen[2:]),
+        "all of it": Variant(
+            (*tls, *tokens, *_LIMITS, *seen[:3], str(folder / "audit-2.jsonl")), Access(credentials, lambda: signed)
+        ),
+    }
+
+
+def some_requests(events: int) -> list[Request]:
+    """Return requests of about ``events`` events each, of a simulated world."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Path(folder), 6_000, 21, None)
+        return requests_of(read_files([Path(folder) / "icn.csv"]).events, events)
+
+
+async def measure(
+    found: dict[str, Variant], requests: list[Request], rounds: int, seconds: float, show: Callable[[str], None]
+) -> dict[str, list[Load]]:
+    """Return the loads of every variant, a round of all of them after the other, each time in another order."""
+    loads: dict[str, list[Load]] = {name: [] for name in found}
+    order = np.random.default_rng(5)
+    with ExitStack() as stack:
+        serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback", "--history", "none")
+        servers: dict[str, Server] = {
+            name: stack.enter_context(spawn(*serve, *variant.flags)) for name, variant in found.items()
+        }
+        for number in range(rounds):
+            for name in order.permutation(list(found)).tolist():
+                show(f"round {number + 1}: {name}")
+                method = f"/{SERVICE}/Analyze"
+                loads[name].append(await drive(servers[name], method, requests, 8, seconds, found[name].access))
+    return loads
+
+
+def overhead(loads: dict[str, list[Load]], name: str) -> float:
+    """Return the median, over the rounds, of a variant's CPU time per event over that of the plain one, less 1."""
+    pairs = zip(loads[name], loads[PLAIN], strict=True)
+    return median(a.server_cpu_s_per_million_events / b.server_cpu_s_per_million_events for a, b in pairs) - 1
+
+
+def write_table(loads: dict[str, list[Load]], events: int) -> None:
+    """Print medians over the rounds."""
+    table = Table("gateway", "events/s", "p50 ms", "p99 ms", "CPU s per million", "overhead",
+                  title=f"Requests of {events} events, 8 in flight, {len(loads[PLAIN])} rounds")  # fmt: skip
+    for name, rounds in loads.items():
+        rate, p50, p99, cpu_s = (
+            median(getattr(load, field) for load in rounds)
+            for field in ("events_per_s", "p50_ms", "p99_ms", "server_cpu_s_per_million_events")
+        )
+        table.add_row(name, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{cpu_s:.2f}", f"{overhead(loads, name):+.1%}")
+    Console(width=110).print(table)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of load per round and gateway")
+    parser.add_argument("--events", type=int, default=EVENTS, help="per request")
+    parser.add_argument("--only", nargs="*", help="of these gateways, besides the plain one")
+    known = parser.parse_args()
+    requests = some_requests(known.events)
+    with tempfile.TemporaryDirectory() as folder:
+        show = Console(stderr=True).log
+        found = variants(Path(folder))
+        found = {name: found[name] for name in found if not known.only or name in (PLAIN, *known.only)}
+        loads = asyncio.run(measure(found, requests, known.rounds, known.seconds, show))
+    write_table(loads, known.events)
+
+
+if __name__ == "__main__":
+    main()

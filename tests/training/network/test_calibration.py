@@ -1,0 +1,99 @@
+"""Logits to probabilities that mean what they say, and probabilities to findings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.events.vocabulary import KINDS
+from training.metrics.per_kind import expected_calibration_error
+from training.network.calibration import platt, thresholds, thresholds_of_costs
+
+A = np.array([0.3, 0.5, 1.0, 2.0, 4.0])
+B = np.array([-1.0, 0.5, 0.0, -3.0, 1.0])
+COLUMNS = range(len(KINDS))
+
+
+def drawn(seed: int, n: int = 40_000) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return logits, labels, and the probabilities that the labels were drawn with."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-2, 2, (n, len(KINDS)))
+    probability = 1 / (1 + np.exp(-(A * logits + B)))
+    return logits.astype(np.float32), (rng.random(probability.shape) < probability).astype(np.float32), probability
+
+
+def test_platt_finds_the_scale_that_labels_were_drawn_with() -> None:
+    logits, labels, _ = drawn(0)
+    a, b = platt(logits, labels)
+    np.testing.assert_allclose(a, A, rtol=0.08)
+    np.testing.assert_allclose(b, B, atol=0.2)
+
+
+def test_calibrated_scores_are_frequencies_on_events_never_seen() -> None:
+    a, b = platt(*drawn(0)[:2])
+    logits, labels, _ = drawn(1)
+    probability = 1 / (1 + np.exp(-(np.array(a) * logits + b)))
+    raw = 1 / (1 + np.exp(-logits))
+    errors = [expected_calibration_error(labels[:, k] > 0, probability[:, k]) for k in COLUMNS]
+    assert max(errors) < 0.02
+    assert max(expected_calibration_error(labels[:, k] > 0, raw[:, k]) for k in COLUMNS) > 0.05
+
+
+def test_a_kind_without_examples_of_both_keeps_its_logits() -> None:
+    logits, labels, _ = drawn(0, 100)
+    labels[:, 1], labels[:, 3] = 0, 1
+    a, b = platt(logits, labels)
+    assert (a[1], b[1], a[3], b[3]) == (1, 0, 1, 0)
+    assert a[0] != 1
+
+
+def test_events_that_look_alike_do_not_overspend_the_budget() -> None:
+    scores = np.linspace(0.1, 0.7, 1_000, dtype=np.float32)[:, None].repeat(len(KINDS), axis=1)
+    scores[950:995, 0], scores[995:, 0] = 0.8, 0.9  # the 1 % quantile is among them: all or none
+    scores[950:, 1] = 0.8  # nothing is above them
+    found = thresholds(scores, np.zeros_like(scores), 0.01)
+    flagged = (scores >= np.float32(found)).sum(axis=0)
+    assert flagged.tolist() == [5, 0, 10, 10, 10]
+
+
+@pytest.mark.parametrize("budget", [0.01, 0.1])
+def test_thresholds_spend_the_budget_on_events_never_seen(budget: float) -> None:
+    probability, labels = drawn(0)[2].astype(np.float32), drawn(0)[1]
+    found = thresholds(probability, labels, budget)
+    other, truth = drawn(1)[2], drawn(1)[1]
+    for k in COLUMNS:
+        share = (other[truth[:, k] < 0.5, k] >= found[k]).mean()
+        inside = 0.05 < found[k] < 0.95
+        assert share == pytest.approx(budget, rel=0.15) if inside else share <= budget or found[k] == 0.95
+
+
+def test_thresholds_stay_where_a_finding_means_something() -> None:
+    labels = np.zeros((100, 5), dtype=np.float32)
+    assert thresholds(np.full((100, 5), 0.001, dtype=np.float32), labels, 0.01) == [0.05] * 5
+    assert thresholds(np.full((100, 5), 0.999, dtype=np.float32), labels, 0.01) == [0.95] * 5
+    assert thresholds(np.full((100, 5), 0.7, dtype=np.float32), np.ones_like(labels), 0.01) == [0.5] * 5
+
+
+def test_soft_labels_count_as_what_the_rules_would_flag() -> None:
+    probability = drawn(0)[2].astype(np.float32)
+    hard = drawn(0)[1]
+    soft = np.where(hard > 0, 0.6, 0.3).astype(np.float32)
+    assert thresholds(probability, soft, 0.01) == thresholds(probability, hard, 0.01)
+    logits = drawn(0)[0]
+    assert platt(logits, soft) == platt(logits, hard)
+
+
+@pytest.mark.parametrize(("miss", "alarm"), [(1.0, 1.0), (10.0, 1.0), (1.0, 5.0)])
+def test_thresholds_of_costs_cost_least(miss: float, alarm: float) -> None:
+    _, labels, probability = drawn(2)
+    found = thresholds_of_costs([(miss, alarm)] * len(KINDS))
+
+    def cost(kind: int, threshold: float) -> float:
+        flagged, truth = probability[:, kind] >= threshold, labels[:, kind] > 0
+        return float(miss * (truth & ~flagged).mean() + alarm * (~truth & flagged).mean())
+
+    for k in COLUMNS:
+        others = [cost(k, other) for other in np.linspace(0.02, 0.98, 49)]
+        assert cost(k, found[k]) <= min(others) + 0.005 * max(miss, alarm)
+        assert cost(k, found[k]) < 0.7 * max(others)

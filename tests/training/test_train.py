@@ -1,0 +1,233 @@
+"""Training: what a run folder holds, the same weights again, going on after a stop, labels without truth."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.run import export_run
+from service.events.vocabulary import KINDS
+from service.model.repository import read_manifest
+from tests.support.trained import SHORT, TinyWorld, silent
+from training.errors import DataError
+from training.fitting.calibrated import fit_model
+from training.fitting.checkpoint import MODES
+from training.fitting.config import TrainConfig
+from training.metrics.per_kind import expected_calibration_error, per_kind
+from training.network.predict import predict
+from training.runs.folder import Run
+from training.samples.labelled_data import MIN_EPCS, Material, load
+from training.samples.labels import weak_labels
+from training.train import CHECKPOINT, Options, train
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = torch.load(folder / "weights.pt", weights_only=True)
+    return loaded
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_a_run_folder_tells_what_it_was_made_of(tiny_run: Path, tiny_world: TinyWorld) -> None:
+    record = json.loads((tiny_run / "run.json").read_text())
+    assert record["config"] == SHORT.model_dump()
+    lineage = record["lineage"]
+    hashes = lineage["files_sha256"] | lineage["other_files_sha256"]
+    assert set(hashes) == {path.name for path in tiny_world.folder.iterdir()}
+    for name, digest in hashes.items():
+        assert digest == hashlib.sha256((tiny_world.folder / name).read_bytes()).hexdigest()
+    for name, rows in lineage["rows_by_file"].items():
+        assert rows == len((tiny_world.folder / name).read_bytes().splitlines()) - 1
+    parts = lineage["events_by_split"]
+    assert parts["train"] > 4 * parts["validation"] > 0
+    assert 0.9 * lineage["events"] < sum(parts.values()) < lineage["events"]
+
+
+def test_a_run_folder_has_metrics_and_curves(tiny_run: Path) -> None:
+    assert 0 < json.loads((tiny_run / "run.json").read_text())["metrics"]["causal"]["model"]["macro"]["ap"] < 1
+    rows = list(csv.DictReader((tiny_run / "curves.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    assert (tiny_run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tiny_run / CHECKPOINT).exists()
+
+
+def test_it_learns_and_its_scores_are_probabilities(tiny_run: Path, tiny_world: TinyWorld) -> None:
+    labelled, run = tiny_world.labelled, Run.load(tiny_run)
+    for part in labelled.samples("test", labelled.reference("train")):
+        scores = predict(run.model, part)
+        share = float((part.labels >= 0.5).mean())
+        assert per_kind(part.labels, scores)["macro"]["ap"] > 0.3 > 10 * share
+        for column in range(len(KINDS)):
+            assert expected_calibration_error(part.labels[:, column] >= 0.5, scores[:, column]) < 0.02
+
+
+def test_thresholds_keep_the_budget_on_validation(tiny_world: TinyWorld) -> None:
+    for budget in (0.01, 0.1):
+        fitted = fit_model(
+            tiny_world.labelled, SHORT.model_copy(update={"epochs": 1, "false_positive_budget": budget}), silent
+        )
+        for part, thresholds in zip(fitted.check, fitted.thresholds.values(), strict=True):
+            flagged = predict(fitted.model, part) >= np.float32(thresholds)
+            for column in range(len(KINDS)):
+                at_floor = thresholds[column] == pytest.approx(0.05)
+                share = flagged[part.labels[:, column] < 0.5, column].mean()
+                assert share == pytest.approx(budget, abs=0.002) or (at_floor and share < budget)
+
+
+def test_the_svms_of_a_run_find_anomalies_within_the_budget(tiny_run: Path, tiny_world: TinyWorld) -> None:
+    labelled, run = tiny_world.labelled, Run.load(tiny_run)
+    assert run.svm is not None
+    reference = labelled.reference("train")
+    for mode, part in zip(MODES, labelled.samples("validation", reference), strict=True):
+        flagged = predict(run.svm, part) >= np.float32(run.record["svm_thresholds"][mode])
+        for column in range(len(KINDS)):
+            assert flagged[part.labels[:, column] < 0.5, column].mean() < SHORT.false_positive_budget + 0.002
+    for part in labelled.samples("test", reference):
+        share = float((part.labels >= 0.5).mean())
+        assert per_kind(part.labels, predict(run.svm, part))["macro"]["ap"] > 10 * share
+
+
+def test_a_run_of_an_earlier_release_has_no_svms_to_export(tiny_run: Path, tmp_path: Path) -> None:
+    earlier = shutil.copytree(tiny_run, tmp_path / "run")
+    (earlier / "svm.pt").unlink()
+    for run, models in ((tiny_run, {"epc_lstm", "epc_svm"}), (earlier, {"epc_lstm"})):
+        repository = tmp_path / f"of_{run.name}"
+        assert export_run(run, repository) == repository / "epc_lstm" / "1"
+        assert {path.name for path in repository.iterdir()} == models
+
+
+def test_thresholds_of_costs_are_in_the_record(tiny_world: TinyWorld) -> None:
+    costs = {"miss_cost": dict.fromkeys(KINDS, 9.0) | {"jump": 1.0}, "false_alarm_cost": 1.0}
+    fitted = fit_model(tiny_world.labelled, TrainConfig(**(SHORT.model_dump() | {"epochs": 1} | costs)), silent)
+    assert fitted.thresholds == {mode: [0.1, 0.1, 0.1, 0.1, 0.5] for mode in MODES}
+
+
+def test_the_same_seed_gives_the_same_weights(tiny_run: Path, tiny_world: TinyWorld, tmp_path: Path) -> None:
+    train(tiny_world.folder, tiny_world.truth, tmp_path / "again", SHORT, silent)
+    assert_equal_weights(tiny_run, tmp_path / "again")
+    train(tiny_world.folder, tiny_world.truth, tmp_path / "other", SHORT.model_copy(update={"seed": 8}), silent)
+    with pytest.raises(AssertionError):
+        assert_equal_weights(tiny_run, tmp_path / "other")
+
+
+class Stopped(Exception):
+    """As if the process had been killed."""
+
+
+def stop_after_the_first_epoch(stage: str, _done: float) -> None:
+    if stage.startswith("epoch 1/"):
+        raise Stopped
+
+
+@pytest.fixture
+def stopped(tiny_world: TinyWorld, tmp_path: Path) -> Path:
+    """A run folder of a training that was stopped after its first epoch."""
+    folder = tmp_path / "stopped"
+    with pytest.raises(Stopped):
+        train(tiny_world.folder, tiny_world.truth, folder, SHORT, stop_after_the_first_epoch)
+    return folder
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(stopped: Path, tiny_run: Path, tiny_world: TinyWorld) -> None:
+    stages: list[str] = []
+    train(
+        tiny_world.folder,
+        tiny_world.truth,
+        stopped,
+        SHORT,
+        lambda stage, _done: stages.append(stage),
+        Options(resume=True),
+    )
+    assert [stage.partition(":")[0] for stage in stages if "epoch" in stage] == ["epoch 2/2"]
+    assert_equal_weights(stopped, tiny_run)
+    assert (stopped / "curves.csv").read_bytes() == (tiny_run / "curves.csv").read_bytes()
+
+
+def test_a_training_goes_on_with_the_same_config_and_data_only(
+    stopped: Path, tiny_world: TinyWorld, tmp_path: Path
+) -> None:
+    other = SHORT.model_copy(update={"hidden": 9})
+    with pytest.raises(DataError, match=r"another config.*--resume"):
+        train(tiny_world.folder, tiny_world.truth, stopped, other, silent, Options(resume=True))
+    world = shutil.copytree(tiny_world.folder, tmp_path / "world")
+    with (world / "kum.csv").open("a") as file:
+        file.write((world / "kum.csv").read_text().splitlines()[1] + "\n")
+    with pytest.raises(DataError, match=r"no truth|another data"):
+        train(world, world / "truth.parquet", stopped, SHORT, silent, Options(resume=True))
+
+
+def test_without_resume_it_starts_anew(stopped: Path, tiny_world: TinyWorld) -> None:
+    stages: list[str] = []
+
+    def stop_again(stage: str, done: float) -> None:
+        stages.append(stage)
+        stop_after_the_first_epoch(stage, done)
+
+    with pytest.raises(Stopped):
+        train(tiny_world.folder, tiny_world.truth, stopped, SHORT, stop_again)
+    assert stages[-1].startswith("epoch 1/2")
+
+
+@pytest.mark.parametrize("change", [{"architecture": "lstm"}, {"layers": 2, "hidden": 5}], ids=str)
+def test_what_train_accepts_can_be_exported(change: dict[str, object], tiny_world: TinyWorld, tmp_path: Path) -> None:
+    config = TrainConfig(**(SHORT.model_dump() | {"epochs": 1} | change))
+    train(tiny_world.folder, tiny_world.truth, tmp_path / "run", config, silent)
+    version = export_run(tmp_path / "run", tmp_path / "repository")
+    manifest = read_manifest(version / "manifest.json", "the export")
+    assert manifest.lineage["config"] == config.model_dump()
+    assert manifest.lineage["parity_max_abs_difference"] <= 1e-5
+
+
+def test_rules_label_softly_where_there_is_no_truth(tiny_world: TinyWorld, tmp_path: Path) -> None:
+    labels = weak_labels(tiny_world.dataset).labels
+    assert ((labels > 0) & (labels < 0.5)).any()
+    assert ((labels >= 0.5) & (labels < 1)).any()
+    run = train(tiny_world.folder, None, tmp_path, SHORT, silent)
+    assert run.record["lineage"]["labels"].startswith("rules")
+    assert run.record["lineage"]["truth"] is None
+    by_truth = tiny_world.labelled.samples("test", tiny_world.labelled.reference("train"))[0]
+    assert per_kind(by_truth.labels, predict(run.model, by_truth))["macro"]["roc_auc"] > 0.7, "the rules are no guess"
+
+
+def without_anomalies(labelled: Material, part: str) -> Material:
+    labels = labelled.labels.copy()
+    labels[labelled.rows(part)] = 0
+    return replace(labelled, labels=labels)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_nothing_to_learn_is_an_error(tiny_world: TinyWorld, part: str) -> None:
+    with pytest.raises(DataError, match=f"no event of the {part} part .* anomalous"):
+        fit_model(without_anomalies(tiny_world.labelled, part), SHORT, silent)
+
+
+def test_a_kind_that_does_not_occur_is_no_error(tiny_world: TinyWorld) -> None:
+    labels = tiny_world.labelled.labels.copy()
+    labels[:, KINDS.index("jump")] = 0
+    labelled = replace(tiny_world.labelled, labels=labels)
+    fitted = fit_model(labelled, SHORT, silent)
+    assert np.isfinite([epoch["retrospective"] for epoch in fitted.curves]).all()
+    assert np.isfinite(predict(fitted.model, fitted.check[0])).all()
+
+
+def test_a_few_items_are_too_few(tmp_path: Path, tiny_world: TinyWorld) -> None:
+    for name in ("locations.csv", "transitions.csv"):
+        shutil.copy(tiny_world.folder / name, tmp_path)
+    rows = (tiny_world.folder / "kum.csv").read_text().splitlines()[:100]
+    (tmp_path / "kum.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=f"training needs {MIN_EPCS} at least"):
+        load(tmp_path, None, SHORT.max_length)

@@ -1,0 +1,105 @@
+"""Data sets: the usable events of a folder of raw files, its masters, and what is known to be anomalous in it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from service.events.columns import Events, step_codes, type_codes
+from training.datasets.folder import RawFolder, parse_times, quarantine_summary, quarantined, raw_files, read_folder
+from training.datasets.masters import LOCATIONS, TRANSIT_COLUMNS, TRANSITIONS, Masters, read_masters
+from training.datasets.truth import DETAIL_COLUMNS, Truth, load_truth, truth_beside
+from training.errors import DataError
+
+__all__ = ["DETAIL_COLUMNS", "LOCATIONS", "QUARANTINE", "TRANSITIONS", "TRANSIT_COLUMNS", "DataError", "Dataset",
+           "Truth", "load", "load_truth", "parse_times", "raw_files", "to_dataset", "truth_beside"]  # fmt: skip
+
+QUARANTINE = "quarantine.csv"
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """One data folder."""
+
+    events: Events
+    masters: Masters
+    files: dict[str, str]  # file name: SHA-256
+    quarantined: int  # rows set aside, see QUARANTINE
+    warnings: tuple[str, ...] = ()  # one line each: what is missing or was set aside, and where
+
+
+def load(folder: Path, quarantine: Path | None = None) -> Dataset:
+    """Read all raw files of ``folder`` and its masters.
+
+    A raw file is a .csv, .tsv or .txt (or one of these with .gz) with the columns epc_code, event_time, location_id or
+    scan_location, event_type or business_step; `service.rawfiles.rows` says what its lines mean. The event_id is the
+    column of that name, or else the number of the row, from 1 over all files in name order, unusable rows counted.
+
+    Rows that cannot be used are set aside: file, line, problem and text of each go to ``quarantine`` (a CSV, written
+    if there are any). So do rows that repeat an earlier one, event_id included. What was set aside or is missing is
+    logged as a warning, which the commands show on stderr.
+
+    Raises:
+        DataError: no raw files, a file without the needed columns, two different events of one id, no usable row, or
+            no locations.csv. Without transitions.csv there are no routes, and a warning.
+    """
+    raw = read_folder(folder)
+    if quarantine is not None:
+        write_quarantine(raw, quarantine)
+    loaded = to_dataset(raw)
+    for warning in loaded.warnings:
+        _LOG.warning("warning: %s: %s", folder, warning)
+    if loaded.quarantined and quarantine is not None:
+        _LOG.warning("warning: the rows that cannot be used are in %s", quarantine)
+    return loaded
+
+
+def write_quarantine(raw: RawFolder, path: Path) -> None:
+    """Write the rows that cannot be used to ``path``; no file if there are none, not even one of an earlier run."""
+    path.unlink(missing_ok=True)
+    if len(bad := quarantined(raw)):
+        bad.to_csv(path, index=False)
+
+
+def to_dataset(raw: RawFolder) -> Dataset:
+    """Return the usable rows of a folder. Raises DataError if there are none."""
+    rows = raw.rows[raw.rows["problem"] == ""]
+    summary = quarantine_summary(raw.rows)
+    if rows.empty:
+        raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines'}")
+    masters, warnings = read_masters(raw.folder, raw.locations, rows)
+    return Dataset(
+        events=_events(rows),
+        masters=masters,
+        files={name: _sha256(raw.folder / name) for name in raw.files},
+        quarantined=len(raw.rows) - len(rows),
+        warnings=(*raw.warnings, *([summary] if summary else []), *warnings),
+    )
+
+
+def _events(rows: pd.DataFrame) -> Events:
+    (epc, codes), (step, steps), (kind, types) = (
+        pd.factorize(rows[name]) for name in ("epc_code", "business_step", "event_type")
+    )
+    return Events(
+        event_id=rows["event_id"].to_numpy(np.int64),
+        epc=epc.astype(np.int32),
+        epc_codes=codes.tolist(),
+        location_id=rows["location_id"].to_numpy(np.int64),
+        step=step_codes(steps.tolist())[step],
+        event_type=type_codes(types.tolist())[kind],
+        time_us=rows["event_time"].to_numpy("datetime64[us]").astype(np.int64),
+        file_id=rows["file_id"].to_numpy(np.int64),
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,183 @@
+"""Folders of raw files to typed rows: each row is an event, or has a problem that is named and goes to quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from service.events.columns import type_codes
+from service.events.vocabulary import KINDS, STAGE_OF_TYPE, STAGES
+from service.rawfiles.rows import open_raw, time_us, whole_number
+from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
+from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
+from training.errors import DataError
+
+_SUFFIXES = (".csv", ".tsv", ".txt")
+_OTHER_TABLES = {"locations", "transitions", "quarantine", "truth"}
+_TEXTS = ("epc_code", "scan_location", "business_step", "event_type")
+NEEDED = ("epc_code", "event_time", "location_id", "event_type", "business_step")
+"""The columns of a raw file; of location_id the scan_location will do, and one of the latter two."""
+USED = {*NEEDED, "scan_location", "event_id", "file_id"}
+_INSTEAD = {"event_type": "business_step", "business_step": "event_type", "location_id": "scan_location"}
+_SHOWN = 3
+
+_ROWS = pa.DataFrameSchema(
+    {
+        "event_time": pa.Column("datetime64[us, UTC]", nullable=False),
+        "location_id": pa.Column("Int64", nullable=False),
+        "event_id": pa.Column("Int64", nullable=False),
+        "file_id": pa.Column("Int64", nullable=False),
+    }
+)
+_PROBLEMS = {
+    "event_time": "event_time is no time that can be read without a guess; write it like 2025-07-01 10:34:17",
+    "location_id": f"location_id is no whole number, and scan_location is not in {LOCATIONS}",
+    "event_id": "event_id is no whole number",
+    "file_id": "file_id is no whole number",
+}
+_REPEATED = "repeats an earlier row, event_id included"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawFolder:
+    """The M rows of a data folder, usable or not."""
+
+    folder: Path
+    files: dict[str, RawTable]  # by file name; their rows are in ``rows``
+    rows: pd.DataFrame  # [M] file, line, problem ("" if usable) and the columns of an event
+    locations: pd.DataFrame  # location_id, scan_location, latitude, longitude
+    warnings: list[str]
+
+
+def read_folder(folder: Path) -> RawFolder:
+    """Read all raw files of ``folder`` and its location master.
+
+    Raises:
+        DataError: no raw files, a file without the needed columns, two different events of one id, no locations.csv.
+    """
+    paths = raw_files(folder)
+    locations, warnings = read_locations(folder)
+    files, parts, first_row = {}, [], 1
+    for number, path in enumerate(paths, 1):
+        table = read_table(path, USED)
+        warnings += [
+            f"{path.name} has no column {name}: it is taken from {other} where that is possible"
+            for name, other in _INSTEAD.items()
+            if name not in table.header.names
+        ]
+        parts.append(_typed(table.rows, path.name, number, first_row, locations))
+        first_row += len(table.rows)
+        files[path.name] = RawTable(table.header, table.rows.iloc[:0], table.filled)
+    rows = pd.concat(parts, ignore_index=True)
+    _set_repeated_aside(rows, folder)
+    return RawFolder(folder, files, rows, locations, warnings)
+
+
+def raw_files(folder: Path) -> list[Path]:
+    """Return the raw event files of ``folder`` in name order: tables with the columns epc_code and event_time."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the one that holds the raw files")
+    found = sorted(path for path in folder.iterdir() if _may_be_raw(path) and _is_raw(path))
+    if not found:
+        raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns epc_code and event_time)")
+    return found
+
+
+def _may_be_raw(path: Path) -> bool:
+    stem, dot, suffix = path.name.lower().removesuffix(".gz").rpartition(".")
+    return dot + suffix in _SUFFIXES and stem not in _OTHER_TABLES and not stem.startswith(".") and path.is_file()
+
+
+def _is_raw(path: Path) -> bool:
+    try:
+        names = set(read_header(path).names)
+    except UnicodeDecodeError:
+        with open_raw(path) as stream:  # UTF-16 puts zeros between the letters
+            if b"epc_code" not in stream.readline().replace(b"\0", b""):
+                return False  # some other text
+        raise DataError(f"{path}: {NOT_UTF8}") from None
+    placed = bool({"location_id", "scan_location"} & names)
+    if not {"epc_code", "event_time"} <= names or (not placed and {kind.lower() for kind in KINDS} <= names):
+        return False  # another table, perhaps a truth file that repeats codes and times
+    if not placed:
+        raise DataError(f"{path}: no column location_id (or scan_location)")
+    if not {"event_type", "business_step"} & names:
+        raise DataError(f"{path}: no column event_type (or business_step)")
+    return True
+
+
+def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a file with the columns of an event, and in ``problem`` why a row cannot be used."""
+    rows = raw[["line", "problem"]].assign(file=name)
+    for column in _TEXTS:
+        rows[column] = raw.get(column, "")
+    if "event_type" not in raw:
+        rows["event_type"] = raw["business_step"]  # the backend writes some types into it
+    if "business_step" not in raw:
+        rows["business_step"] = np.array([*STAGES, ""], object)[STAGE_OF_TYPE[type_codes(raw["event_type"].tolist())]]
+    rows["scan_location"] = place_names(rows["scan_location"])
+    rows["event_time"] = parse_times(raw["event_time"])
+    named = rows["scan_location"].map(ids_by_name(locations)).astype("Int64")
+    rows["location_id"] = by_value(raw["location_id"], whole_number).fillna(named) if "location_id" in raw else named
+    rows["event_id"] = first_row + np.arange(len(raw), dtype=np.int64)
+    rows["file_id"] = np.int64(number)
+    for column in ("event_id", "file_id"):
+        rows[column] = by_value(raw[column], whole_number) if column in raw else rows[column].astype("Int64")
+    try:
+        _ROWS.validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        for column, cases in errors.failure_cases.groupby("column", sort=False):
+            failed = rows.index.isin(cases["index"]) & (rows["problem"] == "")
+            rows.loc[failed, "problem"] = _PROBLEMS[str(column)]
+    return rows
+
+
+def parse_times(text: pd.Series) -> pd.Series:
+    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.rows.time_us`; formats may be mixed."""
+    values = by_value(text, time_us)
+    times = values.fillna(0).to_numpy(np.int64).view("datetime64[us]").copy()
+    times[values.isna().to_numpy()] = np.datetime64("NaT")
+    return pd.Series(times, index=text.index).dt.tz_localize("UTC")
+
+
+def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:
+    """Mark rows that repeat an earlier event, id included; raise if two different events have one id."""
+    usable = rows[rows["problem"] == ""]
+    twice = usable[usable["event_id"].duplicated(keep=False)]
+    again = twice.duplicated(["event_id", "epc_code", "event_time", "location_id", "event_type", "business_step"])
+    rows.loc[twice.index[again], "problem"] = _REPEATED
+    other = twice[~again]
+    other = other[other["event_id"].duplicated()]
+    if len(other):
+        row = other.iloc[0]
+        raise DataError(
+            f"{folder / row['file']} line {row['line']}: event_id {row['event_id']} stands twice, for different events;"
+            " give every event its own id, or leave the column out"
+        )
+
+
+def quarantined(raw: RawFolder, count: int | None = None) -> pd.DataFrame:
+    """Return file, line, problem and text of the rows that cannot be used, the first ``count`` or all."""
+    bad = raw.rows.loc[raw.rows["problem"] != "", ["file", "line", "problem"]].iloc[:count].reset_index(drop=True)
+    texts = {name: raw_text(raw.folder / str(name), set(rows["line"])) for name, rows in bad.groupby("file")}
+    return bad.assign(text=[texts[file][line] for file, line in zip(bad["file"], bad["line"], strict=True)])
+
+
+def quarantine_summary(rows: pd.DataFrame) -> str:
+    """Return in one line how many of the rows cannot be used, why, and where the first is; "" if all can."""
+    bad = rows[rows["problem"] != ""]
+    if bad.empty:
+        return ""
+    kinds = bad.groupby("problem", sort=False).agg(
+        count=("line", "size"), file=("file", "first"), line=("line", "first")
+    )
+    shown = [
+        f"{problem} ({count}, first {file} line {line})"
+        for problem, count, file, line in kinds.head(_SHOWN).itertuples()
+    ]
+    more = f"; and {len(kinds) - _SHOWN} other problems" if len(kinds) > _SHOWN else ""
+    return f"{len(bad)} of {len(rows)} rows cannot be used: {'; '.join(shown)}{more}"

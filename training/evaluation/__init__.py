@@ -1,0 +1,11 @@
+"""How good is a run?
+
+- evaluate: models, rules and baselines on unseen events
+- data_under_test: what a run is evaluated on
+- slices: every metric by slice
+- baselines: what the model has to beat
+- tables: tables for people
+- report: console, CSV and log
+- html_report: one page
+- plots: curves as images
+"""

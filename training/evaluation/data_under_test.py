@@ -1,0 +1,155 @@
+"""What a run can be evaluated on: the held-out part of its own data, or another folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.features.reference import Reference
+from training.datasets import dataset
+from training.datasets.dataset import Dataset
+from training.datasets.truth import Truth, load_truth, truth_beside
+from training.errors import DataError
+from training.runs.folder import Run
+from training.runs.lineage import hashes
+from training.samples.labelled_data import Material, Strangers, strangers_of
+from training.samples.labels import labels_of
+from training.samples.reference import learn
+from training.samples.splits import SPLITS, normal_events, rows_of_others, split_epcs
+
+Source = dict[str, Any]
+"""Data folder, which part of it and how much that is, truth file (None: the rules label), SHA-256 of the files."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The events to judge, what is known of them, and the tables to look things up in."""
+
+    events: Events
+    known: Truth
+    reference: Reference
+    measured: NDArray[np.intp] | None = None  # events whose verdicts count, all those of their EPCs; None: all
+
+
+@dataclass(frozen=True, eq=False)
+class OwnData:
+    """The data that a run was trained on, split as in its training."""
+
+    world: Dataset
+    known: Truth  # the labels of the training: the truth, or the rules'
+    strangers: Strangers | None = None  # what else was learned from
+
+    @classmethod
+    def of(cls, run: Run, *, strangers: bool) -> OwnData:
+        """Read the data that ``run`` names; with ``strangers`` also those of --more-data.
+
+        Raises:
+            DataError: they are gone, or no longer the same.
+        """
+        lineage = run.record["lineage"]
+        world = dataset.load(Path(lineage["data"]))
+        if world.files != lineage["files_sha256"]:
+            raise DataError(f"the files of {lineage['data']} are not those of the training; name others with --data")
+        more = lineage.get("more_data") if strangers else None
+        return cls(world, labels_of(world, truth_of(run)), _same_strangers(more, world) if more else None)
+
+    def labelled(self, max_length: int) -> Material:
+        """Return the material of the training."""
+        split = split_epcs(self.world.events)
+        return Material(self.world.events, self.known.labels, split, self.world.masters, max_length, self.strangers)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Return the tables that the training split teaches."""
+        events, known = self.part("train")
+        return learn(events, normal_events(known), self.world.masters)
+
+    @property
+    def codes(self) -> list[str]:
+        """Return the EPC codes of all that the run was made from."""
+        return [*self.world.events.epc_codes, *(self.strangers.events.epc_codes if self.strangers else ())]
+
+    @cached_property
+    def _split(self) -> NDArray[np.int8]:
+        return split_epcs(self.world.events)[self.world.events.epc]
+
+    def rows(self, split: str) -> NDArray[np.intp]:
+        """Return the events of one of SPLITS."""
+        return np.flatnonzero(self._split == SPLITS.index(split))
+
+    def part(self, split: str) -> tuple[Events, NDArray[np.float32]]:
+        """Return the events and labels of one of SPLITS."""
+        rows = self.rows(split)
+        return self.world.events.take(rows), self.known.labels[rows]
+
+    def test_split(self, truth: Truth | None = None) -> Subject:
+        """Return the test split, judged by ``truth`` of all events (default: the labels of the training)."""
+        known, test = truth or self.known, self.rows("test")
+        details = {name: column[test] for name, column in known.details.items()}
+        return Subject(self.world.events.take(test), Truth(known.labels[test], details), self.reference)
+
+
+def _same_strangers(kept: dict[str, Any], home: Dataset) -> Strangers:
+    """Read the folder that the lineage ``kept`` names. Raises DataError if it is gone or no longer the same."""
+    folder, truth = Path(kept["data"]), Path(kept["truth"]) if kept["truth"] else None
+    other = dataset.load(folder)
+    if any(kept[name] != found for name, found in hashes(folder, truth, other).items()):
+        raise DataError(
+            f"the files of {folder}, --more-data of the training, are not those of the training, from which the "
+            "baselines learn too; put them back, or leave the baselines out with --no-baselines"
+        )
+    return strangers_of(folder, other, truth, home.masters)
+
+
+def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, Source]:
+    """Return the test split of the run's own data, by another ``truth`` if given."""
+    subject = own.test_split(load_truth(truth, own.world.events) if truth else None)
+    data, truth = run.record["lineage"]["data"], truth or truth_of(run)
+    return subject, _source(data, "test split", subject.events, own.world, truth)
+
+
+def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None) -> tuple[Subject, Source]:
+    """Return all events of another folder, of which those count whose EPC codes ``own`` (None: unknown) has not.
+
+    Raises:
+        DataError: they cannot be used, none counts, or there is no truth and the run was not trained on rules.
+    """
+    truth = truth or truth_beside(data)
+    if truth is None and truth_of(run):
+        raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
+    world = dataset.load(data)
+    subject = Subject(world.events, labels_of(world, truth), run.reference)
+    if own is None:
+        return subject, _source(str(data), "all events", world.events, world, truth)
+    rows = rows_of_others(world.events, own.codes)
+    if not len(rows):
+        raise DataError(f"{data}: the training had all its EPCs; without --data the run is judged by its test split")
+    counted = world.events.take(rows)
+    known = len(world.events.epc_codes) - len(counted.epc_codes)
+    part = f"all events but those of {known:,} EPCs that the training had" if known else "all events"
+    return replace(subject, measured=rows), _source(str(data), part, counted, world, truth)
+
+
+def truth_of(run: Run) -> Path | None:
+    """Return the truth file of the training, None if the rules labelled."""
+    truth = run.record["lineage"]["truth"]
+    return Path(truth) if truth else None
+
+
+def _source(data: str, part: str, counted: Events, world: Dataset, truth: Path | None) -> Source:
+    return {
+        "data": data,
+        "part": part,
+        "events": len(counted),
+        "epcs": len(counted.epc_codes),
+        "files_sha256": world.files,
+        "truth": str(truth) if truth else None,
+        "truth_sha256": hashlib.sha256(truth.read_bytes()).hexdigest() if truth else None,
+    }

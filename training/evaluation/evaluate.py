@@ -1,0 +1,161 @@
+"""How good a run is: its models, the rules and the baselines, on events that they never saw, in both modes."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from service.detect import rules
+from service.detect.ensemble import combine
+from service.events.vocabulary import KINDS
+from service.model.manifest import Ensemble
+from training.datasets.dataset import Dataset
+from training.datasets.truth import Truth
+from training.errors import DataError
+from training.evaluation import baselines
+from training.evaluation import slices as breakdown
+from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
+from training.evaluation.slices import ENSEMBLE, MODEL, MODES, RULES, SVM, Judged, Verdicts
+from training.metrics import per_kind as metrics
+from training.network.predict import predict
+from training.progress import Progress
+from training.runs.folder import Run
+from training.samples.labelled_data import draw_from
+from training.samples.samples import samples
+
+Report = dict[str, Any]
+"""mode -> detector -> kind -> metric (None where not defined), and how many events: what the manifest keeps."""
+
+WEAK = (
+    "There is no truth: the rules are the labels. These numbers measure agreement with the rules, not how many "
+    "anomalies are found."
+)
+
+_PASSES = 2  # over the training events, from which the baselines learn
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to evaluate, besides the model, the one-class SVMs and the rules."""
+
+    baselines: bool = True
+    miss_cost: float = metrics.MISS_COST
+    resamples: int = 200  # of the EPCs, for the intervals; 0: none
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """All that the reports need."""
+
+    folder: Path
+    run: Run
+    notices: list[str]  # what a reader must know before any number
+    source: Source
+    subject: Subject
+    judged: dict[str, Judged]  # by mode, what counts
+    table: pd.DataFrame  # breakdown.COLUMNS
+
+
+def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Options, progress: Progress) -> Evaluation:
+    """Evaluate a run on the test split of its own data, or on another folder ``data``.
+
+    There, all events are judged, as companions of each other; what counts are EPCs that the training did not have.
+
+    Raises:
+        DataError: the data cannot be used, or are not those of the training.
+    """
+    run = Run.load(folder)
+    if data is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve():
+        data = None  # its own: what it did not learn from is the test split
+    notices: list[str] = []
+    progress("reading the data", 0.0)
+    own = None
+    try:
+        own = OwnData.of(run, strangers=options.baselines or data is not None)
+    except DataError as error:
+        if data is None:
+            raise
+        notices.append(
+            "Baselines are left out, since they learn from the data of the training, and EPCs that the training had "
+            f"count like others: {error}"
+        )
+    if data is not None:
+        subject, source = other_subject(run, data, truth, own)
+    else:
+        assert own is not None  # noqa: S101 - read above
+        subject, source = own_subject(run, own, truth)
+    if source["truth"] is None:
+        notices.insert(0, WEAK)
+    progress("judging: model, one-class SVMs and rules", 0.05)
+    judged = judge(run, subject)
+    if own is not None and options.baselines:
+        _add_baselines(judged, own, run, options.seed, progress)
+    progress("measuring", 0.9)
+    if subject.measured is not None:
+        judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
+    table = breakdown.table(judged, subject.events, subject.known.details, options)
+    progress("done", 1.0)
+    return Evaluation(folder, run, notices, source, subject, judged, table)
+
+
+def on_test_split(run: Run, world: Dataset, known: Truth) -> Report:
+    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw; see `Report`."""
+    subject = OwnData(world, known).test_split()
+    report: Report = {"events": len(subject.events)}
+    for mode, part in judge(run, subject).items():
+        report[mode] = {}
+        for name, verdicts in part.detectors.items():
+            table = breakdown.overall(part.samples.labels, verdicts, metrics.MISS_COST)
+            report[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
+    return report
+
+
+def judge(run: Run, subject: Subject) -> dict[str, Judged]:
+    """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
+    judged = {}
+    for mode, causal in MODES.items():
+        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
+        detectors = {
+            MODEL: Verdicts(predict(run.model, part), run.record["thresholds"][mode], calibrated=True),
+            RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
+        }
+        if run.svm is not None:
+            detectors[SVM] = Verdicts(predict(run.svm, part), run.record["svm_thresholds"][mode], calibrated=True)
+            ensemble = Ensemble.model_validate(run.record["ensemble"])
+            both = combine(detectors[MODEL].scores, detectors[SVM].scores, ensemble, int(causal))
+            detectors[ENSEMBLE] = Verdicts(both, getattr(ensemble.thresholds, mode), calibrated=True)
+        judged[mode] = Judged(part, detectors)
+    return judged
+
+
+def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int, progress: Progress) -> None:
+    """Fit the baselines on the run's training events and let them judge too."""
+    rng, budget = np.random.default_rng(seed), run.record["config"]["false_positive_budget"]
+    progress("baselines: features of the training events", 0.1)
+    draw = draw_from(own.labelled(run.lengths[-1]))
+    passes = [draw(rng) for _ in range(_PASSES)]
+
+    def fit(number: int, mode: str) -> None:
+        def report(stage: str) -> None:
+            progress(f"baselines, {mode}: {stage}", 0.2)
+
+        causal, part = MODES[mode], judged[mode]
+        check = samples(*own.part("validation"), own.reference, causal=causal, limit=run.lengths[-1])
+        for fitted in baselines.fit([both[number] for both in passes], check, budget, seed, report):
+            calibrated = fitted.name == baselines.LIGHTGBM
+            part.detectors[fitted.name] = Verdicts(fitted.score(part.samples), fitted.thresholds, calibrated=calibrated)
+
+    with ThreadPoolExecutor(len(MODES)) as pool:  # a core each: boosting leaves Python's lock alone
+        for done in [pool.submit(fit, number, mode) for number, mode in enumerate(MODES)]:
+            done.result()
+
+
+def _json_safe(row: dict[str, float]) -> dict[str, float | None]:
+    return {metric: None if math.isnan(value) else value for metric, value in row.items()}

@@ -1,0 +1,140 @@
+"""Models from material: fitted on its training part, calibrated on its validation part, which judge any events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.detect.ensemble import combine
+from service.events.columns import Events
+from service.events.vocabulary import KINDS
+from service.features.reference import Reference
+from service.model.manifest import Ensemble, Thresholds
+from training.errors import DataError
+from training.fitting.checkpoint import MODES, Checkpoint
+from training.fitting.config import TrainConfig
+from training.fitting.loop import AfterEpoch, Curves, fit
+from training.metrics.per_kind import per_kind
+from training.metrics.ranking import MACRO
+from training.network import calibration
+from training.network.calibration import fit_weights
+from training.network.lstm import CalibratedModel, EpcLstm
+from training.network.one_class_svm import OneClassSvms, fit_svms
+from training.network.predict import predict
+from training.progress import Progress
+from training.samples.labelled_data import Material, draw_from
+from training.samples.samples import Draw, Samples, samples
+from training.samples.splits import normal_events
+
+AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A model and what it was checked on."""
+
+    model: CalibratedModel
+    thresholds: dict[str, list[float]]  # mode -> [5]
+    check: list[Samples]  # validation, by mode
+    curves: Curves
+
+    def judge(self, events: Events, reference: Reference, max_length: int) -> dict[str, NDArray[np.float32]]:
+        """Return by mode the probabilities [N, 5] of the events, in their order, judged as one request."""
+        unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
+        found = {}
+        for mode, causal in zip(MODES, (False, True), strict=True):
+            part = samples(events, unknown, reference, causal=causal, limit=max_length)
+            found[mode] = np.empty_like(unknown)
+            found[mode][part.index] = predict(self.model, part)
+        return found
+
+    def measure(self, mode: str, labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, float]:
+        """Return the macro AP, the macro recall at 1 % FPR and the share of the normal events that are flagged."""
+        macro = per_kind(labels, scores)[MACRO]
+        flags = scores >= np.array(self.thresholds[mode], dtype=np.float32)
+        alarms = float(flags[normal_events(labels)].any(axis=1).mean())
+        return {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
+
+
+def fit_model(
+    labelled: Material,
+    config: TrainConfig,
+    after_epoch: AfterEpoch,
+    checkpoint: Checkpoint | None = None,
+    draw: Draw | None = None,
+) -> Fitted:
+    """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
+
+    Raises:
+        DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
+    """
+    for part in ("train", "validation"):
+        labels = labelled.take(part)[1]
+        if normal_events(labels).all():
+            raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
+    check = labelled.samples("validation", labelled.reference("train"))
+    model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint)
+    calibrated, thresholds = _calibrate(model, check, config)
+    return Fitted(calibrated, thresholds, check, curves)
+
+
+def _calibrate(
+    model: EpcLstm, check: list[Samples], config: TrainConfig
+) -> tuple[CalibratedModel, dict[str, list[float]]]:
+    """Return the calibrated model and the thresholds by mode, both from the validation samples."""
+    platt = [calibration.platt(predict(model, part), part.labels) for part in check]
+    a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
+    calibrated = CalibratedModel(model, a, b).eval()
+    return calibrated, thresholds_of([predict(calibrated, part) for part in check], check, config)
+
+
+def fit_svm(
+    labelled: Material, check: list[Samples], config: TrainConfig
+) -> tuple[OneClassSvms, dict[str, list[float]]]:
+    """Fit the one-class SVMs on one pass over the training part; return them and their thresholds by mode.
+
+    Both are calibrated on ``check``, validation samples by mode.
+    """
+    svm = fit_svms(draw_from(labelled)(np.random.default_rng(config.seed)), check, config.seed)
+    return svm, thresholds_of([predict(svm, part) for part in check], check, config)
+
+
+def fit_ensemble(
+    model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig
+) -> dict[str, Any]:
+    """Return how the scores of both models are combined, and thresholds of that; the fields of `registry.Ensemble`."""
+    labels = [part.labels for part in check]
+    of_model, of_svm = ([predict(one, part) for part in check] for one in (model, svm))
+    weights = fit_weights(of_model, of_svm, labels)
+    bare = Ensemble(**weights, thresholds=Thresholds(**dict.fromkeys(MODES, [0.5] * len(KINDS))))
+    combined = [combine(of_model[mode], of_svm[mode], bare, mode) for mode in range(len(check))]
+    return weights | {"thresholds": thresholds_of(combined, check, config)}
+
+
+def thresholds_of(
+    scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig
+) -> dict[str, list[float]]:
+    """Return the thresholds by mode that keep to the costs or to the false-positive budget of ``config``."""
+    costs, budget = config.costs(), config.false_positive_budget
+    return {
+        mode: calibration.thresholds_of_costs(costs) if costs else calibration.thresholds(found, part.labels, budget)
+        for mode, found, part in zip(MODES, scores, check, strict=True)
+    }
+
+
+def telling(progress: Progress, epochs: int, begin: float = 0.0, end: float = 1.0, what: str = "") -> AfterEpoch:
+    """Return what reports each of ``epochs`` to ``progress``, as the part ``begin`` .. ``end`` of the whole."""
+
+    def tell(curves: Curves) -> None:
+        last = curves[-1]
+        number, (whole, causal) = int(last["epoch"]), (last[mode] for mode in MODES)
+        text = (
+            f"{what}epoch {number}/{epochs}: loss {last['loss']:.4f}, validation AP {whole:.3f} and {causal:.3f} causal"
+        )
+        progress(text, begin + (end - begin) * number / epochs)
+
+    return tell

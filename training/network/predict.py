@@ -1,0 +1,31 @@
+"""What a trained model says of samples, in batches of similar lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.model.sequences import pad
+from training.network.lstm import CalibratedModel, EpcLstm
+from training.network.one_class_svm import OneClassSvms
+from training.samples.samples import Samples
+
+_PREDICT_BATCH = 1024
+
+
+@torch.inference_mode()
+def predict(model: CalibratedModel | EpcLstm | OneClassSvms, part: Samples) -> NDArray[np.float32]:
+    """Return what ``model`` says of each row [N, 5] of ``part``: probabilities, or logits of a bare EpcLstm."""
+    model.eval()
+    device = next(model.buffers()).device
+    windows = part.windows
+    answers = np.zeros((len(windows.start), int(windows.length.max()), part.labels.shape[1]), dtype=np.float32)
+    by_length = np.argsort(windows.length, kind="stable")
+    for begin in range(0, len(by_length), _PREDICT_BATCH):
+        rows = by_length[begin : begin + _PREDICT_BATCH]
+        longest = int(windows.length[rows].max())
+        batch = pad(part.features, windows.start[rows], windows.length[rows], longest)
+        lengths = torch.from_numpy(windows.length[rows, None].astype(np.int64))
+        answers[rows, :longest] = model(torch.from_numpy(batch).to(device), lengths.to(device)).float().cpu().numpy()
+    return answers[windows.window_of, windows.offset_of]

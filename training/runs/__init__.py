@@ -1,0 +1,6 @@
+"""What does a training leave behind?
+
+- folder: the run folder
+- lineage: where its data came from
+- drift_histograms: the reference of the drift monitor
+"""

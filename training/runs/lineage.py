@@ -1,0 +1,74 @@
+"""What a run folder says about its training: where the data came from, how they are distributed, how it went."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.datasets.dataset import Dataset
+from training.datasets.masters import LOCATIONS, TRANSITIONS
+from training.fitting.checkpoint import MODES
+from training.samples.samples import Samples
+from training.samples.splits import SPLITS
+
+mpl.use("Agg")  # plots are files, no display is needed
+
+CURVES = "curves"
+
+
+def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
+    """Return what `contents` says of ``world``, and its events by ``split`` [N]."""
+    return contents(data, truth, world) | {
+        "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
+        "events_by_split": {name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
+    }
+
+
+def contents(data: Path, truth: Path | None, world: Dataset) -> dict[str, Any]:
+    """Return the files of a data folder with their hashes, and how many rows, events and EPCs were read from it."""
+    rows = np.bincount(world.events.file_id, minlength=len(world.files) + 1)  # files are numbered from 1
+    return {
+        "data": str(data),
+        "truth": str(truth) if truth else None,
+        **hashes(data, truth, world),
+        "rows_by_file": dict(zip(world.files, rows[1:].tolist(), strict=True)),
+        "events": len(world.events),
+        "epcs": len(world.events.epc_codes),
+        "quarantined_rows": world.quarantined,
+    }
+
+
+def hashes(data: Path, truth: Path | None, world: Dataset) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of the raw files and of the other files of a data folder, by name."""
+    others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
+    return {"files_sha256": world.files, "other_files_sha256": {path.name: _sha256(path) for path in others}}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def probe(part: Samples, longest: int) -> list[list[float]]:
+    """Return the features [T, F] of the first ``longest`` events of a real journey."""
+    row = int(np.argmax(np.minimum(part.windows.length, longest)))
+    start = part.windows.start[row]
+    journey = part.features[start : start + min(int(part.windows.length[row]), longest)]
+    return [[float(value) for value in event] for event in journey]
+
+
+def write_curves(curves: list[dict[str, float]], out: Path) -> None:
+    """Write loss and validation AP by epoch as a table and a plot."""
+    table = pd.DataFrame(curves).set_index("epoch")
+    table.to_csv(out / f"{CURVES}.csv")
+    axes = table.plot(subplots=[("loss",), MODES], xlabel="epoch", grid=True, figsize=(7, 6), title="Training")
+    axes[1].set_ylabel("validation macro AP")
+    axes[0].figure.savefig(out / f"{CURVES}.png", dpi=120)
+    plt.close(axes[0].figure)

@@ -1,0 +1,9 @@
+"""What does the model learn from?
+
+- samples: sequences with labels
+- splits: who is learned from, calibrated on, tested on
+- passes: training passes among strangers
+- labelled_data: events with labels, each EPC in one part
+- labels: the truth, or what the rules say
+- reference: the reference tables, learned
+"""

@@ -1,0 +1,145 @@
+"""What a model is made from: events with labels, each EPC in one part, train, validation or test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.features.reference import Reference
+from training.datasets import dataset
+from training.datasets.dataset import Dataset
+from training.datasets.masters import LOCATIONS, Masters
+from training.datasets.truth import Truth, truth_beside
+from training.errors import DataError
+from training.samples.labels import labels_of
+from training.samples.passes import pass_over_strangers, training_pass
+from training.samples.reference import learn
+from training.samples.samples import Draw, Samples, concatenate, samples
+from training.samples.splits import SPLITS, normal_events, rows_of_others, split_epcs
+
+MIN_EPCS = 200
+"""Fewer EPCs cannot be split into parts that say anything."""
+
+_SAME_PLACE_DEG = 0.1
+"""Locations of one id that are farther apart in latitude or longitude are two places (0.1 degrees: 11 km)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strangers:
+    """N labelled events of another data folder, with codes and ids of its own.
+
+    They are only learned from, with the tables that the training part teaches: never in tables, validation or test.
+    """
+
+    events: Events
+    labels: NDArray[np.float32]  # [N, 5] 0 .. 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """N labelled events of U EPCs."""
+
+    events: Events
+    labels: NDArray[np.float32]  # [N, 5] 0 .. 1
+    split: NDArray[np.int8]  # [U] index into SPLITS, -1 for an EPC that is left out
+    masters: Masters
+    max_length: int  # events of a window
+    strangers: Strangers | None = None
+
+    def rows(self, part: str) -> NDArray[np.intp]:
+        """Return the positions of the events of a part."""
+        return np.flatnonzero(self.split[self.events.epc] == SPLITS.index(part))
+
+    def take(self, part: str) -> tuple[Events, NDArray[np.float32]]:
+        """Return the events of a part and their labels."""
+        rows = self.rows(part)
+        return self.events.take(rows), self.labels[rows]
+
+    def reference(self, part: str) -> Reference:
+        """Return the tables that the normal events of a part teach."""
+        events, labels = self.take(part)
+        return learn(events, normal_events(labels), self.masters)
+
+    def samples(self, part: str, reference: Reference) -> list[Samples]:
+        """Return the samples of a part, retrospective and causal, all its events in one request."""
+        return [samples(*self.take(part), reference, causal=causal, limit=self.max_length) for causal in (False, True)]
+
+    def teaching_strangers(self) -> Strangers | None:
+        """Return the strangers without those whose EPC code is also in validation or test: codes of one are nowhere
+        learned from, also where both folders have events of the same items. None if nothing is left.
+        """
+        if self.strangers is None:
+            return None
+        held_out = np.array(self.events.epc_codes, dtype=np.str_)[self.split > SPLITS.index("train")]
+        rows = rows_of_others(self.strangers.events, held_out)
+        return Strangers(self.strangers.events.take(rows), self.strangers.labels[rows]) if len(rows) else None
+
+
+def draw_from(labelled: Material) -> Draw:
+    """Return what draws passes over the training part and the strangers: all that is ever learned from."""
+    events, labels = labelled.take("train")
+    limit, strangers = labelled.max_length, labelled.teaching_strangers()
+    if strangers is None:
+        return lambda rng: training_pass(events, labels, labelled.masters, rng, limit)
+    reference = labelled.reference("train")
+
+    def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
+        own = training_pass(events, labels, labelled.masters, rng, limit)
+        others = pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit)
+        return concatenate([own[0], others[0]]), concatenate([own[1], others[1]])
+
+    return draw
+
+
+def load(
+    data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None
+) -> tuple[Dataset, Truth, Material]:
+    """Return a data folder, its labels (those of the rules without ``truth``), and both as material.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    world = dataset.load(data, quarantine=quarantine)
+    if len(world.events.epc_codes) < MIN_EPCS:
+        raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
+    known = labels_of(world, truth)
+    return world, known, Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
+
+
+def strangers_of(folder: Path, other: Dataset, truth: Path | None, home: Masters) -> Strangers:
+    """Return the data ``other`` of ``folder`` with its labels; ``home``: the masters they will be looked up in.
+
+    Raises:
+        DataError: the truth cannot be used, or a location is another place at home.
+    """
+    _, at, at_home = np.intersect1d(other.masters.location_id, home.location_id, return_indices=True)
+    here, there = (
+        np.stack([masters.latitude[rows], masters.longitude[rows]])
+        for masters, rows in ((other.masters, at), (home, at_home))
+    )
+    if len(moved := np.flatnonzero((np.abs(here - there) > _SAME_PLACE_DEG).any(axis=0))):
+        row = moved[0]
+        raise DataError(
+            f"{folder}: location {other.masters.location_id[at[row]]} is at {here[0, row]}, {here[1, row]}, but at "
+            f"{there[0, row]}, {there[1, row]} in {LOCATIONS} of --data; an id must be one place in both"
+        )
+    return Strangers(other.events, labels_of(other, truth).labels)
+
+
+def load_strangers(
+    folder: Path, truth: Path | None, data: Path, home: Masters, quarantine: Path | None = None
+) -> tuple[Strangers, Dataset, Path | None]:
+    """Return the strangers of a folder, all of it, and its truth file: ``truth``, or what lies in it, or None.
+
+    Raises:
+        DataError: they cannot be used, or the folder is ``data``, whose items are no strangers.
+    """
+    if folder.resolve() == data.resolve():
+        raise DataError(f"{folder}: --more-data is --data itself; name another folder, or leave it out")
+    other = dataset.load(folder, quarantine=quarantine)
+    truth = truth or truth_beside(folder)
+    return strangers_of(folder, other, truth, home), other, truth

@@ -1,0 +1,123 @@
+"""Training passes, in which every EPC is a stranger to its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.features.reference import Counts, Reference
+from training.datasets.masters import Masters
+from training.samples.reference import learn
+from training.samples.samples import Samples, concatenate, samples
+from training.samples.splits import first_scans, normal_events
+
+_CONTEXT_ITEMS = (30, 200, 1000)  # EPCs of one context, by fold; the two other folds are one context each
+
+_CONTEXT_ORDERS = (0.35, 0.4, 0.25)  # chances that contexts are cut by code, by time, at random
+
+_FOLDS = len(_CONTEXT_ITEMS) + 2
+
+_STRETCHES = (10, 30, 100)  # of time, of which folds are made
+
+_FORGET_LOTS = (0.1, 0.3, 1.0)  # of the lots, one of which is unknown to the reference of a fold
+
+_FORGET_CHANCES = (0.4, 0.4, 0.2)
+
+_FORGET_PRODUCTS = 0.05
+
+
+def training_pass(
+    events: Events, labels: NDArray[np.float32], masters: Masters, rng: np.random.Generator, limit: int
+) -> tuple[Samples, Samples]:
+    """Return (retrospective, causal) samples of one pass over the training events.
+
+    A reference learned from an item knows its lot, its serial and its lanes; one that judges new items does not. So
+    each fold of the EPCs, made of whole stretches of time, is seen with tables learned from the other folds, some lots
+    forgotten (new lots come every week), at times all.
+    """
+    normal = normal_events(labels)
+
+    def of_the_others(inside: NDArray[np.bool_]) -> Reference | None:
+        outside = np.flatnonzero(~inside)
+        return learn(events.take(outside), normal[outside], masters) if len(outside) else None
+
+    return _in_contexts(events, labels, of_the_others, rng, limit)
+
+
+def pass_over_strangers(
+    events: Events, labels: NDArray[np.float32], reference: Reference, rng: np.random.Generator, limit: int
+) -> tuple[Samples, Samples]:
+    """Return (retrospective, causal) samples of one pass over events that have not taught the ``reference``.
+
+    As `training_pass`, with the one reference for all folds, other lots of it forgotten for each.
+    """
+    return _in_contexts(events, labels, lambda _inside: reference, rng, limit)
+
+
+def _in_contexts(
+    events: Events,
+    labels: NDArray[np.float32],
+    tables: Callable[[NDArray[np.bool_]], Reference | None],
+    rng: np.random.Generator,
+    limit: int,
+) -> tuple[Samples, Samples]:
+    """Return the samples of the events in folds, each looked up in the ``tables`` for it (None: it is left out).
+
+    Requests differ in how many companions they bring, so each fold is cut into contexts of another size: neighbouring
+    codes (a file's rows), one time (what arrives together), or a random sample of the world. ``tables`` is called with
+    which events [N] are in the fold; of what it returns some lots and products are forgotten.
+    """
+    count = len(events.epc_codes)
+    by_time = _place(first_scans(events))
+    by_code = _place(np.array(events.epc_codes, dtype=np.str_))
+    stretches = int(rng.choice(_STRETCHES))
+    fold = rng.integers(0, _FOLDS, stretches)[by_time * stretches // count]
+    parts: tuple[list[Samples], list[Samples]] = ([], [])
+    for number, size in enumerate(rng.permutation([*_CONTEXT_ITEMS, count, count]).tolist()):
+        inside = fold[events.epc] == number
+        known = tables(inside) if inside.any() else None
+        if known is None:
+            continue
+        place = (by_code, by_time, rng.permutation(count))[rng.choice(3, p=_CONTEXT_ORDERS)]
+        reference = forgetful(known, rng)
+        for rows in _contexts(place[events.epc] // (size * _FOLDS), np.flatnonzero(inside)):
+            part = events.take(rows)
+            for mode, causal in zip(parts, (False, True), strict=True):
+                mode.append(samples(part, labels[rows], reference, causal=causal, limit=limit))
+    return concatenate(parts[0]), concatenate(parts[1])
+
+
+def _place(values: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Return the place [U] of each value in their order."""
+    place = np.empty(len(values), dtype=np.intp)
+    place[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return place
+
+
+def _contexts(context: NDArray[np.int64], rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Return ``rows`` cut by their context."""
+    ordered = rows[np.argsort(context[rows], kind="stable")]
+    return np.split(ordered, np.flatnonzero(np.diff(context[ordered])) + 1)
+
+
+def forgetful(reference: Reference, rng: np.random.Generator) -> Reference:
+    """Return the reference without some of its lots and products, as it would meet a world that went on."""
+    lots = rng.random(len(reference.product_lot.key)) >= rng.choice(_FORGET_LOTS, p=_FORGET_CHANCES)
+    pairs = rng.random(len(reference.company_product.key)) >= _FORGET_PRODUCTS
+    return replace(
+        reference,
+        product_lot=_kept(reference.product_lot, lots),
+        lot_day=reference.lot_day[lots],
+        lot_serial=reference.lot_serial[lots],
+        lot=_kept(reference.lot, np.isin(reference.lot.key, reference.product_lot.key[lots] % 10**6)),
+        company_product=_kept(reference.company_product, pairs),
+        product=_kept(reference.product, np.isin(reference.product.key, reference.company_product.key[pairs] % 10**7)),
+    )
+
+
+def _kept(counts: Counts, keep: NDArray[np.bool_]) -> Counts:
+    return Counts(counts.key[keep], counts.count[keep])

@@ -1,0 +1,60 @@
+"""Sequences with labels: what the model learns from and is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.events.journeys import Journeys
+from service.features import table as features
+from service.features.reference import Reference
+from service.model.sequences import Windows, prefix_windows, whole_windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Sequences with labels: W windows over the rows of ``features``."""
+
+    features: NDArray[np.float32]  # [N, F]
+    labels: NDArray[np.float32]  # [N, 5]
+    windows: Windows
+    index: NDArray[np.intp]  # [N] position of each row in the events that were given
+
+    def take(self, rows: NDArray[np.intp]) -> Samples:
+        """Return the samples of ``rows``, in ascending order and all those of their journeys."""
+        windows = self.windows.answering(rows)
+        windows = replace(windows, start=np.searchsorted(rows, windows.start))
+        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows])
+
+
+Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
+"""Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
+
+
+def samples(events: Events, labels: NDArray[np.float32], reference: Reference, *, causal: bool, limit: int) -> Samples:
+    """Return the sequences of ``events``, all companions of each other: as one request would be judged."""
+    journeys = Journeys.of(events)
+    table = features.compute(journeys, reference, causal=causal)
+    windows = prefix_windows(journeys, limit) if causal else whole_windows(journeys, limit)
+    return Samples(table, labels[journeys.order], windows, journeys.order)
+
+
+def concatenate(parts: list[Samples]) -> Samples:
+    """Return the samples of all parts as one; positions in the given events lose their meaning."""
+    rows = np.cumsum([0] + [len(part.features) for part in parts])
+    windows = np.cumsum([0] + [len(part.windows.start) for part in parts])
+    return Samples(
+        features=np.concatenate([part.features for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        windows=Windows(
+            start=np.concatenate([part.windows.start + row for part, row in zip(parts, rows, strict=False)]),
+            length=np.concatenate([part.windows.length for part in parts]),
+            window_of=np.concatenate([part.windows.window_of + w for part, w in zip(parts, windows, strict=False)]),
+            offset_of=np.concatenate([part.windows.offset_of for part in parts]),
+        ),
+        index=np.concatenate([part.index + row for part, row in zip(parts, rows, strict=False)]),
+    )

@@ -1,0 +1,16 @@
+"""How does a world with known truth come about?
+
+- world: all steps in turn
+- catalogue: places, lanes, products, lots
+- scans: scans and items as columns, and the clock
+- shipments: items that travel together
+- journeys: where and when they go
+- noise: what is harmless
+- workbench: how variants edit scans
+- anomalies: the kinds and their variants
+- clones: epcDup
+- codes: epcFake
+- places: locErr
+- times: evtOrderErr and jump
+- files: raw files, masters and truth
+"""

@@ -1,0 +1,151 @@
+"""Shipments and their normal journeys within the observation window.
+
+Lots move in shipments that split at every level of the hierarchy; a shipment's items share their scans but for seconds.
+Routes, their weights and their times are those of the transition table; dwell times are heavy-tailed. The observation
+window cuts the journeys, and each factory's pace of trade is fitted so that its file has its share of the events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.simulation.catalogue import FACTORIES, Bools, Catalogue, Floats, Ints
+from training.simulation.scans import DAY, END, HOUR, MINUTE, NOISES, Items, Scans, dispatch, new_scans, workday
+from training.simulation.shipments import FILE_SHARES
+
+EVENTS_PER_EPC = 4.6
+
+_NEVER = 1 << 40
+
+_BASE_LOAD = (
+    1.005  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
+)
+
+_DWELL_DAYS = (45.0, 30.0, 34.0, 26.0, 26.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf
+
+_DWELL_SPREAD = (0.6, 0.6, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is drawn for each item before the pace of trade is known."""
+
+    place: Ints  # [n, 10] place code by step, -1 where the journey has no such step
+    start: Ints  # [n] time of aggregation
+    packing: Ints  # [n] seconds from aggregation to the warehouse's inbound scan
+    dwell: Floats  # [n, 5] days before pace
+    transit: Ints  # [n, 3] seconds: warehouse to hub, to wholesaler, to retailer
+    offset: Ints  # [n] seconds by which an item trails the first one of its shipment
+    rare: Bools  # [n, 2] reached the hub, the wholesaler, by a rare lane
+
+
+# ---------------------------------------------------------------- journeys
+def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> Plan:
+    """Draw routes and times of all items, each level of the hierarchy by its groups."""
+    n = len(items.lot)
+    factory = cat.product_factory[items.product]
+    place = np.full((n, 10), -1)
+    place[:, 0] = _home(cat, 0)[factory]
+    place[:, 1] = place[:, 2] = _home(cat, 1)[factory]
+    transit, rare = np.zeros((n, 3), dtype=np.int64), np.zeros((n, 2), dtype=bool)
+    for level, group in enumerate(groups):
+        lane = _lanes(cat, items.product, place[:, 2 * level + 2], group, rng)
+        place[:, 2 * level + 3] = place[:, 2 * level + 4] = np.where(lane >= 0, cat.lanes.target[lane], -1)
+        transit[:, level] = _transit(cat, lane, group, rng)
+        if level < 2:
+            rare[:, level] = cat.rare[items.product, lane] & (lane >= 0)
+    place[:, 9] = place[:, 8]
+    shelf_batch = np.cumsum(np.r_[True, (np.diff(groups[2]) > 0) | (rng.random(n - 1) < 1 / 3)]) - 1
+    dwell = np.stack(
+        [
+            (median * np.exp(spread * rng.standard_normal(int(group[-1]) + 1)))[group]
+            for median, spread, group in zip(
+                _DWELL_DAYS, _DWELL_SPREAD, [*groups, shelf_batch, np.arange(n)], strict=True
+            )
+        ],
+        axis=1,
+    )
+    shipment, shipments = items.shipment, int(items.shipment[-1]) + 1
+    rank = np.arange(n) - np.searchsorted(shipment, shipment)
+    return Plan(
+        place=place,
+        start=cat.lot_day[items.lot] * DAY + rng.integers(8 * HOUR, 18 * HOUR, shipments)[shipment],
+        packing=(MINUTE * rng.integers(10, 90, shipments))[shipment],
+        dwell=dwell,
+        transit=transit,
+        offset=rank * rng.integers(0, 3, shipments)[shipment],
+        rare=rare,
+    )
+
+
+def _home(cat: Catalogue, stage: int) -> Ints:
+    """Return by factory code the place of that stage."""
+    own = np.flatnonzero(cat.places.stage == stage)
+    return own[np.argsort(cat.places.factory[own], kind="stable")]
+
+
+def _lanes(cat: Catalogue, product: Ints, origin: Ints, group: Ints, rng: np.random.Generator) -> Ints:
+    """Draw one lane per group from the flow of its product: lane index [n], -1 where the journey ends at the origin."""
+    first = np.r_[0, np.flatnonzero(np.diff(group)) + 1]
+    drawn, lane = rng.random(len(first)), np.full(len(first), -1)
+    key = product[first] * 1000 + origin[first]
+    for value in np.unique(key[origin[first] >= 0]):
+        flow = np.where(cat.lanes.origin == value % 1000, cat.flow[value // 1000], 0.0)
+        if flow.any():
+            mine = key == value
+            options = np.flatnonzero(flow)
+            edges = np.cumsum(flow[options]) / flow.sum()
+            lane[mine] = options[np.minimum(np.searchsorted(edges, drawn[mine]), len(options) - 1)]
+    return lane[group]
+
+
+def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) -> Ints:
+    """Draw seconds on the road per group: the lane's minimum plus a log-normal, at most twice its maximum."""
+    lanes = cat.lanes
+    mean, std = lanes.mean - lanes.shortest, lanes.std
+    sigma = np.sqrt(np.log1p((std / mean) ** 2))
+    normal = rng.standard_normal(int(group[-1]) + 1)[group]
+    hours = lanes.shortest[lane] + mean[lane] * np.exp(sigma[lane] * normal - sigma[lane] ** 2 / 2)
+    seconds: Ints = np.ceil(np.minimum(hours, 2 * lanes.longest[lane]) * HOUR).astype(np.int64)
+    return seconds
+
+
+def _clock(plan: Plan, pace: Floats) -> Ints:
+    """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step."""
+    time = np.empty((len(plan.start), 10), dtype=np.int64)
+    time[:, 0] = plan.start
+    time[:, 1] = plan.start + plan.packing
+    stay = np.maximum(plan.dwell * pace[:, None], 1.0) * DAY
+    for level in range(4):
+        arrived = time[:, 2 * level + 1]
+        left = dispatch(arrived + stay[:, level].astype(np.int64))
+        time[:, 2 * level + 2] = left
+        if level < 3:
+            time[:, 2 * level + 3] = left + plan.transit[:, level]
+    sold = workday(time[:, 8] + stay[:, 4].astype(np.int64), 9, 22)
+    time += plan.offset[:, None]
+    time[:, 9] = np.maximum(sold, time[:, 8] + HOUR // 2)
+    return np.where(plan.place >= 0, time, _NEVER)
+
+
+def journeys(cat: Catalogue, items: Items, plan: Plan, epcs: int) -> Scans:
+    """Find the pace of each factory that fills its file, and return the scans within the window."""
+    factory = cat.product_factory[items.product]
+    share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)
+    target = epcs * EVENTS_PER_EPC * _BASE_LOAD * share / share.sum()
+    fast, slow = np.full(len(FACTORIES), 0.1), np.full(len(FACTORIES), 6.0)
+    for _ in range(14):
+        pace = (fast + slow) / 2
+        seen = (_clock(plan, pace[factory]) <= END).sum(axis=1)
+        too_many = np.bincount(factory, weights=seen) > target
+        fast, slow = np.where(too_many, pace, fast), np.where(too_many, slow, pace)
+    time = _clock(plan, slow[factory])
+    items.made = time[:, 0].copy()
+    item, step = np.nonzero(time <= END)
+    scans = new_scans(item, step, plan.place[item, step], time[item, step])
+    rare = np.zeros(time.shape, dtype=bool)
+    rare[:, [3, 5]] = plan.rare
+    scans.noise[rare[item, step]] = NOISES.index("rare_lane")
+    return scans

@@ -1,0 +1,83 @@
+"""A world of scan events with known truth: raw files as the real ones, and which scans are anomalous and why.
+
+All times are seconds after 2025-07-01 00:00:00. Every sort is stable, so a world depends on (epcs, seed) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from service.events.vocabulary import KINDS
+from training.simulation.anomalies import VARIANTS, work_in_anomalies
+from training.simulation.catalogue import FACTORIES, Catalogue, catalogue
+from training.simulation.files import write_files
+from training.simulation.journeys import journeys, plan_journeys
+from training.simulation.noise import add_noise
+from training.simulation.scans import NOISES, Items, Scans
+from training.simulation.shipments import ship
+
+MIN_EPCS, MAX_EPCS = 500, 400_000
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a world contains."""
+
+    epcs: int
+    events: int
+    events_by_file: dict[str, int]  # file name without suffix -> rows
+    anomalous: int  # events with at least one label
+    labelled: dict[str, int]  # kind -> events
+    variants: dict[str, int]  # variant -> events
+    noise: dict[str, int]  # noise -> events
+
+
+def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) -> Summary:
+    """Write a world of ``epcs`` items to ``out``: four raw files, the reference tables and ``truth.parquet``.
+
+    ``progress`` is called with the name of the stage that begins and the share of the work done, 0..1.
+    Raises ValueError if ``epcs`` is outside 500..400,000, the sizes that the catalogue's lots can hold.
+    """
+    if not MIN_EPCS <= epcs <= MAX_EPCS:
+        raise ValueError(f"epcs must be between {MIN_EPCS:,} and {MAX_EPCS:,}, not {epcs:,}")
+    report = progress or _silent
+    out.mkdir(parents=True, exist_ok=True)
+    cat, rng = catalogue(), np.random.default_rng([seed, epcs])
+    report("shipments", 0.0)
+    items, groups = ship(cat, epcs, rng)
+    plan = plan_journeys(cat, items, groups, rng)
+    report("journeys", 0.1)
+    scans = journeys(cat, items, plan, epcs)
+    report("noise", 0.3)
+    scans = add_noise(scans, rng)
+    report("anomalies", 0.4)
+    scans = work_in_anomalies(scans, items, cat, rng)
+    report("files", 0.6)
+    scans = write_files(out, scans, items, cat)
+    report("done", 1.0)
+    return _summary(scans, items, cat)
+
+
+def _silent(_stage: str, _done: float) -> None:
+    pass
+
+
+def _summary(scans: Scans, items: Items, cat: Catalogue) -> Summary:
+    rows = np.bincount(cat.product_factory[items.product][scans.item], minlength=len(FACTORIES))
+    names = [variant.name for variant in VARIANTS]
+    variants = np.bincount(scans.variant[scans.variant >= 0], minlength=len(names))
+    return Summary(
+        epcs=len(np.unique(scans.item)),
+        events=len(scans),
+        events_by_file=dict(zip(FACTORIES, rows.tolist(), strict=True)),
+        anomalous=int(scans.labels.any(axis=1).sum()),
+        labelled=dict(zip(KINDS, scans.labels.sum(axis=0).tolist(), strict=True)),
+        variants=dict(zip(names, variants.tolist(), strict=True)),
+        noise=dict(zip(NOISES[1:], np.bincount(scans.noise, minlength=len(NOISES))[1:].tolist(), strict=True)),
+    )
