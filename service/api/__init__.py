@@ -1,6 +1,7 @@
 """How do callers meet the contract?
 
 - servicer: AnomalyService
+- call: what is known of a call while it runs
 - requests: messages to columns
 - responses: verdicts to messages
 - status: errors to statuses
@@ -8,7 +9,7 @@
 - health: grpc.health.v1
 - reflection: server reflection
 - interceptor: who is let in
-- entry: what surrounds every handler
+- entry: the border around every handler
 - limits: rates and slots
 - admission: how much work is taken on
 """

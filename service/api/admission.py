@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import Overloaded
-from service.runtime.threads import LARGE_EVENTS, small_request
+from service.runtime.threads import is_large, small_request
 
 EVENT_BYTES = 95
 """Bytes of an event in a message: a regular code, five digits of id. The number of events shows only when decoded."""
@@ -50,7 +50,7 @@ class Admission:
             )
         self.events += events
         try:
-            if events > LARGE_EVENTS:
+            if is_large(events):
                 async with self._large:
                     yield
             else:

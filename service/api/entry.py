@@ -1,9 +1,12 @@
-"""What surrounds every handler of the server: entry before anything is read, and no error that shows internals."""
+"""What surrounds every handler of the server, the one border of every call: entry before anything is read, one line in
+the log, and no error that shows internals.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,15 +16,16 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from service.api.status import CallStatus, reason_of, request_id, status_of
-from service.errors import InvalidRequest
-from service.monitoring.records import Refusal
+from service.api.call import Call, begin
+from service.api.status import CallStatus, cancelled_code, reason_of, request_id, status_of
+from service.errors import InvalidRequest, Unauthenticated
+from service.monitoring.records import Refusal, Watch
 from service.security.auth import caller
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-Enter = Callable[[Context, ExitStack], None]
+Enter = Callable[[Context, Call, ExitStack], None]
 """Lets a call in, and has the stack give back what it takes; raises SentinelError if it has to stay outside."""
 
 _SETTLE_S = 0.02
@@ -30,7 +34,7 @@ _SETTLE_S = 0.02
 _NO_MESSAGE = "ended before its message was there: larger than --max-message-bytes, or given up by the caller"
 """gRPC itself refuses what is too large, and shows it as a cancelled call."""
 
-log = structlog.get_logger("epc_sentinel.border")
+log = structlog.get_logger("epc_sentinel.call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Method:
 
     name: str  # for logs and metrics
     handler: Handler
-    refused: Callable[[Refusal], None]  # told of every call that ends at the border
+    watch: Watch  # told how calls ended
+    ours: bool  # of a service of this project: each call is told of, not only those that fail
 
 
 def guarded(method: Method, enter: Enter) -> Handler:
@@ -54,41 +59,31 @@ def guarded(method: Method, enter: Enter) -> Handler:
     inner: Any = getattr(handler, f"{takes}_{gives}")
     deserialize = handler.request_deserializer
 
-    async def begin(request: Any, context: Context, stack: ExitStack) -> Any:  # noqa: ANN401 - what the method takes
-        enter(context, stack)
-        if takes == "stream":
-            return request
-        peer = context.peer()  # a call that is over has none
-        try:
-            return await _only_message(context, deserialize)
-        except asyncio.CancelledError:
-            method.refused(Refusal(method.name, request_id(context), caller().name, peer, "CANCELLED", _NO_MESSAGE))
-            raise
+    async def let_in(request: Any, context: Context, call: Call, stack: ExitStack) -> Any:  # noqa: ANN401 - what it takes
+        enter(context, call, stack)
+        message = request if takes == "stream" else await _only_message(context, deserialize)
+        call.entered = True
+        return message
 
     async def awaited(request: Any, context: Context) -> Any:  # noqa: ANN401 - what the method gives
-        with ExitStack() as stack:
+        with _Border(method, context) as border, ExitStack() as stack:
             try:
-                return await inner(await begin(request, context, stack), context)
+                return await inner(await let_in(request, context, border.call, stack), context)
             except Exception as error:
-                await _end(method, context, error)
+                await border.end(error)
 
     async def written(request: Any, context: Context) -> None:  # noqa: ANN401 - what the method takes
-        with ExitStack() as stack:
+        with _Border(method, context) as border, ExitStack() as stack:
             try:
-                async for answer in inner(await begin(request, context, stack), context):
+                async for answer in inner(await let_in(request, context, border.call, stack), context):
                     await context.write(answer)  # gRPC, given a generator, logs a traceback when the caller has left
             except Exception as error:
-                await _end(method, context, error)
+                await border.end(error)
 
     make: Any = getattr(grpc, f"stream_{gives}_rpc_method_handler")
     behaviour = written if inspect.isasyncgenfunction(inner) else awaited
     read_by_grpc = deserialize if takes == "stream" else None
     return make(behaviour, read_by_grpc, handler.response_serializer)  # type: ignore[no-any-return]
-
-
-def address_of(context: Context) -> str:
-    """Return the address of the other side, without its port."""
-    return str(context.peer()).partition(":")[2].rpartition(":")[0]
 
 
 async def _only_message(context: Context, deserialize: Callable[[bytes], Any] | None) -> Any:  # noqa: ANN401
@@ -99,37 +94,89 @@ async def _only_message(context: Context, deserialize: Callable[[bytes], Any] | 
     return deserialize(raw) if deserialize else raw
 
 
-async def _end(method: Method, context: Context, error: Exception) -> None:
-    """End the call with the status of ``error``; raises always."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error  # the handler has ended it
-    if isinstance(error, grpc.aio.InternalError):
-        raise asyncio.CancelledError from None  # how a write ends whose call was cancelled
-    if isinstance(error, DecodeError):
-        error = InvalidRequest([("request", "is not a valid message of this method")])
-    status = _report(method, context, error)
-    # No initial metadata before this: Trailers-Only, which lets a proxy retry the call elsewhere.
-    try:
-        await context.abort(status.code, status.message, status.trailers)
-    except grpc.aio.InternalError:  # the caller has left in the meantime
-        raise asyncio.CancelledError from None
+class _Border:
+    """Around one call: whatever its end is, it is told once."""
+
+    def __init__(self, method: Method, context: Context) -> None:
+        self.call = begin(Call(method.name, request_id(context), context.peer()))
+        self._method, self._context = method, context
+        self._told = False
+
+    def __enter__(self) -> _Border:
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if self._told:
+            return
+        if error is None:
+            self._tell("OK")
+        elif isinstance(error, asyncio.CancelledError):
+            self._tell(cancelled_code(self._context))
+
+    async def end(self, error: Exception) -> None:
+        """End the call with the status of ``error``; raises always."""
+        if isinstance(error, grpc.aio.AbortError):
+            self._told = True
+            raise error  # the handler has ended it
+        if isinstance(error, grpc.aio.InternalError):
+            raise asyncio.CancelledError from None  # how a write ends whose call was cancelled
+        if isinstance(error, DecodeError):
+            error = InvalidRequest([("request", "is not a valid message of this method")])
+        status = self._failed(error)
+        # No initial metadata before this: Trailers-Only, which lets a proxy retry the call elsewhere.
+        try:
+            await self._context.abort(status.code, status.message, status.trailers)
+        except grpc.aio.InternalError:  # the caller has left in the meantime
+            raise asyncio.CancelledError from None
+
+    def _failed(self, error: Exception) -> CallStatus:
+        """Tell why the call ends, and return its status; tracebacks stay in the log."""
+        call, status = self.call, status_of(error, self.call.request_id)
+        if status.code is grpc.StatusCode.INTERNAL:
+            log.error("internal error", request_id=call.request_id, method=call.method, exc_info=error)
+        self._tell(status.code.name, reason_of(error), is_refusal=isinstance(error, Unauthenticated))
+        return status
+
+    def _tell(self, code: str, reason: str = "", *, is_refusal: bool = False) -> None:
+        """Tell the log and the watch; a call whose token expires is told as a refusal too, however far it had come."""
+        self._told, call, watch = True, self.call, self._method.watch
+        if call.entered and self._method.ours:
+            _log_call(call, code, reason)
+            watch.call_ended(call.method, code)
+            if is_refusal:
+                watch.outside(_refusal(call, code, reason))
+        elif reason:
+            log.info(
+                "refused",
+                request_id=call.request_id,
+                method=call.method,
+                code=code,
+                caller=caller().name,
+                address=call.address,
+                reason=reason,
+            )
+            watch.refused(_refusal(call, code, reason))
+        elif not call.entered:
+            watch.refused(_refusal(call, "CANCELLED", _NO_MESSAGE))
 
 
-def _report(method: Method, context: Context, error: Exception) -> CallStatus:
-    """Log and tell why the call ends here, and return its status."""
-    call_id = request_id(context)
-    status = status_of(error, call_id)
-    if status.code is grpc.StatusCode.INTERNAL:
-        log.error("internal error", request_id=call_id, method=method.name, exc_info=error)
-    code, who, reason = status.code.name, caller().name, reason_of(error)
+def _log_call(call: Call, code: str, reason: str) -> None:
     log.info(
-        "refused",
-        request_id=call_id,
-        method=method.name,
+        "call",
+        request_id=call.request_id,
+        method=call.method,
         code=code,
-        caller=who,
-        address=address_of(context),
-        reason=reason,
+        caller=caller().name,
+        detector=call.detector,
+        judged_by=call.judged_by,
+        requests=call.requests,
+        events=call.events,
+        epcs=call.epcs,
+        findings=call.findings,
+        duration_ms=round((time.perf_counter() - call.started) * 1e3, 2),
+        **({"reason": reason} if reason else {}),
     )
-    method.refused(Refusal(method.name, call_id, who, context.peer(), code, reason))
-    return status
+
+
+def _refusal(call: Call, code: str, reason: str) -> Refusal:
+    return Refusal(call.method, call.request_id, caller().name, call.peer, code, reason)

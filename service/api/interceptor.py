@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 import grpc
 
-from service.api.entry import Context, Handler, Method, address_of, guarded
+from service.api.call import Call
+from service.api.entry import Context, Handler, Method, guarded
 from service.api.limits import Rate, Slots
 from service.errors import NoSuchMethod
-from service.monitoring.records import Refusal
+from service.monitoring.records import Watch
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.security import auth
 from service.security.watched_files import Watched
 from service.settings import Settings
+
+_OURS = f"/{pb.DESCRIPTOR.package}."
 
 MAX_PROBES = 100
 """Health checks at a time, watchers included: they are open to everybody."""
@@ -30,7 +34,7 @@ class Limits:
     calls_per_s: Rate | None
 
 
-class Guard(grpc.aio.ServerInterceptor):
+class EntryInterceptor(grpc.aio.ServerInterceptor):
     """Says who calls, whether he may, and whether there is room; answers with an error if not."""
 
     def __init__(
@@ -39,7 +43,7 @@ class Guard(grpc.aio.ServerInterceptor):
         limits: Limits,
         *,
         certificates: bool,
-        refused: Callable[[Refusal], None],
+        watch: Watch,
     ) -> None:
         """Make the door.
 
@@ -47,12 +51,12 @@ class Guard(grpc.aio.ServerInterceptor):
             verifier: returns what knows bearer tokens; None: nobody needs one.
             limits: what there is room for.
             certificates: callers prove themselves by TLS, and are known by it where no token is needed.
-            refused: told of every call that stays outside.
+            watch: told of every call.
         """
         self._verifier = verifier
         self._limits = limits
         self._certificates = certificates
-        self._refused = refused
+        self._watch = watch
 
     async def intercept_service(
         self,
@@ -65,12 +69,12 @@ class Guard(grpc.aio.ServerInterceptor):
         handler = handler or grpc.unary_unary_rpc_method_handler(_unknown)
         stream = bool(handler.request_streaming or handler.response_streaming)
 
-        def enter(context: Context, stack: ExitStack) -> None:
-            self._enter(path, context, stack, stream=stream)
+        def enter(context: Context, call: Call, stack: ExitStack) -> None:
+            self._enter(path, context, call, stack, stream=stream)
 
-        return guarded(Method(name, handler, self._refused), enter)
+        return guarded(Method(name, handler, self._watch, ours=path.startswith(_OURS)), enter)
 
-    def _enter(self, path: str, context: Context, stack: ExitStack, *, stream: bool) -> None:
+    def _enter(self, path: str, context: Context, call: Call, stack: ExitStack, *, stream: bool) -> None:
         """Let the call in, and have ``stack`` give back what it takes.
 
         Raises:
@@ -79,24 +83,24 @@ class Guard(grpc.aio.ServerInterceptor):
         if auth.is_open(path):
             stack.enter_context(self._limits.probes.taken(""))
             return
-        who = self._identify(context)
+        who = self._identify(context, call)
         auth.set_caller(who)
         auth.authorize(who, path)
         if self._limits.calls_per_s:
             self._limits.calls_per_s.spend(who.name, 1)
         stack.enter_context((self._limits.streams if stream else self._limits.calls).taken(who.name))
 
-    def _identify(self, context: Context) -> auth.Caller:
+    def _identify(self, context: Context, call: Call) -> auth.Caller:
         if self._verifier is not None:
             return self._verifier()(auth.bearer_token(context.invocation_metadata() or ()))
         if self._certificates:
             [name] = list(context.auth_context().get("x509_common_name", ()))[:1] or [b""]
             return auth.named("cert", name.decode(errors="replace"), {auth.Role.ANALYZE})
-        return auth.named("anonymous", address_of(context), auth.EVERY_ROLE)
+        return auth.named("anonymous", call.address, auth.EVERY_ROLE)
 
 
-def build_guard(settings: Settings, refused: Callable[[Refusal], None]) -> Guard:
-    """Return the door that the settings ask for; ``refused`` is told of calls that stay outside.
+def build_interceptor(settings: Settings, watch: Watch) -> EntryInterceptor:
+    """Return the door that the settings ask for; ``watch`` is told of every call.
 
     Raises:
         SettingsError: a file of keys cannot be used.
@@ -116,7 +120,7 @@ def build_guard(settings: Settings, refused: Callable[[Refusal], None]) -> Guard
         calls_per_s=rate(settings, "calls", settings.rate_limit_calls_per_s),
     )
     verifier = (lambda: auth.first_of([watched.value for watched in verifiers])) if verifiers else None
-    return Guard(verifier, limits, certificates=settings.tls_client_ca is not None, refused=refused)
+    return EntryInterceptor(verifier, limits, certificates=settings.tls_client_ca is not None, watch=watch)
 
 
 def rate(settings: Settings, what: str, per_s: float | None) -> Rate | None:

@@ -10,6 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
 from service.events.columns import Events, factorize, step_codes, type_codes
 from service.events.vocabulary import EVENT_TYPES, STAGES
@@ -20,11 +21,11 @@ from service.runtime.timing import timed
 Violation = tuple[str, str]  # field of the request, what is wrong with it and how to fix it
 
 DETECTOR_NAMES = {
-    pb.DETECTOR_UNSPECIFIED: "lstm",
-    pb.DETECTOR_LSTM: "lstm",
-    pb.DETECTOR_RULES: "rules",
-    pb.DETECTOR_SVM: "svm",
-    pb.DETECTOR_ENSEMBLE: "ensemble",
+    pb.DETECTOR_UNSPECIFIED: DetectorName.LSTM,
+    pb.DETECTOR_LSTM: DetectorName.LSTM,
+    pb.DETECTOR_RULES: DetectorName.RULES,
+    pb.DETECTOR_SVM: DetectorName.SVM,
+    pb.DETECTOR_ENSEMBLE: DetectorName.ENSEMBLE,
 }
 HISTORY_USES = {pb.HISTORY_USE_UNSPECIFIED: None, pb.HISTORY_USE_ON: True, pb.HISTORY_USE_OFF: False}
 DETECTOR_VALUES = {name: value for value, name in DETECTOR_NAMES.items()}
@@ -49,7 +50,7 @@ class Question(NamedTuple):
     """What an AnalyzeRequest asks."""
 
     events: Events
-    detector: str  # its name
+    detector: DetectorName
     history: bool | None  # use and store what is known beside the request; None: as configured
 
 
@@ -181,7 +182,7 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
         )
 
 
-def encode_request(events: Events, detector: str) -> pb.AnalyzeRequest:
+def encode_request(events: Events, detector: DetectorName) -> pb.AnalyzeRequest:
     """Return the request that `decode_request` reads back as ``events`` and ``detector``."""
     request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector])
     types, steps = (*EVENT_TYPES, ""), (*STAGES, "")  # the code UNKNOWN = -1 picks the empty name

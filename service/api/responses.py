@@ -1,4 +1,4 @@
-"""Verdicts to AnalyzeResponse messages, file by file: the shape that the Java backend stores."""
+"""Judgements to AnalyzeResponse messages, file by file: the shape that the Java backend stores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -18,26 +18,26 @@ _SCORE_FIELDS = tuple(f"{flag}_score" for flag in _FLAG_FIELDS)
 _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
 
 
-def build_responses(events: Events, verdicts: Verdicts) -> list[pb.AnalyzeResponse]:
+def build_responses(events: Events, judgement: Judgement) -> list[pb.AnalyzeResponse]:
     """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events."""
     files, rank = _files(events.file_id)
     answers = [
         pb.AnalyzeResponse(
-            file_id=file_id, method=verdicts.method, model_version=verdicts.model_version, warning=verdicts.warning
+            file_id=file_id, method=judgement.method, model_version=judgement.model_version, warning=judgement.warning
         )
         for file_id in files
     ]
-    flagged = np.flatnonzero(verdicts.flags.any(axis=1))
+    flagged = np.flatnonzero(judgement.flags.any(axis=1))
     # Stable: inside a file the events keep their order. The numbers are worked out by column, so that a request of as
     # many files as events costs no more than one of a single file. Messages are made where they belong: a list of them
     # would be copied, which takes twice as long and keeps the interpreter from everybody else.
     flagged = flagged[np.argsort(rank[flagged], kind="stable")]
     flagged_rank = rank[flagged]
-    _add_findings(answers, flagged_rank, events.event_id[flagged], verdicts.scores[flagged], verdicts.flags[flagged])
-    if verdicts.parts is not None:
-        _add_parts(answers, verdicts.parts[flagged])
-        _add_summaries(answers, verdicts.parts, rank)
-    _add_stats(answers, events, flagged, flagged_rank, verdicts.flags[flagged])
+    _add_findings(answers, flagged_rank, events.event_id[flagged], judgement.scores[flagged], judgement.flags[flagged])
+    if judgement.member_scores is not None:
+        _add_member_scores(answers, judgement.member_scores[flagged])
+        _add_summaries(answers, judgement.member_scores, rank)
+    _add_stats(answers, events, flagged, flagged_rank, judgement.flags[flagged])
     return answers
 
 
@@ -71,17 +71,17 @@ def _add_findings(
                 setattr(finding, _SCORE_FIELDS[kind], of_kind[kind])
 
 
-def _add_parts(answers: list[pb.AnalyzeResponse], parts: NDArray[np.float32]) -> None:
+def _add_member_scores(answers: list[pb.AnalyzeResponse], scores: NDArray[np.float32]) -> None:
     """Set in the findings the scores [n, 3] that an ensemble combined, and what it made of them; as `_add_findings`."""
     findings = chain.from_iterable(answer.event_history for answer in answers)
-    for finding, row in zip(findings, np.round(parts.astype(np.float64) * 100.0, 4).tolist(), strict=True):
+    for finding, row in zip(findings, np.round(scores.astype(np.float64) * 100.0, 4).tolist(), strict=True):
         finding.lstm_sequence_score, finding.svm_outlier_score, finding.ml_combined_score = row
 
 
-def _add_summaries(answers: list[pb.AnalyzeResponse], parts: NDArray[np.float32], rank: NDArray[np.intp]) -> None:
+def _add_summaries(answers: list[pb.AnalyzeResponse], scores: NDArray[np.float32], rank: NDArray[np.intp]) -> None:
     """Set the means of the scores [N, 3] of all events of each file."""
     files = len(answers)
-    sums = np.stack([np.bincount(rank, part * 100.0, minlength=files) for part in parts.astype(np.float64).T], axis=1)
+    sums = np.stack([np.bincount(rank, each * 100.0, minlength=files) for each in scores.astype(np.float64).T], axis=1)
     means = np.round(sums / np.bincount(rank, minlength=files)[:, None], 4).tolist()
     for answer, (lstm, svm, combined) in zip(answers, means, strict=True):
         answer.ml_summary_stats.CopyFrom(

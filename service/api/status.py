@@ -83,6 +83,11 @@ def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     return uuid.uuid4().hex
 
 
+def cancelled_code(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Return the code of a call that was cancelled: by its deadline or by the caller."""
+    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
+
+
 def status_of(error: BaseException, request_id: str) -> CallStatus:
     """Return the status of a call that ended in ``error``; unforeseen errors show nothing of themselves."""
     code = CODES.get(type(error), grpc.StatusCode.INTERNAL) if isinstance(error, SentinelError) else None

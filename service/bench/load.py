@@ -22,6 +22,7 @@ import numpy as np
 
 from service.client.access import OPEN, Access
 from service.errors import CommandError
+from service.runtime.tasks import together
 
 _START_S = 60.0
 _CALL_TIMEOUT_S = 120.0
@@ -146,11 +147,8 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
         server_cpu_s, client_cpu_s, machine_cpu_s = server.cpu_s(), _own_cpu_s(), _machine_cpu_s()
         begin = time.perf_counter()
         try:
-            async with asyncio.TaskGroup() as callers:
-                for number in range(concurrency):
-                    callers.create_task(caller(calls[number % len(calls)], begin + seconds))
-        except* grpc.aio.AioRpcError as failures:
-            error = failures.exceptions[0]
+            await together(caller(calls[number % len(calls)], begin + seconds) for number in range(concurrency))
+        except grpc.aio.AioRpcError as error:
             raise CommandError(f"a call of the benchmark failed: {error}") from None
         wall_s = time.perf_counter() - begin
         server_cpu_s, client_cpu_s = server.cpu_s() - server_cpu_s, _own_cpu_s() - client_cpu_s

@@ -20,6 +20,7 @@ from service.api.servicer import SERVICE
 from service.bench import echo as bench_echo
 from service.bench.load import Load, Request, Server, drive, drive_alone, spawn
 from service.bench.stages import Stages
+from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.groups import Index
@@ -137,7 +138,7 @@ def requests_of(events: Events, size: int) -> list[Request]:
         CommandError: there are not that many events.
     """
     requests = [
-        Request(encode_request(events.take(rows), "lstm").SerializeToString(), len(rows))
+        Request(encode_request(events.take(rows), DetectorName.LSTM).SerializeToString(), len(rows))
         for rows in _cuts(events, size)
     ]
     if not requests:

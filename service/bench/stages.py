@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from service.api.requests import decode_request
 from service.api.responses import build_responses
 from service.bench.load import Request
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.events.vocabulary import KINDS
 from service.features.case import View
 from service.features.reference import Reference
@@ -63,9 +64,9 @@ class Stages:
         view = View(events, causal=False)
         case = view.case(self._reference)
         batches = list(cut_to_batches(case.features, view.windows(case, self._longest), None))
-        verdicts = _some_verdicts(len(events))
+        judgement = _some_judgement(len(events))
         with timed("respond", len(events)):
-            build_responses(events, verdicts)[0].SerializeToString()
+            build_responses(events, judgement)[0].SerializeToString()
         return [(batch.features, batch.lengths) for batch in batches]
 
 
@@ -80,7 +81,7 @@ def _ideal_batches(padded: Sequence[_Padded]) -> Iterator[_Padded]:
             yield batch, np.full((len(batch), 1), length, dtype=np.int64)
 
 
-def _some_verdicts(count: int) -> Verdicts:
-    """Return verdicts that flag about one event in twelve, as a world with anomalies has them."""
+def _some_judgement(count: int) -> Judgement:
+    """Return a judgement that flags about one event in twelve, as a world with anomalies has them."""
     scores = np.random.default_rng(0).random((count, len(KINDS)), dtype=np.float32)
-    return Verdicts(scores, scores > 1 - 0.08 / len(KINDS), "lstm-deep-learning", "epc_lstm/1", "")
+    return Judgement(scores, scores > 1 - 0.08 / len(KINDS), Method.LSTM, "epc_lstm/1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from service.api.requests import encode_request
+from service.api.requests import DetectorName, encode_request
 from service.client.access import OPEN, Access
 from service.errors import CommandError
 from service.events.columns import Events
@@ -29,7 +29,7 @@ class GatewayClient:
             response_deserializer=pb.AnalyzeFilesResponse.FromString,
         )
 
-    async def analyze(self, events: Events, detector: str) -> list[pb.AnalyzeResponse]:
+    async def analyze(self, events: Events, detector: DetectorName) -> list[pb.AnalyzeResponse]:
         """Return the gateway's answers, one per file.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile, setting
+from service.detect.names import DetectorName
 from service.errors import SettingsError
 from service.settings import load_settings
 
@@ -57,7 +58,7 @@ def analyze(
     from service.runtime.process import run_to_completion
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    raw, response = run_to_completion(analyze_files(files, detector.value, target, settings, access, cluster))
+    raw, response = run_to_completion(analyze_files(files, DetectorName(detector), target, settings, access, cluster))
     if as_json:
         render.write_json(response)
     elif as_csv:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.settings import Settings
 
@@ -16,9 +17,9 @@ from service.settings import Settings
 class DetectorChoice(StrEnum):
     """The detectors that commands offer."""
 
-    LSTM = "lstm"
-    RULES = "rules"
-    SVM = "svm"
+    LSTM = DetectorName.LSTM
+    RULES = DetectorName.RULES
+    SVM = DetectorName.SVM
 
 
 CaFile = Annotated[Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")]

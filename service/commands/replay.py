@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile
+from service.detect.names import DetectorName
 
 app = typer.Typer()
 
@@ -37,4 +38,4 @@ def replay(
     from service.jobs.replay import replay as run
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    run(paths, Plan(target, detector.value, speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)
+    run(paths, Plan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)

@@ -1,11 +1,13 @@
 """What is wrong with an event, and who says so?
 
+- names: the names of detectors
 - detector: the contract of detectors
 - rules: rules over the features
 - rules_detector: judges by the rules
 - model_detector: judges by a model
 - passes: requests judged together
 - ensemble: network and one-class SVMs as one
-- fallback: which files a canary model judges
-- analyzer: columns to verdicts
+- canary: which files a new version judges
+- fallback: who answers when a model cannot
+- analyzer: columns to judgements
 """

@@ -1,4 +1,7 @@
-"""Detectors judge events: scores from 0 (normal) to 1 (anomalous) per kind, and what of it is a finding."""
+"""The contract of detectors: scores from 0 (normal) to 1 (anomalous) per kind, what is a finding, and who says so.
+
+A detector may be one around others: `canary` picks one, `fallback` goes on to a second one, `ensemble` asks two.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,40 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.names import Method
 from service.events.vocabulary import KINDS
-from service.features import table as features
 from service.features.case import Case, View
+from service.features.table import INDEX
+from service.runtime.deadline import Deadline
 
 MALFORMED_CODE_SCORE = 0.99
 """A malformed code is forged, whatever the model makes of it: the contract promises that."""
 
 _FAKE = KINDS.index("epcFake")
-
-_WELL_FORMED = features.INDEX["code_well_formed"]
+_WELL_FORMED = INDEX["code_well_formed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """What a detector says of N events, in the order given."""
+    """What was found in N events, in the order given, and by whom."""
 
-    scores: NDArray[np.float32]  # [N, 5] probabilities 0 normal .. 1 anomalous, in the order of KINDS
-    flags: NDArray[np.bool_]  # [N, 5] findings
-    parts: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
+    scores: NDArray[np.float32]  # [N, 5] calibrated probabilities, 0 normal .. 1 anomalous, in the order of KINDS
+    flags: NDArray[np.bool_]  # [N, 5] findings: the score passed the threshold of its kind
+    method: Method  # what judged
+    model_version: str = ""  # name and version of the model, "" for rules
+    warning: str = ""  # what the caller should know about the quality of the answer, "" for nothing
+    member_scores: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
 
 
 class Detector(Protocol):
     """Judges journeys: whole ones with all their events known, or causally, each event from its past alone."""
 
-    @property
-    def method(self) -> str:
-        """Name of the method in answers."""
-        ...
-
-    @property
-    def model_version(self) -> str:
-        """Name and version of the model, empty if there is none."""
-        ...
-
-    async def judge(self, view: View, timeout_s: float | None) -> Judgement:
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``, of any number of journeys.
 
         Raises:
             ModelUnavailable: the model cannot answer.
-            DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit).
+            DeadlineExceeded: it was not done in time.
         """
         ...
 
@@ -56,3 +53,8 @@ def raise_malformed(case: Case, scores: NDArray[np.float32]) -> None:
     """Make events with malformed codes forged, in place, in the scores [A, 5] of the asked events of a case."""
     malformed = case.features[case.rows, _WELL_FORMED] == 0
     scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+
+
+def joined(*warnings: str) -> str:
+    """Return the warnings that say something, as one."""
+    return " ".join(filter(None, warnings))

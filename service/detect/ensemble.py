@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.detector import Judgement, raise_malformed
-from service.detect.model_detector import ModelDetector
+from service.detect.detector import Detector, Judgement, joined, raise_malformed
+from service.detect.names import Method
 from service.features.case import View
 from service.features.reference import Reference
 from service.model.manifest import Ensemble
-from service.runtime.threads import off_loop
+from service.runtime import threads
+from service.runtime.deadline import Deadline
+from service.runtime.tasks import together
 
 _SUREST = 1e-6
 """Probabilities are taken as at least that far from 0 and 1, whose logits are infinite."""
@@ -22,32 +23,30 @@ _SUREST = 1e-6
 class EnsembleDetector:
     """Judges by a network and by the one-class SVMs of the same run."""
 
-    method = "ensemble"
-
-    def __init__(self, lstm: ModelDetector, svm: ModelDetector, reference: Reference, combination: Ensemble) -> None:
+    def __init__(self, lstm: Detector, svm: Detector, reference: Reference, combination: Ensemble) -> None:
         """Args: ``combination`` was fitted with the two models, ``reference`` is what both look things up in."""
-        self.model_version = f"{lstm.model_version}+{svm.model_version}"
         self._both = lstm, svm
         self._reference = reference
         self._combination = combination
         thresholds = combination.thresholds
         self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)
 
-    async def judge(self, view: View, timeout_s: float | None) -> Judgement:
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        begin = asyncio.get_running_loop().time()
-        case = await off_loop(partial(view.case, self._reference), len(view))  # both judge by these features
-        left = None if timeout_s is None else timeout_s - (asyncio.get_running_loop().time() - begin)
-        try:
-            async with asyncio.TaskGroup() as group:
-                lstm, svm = [group.create_task(detector.judge(view, left)) for detector in self._both]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+        # Both judge by these features.
+        case = await threads.run(threads.ALWAYS_OFF, partial(view.case, self._reference), len(view))
+        lstm, svm = await together(detector.judge(view, deadline) for detector in self._both)
         mode = int(view.causal)
-        scores = combine(lstm.result().scores, svm.result().scores, self._combination, mode)
+        scores = combine(lstm.scores, svm.scores, self._combination, mode)
         raise_malformed(case, scores)
-        parts = [each.max(axis=1) for each in (lstm.result().scores, svm.result().scores, scores)]
-        return Judgement(scores, scores >= self._thresholds[mode], np.stack(parts, axis=1))
+        return Judgement(
+            scores,
+            scores >= self._thresholds[mode],
+            Method.ENSEMBLE,
+            f"{lstm.model_version}+{svm.model_version}",
+            joined(lstm.warning, svm.warning),
+            np.stack([each.max(axis=1) for each in (lstm.scores, svm.scores, scores)], axis=1),
+        )
 
 
 def combine(

@@ -1,29 +1,45 @@
-"""A new version of the model beside the one in use: which files it judges. One file always gets the same version."""
+"""Who answers when a model cannot: another model, or the rules. The answer says so."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.detect.detector import Detector
+from service.detect.detector import Detector, Judgement, joined
+from service.detect.names import Method
+from service.errors import ModelUnavailable
+from service.features.case import View
+from service.runtime.deadline import Deadline
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCanary:
-    """A detector that judges a share of the files."""
+class RulesAsFallback:
+    """Lets the rules judge what a detector cannot, since its model does not answer."""
 
     detector: Detector
-    percent: float  # of the files, 0 to 100; files that it has stay with it when this grows
+    rules: Detector
 
-    def takes(self, file_id: NDArray[np.int64]) -> bool:
-        """Return whether it judges a request of these files; a request of several is judged as its lowest file_id."""
-        return share_of(int(file_id.min())) < self.percent
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
+        """Judge the events of ``view``; see `Detector.judge`. A deadline that passed is never answered by rules."""
+        try:
+            return await self.detector.judge(view, deadline)
+        except ModelUnavailable as error:
+            judgement = await self.rules.judge(view, deadline)
+            warning = f"The model could not answer ({error}); rules judged these events, with coarser scores."
+            return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=joined(warning, judgement.warning))
 
 
-def share_of(file_id: int) -> float:
-    """Return the place of a file in 0 .. 100, even over files and the same in every gateway."""
-    digest = hashlib.blake2b(str(file_id).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64 * 100.0
+@dataclass(frozen=True, slots=True)
+class ModelAsFallback:
+    """Lets the model in use judge what a canary cannot."""
+
+    detector: Detector
+    name: str  # of what cannot, for the warning: "epc_lstm/2"
+    otherwise: Detector
+
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
+        """Judge the events of ``view``; see `Detector.judge`."""
+        try:
+            return await self.detector.judge(view, deadline)
+        except ModelUnavailable as error:
+            judgement = await self.otherwise.judge(view, deadline)
+            return replace(judgement, warning=joined(f"{self.name} could not answer ({error}).", judgement.warning))

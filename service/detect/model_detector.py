@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detect.detector import Judgement, raise_malformed
+from service.detect.names import Method
 from service.detect.passes import Passes
 from service.drift.monitor import Drift
-from service.errors import DeadlineExceeded
 from service.events.vocabulary import KINDS
 from service.features.case import Case, View, join
 from service.features.reference import Reference
@@ -22,13 +22,11 @@ from service.model.backend import Backend
 from service.model.manifest import MODEL_NAME, SVM_NAME
 from service.model.repository import Model
 from service.model.sequences import Batch, Windows, cut_to_batches
-from service.runtime.threads import LARGE_EVENTS, SMALL_EVENTS, off_loop, when_calm
+from service.runtime import threads
+from service.runtime.deadline import Deadline
+from service.runtime.tasks import together
 
-_METHODS = {MODEL_NAME: "lstm-deep-learning", SVM_NAME: "svm-one-class"}
-
-_INLINE_EVENTS = 100
-"""A request of up to so many events, alone in its pass, is prepared on the event loop: it takes 2 ms, and would take
-the interpreter as long in a thread, after waiting for it twice."""
+_METHODS = {MODEL_NAME: Method.LSTM, SVM_NAME: Method.SVM}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +46,7 @@ class ModelDetector:
     def __init__(self, backend: Backend, model: Model, reference: Reference, drift: Drift | None = None) -> None:
         """Args: ``drift`` watches what is judged, None for nobody."""
         self.drift = drift
-        self.method = _METHODS[model.name]
+        self._method = _METHODS[model.name]
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
         self._reference = reference
@@ -58,22 +56,19 @@ class ModelDetector:
         self._large_turn = asyncio.Semaphore(1)
         self._passes = Passes(self._prepare_together, self._conclude)
 
-    async def judge(self, view: View, timeout_s: float | None) -> Judgement:
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-        if view.causal or view.known is not None or len(view) > LARGE_EVENTS:
-            is_little = view.known is not None and len(view) <= SMALL_EVENTS  # the features are there
-            prepared = self._prepare(view) if is_little else await off_loop(partial(self._prepare, view), len(view))
+        if view.causal or view.known is not None or threads.is_large(len(view)):
+            kind = threads.ALWAYS_OFF if view.known is None else threads.WINDOWS  # the features are there
+            prepared = await threads.run(kind, partial(self._prepare, view), len(view))
             (judgement,) = await self._conclude(prepared, deadline)
             return judgement
         return await self._passes.judge(view, deadline)
 
     async def _prepare_together(self, views: list[View]) -> _Prepared:
-        if len(views) > 1:
-            return await off_loop(partial(self._prepare_joined, views), 0)
-        if len(views[0]) <= _INLINE_EVENTS:
-            return self._prepare(views[0])
-        return await off_loop(partial(self._prepare, views[0]), 0)
+        if len(views) == 1:
+            return await threads.run(threads.FEATURES, partial(self._prepare, views[0]), len(views[0]))
+        return await threads.run(threads.ALWAYS_OFF, partial(self._prepare_joined, views), sum(map(len, views)))
 
     def _prepare(self, view: View) -> _Prepared:
         return self._cut(view, [len(view)])
@@ -88,14 +83,13 @@ class ModelDetector:
         windows = view.windows(case, int(self._lengths[-1]))
         batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
         # The batches of a large request are padded one by one: together they are larger than all the rest of it.
-        return _Prepared(view, case, windows, batches if len(view) > LARGE_EVENTS else list(batches), sizes)
+        return _Prepared(view, case, windows, batches if threads.is_large(len(view)) else list(batches), sizes)
 
-    async def _conclude(self, prepared: _Prepared, deadline: float | None) -> list[Judgement]:
+    async def _conclude(self, prepared: _Prepared, deadline: Deadline) -> list[Judgement]:
         """Return the judgement of each request of ``prepared``."""
         probabilities = await self._infer(prepared, deadline)
         judge = partial(self._judgements, prepared, probabilities)
-        events = len(prepared.windows.window_of)
-        return judge() if events <= LARGE_EVENTS else await off_loop(judge, events)
+        return await threads.run(threads.THRESHOLDS, judge, len(prepared.windows.window_of))
 
     def _judgements(self, prepared: _Prepared, probabilities: NDArray[np.float32]) -> list[Judgement]:
         case, windows = prepared.case, prepared.windows
@@ -105,40 +99,29 @@ class ModelDetector:
             self.drift.watch(prepared.view, case, scores)
         flags = scores >= self._thresholds[int(prepared.view.causal)]
         ends = list(accumulate(prepared.sizes, initial=0))
-        return [Judgement(scores[begin:end], flags[begin:end]) for begin, end in pairwise(ends)]
+        return [
+            Judgement(scores[begin:end], flags[begin:end], self._method, self.model_version)
+            for begin, end in pairwise(ends)
+        ]
 
-    async def _infer(self, prepared: _Prepared, deadline: float | None) -> NDArray[np.float32]:
+    async def _infer(self, prepared: _Prepared, deadline: Deadline) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""
         length = prepared.windows.length
         answers = np.zeros((len(length), int(length.max()), len(KINDS)), dtype=np.float32)
 
         async def call(batch: Batch) -> None:
-            answer = await self._backend.infer(batch.features, batch.lengths, _remaining(deadline))
+            answer = await self._backend.infer(batch.features, batch.lengths, deadline)
             used = min(answer.shape[1], answers.shape[1])
             answers[batch.rows, :used] = answer[:, :used]
 
         if not isinstance(prepared.batches, list):
             batches = iter(prepared.batches)
-            while (batch := await when_calm(lambda: next(batches, None))) is not None:
+            while (batch := await threads.when_calm(lambda: next(batches, None))) is not None:
                 async with self._large_turn:  # of all large requests one at a time: small ones find a free thread
                     await call(batch)
             return answers
         if len(prepared.batches) == 1:
             await call(prepared.batches[0])
             return answers
-        try:
-            async with asyncio.TaskGroup() as calls:
-                for batch in prepared.batches:
-                    calls.create_task(call(batch))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+        await together(call(batch) for batch in prepared.batches)
         return answers
-
-
-def _remaining(deadline: float | None) -> float | None:
-    if deadline is None:
-        return None
-    remaining = deadline - asyncio.get_running_loop().time()
-    if remaining <= 0:
-        raise DeadlineExceeded("the deadline passed before the model was asked")
-    return remaining

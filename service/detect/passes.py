@@ -13,8 +13,8 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from service.errors import DeadlineExceeded
 from service.features.case import View
+from service.runtime.deadline import Deadline, latest
 
 PASS_EVENTS = 2_000
 """Events of a pass, at most, unless a single request has more: larger passes are no cheaper by the event, and a few
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting(Generic[_Answer]):
     view: View
-    deadline: float | None  # of the event loop's clock
+    deadline: Deadline
     answer: asyncio.Future[_Answer]
     context: Context = field(default_factory=copy_context)  # of the request: its trace, for one
 
@@ -42,7 +42,7 @@ class Passes(Generic[_Prepared, _Answer]):
     def __init__(
         self,
         prepare: Callable[[list[View]], Awaitable[_Prepared]],
-        conclude: Callable[[_Prepared, float | None], Awaitable[list[_Answer]]],
+        conclude: Callable[[_Prepared, Deadline], Awaitable[list[_Answer]]],
     ) -> None:
         """Args: ``conclude`` gets what ``prepare`` returned, and a deadline; it returns an answer for each view."""
         self._prepare = prepare
@@ -52,11 +52,11 @@ class Passes(Generic[_Prepared, _Answer]):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running = False
 
-    async def judge(self, view: View, deadline: float | None) -> _Answer:
-        """Return the answer for ``view``; ``deadline`` is a time of the event loop's clock.
+    async def judge(self, view: View, deadline: Deadline) -> _Answer:
+        """Return the answer for ``view``.
 
         Raises:
-            DeadlineExceeded: it passed; what has not begun by then never will.
+            DeadlineExceeded: the deadline passed; what has not begun by then never will.
         """
         answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(view, deadline, answer)
@@ -64,11 +64,8 @@ class Passes(Generic[_Prepared, _Answer]):
         if not self._running:
             self._running = True
             self._start(self._run())
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await answer
-        except TimeoutError:
-            raise DeadlineExceeded("the deadline passed before the model answered") from None
+        async with deadline.enforced("the deadline passed before the model answered"):
+            return await answer
 
     async def _run(self) -> None:
         """Prepare pass after pass until nobody waits."""
@@ -90,9 +87,8 @@ class Passes(Generic[_Prepared, _Answer]):
         return await self._prepare([waiting.view for waiting in together])
 
     async def _finish(self, together: list[_Waiting[_Answer]], prepared: _Prepared) -> None:
-        deadlines = [waiting.deadline for waiting in together if waiting.deadline is not None]
         try:
-            answers = await self._conclude(prepared, max(deadlines) if len(deadlines) == len(together) else None)
+            answers = await self._conclude(prepared, latest(waiting.deadline for waiting in together))
         except Exception as error:
             _fail(together, error)
             return
@@ -105,11 +101,10 @@ class Passes(Generic[_Prepared, _Answer]):
     def _next(self) -> list[_Waiting[_Answer]]:
         """Return the requests of the next pass, in the order in which they came; drop those that nobody waits for."""
         together: list[_Waiting[_Answer]] = []
-        events, now = 0, asyncio.get_running_loop().time()
+        events = 0
         while self._waiting and (not together or events + len(self._waiting[0].view) <= PASS_EVENTS):
             waiting = self._waiting.popleft()
-            is_late = waiting.deadline is not None and waiting.deadline <= now
-            if not is_late and not waiting.answer.done():
+            if not waiting.deadline.passed and not waiting.answer.done():
                 together.append(waiting)
                 events += len(waiting.view)
         return together

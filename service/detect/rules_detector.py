@@ -9,24 +9,23 @@ from numpy.typing import NDArray
 
 from service.detect import rules
 from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.features.case import View
 from service.features.reference import Reference
-from service.runtime.threads import off_loop
+from service.runtime import threads
+from service.runtime.deadline import Deadline
 
 
 class RulesDetector:
     """Judges by the rules over the reference tables."""
 
-    method = "rule-based"
-    model_version = ""
-
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
 
-    async def judge(self, view: View, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (rules are fast)
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:  # noqa: ARG002 (rules are fast)
         """Judge the events of ``view``; see `Detector.judge`."""
-        scores = await off_loop(partial(self._scores, view), len(view))
-        return Judgement(scores, scores >= rules.THRESHOLD)
+        scores = await threads.run(threads.ALWAYS_OFF, partial(self._scores, view), len(view))
+        return Judgement(scores, scores >= rules.THRESHOLD, Method.RULES)
 
     def _scores(self, view: View) -> NDArray[np.float32]:
         case = view.case(self._reference)

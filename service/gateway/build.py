@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from service.detect.analyzer import Analyzer
+from service.detect.canary import Canary
+from service.detect.detector import Detector
 from service.detect.ensemble import EnsembleDetector
-from service.detect.fallback import ModelCanary
+from service.detect.fallback import ModelAsFallback, RulesAsFallback
 from service.detect.model_detector import ModelDetector
+from service.detect.names import DetectorName
 from service.detect.rules_detector import RulesDetector
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
@@ -18,116 +21,136 @@ from service.features.table import feature_spec_hash
 from service.history.history import STREAM_EVENTS, Memory
 from service.history.in_process import MemoryStore
 from service.history.store import Store
-from service.model import repository as registry
 from service.model.backend import Backend, probe
 from service.model.onnx_backend import OnnxBackend
-from service.model.signing import load_trust
+from service.model.repository import Model, load, load_svm
+from service.model.signing import Trust, load_trust
 from service.model.triton_backend import Outgoing, TritonBackend, untraced
 from service.settings import OnnxTarget, Settings, without_password
 
-log = structlog.get_logger("epc_sentinel.parts")
+log = structlog.get_logger("epc_sentinel.build")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What answers requests."""
+class ServedModel:
+    """A version of a model with what runs it and what judges by it."""
 
-    model: registry.Model
+    model: Model
     backend: Backend
-    analyzer: Analyzer
-    store: Store | None  # of the history
-    canary: registry.Model | None = None
-    canary_backend: Backend | None = None
-    svm: registry.Model | None = None
-    svm_backend: Backend | None = None
-    drifts: dict[str, Drift] = field(default_factory=dict)  # by model version
+    detector: ModelDetector
 
-    async def close(self) -> None:
-        """Let connections go."""
-        for backend in filter(None, (self.backend, self.canary_backend, self.svm_backend)):
-            await backend.close()
-        await self.analyzer.close()
+    @property
+    def name(self) -> str:
+        """Name and version: "epc_lstm/1"."""
+        return f"{self.model.name}/{self.model.version}"
 
     async def probe(self) -> None:
         """Run the golden probe; raises SentinelError if the model cannot answer or answers wrongly."""
         await probe(self.backend, self.model.manifest)
 
-    async def probe_svm(self) -> None:
-        """Do the same with the one-class SVMs, if there are any."""
-        if self.svm is not None and self.svm_backend is not None:
-            await probe(self.svm_backend, self.svm.manifest)
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What answers requests."""
+
+    lstm: ServedModel
+    analyzer: Analyzer
+    store: Store | None  # of the history
+    canary: ServedModel | None = None
+    svm: ServedModel | None = None
+
+    @property
+    def models(self) -> list[ServedModel]:
+        """All models that are asked."""
+        return [served for served in (self.lstm, self.canary, self.svm) if served is not None]
+
+    @property
+    def drifts(self) -> dict[str, Drift]:
+        """What watches the events of each model, by its name."""
+        return {served.name: served.detector.drift for served in self.models if served.detector.drift is not None}
+
+    async def close(self) -> None:
+        """Let connections go."""
+        for served in self.models:
+            await served.backend.close()
+        await self.analyzer.close()
 
 
-def build_parts(settings: Settings, outgoing: Outgoing = untraced) -> Parts:
+def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
     """Return the parts that the settings ask for; a Triton server need not be up yet. ``outgoing`` is around its calls.
 
     Raises:
         ModelRepositoryError: the repository is missing or damaged, or its feature spec is not this gateway's.
         ModelUnavailable: the backend cannot be made; a Triton server that is down is no such case.
     """
-    model, backend, reference, lstm = _build_model(settings, settings.model_version, outgoing)
-    judges = [lstm]
-    canary, canary_backend, canary_lstm = None, None, None
-    if settings.canary_model_version is not None:
-        if settings.canary_model_version == model.version:
-            raise CommandError(
-                f"version {model.version} of the model is in use and cannot be its own canary:"
-                " name the version in use with --model-version"
-            )
-        canary, canary_backend, _, detector = _build_model(settings, settings.canary_model_version, outgoing)
-        judges.append(detector)
-        canary_lstm = ModelCanary(detector, settings.canary_percent)
-    svm, svm_backend, svms = _build_svm(settings, model, reference, outgoing)
-    combination = svm.manifest.ensemble if svm else None
+    trust = load_trust(settings.trust) if settings.trust else None
+    model = load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash(), trust=trust)
+    reference = _reference(model, settings)
+    lstm = _serve(model, reference, settings, outgoing, _drift(model, settings))
+    canary = _build_canary(settings, model, outgoing, trust)
+    svms = load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
+    svm = None if svms is None else _serve(svms, reference, settings, outgoing)
     store = build_store(settings)
     analyzer = Analyzer(
-        lstm,
-        RulesDetector(reference),
-        svm=svms,
-        ensemble=EnsembleDetector(lstm, svms, reference, combination) if svms and combination else None,
-        fallback=settings.fallback,
+        _detectors(settings, reference, lstm, canary, svm),
         memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
         of_stream=lambda: Memory(
             MemoryStore(max_events=STREAM_EVENTS, ttl_s=settings.history_ttl_s), reference, max_events=STREAM_EVENTS
         ),
         always=settings.history_analyze,
-        canary=canary_lstm,
     )
-    drifts = {judge.model_version: judge.drift for judge in judges if judge.drift is not None}
-    return Parts(model, backend, analyzer, store, canary, canary_backend, svm, svm_backend, drifts)
+    return Wiring(lstm, analyzer, store, canary, svm)
 
 
-def _build_model(
-    settings: Settings, version: int | None, outgoing: Outgoing
-) -> tuple[registry.Model, Backend, Reference, ModelDetector]:
-    """Return a version of the model (None: the newest) with what runs it, its tables and its detector."""
-    trust = load_trust(settings.trust) if settings.trust else None
-    model = registry.load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
-    reference = _reference(model, settings)
+def _detectors(
+    settings: Settings, reference: Reference, lstm: ServedModel, canary: ServedModel | None, svm: ServedModel | None
+) -> dict[DetectorName, Detector]:
+    """Return the detectors that callers can ask for, each with what answers in its place."""
+    rules = RulesDetector(reference)
+
+    def backed(detector: Detector) -> Detector:
+        return RulesAsFallback(detector, rules) if settings.fallback else detector
+
+    network = backed(lstm.detector)
+    if canary is not None:
+        network = Canary(ModelAsFallback(canary.detector, canary.name, network), settings.canary_percent, network)
+    found = {DetectorName.LSTM: network, DetectorName.RULES: rules}
+    if svm is not None:
+        found[DetectorName.SVM] = backed(svm.detector)
+        if (combination := svm.model.manifest.ensemble) is not None:
+            both = EnsembleDetector(lstm.detector, svm.detector, reference, combination)
+            found[DetectorName.ENSEMBLE] = backed(both)
+    return found
+
+
+def _build_canary(settings: Settings, model: Model, outgoing: Outgoing, trust: Trust | None) -> ServedModel | None:
+    version = settings.canary_model_version
+    if version is None:
+        return None
+    if version == model.version:
+        raise CommandError(
+            f"version {version} of the model is in use and cannot be its own canary:"
+            " name the version in use with --model-version"
+        )
+    canary = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
+    return _serve(canary, _reference(canary, settings), settings, outgoing, _drift(canary, settings))
+
+
+def _serve(
+    model: Model, reference: Reference, settings: Settings, outgoing: Outgoing, drift: Drift | None = None
+) -> ServedModel:
     backend = _build_backend(settings, model, outgoing)
-    return model, backend, reference, ModelDetector(backend, model, reference, _drift(model, settings))
+    return ServedModel(model, backend, ModelDetector(backend, model, reference, drift))
 
 
-def _build_svm(
-    settings: Settings, model: registry.Model, reference: Reference, outgoing: Outgoing
-) -> tuple[registry.Model, Backend, ModelDetector] | tuple[None, None, None]:
-    """Return the one-class SVMs beside ``model``, what runs them, their detector; nothing where there are none."""
-    trust = load_trust(settings.trust) if settings.trust else None
-    svm = registry.load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
-    if svm is None:
-        return None, None, None
-    backend = _build_backend(settings, svm, outgoing)
-    return svm, backend, ModelDetector(backend, svm, reference)
-
-
-def _build_backend(settings: Settings, model: registry.Model, outgoing: Outgoing) -> Backend:
+def _build_backend(settings: Settings, model: Model, outgoing: Outgoing) -> Backend:
     target = settings.target
     if isinstance(target, OnnxTarget):
         return OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
     return TritonBackend(target.address, model.name, model.version, outgoing)
 
 
-def _drift(model: registry.Model, settings: Settings) -> Drift | None:
+def _drift(model: Model, settings: Settings) -> Drift | None:
     """Return what watches the model's events; nothing where nobody could ask it, or without a reference."""
     if settings.metrics_port is None:
         return None
@@ -156,7 +179,7 @@ def build_store(settings: Settings) -> Store | None:
         raise CommandError(f"the history {without_password(settings.history)} is no usable URL: {error}") from None
 
 
-def _reference(model: registry.Model, settings: Settings) -> Reference:
+def _reference(model: Model, settings: Settings) -> Reference:
     try:
         return Reference.from_json(model.manifest.reference)
     except (KeyError, TypeError, ValueError):

@@ -6,7 +6,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.api.health import HealthServicer
-from service.api.interceptor import MAX_PROBES, Guard
+from service.api.interceptor import MAX_PROBES, EntryInterceptor
 from service.api.reflection import add_reflection
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.errors import CommandError
@@ -16,11 +16,16 @@ _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 def listen(
-    settings: Settings, guard: Guard, servicer: AnomalyServicer, health: HealthServicer, *, shared: bool
+    settings: Settings,
+    interceptor: EntryInterceptor,
+    servicer: AnomalyServicer,
+    health: HealthServicer,
+    *,
+    shared: bool,
 ) -> tuple[grpc.aio.Server, int]:
     """Return (the server, its port), bound and not started; ``shared``: other processes listen on it too."""
     server = grpc.aio.server(
-        interceptors=[guard],
+        interceptors=[interceptor],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from prometheus_client import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
-from service.gateway.build import Parts
+from service.gateway.build import Wiring
 from service.monitoring import metrics_endpoint as scrape
 from service.monitoring.audit import AuditLog
 from service.monitoring.detection_log import DetectionLog
@@ -21,15 +21,17 @@ from service.settings import Settings
 class Monitoring:
     """The observers that the settings ask for."""
 
-    def __init__(self, settings: Settings, parts: Parts, tracing: Tracing | None = None, *, http: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, wiring: Wiring, tracing: Tracing | None = None, *, http: bool = True
+    ) -> None:
         """Open files and ports; ``http`` False leaves the HTTP port to the process that this one works for.
 
         Raises:
             CommandError: a file cannot be written, or the port is not free.
         """
         self.metrics = Metrics()
-        for model in filter(None, (parts.model, parts.canary, parts.svm)):
-            self.metrics.model(f"{model.name}/{model.version}", model.manifest.feature_spec_hash)
+        for served in wiring.models:
+            self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
             observers.append(self.metrics)
@@ -45,7 +47,7 @@ class Monitoring:
             observers.append(self._detections)
             self._show_detections(self._detections)
         self._tracing = tracing
-        self._drifts = parts.drifts
+        self._drifts = wiring.drifts
         self.watch = Watch(observers, self.metrics.call_ended)
         if tracing is not None:
             stages.listen(tracing.stage)
@@ -54,7 +56,7 @@ class Monitoring:
             self.watch = replace(self.watch, outside=self._audit.refused)
         self._http = None
         if settings.metrics_port is not None:
-            self.metrics.registry.register(DriftCollector(parts.drifts))
+            self.metrics.registry.register(DriftCollector(wiring.drifts))
             if http:
                 self._http = scrape.listen(settings, self.metrics.registry, self.drift)
 

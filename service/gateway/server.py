@@ -13,9 +13,9 @@ import structlog
 
 from service.api.admission import Admission
 from service.api.health import HealthServicer, follow_dependency, follow_model
-from service.api.interceptor import build_guard, rate
+from service.api.interceptor import build_interceptor, rate
 from service.api.servicer import SERVICE, AnomalyServicer
-from service.gateway.build import Parts, build_parts
+from service.gateway.build import Wiring, build_wiring
 from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
@@ -46,11 +46,11 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     set_up_for_serving()
     stop = _stop_event()
     tracing = build_tracing(settings)
-    parts = build_parts(settings, tracing.outgoing if tracing else untraced)
-    monitoring = Monitoring(settings, parts, tracing, http=bond is None)
+    wiring = build_wiring(settings, tracing.outgoing if tracing else untraced)
+    monitoring = Monitoring(settings, wiring, tracing, http=bond is None)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
-        parts.analyzer,
+        wiring.analyzer,
         admission=admission,
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
@@ -59,17 +59,17 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     health = HealthServicer(("", SERVICE.full_name))
-    guard = build_guard(settings, monitoring.watch.refused)
-    server, port = listen(settings, guard, servicer, health, shared=bond is not None)
+    interceptor = build_interceptor(settings, monitoring.watch)
+    server, port = listen(settings, interceptor, servicer, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
     probed = await listen_for_probes(settings, health, shared=bond is not None)
     event = "listening" if bond is None else "worker listening"
-    _say_listening(event, settings, parts, port, monitoring.port, probed[1] if probed else None)
+    _say_listening(event, settings, wiring, port, monitoring.port, probed[1] if probed else None)
     if bond is not None:
         loop = asyncio.get_running_loop()
         bond(monitoring, lambda: loop.call_soon_threadsafe(stop.set))
-    watches = _watch_dependencies(settings, parts, monitoring, health)
+    watches = _watch_dependencies(settings, wiring, monitoring, health)
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
@@ -82,7 +82,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         watch.cancel()
     await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
     await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
-    await _ended("connections", parts.close(), _STOP_S)
+    await _ended("connections", wiring.close(), _STOP_S)
     log.info("stopped")
 
 
@@ -100,7 +100,7 @@ async def _ended(what: str, work: Awaitable[object], limit_s: float) -> None:
 
 
 def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
-    event: str, settings: Settings, parts: Parts, port: int, metrics_port: int | None, health_port: int | None
+    event: str, settings: Settings, wiring: Wiring, port: int, metrics_port: int | None, health_port: int | None
 ) -> None:
     log.info(
         event,
@@ -108,26 +108,26 @@ def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
         port=port,
         metrics_port=metrics_port,
         backend=settings.backend,
-        model=f"{parts.model.name}/{parts.model.version}",
+        model=wiring.lstm.name,
         tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
         auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
         **({"health_port": health_port} if health_port is not None else {}),
-        **({"canary": f"{parts.canary.name}/{parts.canary.version}"} if parts.canary else {}),
+        **({"canary": wiring.canary.name} if wiring.canary else {}),
     )
 
 
 def _watch_dependencies(
-    settings: Settings, parts: Parts, monitoring: Monitoring, health: HealthServicer
+    settings: Settings, wiring: Wiring, monitoring: Monitoring, health: HealthServicer
 ) -> list[asyncio.Task[None]]:
     """Return the tasks that probe the models and the history's server."""
     interval_s = settings.probe_interval_s
-    probe = monitoring.metrics.watched("model", parts.probe)
+    probe = monitoring.metrics.watched("model", wiring.lstm.probe)
     watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
     others: dict[str, Callable[[], Awaitable[None]]] = {}
-    if parts.svm is not None:
-        others["svm"] = parts.probe_svm
-    if parts.store is not None:
-        others["history"] = parts.store.ping
+    if wiring.svm is not None:
+        others["svm"] = wiring.svm.probe
+    if wiring.store is not None:
+        others["history"] = wiring.store.ping
     for name, ask in others.items():
         follow = follow_dependency(name, monitoring.metrics.watched(name, ask), interval_s=interval_s)
         watches.append(asyncio.create_task(follow))

@@ -21,7 +21,7 @@ from service.history.index import HistoryIndex
 from service.history.items import Items
 from service.history.plan import Remembered, plan
 from service.history.store import Exchange, Store
-from service.runtime.threads import SMALL_EVENTS, off_loop
+from service.runtime import threads
 
 STREAM_EVENTS = 10_000
 """Events of its own that a stream remembers where the gateway keeps no history: 4 MB at most."""
@@ -61,7 +61,7 @@ class Memory:
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
-        case = await off_loop(work, len(everything))
+        case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
         return View(view.events, causal=False, known=case), ""
 
     async def close(self) -> None:
@@ -81,11 +81,7 @@ class Memory:
         return await asyncio.shield(work)
 
     async def _remember(self, events: Events) -> Remembered:
-        items = (
-            Items.of(events.epc_codes)
-            if len(events) <= SMALL_EVENTS
-            else await off_loop(partial(Items.of, events.epc_codes), len(events))
-        )
+        items = await threads.run(threads.WINDOWS, partial(Items.of, events.epc_codes), len(events))
         async with self._turn:
             if len(self._index) > self._max_events:
                 self._index = HistoryIndex()
@@ -96,7 +92,8 @@ class Memory:
                 index.learn(items, reply)
             expected: list[int] | None = index.expect(items)
             for attempt in range(_ATTEMPTS):
-                remembered, news = await off_loop(partial(plan, events, items, index, self._reference), len(events))
+                work = partial(plan, events, items, index, self._reference)
+                remembered, news = await threads.run(threads.ALWAYS_OFF, work, len(events))
                 if news is None:
                     if await self._is_still_stored(items):
                         return remembered

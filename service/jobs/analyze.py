@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from service.api.responses import build_responses
 from service.client.access import OPEN, Access
 from service.client.gateway import GatewayClient
+from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
-from service.gateway.build import build_parts
+from service.gateway.build import build_wiring
 from service.jobs.progress import progress_bar
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
+from service.runtime import threads
 from service.runtime.process import keep_freed_memory
-from service.runtime.threads import off_loop
+from service.runtime.tasks import together
 from service.settings import Settings
 
 _Answers = Sequence[pb.AnalyzeResponse]
@@ -37,7 +39,7 @@ _FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
 
 async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     paths: Sequence[Path],
-    detector: str,
+    detector: DetectorName,
     target: str | None,
     settings: Settings,
     access: Access = OPEN,
@@ -47,7 +49,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
 
     Args:
         paths: raw scan files, see `service.rawfiles.columns`.
-        detector: "lstm", "svm" or "rules".
+        detector: what judges.
         target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
         settings: backend, fallback, and the most events that are judged at once.
         access: how to get in at ``target``.
@@ -74,12 +76,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
                 progress.advance(task, len(piece))
                 return answer
 
-            try:
-                async with asyncio.TaskGroup() as group:
-                    work = [group.create_task(judge_piece(piece)) for piece in pieces]
-            except ExceptionGroup as failures:
-                raise failures.exceptions[0] from failures
-            return [done.result() for done in work]
+            return await together(judge_piece(piece) for piece in pieces)
 
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
@@ -90,21 +87,21 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     return raw, merge(raw.events, answers)
 
 
-async def _embedded(judge_all: _JudgeAll, detector: str, settings: Settings) -> list[_Answers]:
+async def _embedded(judge_all: _JudgeAll, detector: DetectorName, settings: Settings) -> list[_Answers]:
     keep_freed_memory()
-    parts = build_parts(settings)
+    wiring = build_wiring(settings)
 
     async def judge(events: Events) -> _Answers:
-        verdicts = await parts.analyzer.analyze(events, detector)
-        return await off_loop(partial(build_responses, events, verdicts), len(events))
+        judgement = await wiring.analyzer.analyze(events, detector)
+        return await threads.run(threads.ALWAYS_OFF, partial(build_responses, events, judgement), len(events))
 
     try:
         return await judge_all(judge, _AT_ONCE)
     finally:
-        await parts.close()
+        await wiring.close()
 
 
-async def _remote(judge_all: _JudgeAll, detector: str, target: str, access: Access) -> list[_Answers]:
+async def _remote(judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access) -> list[_Answers]:
     client = GatewayClient(target, access)
 
     async def judge(events: Events) -> _Answers:
@@ -116,7 +113,7 @@ async def _remote(judge_all: _JudgeAll, detector: str, target: str, access: Acce
         await client.close()
 
 
-async def _by_cluster(judge_all: _JudgeAll, detector: str, address: str, settings: Settings) -> list[_Answers]:
+async def _by_cluster(judge_all: _JudgeAll, detector: DetectorName, address: str, settings: Settings) -> list[_Answers]:
     if find_spec("distributed") is None:
         raise CommandError("--cluster needs the extra 'cluster': pip install 'epc-sentinel[cluster]'")
     from service.jobs.cluster import Cluster  # noqa: PLC0415 - needs an extra package

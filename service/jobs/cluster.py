@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from distributed import CancelledError, Client, KilledWorker
 
 from service.api.responses import build_responses
+from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
-from service.gateway.build import build_parts
+from service.gateway.build import build_wiring
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.process import keep_freed_memory
 from service.settings import Settings
@@ -54,7 +55,7 @@ class Cluster:
             raise CommandError(f"the Dask cluster at {address} has no workers: start some with 'dask worker {address}'")
         return cls(address, client, settings, sum(threads.values()))
 
-    async def judge(self, events: Events, detector: str) -> Sequence[pb.AnalyzeResponse]:
+    async def judge(self, events: Events, detector: DetectorName) -> Sequence[pb.AnalyzeResponse]:
         """Return the answers of a worker, one per file.
 
         Raises:
@@ -72,16 +73,16 @@ class Cluster:
         await self._client.close()  # type: ignore[no-untyped-call]
 
 
-def _judge(settings: Settings, events: Events, detector: str) -> bytes:
+def _judge(settings: Settings, events: Events, detector: DetectorName) -> bytes:
     """Judge events on a worker; return a serialised AnalyzeFilesResponse."""
     keep_freed_memory()
 
     async def judge() -> bytes:
-        parts = build_parts(settings)  # 20 ms: nothing of one piece is left for the next
+        wiring = build_wiring(settings)  # 20 ms: nothing of one piece is left for the next
         try:
-            verdicts = await parts.analyzer.analyze(events, detector)
+            judgement = await wiring.analyzer.analyze(events, detector)
         finally:
-            await parts.close()
-        return pb.AnalyzeFilesResponse(files=build_responses(events, verdicts)).SerializeToString()
+            await wiring.close()
+        return pb.AnalyzeFilesResponse(files=build_responses(events, judgement)).SerializeToString()
 
     return asyncio.run(judge())

@@ -24,6 +24,7 @@ from service.api.requests import encode_request
 from service.client.access import OPEN, Access
 from service.client.gateway import check_reachable
 from service.client.stream import Answered, GatewayStream
+from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.jobs.render import kinds_of, printable, time_text
@@ -42,7 +43,7 @@ class Plan:
     """How to replay."""
 
     target: str  # HOST:PORT
-    detector: str
+    detector: DetectorName
     speed: float  # times real time; 0: as fast as the gateway answers
     batch: int  # events of a request, at most
     streams: int

@@ -18,6 +18,9 @@ from service.events.vocabulary import KINDS
 if TYPE_CHECKING:
     from service.model.manifest import Manifest
 
+from service.runtime.deadline import Deadline
+from service.runtime.tasks import together
+
 INPUT_FEATURES = "features"
 
 INPUT_LENGTHS = "lengths"
@@ -33,8 +36,8 @@ PROBE_TOLERANCE = 1e-4
 
 PROBE_TIMEOUT_S = 5.0
 
-RunChunk = Callable[[NDArray[np.float32], NDArray[np.int64], float | None], Awaitable[NDArray[np.float32]]]
-"""Runs up to CHUNK sequences: (features, lengths, seconds left or None) -> probabilities."""
+RunChunk = Callable[[NDArray[np.float32], NDArray[np.int64], Deadline], Awaitable[NDArray[np.float32]]]
+"""Runs up to CHUNK sequences: (features, lengths, deadline) -> probabilities."""
 
 
 class Backend(Protocol):
@@ -46,13 +49,13 @@ class Backend(Protocol):
         ...
 
     async def infer(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
         """Return probabilities [B, T, 5] for features [B, T, F] and lengths [B, 1], 1 <= length <= T.
 
         Raises:
             ModelUnavailable: the model cannot answer.
-            DeadlineExceeded: ``timeout_s`` seconds passed (None: no limit).
+            DeadlineExceeded: it was not done in time.
         """
         ...
 
@@ -71,7 +74,7 @@ async def probe(backend: Backend, manifest: Manifest) -> None:
     expected = np.array(golden.probabilities, dtype=np.float32)
     features, lengths = np.array(golden.features, dtype=np.float32), np.array(golden.lengths, dtype=np.int64)
     try:
-        found = await backend.infer(features, lengths, PROBE_TIMEOUT_S)
+        found = await backend.infer(features, lengths, Deadline.after(PROBE_TIMEOUT_S))
     except DeadlineExceeded as error:
         raise ModelUnavailable(f"the model did not answer its probe within {PROBE_TIMEOUT_S:.0f} s") from error
     difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
@@ -83,7 +86,7 @@ async def probe(backend: Backend, manifest: Manifest) -> None:
 
 
 async def infer_in_chunks(
-    run: RunChunk, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None, parallel: int
+    run: RunChunk, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline, parallel: int
 ) -> NDArray[np.float32]:
     """Do `Backend.infer` with ``run``, at most CHUNK sequences per call and ``parallel`` calls at the same time.
 
@@ -92,27 +95,22 @@ async def infer_in_chunks(
 
     Raises:
         ModelUnavailable: as ``run`` does, or the request or the answer is not what the model contract says.
-        DeadlineExceeded: ``timeout_s`` seconds passed.
+        DeadlineExceeded: it was not done in time.
     """
     _check_request(features, lengths)
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout_s is None else loop.time() + timeout_s
+    if deadline.passed:
+        raise DeadlineExceeded("the deadline passed before the model was asked")
     turn = asyncio.Semaphore(parallel)
 
     async def chunk(start: int) -> NDArray[np.float32]:
         async with turn:
-            left_s = None if deadline is None else deadline - loop.time()
-            return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], left_s)
+            return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], deadline)
 
-    try:
-        async with asyncio.timeout_at(deadline):
-            if len(features) <= CHUNK:
-                probabilities = await run(features, lengths, timeout_s)
-            else:
-                parts = await asyncio.gather(*(chunk(start) for start in range(0, len(features), CHUNK)))
-                probabilities = np.concatenate(parts)
-    except TimeoutError as error:
-        raise DeadlineExceeded("the model did not answer before the deadline") from error
+    async with deadline.enforced("the model did not answer before the deadline"):
+        if len(features) <= CHUNK:
+            probabilities = await run(features, lengths, deadline)
+        else:
+            probabilities = np.concatenate(await together(chunk(start) for start in range(0, len(features), CHUNK)))
     _check_answer(probabilities, features)
     return probabilities
 

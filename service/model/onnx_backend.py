@@ -18,6 +18,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-u
 
 from service.errors import ModelUnavailable
 from service.events.vocabulary import KINDS
+from service.runtime import threads
+from service.runtime.deadline import Deadline
 from service.runtime.timing import timed
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABIL
 
 _CACHED = 64
 """Sequences that onnxruntime gets at once: more do not fit into the processor's cache, and cost more each."""
-
-_INLINE = 24
-"""Sequences that are judged on the event loop: they take some 0.3 ms, as long as a thread takes to begin and report."""
 
 
 class OnnxBackend:
@@ -55,12 +54,12 @@ class OnnxBackend:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     async def infer(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
         """See `Backend.infer`."""
         if features.shape[-1] != self._features:
             raise ModelUnavailable(f"the model takes {self._features} features per event, got {features.shape[-1]}")
-        return await infer_in_chunks(self._run, features, lengths, timeout_s, parallel=self._threads)
+        return await infer_in_chunks(self._run, features, lengths, deadline, parallel=self._threads)
 
     async def close(self) -> None:
         """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
@@ -68,10 +67,10 @@ class OnnxBackend:
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
     async def _run(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], _left_s: float | None
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], _deadline: Deadline
     ) -> NDArray[np.float32]:
         options = onnxruntime.RunOptions()
-        if len(features) <= _INLINE and not self._closed:  # a closed pool refuses
+        if threads.on_loop(threads.INFERENCE, len(features)) and not self._closed:  # a closed pool refuses
             with vendor_errors("the embedded model failed"):
                 return self._run_timed(features, lengths, options)
         try:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
+from service.runtime.deadline import Deadline
 from service.runtime.timing import timed
 
 PATIENCE_S = 30.0
@@ -67,12 +68,12 @@ class TritonBackend:
         self._client: Any = None  # made in the event loop that will use it
 
     async def infer(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], timeout_s: float | None
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
         """See `Backend.infer`; the deadline travels to the server."""
         if self._client is None:
             self._client = self._triton.InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
-        return await infer_in_chunks(self._run, features, lengths, timeout_s, parallel=_PARALLEL)
+        return await infer_in_chunks(self._run, features, lengths, deadline, parallel=_PARALLEL)
 
     async def close(self) -> None:
         """Close the channel; running calls fail with ModelUnavailable."""
@@ -80,8 +81,9 @@ class TritonBackend:
             await self._client.close()
 
     async def _run(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], left_s: float | None
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
+        left_s = deadline.left_s
         inputs = [
             self._input(INPUT_FEATURES, features, "FP32"),
             self._input(INPUT_LENGTHS, lengths, "INT64"),

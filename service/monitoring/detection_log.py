@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES
@@ -41,7 +41,7 @@ log = structlog.get_logger("epc_sentinel.detections")
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     events: Events
-    verdicts: Verdicts
+    verdicts: Judgement
     request_id: str
     causal: bool
 

@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.detect.analyzer import FALLBACK_METHOD
+from service.detect.names import Method
 from service.events.vocabulary import KINDS
 from service.monitoring.records import Analysis
 from service.runtime.timing import STAGES, Stage
@@ -161,7 +161,7 @@ class Metrics:
         for kind, count in zip(KINDS, verdicts.flags.sum(axis=0).tolist(), strict=True):
             self._findings.labels(kind, version).inc(count)
         self._scores.add(version, verdicts.scores)
-        if verdicts.method == FALLBACK_METHOD:
+        if verdicts.method == Method.RULES_AS_FALLBACK:
             self._fallback.inc()
         if verdicts.warning:
             self._degraded.inc()

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
 from service.events.columns import Events
 
 
@@ -23,7 +23,7 @@ class Analysis:
     request: bytes
     detector: str = ""
     events: Events | None = None  # None: the request was refused before its events were known
-    verdicts: Verdicts | None = None  # None: it was not judged
+    verdicts: Judgement | None = None  # None: it was not judged
     answer: bytes = b""
     code: str = ""  # of gRPC, once it is over
     reason: str = ""  # of a failure, in the words of the log; holds no codes of items

@@ -1,9 +1,9 @@
-"""Work that would hold the event loop, in threads: one for small requests, one for large ones.
+"""Where work runs: on the event loop if it is little, else in a thread, one for small requests and one for large ones.
 
-More threads would not be faster: what they do needs the interpreter most of the time, and they would take it from each
-other in the middle of things. A large request has its own thread, so that no small one waits behind it, and that thread
-gives way: a small request takes some milliseconds if it has a core and the interpreter to itself, and several times as
-long if it has to get both back from a large one again and again.
+Here alone it is decided, for all kinds of work. More threads would not be faster: what they do needs the interpreter
+most of the time, and they would take it from each other in the middle of things. A large request has its own thread, so
+that no small one waits behind it, and that thread gives way: a small request takes some milliseconds if it has a core
+and the interpreter to itself, and several times as long if it has to get both back from a large one again and again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,39 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TypeVar
 
 LARGE_EVENTS = 8_000
 """Requests with more events are large: the work on one takes longer than small ones should wait."""
 
-SMALL_EVENTS = 512
-"""Requests with no more events have their lesser work done on the event loop: 0.3 ms at most, which a thread costs."""
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A kind of work on a request."""
+
+    most_on_loop: int
+    """Up to so many events (sequences for INFERENCE) it is done on the event loop: that takes no longer than a thread
+    takes to begin and to report, some 0.3 ms, or 1 to 2 ms where the thread would have to wait for the interpreter."""
+
+
+MESSAGE = Work(689)
+"""To decode a message or to encode an answer; 689 events are some 64 KiB, 1 ms."""
+
+FEATURES = Work(100)
+"""To group events and work out their features: 2 ms for a request that is alone in its pass."""
+
+WINDOWS = Work(512)
+"""To cut events whose features are there to windows; to name the items of a request."""
+
+THRESHOLDS = Work(LARGE_EVENTS)
+"""To tell findings from scores."""
+
+INFERENCE = Work(24)
+"""To run the embedded model; by sequences."""
+
+ALWAYS_OFF = Work(-1)
+"""What is long for however few events: rules, a request against the history, several requests in one pass."""
 
 _PATIENCE_S, _WORK_S = 0.01, 0.01
 """A large request waits so long at one place, at most, and then works so long without waiting: it goes on at half its
@@ -50,9 +76,24 @@ _calm = threading.Event()  # no small request is at work
 _calm.set()
 
 
-async def off_loop(work: Callable[[], _T], events: int) -> _T:
-    """Run ``work`` on about ``events`` events in a thread, in the caller's context; works of one thread take turns."""
-    threads = _large if events > LARGE_EVENTS else _small
+def is_large(events: int) -> bool:
+    """Return whether a request of so many events is a large one."""
+    return events > LARGE_EVENTS
+
+
+def on_loop(kind: Work, size: int) -> bool:
+    """Return whether work on so many events (or sequences) is done on the event loop."""
+    return size <= kind.most_on_loop
+
+
+async def run(kind: Work, work: Callable[[], _T], events: int) -> _T:
+    """Run ``work`` on ``events`` events where that kind of work belongs, in the caller's context.
+
+    Works of one thread take turns.
+    """
+    if on_loop(kind, events):
+        return work()
+    threads = _large if is_large(events) else _small
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
 
 

@@ -16,7 +16,8 @@ FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "trainin
 LAZY = {f"service/commands/{name}.py" for name in ("training", "studies", "bench")}  # import what a command needs in it
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
-    ("errors", "runtime"),
+    ("errors",),
+    ("runtime",),
     ("security", "events"),
     ("settings", "rawfiles", "model"),
     ("features",),

@@ -27,6 +27,7 @@ from service.features.reference import Reference
 from service.features.table import feature_spec_hash
 from service.model import repository as registry
 from service.model.onnx_backend import OnnxBackend
+from service.runtime.deadline import NEVER
 from tests.support.gateway import ROOT
 from training.datasets import dataset
 from training.runs.drift_histograms import REQUEST_ITEMS, requests
@@ -113,7 +114,7 @@ async def judged(traffic: Sequence[Events], *, causal: bool) -> list[Judged]:
     backend = OnnxBackend(model.onnx_path, threads=1)
     detector = ModelDetector(backend, model, Reference.from_json(model.manifest.reference), recorder)
     for request in traffic:
-        await detector.judge(View(request, causal=causal), None)
+        await detector.judge(View(request, causal=causal), NEVER)
     await backend.close()
     return recorder.found
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from service.api.requests import _PART_BYTES, _parts, decode_request, encode_request
 from service.api.responses import build_responses
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.errors import InvalidRequest
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES, UNKNOWN
@@ -34,9 +35,9 @@ def violations(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: b
     return caught.value.violations
 
 
-def verdicts(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Verdicts:
+def verdicts(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Judgement:
     scores = np.where(flags, 0.9, 0.1).astype(np.float32) if scores is None else scores
-    return Verdicts(scores, flags, "lstm-deep-learning", "", "")
+    return Judgement(scores, flags, Method.LSTM)
 
 
 # ---------------------------------------------------------------- large messages

@@ -17,15 +17,20 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from service.api.admission import Admission
+from service.api.interceptor import build_interceptor
 from service.api.servicer import AnomalyServicer
 from service.api.status import CODES, status_of
 from service.detect.analyzer import Analyzer
 from service.detect.detector import Judgement
+from service.detect.names import DetectorName, Method
 from service.errors import InvalidRequest, ModelRepositoryError, Overloaded, SentinelError
-from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from service.features.case import View
 from service.gateway.server import _ended
+from service.monitoring.records import Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.runtime.deadline import NEVER, Deadline
+from service.settings import Settings
 from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import Gateway
 from tests.support.processes import free_ports
@@ -105,7 +110,7 @@ def test_methods_to_come_are_unimplemented(gateway: Gateway, method: str) -> Non
 
 
 def test_every_method_of_the_contract_has_a_handler() -> None:
-    servicer = AnomalyServicer(Analyzer(Broken(), Broken(), fallback=False), admission=Admission(1, 1))
+    servicer = AnomalyServicer(Analyzer({DetectorName.LSTM: Broken()}), admission=Admission(1, 1))
     assert sorted(METHODS) == sorted(servicer.handlers())
 
 
@@ -277,37 +282,33 @@ def test_one_huge_violation_is_still_reported() -> None:
 class Broken:
     """A detector with a bug."""
 
-    method, model_version = "broken", ""
-
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:  # noqa: ARG002 (of the protocol)
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:  # noqa: ARG002 (of the protocol)
         raise RuntimeError("/secret/path")
 
 
 class Patient:
     """A detector that notes its time limit, and never finishes if it has none."""
 
-    method, model_version = "patient", ""
-
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
         self.cancelled = asyncio.Event()
 
-    async def judge(self, events: Events, timeout_s: float | None) -> Judgement:
-        self.timeouts.append(timeout_s)
-        if timeout_s is None:
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:
+        self.timeouts.append(deadline.left_s)
+        if deadline is NEVER:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
-        shape = (len(events), len(KINDS))
-        return Judgement(np.zeros(shape, np.float32), np.zeros(shape, np.bool_))
+        shape = (len(view), len(KINDS))
+        return Judgement(np.zeros(shape, np.float32), np.zeros(shape, np.bool_), Method.LSTM)
 
 
 @asynccontextmanager
 async def serving(analyzer: Analyzer) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable]:
     """Serve an analyzer in this process and give a client of Analyze."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(interceptors=[build_interceptor(Settings(), Watch())])
     server.add_generic_rpc_handlers((AnomalyServicer(analyzer, admission=Admission(100, 1_000)).handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -318,7 +319,7 @@ async def serving(analyzer: Analyzer) -> AsyncIterator[grpc.aio.UnaryUnaryMultiC
 
 def test_a_bug_reaches_the_caller_as_an_id_only() -> None:
     async def scenario() -> None:
-        async with serving(Analyzer(Broken(), Broken(), fallback=True)) as client:
+        async with serving(Analyzer({DetectorName.LSTM: Broken()})) as client:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await client(request(scan(1)).SerializeToString(), metadata=(("x-request-id", "ask-7"),))
             assert caught.value.code() is grpc.StatusCode.INTERNAL
@@ -330,7 +331,7 @@ def test_a_bug_reaches_the_caller_as_an_id_only() -> None:
 def test_the_callers_deadline_reaches_the_detector_and_his_leaving_cancels_it() -> None:
     async def scenario() -> None:
         patient = Patient()
-        async with serving(Analyzer(patient, patient, fallback=True)) as client:
+        async with serving(Analyzer({DetectorName.LSTM: patient})) as client:
             await client(request(scan(1)).SerializeToString(), timeout=30)
             assert patient.timeouts[0] is not None
             assert 20 < patient.timeouts[0] < 31  # gRPC rounds it up on the wire

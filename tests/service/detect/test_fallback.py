@@ -1,99 +1,87 @@
-"""A second version of the model in one gateway: its share of the files, and that a file stays with its version."""
+"""Detectors around detectors: who judged, and what the caller is warned of, whatever is around what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import asyncio
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from service.detect.fallback import share_of
-from service.errors import CommandError
-from service.gateway.build import build_parts
-from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.settings import Settings
-from tests.servers.triton.fixture import TritonServer
-from tests.support.gateway import Gateway
-from tests.support.requests import call, many, request, scan
-from tests.support.versions import add_version
-
-FILES = range(1, 121)
+from service.detect.canary import Canary, share_of
+from service.detect.detector import Detector, Judgement
+from service.detect.fallback import ModelAsFallback, RulesAsFallback
+from service.detect.names import Method
+from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError
+from service.events.vocabulary import KINDS
+from service.features.case import View
+from service.runtime.deadline import NEVER, Deadline
+from tests.support.worlds import code, journey, to_events
 
 
-def ask(gateway: Gateway, *files: int) -> pb.AnalyzeResponse:
-    """Return the answer to a normal scan of each file."""
-    body = request(*(scan(at, file_id=file_id) for at, file_id in enumerate(files)))
-    method = "Analyze" if len(files) == 1 else "AnalyzeFiles"
-    raw = call(gateway.target, method, body.SerializeToString())
-    return pb.AnalyzeResponse.FromString(raw) if len(files) == 1 else pb.AnalyzeFilesResponse.FromString(raw).files[0]
+@dataclass
+class Fixed:
+    """Judges as it is told, or fails so."""
+
+    method: Method
+    model_version: str = ""
+    error: SentinelError | None = None
+    warning: str = ""
+
+    async def judge(self, view: View, deadline: Deadline) -> Judgement:  # noqa: ARG002 (of the protocol)
+        if self.error:
+            raise self.error
+        flags = np.zeros((len(view), len(KINDS)), np.bool_)
+        return Judgement(flags.astype(np.float32), flags, self.method, self.model_version, self.warning)
 
 
-def test_files_are_spread_evenly_and_for_ever() -> None:
-    places = np.array([share_of(file_id) for file_id in range(-5_000, 5_000)])
-    assert places.min() >= 0
-    assert places.max() < 100
-    for percent in (1, 10, 50, 90):
-        expected, spread = percent / 100, np.sqrt(percent / 100 * (1 - percent / 100) / len(places))
-        assert abs((places < percent).mean() - expected) < 4 * spread
-    assert share_of(7) == pytest.approx(90.35659)  # the same in every gateway and in every release
+RULES = Fixed(Method.RULES)
+DOWN = Fixed(Method.LSTM, "epc_lstm/1", ModelUnavailable("the model server cannot be reached"))
+NEW, OLD = Fixed(Method.LSTM, "epc_lstm/2"), Fixed(Method.LSTM, "epc_lstm/1")
+BROKEN_NEW = Fixed(Method.LSTM, "epc_lstm/2", ModelUnavailable("it is not loaded"))
+WARNING = (
+    "The model could not answer (the model server cannot be reached); rules judged these events, with coarser scores."
+)
 
 
-def test_a_file_is_always_judged_by_the_same_version(two_versions: Path, start_gateway: Callable[..., Gateway]) -> None:
-    first, second = (
-        start_gateway("--backend", f"onnx:{two_versions}", "--model-version", "1", "--canary-model-version", "2",
-                      "--canary-percent", percent)
-        for percent in ("25", "50")
-    )  # fmt: skip
-    assert first.log()[0]["canary"] == "epc_lstm/2"
-    versions = {file_id: ask(first, file_id).model_version for file_id in FILES}
-    assert versions == {file_id: f"epc_lstm/{2 if share_of(file_id) < 25 else 1}" for file_id in FILES}
-    assert versions == {file_id: ask(first, file_id).model_version for file_id in FILES}
-    grown = {file_id: ask(second, file_id).model_version for file_id in FILES}
-    assert grown == {file_id: f"epc_lstm/{2 if share_of(file_id) < 50 else 1}" for file_id in FILES}
-    assert {ask(first, *files).model_version for files in ((1, 2), (2, 1))} == {versions[1]}  # as its lowest file_id
+def said(detector: Detector, file_id: int = 1) -> tuple[str, str, str]:
+    """Return (method, model version, warning) of what it says of a journey of this file."""
+    events = to_events(journey(code(1)))
+    events.file_id[:] = file_id
+    judgement = asyncio.run(detector.judge(View(events, causal=False), NEVER))
+    return judgement.method, judgement.model_version, judgement.warning
 
 
-def test_a_canary_that_cannot_answer_costs_no_answer(
-    two_versions: Path, bundled_repository: Path, start_gateway: Callable[..., Gateway]
-) -> None:
-    with TritonServer(bundled_repository) as triton:  # it has version 1 alone
-        gateway = start_gateway(
-            "--backend", f"triton://{triton.url}", "--model-repository", str(two_versions), "--model-version", "1",
-            "--canary-model-version", "2", "--canary-percent", "100", "--no-fallback",
-        )  # fmt: skip
-        answer = ask(gateway, 1)
-        assert (answer.method, answer.model_version) == ("lstm-deep-learning", "epc_lstm/1")
-        assert answer.warning.startswith("epc_lstm/2 could not answer (the model server does not serve this version")
+def test_a_model_that_answers_needs_nobody() -> None:
+    assert said(RulesAsFallback(OLD, RULES)) == ("lstm-deep-learning", "epc_lstm/1", "")
 
 
-def test_both_versions_are_served_by_one_triton(two_versions: Path, start_gateway: Callable[..., Gateway]) -> None:
-    with TritonServer(two_versions) as triton:
-        gateway = start_gateway(
-            "--backend", f"triton://{triton.url}", "--model-repository", str(two_versions), "--model-version", "1",
-            "--canary-model-version", "2", "--canary-percent", "50",
-        )  # fmt: skip
-        found = {file_id: ask(gateway, file_id).model_version for file_id in FILES[:20]}
-        assert found == {file_id: f"epc_lstm/{2 if share_of(file_id) < 50 else 1}" for file_id in FILES[:20]}
+def test_rules_answer_for_a_model_that_cannot_and_say_so() -> None:
+    assert said(RulesAsFallback(DOWN, RULES)) == ("rule-based-fallback", "", WARNING)
 
 
-def test_the_rules_are_no_canary(two_versions: Path, start_gateway: Callable[..., Gateway]) -> None:
-    gateway = start_gateway(
-        "--backend", f"onnx:{two_versions}", "--model-version", "1", "--canary-model-version", "2",
-        "--canary-percent", "100",
-    )  # fmt: skip
-    answer = call(gateway.target, "Analyze", many(5, detector=pb.DETECTOR_RULES).SerializeToString())
-    assert pb.AnalyzeResponse.FromString(answer).method == "rule-based"
+def test_a_deadline_that_passed_is_not_answered_by_rules() -> None:
+    late = Fixed(Method.LSTM, error=DeadlineExceeded("late"))
+    with pytest.raises(DeadlineExceeded):
+        said(RulesAsFallback(late, RULES))
 
 
-def test_a_version_is_not_its_own_canary(two_versions: Path) -> None:
-    with pytest.raises(CommandError, match="name the version in use with --model-version"):
-        build_parts(Settings(backend=f"onnx:{two_versions}", canary_model_version=2))
+def test_a_canary_takes_its_files_and_its_failures_are_the_models_in_use() -> None:
+    mine = next(file_id for file_id in range(1000) if share_of(file_id) < 25)
+    other = next(file_id for file_id in range(1000) if share_of(file_id) > 25)
+    in_use = RulesAsFallback(OLD, RULES)
+    canary = Canary(ModelAsFallback(NEW, "epc_lstm/2", in_use), 25, in_use)
+    assert said(canary, mine)[1] == "epc_lstm/2"
+    assert said(canary, other)[1] == "epc_lstm/1"
+    broken = Canary(ModelAsFallback(BROKEN_NEW, "epc_lstm/2", in_use), 25, in_use)
+    warning = "epc_lstm/2 could not answer (it is not loaded)."
+    assert said(broken, mine) == ("lstm-deep-learning", "epc_lstm/1", warning)
+    assert said(broken, other) == ("lstm-deep-learning", "epc_lstm/1", "")
+    nobody = RulesAsFallback(DOWN, RULES)
+    broken = Canary(ModelAsFallback(BROKEN_NEW, "epc_lstm/2", nobody), 25, nobody)
+    assert said(broken, mine) == ("rule-based-fallback", "", f"{warning} {WARNING}")
 
 
-def test_a_canary_of_other_features_is_refused(bundled_repository: Path, tmp_path: Path) -> None:
-    repository = add_version(bundled_repository, tmp_path / "repository", spec_hash="0" * 64)
-    with Gateway("--backend", f"onnx:{repository}", "--model-version", "1") as gateway:
-        assert gateway.health() == "SERVING"
-    with pytest.raises(RuntimeError, match="trained on other features"):
-        Gateway("--backend", f"onnx:{repository}", "--model-version", "1", "--canary-model-version", "2")
+def test_what_was_warned_of_inside_is_still_said() -> None:
+    coarse = Fixed(Method.RULES, warning="Rules of last year.")
+    assert said(RulesAsFallback(DOWN, coarse))[2] == f"{WARNING} Rules of last year."

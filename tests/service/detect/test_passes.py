@@ -14,7 +14,8 @@ from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.features import table as features
 from service.features.case import View, join
-from service.gateway.build import Parts, build_parts
+from service.gateway.build import Wiring, build_wiring
+from service.runtime.deadline import NEVER, Deadline
 from service.runtime.timing import listening
 from service.settings import Settings
 from tests.support.worlds import code, journey, reference, to_events
@@ -55,17 +56,14 @@ def test_features_of_joined_requests_are_those_of_each_alone_to_the_last_bit() -
 def test_concurrent_requests_share_passes_and_get_the_answers_of_single_ones() -> None:
     parts = requests(40)
 
-    async def judge_all(run: Parts) -> tuple[list[Judgement], list[Judgement]]:
-        verdicts = [await run.analyzer.analyze(events) for events in parts]
-        together = await asyncio.gather(*(run.analyzer.analyze(events) for events in parts))
-        return [Judgement(one.scores, one.flags) for one in verdicts], [
-            Judgement(one.scores, one.flags) for one in together
-        ]
+    async def judge_all(run: Wiring) -> tuple[list[Judgement], list[Judgement]]:
+        alone = [await run.analyzer.analyze(events) for events in parts]
+        return alone, await asyncio.gather(*(run.analyzer.analyze(events) for events in parts))
 
     passes: list[int] = []
 
     async def main() -> tuple[list[Judgement], list[Judgement]]:
-        run = build_parts(Settings(history="none"))
+        run = build_wiring(Settings(history="none"))
         try:
             return await judge_all(run)
         finally:
@@ -96,7 +94,7 @@ class Recorder:
         await asyncio.sleep(0.05)
         return views
 
-    async def conclude(self, views: list[View], _deadline: float | None) -> list[int]:
+    async def conclude(self, views: list[View], _deadline: Deadline) -> list[int]:
         if any(len(one) == 13 for one in views):
             raise ValueError("13")
         return [len(one) for one in views]
@@ -106,7 +104,7 @@ def test_what_waits_goes_together_in_order_up_to_the_size_of_a_pass() -> None:
     async def main() -> list[list[int]]:
         recorder = Recorder()
         sizes = [1, 2, 3, PASS_EVENTS - 5, 4, PASS_EVENTS + 1, 5]
-        answers = await asyncio.gather(*(recorder.passed.judge(view(size), None) for size in sizes))
+        answers = await asyncio.gather(*(recorder.passed.judge(view(size), NEVER) for size in sizes))
         assert answers == sizes
         return recorder.passes
 
@@ -116,12 +114,11 @@ def test_what_waits_goes_together_in_order_up_to_the_size_of_a_pass() -> None:
 def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their_pass() -> None:
     async def main() -> list[list[int]]:
         recorder = Recorder()
-        loop = asyncio.get_running_loop()
-        first = asyncio.create_task(recorder.passed.judge(view(1), None))
+        first = asyncio.create_task(recorder.passed.judge(view(1), NEVER))
         await asyncio.sleep(0.01)
-        late = asyncio.create_task(recorder.passed.judge(view(2), loop.time() + 0.01))
-        left = asyncio.create_task(recorder.passed.judge(view(3), None))
-        stays = asyncio.create_task(recorder.passed.judge(view(4), None))
+        late = asyncio.create_task(recorder.passed.judge(view(2), Deadline.after(0.01)))
+        left = asyncio.create_task(recorder.passed.judge(view(3), NEVER))
+        stays = asyncio.create_task(recorder.passed.judge(view(4), NEVER))
         await asyncio.sleep(0.01)
         left.cancel()
         with pytest.raises(DeadlineExceeded):
@@ -129,8 +126,8 @@ def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their
         assert await first == 1
         assert await stays == 4
         with pytest.raises(ValueError, match="13"):
-            await recorder.passed.judge(view(13), None)
-        assert await recorder.passed.judge(view(5), None) == 5
+            await recorder.passed.judge(view(13), NEVER)
+        assert await recorder.passed.judge(view(5), NEVER) == 5
         return recorder.passes
 
     assert asyncio.run(main()) == [[1], [4], [13], [5]]

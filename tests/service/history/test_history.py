@@ -15,13 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from service.api.requests import encode_request
-from service.detect.analyzer import Analyzer, Verdicts
+from service.detect.analyzer import Analyzer
+from service.detect.detector import Judgement
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.case import View
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
-from service.gateway.build import build_parts
+from service.gateway.build import build_wiring
 from service.history.history import Memory
 from service.history.in_process import MemoryStore
 from service.history.items import ALL_ITEMS
@@ -46,10 +47,10 @@ Scores = dict[int, NDArray[np.float32]]
 def analyzer(history: str = "none", **settings: object) -> Analyzer:
     """Return a gateway's analyzer with the bundled model; each has an index of its own."""
     onnx = f"onnx:{ROOT / 'model_repository'}"
-    return build_parts(load_settings(backend=onnx, history=history, history_timeout_s=5, **settings)).analyzer
+    return build_wiring(load_settings(backend=onnx, history=history, history_timeout_s=5, **settings)).analyzer
 
 
-async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Verdicts]:
+async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Judgement]:
     """Send the batches one after another, to the analyzers in turn."""
     verdicts = []
     for at, batch in enumerate(batches):
@@ -60,7 +61,7 @@ async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Verdi
     return verdicts
 
 
-def same(scores: Scores, batches: list[Events], verdicts: list[Verdicts]) -> None:
+def same(scores: Scores, batches: list[Events], verdicts: list[Judgement]) -> None:
     """Assert that every answer has the scores of its events."""
     for batch, verdict in zip(batches, verdicts, strict=True):
         expected = np.array([scores[event_id] for event_id in batch.event_id.tolist()])
@@ -131,7 +132,7 @@ def test_events_of_one_item_by_two_gateways_at_once(world: Events) -> None:
         for batch in cut(events, 10):
             assert "unavailable" not in (await one.follow(batch)).warning
 
-    async def race(url: str) -> tuple[Verdicts, Verdicts, Verdicts]:
+    async def race(url: str) -> tuple[Judgement, Judgement, Judgement]:
         pair = [analyzer(url), analyzer(url)]
         await asyncio.gather(*(send(one, some.take(np.arange(at, 700, 2))) for at, one in enumerate(pair)))
         await asyncio.gather(*(send(one, some.take(np.arange(200))) for one in pair))  # and once more, the same ones
@@ -266,8 +267,8 @@ def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> No
 
     async def scenario(server: Valkey) -> None:
         onnx = f"onnx:{ROOT / 'model_repository'}"
-        parts = build_parts(load_settings(backend=onnx, history=server.url))
-        one, store = parts.analyzer, parts.store
+        wiring = build_wiring(load_settings(backend=onnx, history=server.url))
+        one, store = wiring.analyzer, wiring.store
         assert store is not None
         loop = asyncio.get_running_loop()
         known = await one.follow(first)

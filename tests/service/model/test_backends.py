@@ -24,6 +24,7 @@ from service.model.backend import CHUNK, Backend, infer_in_chunks, probe
 from service.model.onnx_backend import ONNX_ERRORS, OnnxBackend
 from service.model.repository import load
 from service.model.triton_backend import TritonBackend, map_error
+from service.runtime.deadline import NEVER, Deadline
 from tests.servers.triton.fixture import FEATURES, SPEC_HASH, TritonServer
 
 F = len(FEATURES)
@@ -40,6 +41,10 @@ def open_backend(request: pytest.FixtureRequest, small_repository: Path) -> Open
         return lambda version: OnnxBackend(small_repository / "epc_lstm" / str(version) / "model.onnx")
     server: TritonServer = request.getfixturevalue("triton_server")
     return lambda version: TritonBackend(server.url, "epc_lstm", version)
+
+
+def soon() -> Deadline:
+    return Deadline.after(TIMEOUT_S)
 
 
 def random_request(B: int, T: int = 8, seed: int = 0) -> Request:
@@ -72,7 +77,7 @@ def test_answers_are_those_of_the_model_file(open_backend: OpenBackend, small_re
         for B, T in ((1, 1), (1, 4), (5, 8), (64, 4), (2 * CHUNK + 1, 8)):
             features, lengths = random_request(B, T)
             (expected,) = session.run(None, {"features": features, "lengths": lengths})
-            found = await backend.infer(features, lengths, TIMEOUT_S)
+            found = await backend.infer(features, lengths, soon())
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -82,9 +87,9 @@ def test_answers_are_those_of_the_model_file(open_backend: OpenBackend, small_re
 def test_batched_answer_equals_the_single_answer(open_backend: OpenBackend) -> None:
     async def work(backend: Backend) -> None:
         features, lengths = random_request(6)
-        together = await backend.infer(features, lengths, TIMEOUT_S)
+        together = await backend.infer(features, lengths, soon())
         for i in range(6):
-            alone = await backend.infer(features[i : i + 1], lengths[i : i + 1], TIMEOUT_S)
+            alone = await backend.infer(features[i : i + 1], lengths[i : i + 1], soon())
             np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=1e-5)
 
     using(open_backend(1), work)
@@ -96,7 +101,8 @@ def test_padding_does_not_matter(open_backend: OpenBackend) -> None:
         real = np.arange(features.shape[1]) < lengths
         dirty = np.where(real[:, :, None], features, np.float32(1e6))
         np.testing.assert_array_equal(
-            await backend.infer(dirty, lengths, TIMEOUT_S), await backend.infer(features, lengths, TIMEOUT_S)
+            await backend.infer(dirty, lengths, soon()),
+            await backend.infer(features, lengths, soon()),
         )
 
     using(open_backend(1), work)
@@ -105,8 +111,8 @@ def test_padding_does_not_matter(open_backend: OpenBackend) -> None:
 def test_concurrent_calls_get_their_own_answers(open_backend: OpenBackend) -> None:
     async def work(backend: Backend) -> None:
         requests = [random_request(B=1 + seed % 5, T=(4, 8)[seed % 2], seed=seed) for seed in range(40)]
-        alone = [await backend.infer(*request, TIMEOUT_S) for request in requests]
-        together = await asyncio.gather(*(backend.infer(*request, TIMEOUT_S) for request in requests))
+        alone = [await backend.infer(*request, soon()) for request in requests]
+        together = await asyncio.gather(*(backend.infer(*request, soon()) for request in requests))
         for expected, found in zip(alone, together, strict=True):
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -115,14 +121,14 @@ def test_concurrent_calls_get_their_own_answers(open_backend: OpenBackend) -> No
 
 def test_deadline_is_kept_and_the_backend_lives_on(open_backend: OpenBackend) -> None:
     async def work(backend: Backend) -> None:
-        await backend.infer(*random_request(1), TIMEOUT_S)
+        await backend.infer(*random_request(1), soon())
         for timeout_s in (-1.0, 0.0, 0.002):
             start = time.monotonic()
             with pytest.raises(DeadlineExceeded):
-                await backend.infer(*random_request(40 * CHUNK), timeout_s)
+                await backend.infer(*random_request(40 * CHUNK), Deadline.after(timeout_s))
             assert time.monotonic() - start < 1
-        await backend.infer(*random_request(1), TIMEOUT_S)
-        await backend.infer(*random_request(1), None)
+        await backend.infer(*random_request(1), soon())
+        await backend.infer(*random_request(1), NEVER)
 
     using(open_backend(1), work)
 
@@ -144,8 +150,8 @@ def wrong_requests() -> Iterator[tuple[str, Request, str]]:
 @pytest.mark.parametrize(("request_", "message"), [pytest.param(r, m, id=name) for name, r, m in wrong_requests()])
 def test_wrong_request_is_refused_alone(open_backend: OpenBackend, request_: Request, message: str) -> None:
     async def work(backend: Backend) -> None:
-        good = [backend.infer(*random_request(2, T=4), TIMEOUT_S) for _ in range(4)]
-        results = await asyncio.gather(*good, backend.infer(*request_, TIMEOUT_S), return_exceptions=True)
+        good = [backend.infer(*random_request(2, T=4), soon()) for _ in range(4)]
+        results = await asyncio.gather(*good, backend.infer(*request_, soon()), return_exceptions=True)
         assert all(isinstance(result, np.ndarray) for result in results[:4])
         with pytest.raises(ModelUnavailable, match=message):
             raise results[4]
@@ -166,10 +172,10 @@ def test_probe_knows_its_version(open_backend: OpenBackend, small_repository: Pa
 
 def test_closed_backend_is_unavailable(open_backend: OpenBackend) -> None:
     async def work(backend: Backend) -> None:
-        await backend.infer(*random_request(1), TIMEOUT_S)
+        await backend.infer(*random_request(1), soon())
         await backend.close()
         with pytest.raises(ModelUnavailable):
-            await backend.infer(*random_request(1), TIMEOUT_S)
+            await backend.infer(*random_request(1), soon())
 
     using(open_backend(1), work)
 
@@ -179,7 +185,7 @@ def test_embedded_and_triton_agree(small_repository: Path, triton_server: Triton
         embedded = OnnxBackend(small_repository / "epc_lstm" / "1" / "model.onnx")
         remote = TritonBackend(triton_server.url, "epc_lstm", 1)
         request = random_request(300)
-        a, b = await asyncio.gather(embedded.infer(*request, TIMEOUT_S), remote.infer(*request, TIMEOUT_S))
+        a, b = await asyncio.gather(embedded.infer(*request, soon()), remote.infer(*request, soon()))
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
         await asyncio.gather(embedded.close(), remote.close())
 
@@ -188,7 +194,7 @@ def test_embedded_and_triton_agree(small_repository: Path, triton_server: Triton
 
 def test_failure_of_one_chunk_is_the_failure_of_the_request() -> None:
     async def run(
-        features: NDArray[np.float32], _lengths: NDArray[np.int64], _left_s: float | None
+        features: NDArray[np.float32], _lengths: NDArray[np.int64], _deadline: Deadline
     ) -> NDArray[np.float32]:
         if features[0, 0, 0] < 0:
             raise ModelUnavailable("chunk 2 failed")
@@ -197,7 +203,7 @@ def test_failure_of_one_chunk_is_the_failure_of_the_request() -> None:
     features, lengths = random_request(2 * CHUNK)
     features[:CHUNK, 0, 0], features[CHUNK:, 0, 0] = 1, -1
     with pytest.raises(ModelUnavailable, match="chunk 2 failed"):
-        asyncio.run(infer_in_chunks(run, features, lengths, TIMEOUT_S, parallel=2))
+        asyncio.run(infer_in_chunks(run, features, lengths, NEVER, parallel=2))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,7 @@ def test_answer_outside_the_contract_is_a_failure(answer: NDArray[np.float32], m
         return answer
 
     with pytest.raises(ModelUnavailable, match=message):
-        asyncio.run(infer_in_chunks(run, *random_request(2), TIMEOUT_S, parallel=2))
+        asyncio.run(infer_in_chunks(run, *random_request(2), NEVER, parallel=2))
 
 
 # --- the embedded model ------------------------------------------------------------------------------------------
@@ -239,7 +245,7 @@ def test_file_that_is_no_model(tmp_path: Path, content: bytes | None) -> None:
 def test_unknown_model_or_version(triton_server: TritonServer, model: str, version: int) -> None:
     async def work(backend: Backend) -> None:
         with pytest.raises(ModelUnavailable, match="does not serve this version"):
-            await backend.infer(*random_request(1), TIMEOUT_S)
+            await backend.infer(*random_request(1), soon())
 
     using(TritonBackend(triton_server.url, model, version), work)
 
@@ -248,13 +254,13 @@ def test_server_that_hangs_dies_and_comes_back(small_repository: Path) -> None:
     async def fails_soon(backend: Backend, error: type[Exception], timeout_s: float) -> None:
         start = time.monotonic()
         with pytest.raises(error):
-            await backend.infer(*random_request(1), timeout_s)
+            await backend.infer(*random_request(1), Deadline.after(timeout_s))
         assert time.monotonic() - start < 1
 
     async def works_again(backend: Backend) -> None:
         for _ in range(50):
             try:
-                await backend.infer(*random_request(1), 1.0)
+                await backend.infer(*random_request(1), Deadline.after(1.0))
                 return
             except (ModelUnavailable, DeadlineExceeded):
                 await asyncio.sleep(0.1)
@@ -293,7 +299,7 @@ def test_address_of_something_else_is_unavailable() -> None:
         await other.start()
         backend = TritonBackend(f"127.0.0.1:{port}", "epc_lstm", 1)
         with pytest.raises(ModelUnavailable, match="not answer as a Triton server"):
-            await backend.infer(*random_request(1), TIMEOUT_S)
+            await backend.infer(*random_request(1), soon())
         await backend.close()
         await other.stop(None)
 
@@ -330,7 +336,7 @@ def test_failure_without_a_status_is_mapped(error: Exception) -> None:
 def test_original_error_is_chained_for_the_log(triton_server: TritonServer) -> None:
     async def work(backend: Backend) -> None:
         with pytest.raises(ModelUnavailable) as caught:
-            await backend.infer(*random_request(1), TIMEOUT_S)
+            await backend.infer(*random_request(1), soon())
         assert isinstance(caught.value.__cause__, InferenceServerException)
 
     using(TritonBackend(triton_server.url, "epc_lstm", 9), work)

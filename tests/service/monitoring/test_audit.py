@@ -14,7 +14,8 @@ import grpc
 import numpy as np
 import pytest
 
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.errors import CommandError
 from service.monitoring import audit
 from service.monitoring.audit import AuditLog
@@ -31,7 +32,7 @@ def analysis(request_id: str = "r1") -> Analysis:
     events = to_events(journey("damaged"))
     flags = np.zeros((len(events), 5), dtype=np.bool_)
     flags[:3, 0] = flags[0, 4] = True
-    verdicts = Verdicts(flags.astype(np.float32), flags, "lstm-deep-learning", "epc_lstm/1", "")
+    verdicts = Judgement(flags.astype(np.float32), flags, Method.LSTM, "epc_lstm/1")
     return Analysis(
         "Analyze", request_id, "erp", "ipv4:10.0.0.1:9", b"raw", "lstm", events, verdicts, b"answer", "OK", "", 0.0125
     )

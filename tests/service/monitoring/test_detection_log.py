@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.detect.analyzer import Verdicts
+from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
@@ -30,7 +31,7 @@ LARGE = 10**9
 
 def analysis(events: Events, request_id: str = "r") -> Analysis:
     scores = np.random.default_rng(1).random((len(events), 5), dtype=np.float32)
-    verdicts = Verdicts(scores, scores > 0.9, "lstm-deep-learning", "epc_lstm/1", "")
+    verdicts = Judgement(scores, scores > 0.9, Method.LSTM, "epc_lstm/1")
     return Analysis("Analyze", request_id, "", "", b"", "lstm", events, verdicts, b"", "OK")
 
 

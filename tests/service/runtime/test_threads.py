@@ -11,7 +11,7 @@ import pytest
 from service.api.admission import EVENT_BYTES, Admission
 from service.api.requests import decode_request
 from service.runtime import threads as offload
-from service.runtime.threads import LARGE_EVENTS, give_way, off_loop, small_request, when_calm
+from service.runtime.threads import ALWAYS_OFF, LARGE_EVENTS, give_way, run, small_request, when_calm
 from tests.support.requests import many
 
 LARGE = LARGE_EVENTS + 1
@@ -50,9 +50,9 @@ def spin_s(seconds: float) -> Callable[[], float]:
 def test_the_thread_of_large_requests_waits_for_small_ones_but_no_more_than_it_works() -> None:
     async def main() -> None:
         with small_request(), small_request():
-            assert await off_loop(times(1), LARGE) >= 0.009
-            assert 0.13 <= await off_loop(spin_s(0.1), LARGE) < 5, "twice as long, where it has a core"
-        assert await off_loop(times(1_000), LARGE) < 1, "nobody is at work: 10 s if it waited"
+            assert await run(ALWAYS_OFF, times(1), LARGE) >= 0.009
+            assert 0.13 <= await run(ALWAYS_OFF, spin_s(0.1), LARGE) < 5, "twice as long, where it has a core"
+        assert await run(ALWAYS_OFF, times(1_000), LARGE) < 1, "nobody is at work: 10 s if it waited"
 
     asyncio.run(main())
 
@@ -62,7 +62,7 @@ def test_it_goes_on_as_soon_as_the_last_small_request_is_gone(monkeypatch: pytes
 
     async def main() -> None:
         with small_request():
-            busy = asyncio.create_task(off_loop(times(1), LARGE))
+            busy = asyncio.create_task(run(ALWAYS_OFF, times(1), LARGE))
             await asyncio.sleep(0.05)
             assert not busy.done()
         await asyncio.wait_for(busy, 20)
@@ -77,7 +77,7 @@ def test_a_small_request_counts_until_its_answer_is_sent(monkeypatch: pytest.Mon
     async def main() -> None:
         with small_request():
             pass
-        assert 0.05 <= await off_loop(times(1), LARGE) < 20
+        assert 0.05 <= await run(ALWAYS_OFF, times(1), LARGE) < 20
 
     asyncio.run(main())
 
@@ -85,7 +85,7 @@ def test_a_small_request_counts_until_its_answer_is_sent(monkeypatch: pytest.Mon
 def test_other_threads_never_wait() -> None:
     async def main() -> None:
         with small_request():
-            assert await off_loop(times(1_000), 1) < 5, "10 s if it waited"
+            assert await run(ALWAYS_OFF, times(1_000), 1) < 5, "10 s if it waited"
             assert times(1_000)() < 5
 
     asyncio.run(main())
@@ -111,9 +111,9 @@ def test_admission_tells_small_requests_from_large_ones(monkeypatch: pytest.Monk
     async def main() -> None:
         admission = Admission(max_events=10**6, max_in_flight=10**6)
         async with admission.enter(50 * EVENT_BYTES, refuse=True):
-            assert await off_loop(times(5), LARGE) >= 0.045
+            assert await run(ALWAYS_OFF, times(5), LARGE) >= 0.045
         async with admission.enter(LARGE * EVENT_BYTES, refuse=True):
-            assert await off_loop(times(1_000), LARGE) < 1, "10 s if it waited for itself"
+            assert await run(ALWAYS_OFF, times(1_000), LARGE) < 1, "10 s if it waited for itself"
 
     asyncio.run(main())
 
@@ -130,6 +130,6 @@ def test_a_large_request_is_decoded_in_pieces_that_give_way(monkeypatch: pytest.
     async def main() -> None:
         with small_request():
             slices = -(-LARGE // 1_000)  # columns are read in them; three texts are counted and numbered in them
-            assert await off_loop(waited_s, LARGE) > 0.008 * slices * (1 + 3 * 2)
+            assert await run(ALWAYS_OFF, waited_s, LARGE) > 0.008 * slices * (1 + 3 * 2)
 
     asyncio.run(main())

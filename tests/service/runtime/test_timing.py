@@ -9,7 +9,7 @@ import pytest
 
 from service.api.requests import decode_request, encode_request
 from service.api.responses import build_responses
-from service.gateway.build import build_parts
+from service.gateway.build import build_wiring
 from service.runtime import timing as stages
 from service.runtime.timing import STAGES, listening, timed
 from service.settings import Settings
@@ -49,12 +49,12 @@ def test_a_request_passes_every_stage_with_all_its_events() -> None:
     heard: Heard = []
 
     async def answer() -> None:
-        parts = build_parts(Settings(history="none"))
+        wiring = build_wiring(Settings(history="none"))
         try:
             question = decode_request(raw, max_events=1_000, one_file=True)
-            build_responses(question.events, await parts.analyzer.analyze(question.events))
+            build_responses(question.events, await wiring.analyzer.analyze(question.events))
         finally:
-            await parts.close()
+            await wiring.close()
 
     with listening(listen_to(heard)):
         asyncio.run(answer())
