@@ -4,6 +4,7 @@
 - metrics: Prometheus metrics
 - metrics_endpoint: the HTTP port of /metrics and /drift
 - audit: the audit log
+- background_writer: the queue and the thread of both logs
 - refusals: refused calls, few lines of many
 - detection_log: judged events as Parquet
 - tracing: OpenTelemetry traces

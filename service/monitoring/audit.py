@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import queue
-import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import structlog
 
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
+from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis, Refusal
 from service.monitoring.refusals import Refusals
 
@@ -34,7 +32,6 @@ _BATCH = 1_000
 _ENTRY_BYTES = 2_000  # more than an entry has, but for one of very many files
 _GATHER_S = 0.02  # the writer waits so long for company: each time it wakes it takes the interpreter from the others
 _RETRY_S = 0.5
-_CLOSE_S = 5.0
 
 log = structlog.get_logger("epc_sentinel.audit")
 
@@ -48,14 +45,10 @@ class AuditLog:
         Raises:
             CommandError: the file cannot be written.
         """
-        self.dropped = 0  # entries that found the queue full, or no disk at the end
-        self.written = 0
         self.failures = 0  # writes that failed, and are tried again
         self._path, self._max_bytes = path, max_bytes
         self._block = max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))  # entries of one write: they fit into one file
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_ENTRIES)
         self._refusals = Refusals()
-        self._deadline: float | None = None  # of the writer, when it is to end
         try:
             self._file = self._open()
         except OSError as error:
@@ -63,8 +56,8 @@ class AuditLog:
                 f"cannot append to the audit log {path}: {error.strerror}; name a file in a writable folder"
                 " with --audit-log"
             ) from None
-        self._writer = threading.Thread(target=self._run, name="audit", daemon=True)
-        self._writer.start()
+        bounds = Bounds(waiting=QUEUE_ENTRIES, batch=_BATCH, gather_s=_GATHER_S)
+        self._writer = BackgroundWriter("audit", self._write, bounds, lambda: self._refusals.wait_s)
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`: the entry is queued, and written some 20 ms later."""
@@ -80,49 +73,43 @@ class AuditLog:
             self._append(first)
 
     def _append(self, one: dict[str, Any]) -> None:
-        try:
-            self._queue.put_nowait(one)
-        except queue.Full:
-            self.dropped += 1
-            if self.dropped == 1:
-                log.error("the audit log is behind, entries are dropped", path=str(self._path))
+        if not self._writer.put(one) and self.dropped == 1:
+            log.error("the audit log is behind, entries are dropped", path=str(self._path))
+
+    @property
+    def written(self) -> int:
+        """Entries in the file."""
+        return self._writer.written
+
+    @property
+    def dropped(self) -> int:
+        """Entries that found the queue full, or no disk at the end."""
+        return self._writer.dropped
 
     @property
     def waiting(self) -> int:
         """Entries that are not written yet."""
-        return self._queue.qsize()
+        return self._writer.waiting
 
     def close(self) -> None:
         """Write what waits, at most 5 seconds, and close the file; what is lost is counted and logged."""
-        self._deadline = time.monotonic() + _CLOSE_S
-        with suppress(queue.Full):  # then the writer is stuck, and sees the deadline
-            self._queue.put(None, timeout=_CLOSE_S)
-        self._writer.join(2 * _CLOSE_S)
+        self._writer.close()
         if self.dropped:
             log.error("entries of the audit log are lost", entries=self.dropped, path=str(self._path))
 
-    def _run(self) -> None:
-        going_on = True
-        while going_on:
-            batch: list[dict[str, Any] | None] = []
-            with suppress(queue.Empty):
-                batch.append(self._queue.get(timeout=self._refusals.wait_s))
-                if batch != [None]:
-                    time.sleep(_GATHER_S)
-            while len(batch) < _BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            going_on = None not in batch
-            entries = [one for one in batch if one is not None] + self._refusals.due(now=not going_on)
-            for at in range(0, len(entries), self._block):
-                block = entries[at : at + self._block]
-                if not self._write(block):
-                    self.dropped += len(entries) - at + self._queue.qsize()
-                    going_on = False
-                    break
-                self.written += len(block)
-        os.close(self._file)
+    def _write(self, batch: list[dict[str, Any]], is_last: bool) -> Outcome:
+        entries = batch + self._refusals.due(now=is_last)
+        written = 0
+        for at in range(0, len(entries), self._block):
+            block = entries[at : at + self._block]
+            if not self._write_block(block):
+                break
+            written += len(block)
+        if is_last:
+            os.close(self._file)
+        return Outcome(written, len(entries) - written)
 
-    def _write(self, entries: list[dict[str, Any]]) -> bool:
+    def _write_block(self, entries: list[dict[str, Any]]) -> bool:
         """Write all of them, as long as it takes; return False if the gateway ends before that."""
         data = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in entries).encode()
         begun = False  # a line never goes on in another file
@@ -136,7 +123,7 @@ class AuditLog:
                 self.failures += 1
                 if self.failures == 1:
                     log.error("the audit log cannot be written", path=str(self._path), reason=error.strerror)
-                if self._deadline is not None and time.monotonic() > self._deadline:
+                if self._writer.is_late:
                     return False
                 time.sleep(_RETRY_S)
         return True

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import queue
-import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +20,7 @@ from service.detect.detector import Judgement
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES
+from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis
 
 QUEUE_EVENTS = 200_000
@@ -32,7 +30,6 @@ FILE_EVENTS = 100_000
 FILE_S = 60.0
 """A file is written when it has so many events, or so many seconds after its first one."""
 
-_CLOSE_S = 10.0
 _TYPES, _STEPS = np.array([*EVENT_TYPES, ""]), np.array([*STAGES, ""])  # the code UNKNOWN = -1 picks the empty name
 
 log = structlog.get_logger("epc_sentinel.detections")
@@ -55,13 +52,8 @@ class DetectionLog:
         Raises:
             CommandError: the folder cannot be written, or the extra is not installed.
         """
-        self.written = 0  # events
-        self.dropped = 0  # events that found the queue full, or no disk
-        self._folder, self._max_bytes, self._file_s = folder, max_bytes, file_s
+        self._folder, self._max_bytes = folder, max_bytes
         self._arrow, self._parquet = _pyarrow()
-        self._queue: queue.SimpleQueue[_Judged | None] = queue.SimpleQueue()
-        self._waiting = 0  # events
-        self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".{os.getpid()}"
@@ -72,48 +64,41 @@ class DetectionLog:
                 f"cannot write the detection log to {folder}: {error.strerror}; name a writable folder with"
                 " --detection-log"
             ) from None
-        self._writer = threading.Thread(target=self._run, name="detections", daemon=True)
-        self._writer.start()
+        bounds = Bounds(waiting=QUEUE_EVENTS, batch=FILE_EVENTS, gather_s=file_s)
+        self._writer = BackgroundWriter("detections", self._write, bounds)
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`; only judged events are kept."""
         events, verdicts = analysis.events, analysis.verdicts
         if events is None or verdicts is None or analysis.code != "OK":
             return
-        with self._lock:
-            fits = self._waiting + len(events) <= QUEUE_EVENTS
-            if fits:
-                self._waiting += len(events)
-            else:
-                self.dropped += len(events)
-        if fits:
-            self._queue.put(_Judged(events, verdicts, analysis.request_id, analysis.method == "AnalyzeStream"))
+        judged = _Judged(events, verdicts, analysis.request_id, analysis.method == "AnalyzeStream")
+        self._writer.put(judged, len(events))
+
+    @property
+    def written(self) -> int:
+        """Events in files."""
+        return self._writer.written
+
+    @property
+    def dropped(self) -> int:
+        """Events that found the queue full, or no disk."""
+        return self._writer.dropped
 
     def close(self) -> None:
         """Write what waits."""
-        self._queue.put(None)
-        self._writer.join(_CLOSE_S)
+        self._writer.close()
         if self.dropped:
             log.error("events are missing in the detection log", events=self.dropped, folder=str(self._folder))
 
-    def _run(self) -> None:
-        batch: list[_Judged] = []
-        rows, due = 0, float("inf")
-        going_on = True
-        while going_on:
-            with suppress(queue.Empty):
-                one = self._queue.get(timeout=None if due == float("inf") else max(0.0, due - time.monotonic()))
-                if one is None:
-                    going_on = False
-                else:
-                    due = min(due, time.monotonic() + self._file_s)
-                    batch.append(one)
-                    rows += len(one.events)
-            if batch and (rows >= FILE_EVENTS or time.monotonic() >= due or not going_on):
-                self._save(batch, rows)
-                batch, rows, due = [], 0, float("inf")
+    def _write(self, batch: list[_Judged], _is_last: bool) -> Outcome:
+        rows = sum(len(one.events) for one in batch)
+        if not batch or self._save(batch):
+            return Outcome(rows)
+        return Outcome(0, lost=rows)
 
-    def _save(self, batch: list[_Judged], rows: int) -> None:
+    def _save(self, batch: list[_Judged]) -> bool:
+        """Write a file; return whether it is there."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = self._folder / f"detections-{now}-{os.getpid()}.parquet"
         scratch = path.with_suffix(".tmp")
@@ -122,15 +107,12 @@ class DetectionLog:
             self._parquet.write_table(self._arrow.concat_tables(parts), scratch, compression="zstd")
             scratch.replace(path)
             self._make_room()
-            self.written += rows
         except (OSError, self._arrow.ArrowException) as error:
-            self.dropped += rows
             log.error("the detection log cannot be written", folder=str(self._folder), reason=str(error))
             with suppress(OSError):
                 scratch.unlink()
-        finally:
-            with self._lock:
-                self._waiting -= rows
+            return False
+        return True
 
     def _make_room(self) -> None:
         """Delete the oldest files while all of them have too many bytes; the newest stays.

@@ -28,12 +28,16 @@ SERVICE = "epcsentinel.v1.AnomalyService"
 class Gateway:
     """``epc-sentinel serve`` with ``flags``, as a user starts it; a context manager that leaves no process behind."""
 
-    def __init__(self, *flags: str, ready: bool = True, **environment: str) -> None:
-        """Args: ``ready`` waits for health SERVING; ``environment`` adds variables."""
+    def __init__(self, *flags: str, ready: bool = True, root: Path = ROOT, **environment: str) -> None:
+        """Args: ``ready`` waits for health SERVING; ``root`` is the checkout whose gateway it is; ``environment`` adds
+        variables.
+        """
         self._log = tempfile.NamedTemporaryFile("w+", prefix="gateway-", suffix=".log")  # noqa: SIM115 - closed in stop
         command = [sys.executable, "-m", "service", "serve", "--port", "0", "--log-format", "json", *flags]
+        if root != ROOT:
+            environment = {"PYTHONPATH": str(root)} | environment
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
+            command, cwd=root, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
         )
         try:
             self.target = f"127.0.0.1:{self.wait_log('listening')['port']}"
