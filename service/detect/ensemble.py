@@ -36,7 +36,7 @@ class EnsembleDetector:
     async def judge(self, view: View, timeout_s: float | None) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
         begin = asyncio.get_running_loop().time()
-        case = await off_loop(partial(view.case, self._reference), len(view))  # both judge by these features
+        view = await off_loop(partial(view.with_case, self._reference), len(view))  # both judge by these features
         left = None if timeout_s is None else timeout_s - (asyncio.get_running_loop().time() - begin)
         try:
             async with asyncio.TaskGroup() as group:
@@ -45,7 +45,7 @@ class EnsembleDetector:
             raise failures.exceptions[0] from failures
         mode = int(view.causal)
         scores = combine(lstm.result().scores, svm.result().scores, self._combination, mode)
-        raise_malformed(case, scores)
+        raise_malformed(view.case(self._reference), scores)
         parts = [each.max(axis=1) for each in (lstm.result().scores, svm.result().scores, scores)]
         return Judgement(scores, scores >= self._thresholds[mode], np.stack(parts, axis=1))
 

@@ -61,8 +61,8 @@ class ModelDetector:
     async def judge(self, view: View, timeout_s: float | None) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
         deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-        if view.causal or view.known is not None or len(view) > LARGE_EVENTS:
-            is_little = view.known is not None and len(view) <= SMALL_EVENTS  # the features are there
+        if view.causal or view.given is not None or len(view) > LARGE_EVENTS:
+            is_little = view.given is not None and len(view) <= SMALL_EVENTS  # the features are there
             prepared = self._prepare(view) if is_little else await off_loop(partial(self._prepare, view), len(view))
             (judgement,) = await self._conclude(prepared, deadline)
             return judgement
@@ -81,7 +81,7 @@ class ModelDetector:
     def _prepare_joined(self, views: list[View]) -> _Prepared:
         events, scope = join([view.events for view in views])
         case = Case.of(events, self._reference, causal=False, scope=scope)
-        return self._cut(View(events, causal=False, known=case), [len(view) for view in views])
+        return self._cut(View(events, causal=False, given=case), [len(view) for view in views])
 
     def _cut(self, view: View, sizes: list[int]) -> _Prepared:
         case = view.case(self._reference)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.events.groups import Group, Key, combine
 from service.features.journey import Columns
-from service.features.running_groups import Prior
+from service.features.running_groups import Prior, Sighting
 from service.features.shared import Trail, nearest
 
 _Count = NDArray[np.intp] | NDArray[np.float64]
@@ -149,18 +149,23 @@ class _Mates:
         return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 
 
-def mate_features(trail: Trail) -> Columns:
-    """What the mates of the lot did, here and on the way here, in the request and before."""
+def mate_features(trail: Trail) -> tuple[Columns, Sighting | None]:
+    """What the mates of the lot did, here and on the way here, in the request and before.
+
+    Also returns the groups of the events in the past that the trail has, for whoever stores these events.
+    """
     lot, here = trail.lot.take(trail.events.epc), combine(trail.spot, trail.type).numbered()
     keys = {"here": combine(lot, here), "type": combine(lot, trail.type)} | _legs(trail, here, lot)
     groups = {name: Group(key, trail.members) for name, key in keys.items()}
     own = {name: Group(key, trail.journeys.by_time) for name, key in _legs(trail, here, trail.epc).items()}
     own |= {"here": trail.same_scan, "type": trail.same_type}
+    sighting: Sighting | None = None
     priors: dict[str, Prior] = {}
     if trail.past is not None:
-        priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
+        sighting, priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
     mates = {name: _Mates(trail, group, own[name], priors.get(name)) for name, group in groups.items()}
-    return _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
+    columns = _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
+    return columns, sighting
 
 
 def _scan_features(trail: Trail, mates: dict[str, _Mates], here: Group, prior: Prior | None) -> Columns:

@@ -8,7 +8,7 @@ one look-up for all scans of a group that a request brings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +237,7 @@ class Context:
     companions: NDArray[np.float32]  # [N, C] companion features
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Past:
     """What is known beside a request: N events, of which some may be context, and what their groups did before."""
 
@@ -248,19 +248,23 @@ class Past:
     known: NDArray[np.bool_]  # [U] the item has context
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
     groups: RunningGroups
-    sighting: Sighting = field(init=False)  # of the fresh events: set by `priors`
 
-    def repeat(self, again: Index | NDArray[np.int32]) -> None:
-        """Let further codes follow, the same as those ``again`` once more."""
+    def repeated(self, again: Index | NDArray[np.int32]) -> Past:
+        """Return the past with further codes, the same as those ``again`` once more."""
         code_of = np.concatenate([np.arange(len(self.lot)), again])
-        self.parts, self.lot, self.item = self.parts.take(code_of), self.lot[code_of], self.item[code_of]
-        self.known = self.known[code_of]
-        self.items = {name: count[code_of] for name, count in self.items.items()}
+        return replace(
+            self,
+            parts=self.parts.take(code_of),
+            lot=self.lot[code_of],
+            item=self.item[code_of],
+            known=self.known[code_of],
+            items={name: count[code_of] for name, count in self.items.items()},
+        )
 
     def priors(
         self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
-    ) -> dict[str, Prior]:
-        """Return what the ``groups``, one for each name of GROUPS, of N events did before."""
+    ) -> tuple[Sighting, dict[str, Prior]]:
+        """Return the ``groups``, one for each name of GROUPS, of N events looked up, and what they did before."""
         scans = Scans(
             lot=self.lot[events.epc],
             item=self.item[events.epc],
@@ -271,5 +275,5 @@ class Past:
             legs=legs,
         )
         ordered = [groups[name] for name in GROUPS]
-        self.sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
-        return self.groups.prior(self.sighting, ordered)
+        sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
+        return sighting, self.groups.prior(sighting, ordered)
