@@ -4,6 +4,7 @@
 - shared: the columns that features share
 - journey: features of one item
 - companions: features of an item among its companions
+- mate_groups: the groups of companions that a scan belongs to
 - running_groups: statistics of companions over scans of earlier requests
 - reference: the tables of what is normal here
 - case: the events that are asked for, among all that is known

@@ -13,8 +13,9 @@ from service.events.columns import Events
 from service.events.groups import Found, Group, Index, Key, combine
 from service.events.journeys import Journeys
 from service.events.vocabulary import STAGE_OF_TYPE, UNKNOWN
+from service.features.mate_groups import SHIPMENT_US
 from service.features.reference import TYPES, Reference
-from service.features.running_groups import SHIPMENT_US, Legs, Past
+from service.features.running_groups import Legs, Past
 
 _EARTH_RADIUS_KM = 6371.0
 
