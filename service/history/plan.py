@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.groups import Index, stable_order
+from service.events.vocabulary import type_index
 from service.features import table as features
 from service.features.case import Case
-from service.features.reference import TYPES, Reference
+from service.features.reference import Reference
 from service.features.running_groups import Context, Past, Sighting
 from service.history.index import HistoryIndex, News, Places, legs
 from service.history.items import Items
@@ -150,7 +151,7 @@ def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Plac
         records[name] = getattr(items.parts, name)[epc]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
-    records["kind_before"] = np.where(has_before, events.event_type[there].astype(np.int64) % TYPES, -1)
+    records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
     appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
