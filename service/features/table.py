@@ -79,8 +79,8 @@ def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple
 
 def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] features, the groups of the fresh events of a past, if there are any)."""
-    n, sighting = len(trail.journeys.order), None
-    columns: Columns = {"causal": np.full(n, trail.causal)}
+    sighting = None
+    columns: Columns = {"causal": np.full(len(trail.journeys.order), trail.causal)}
     for part in _PARTS:
         give_way()
         columns |= part(trail)
@@ -90,11 +90,25 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
         give_way()
         of_mates, sighting = companions.mate_features(trail)
         columns |= of_mates
+    else:  # all events are context, which gets the companions that it had
+        columns |= dict.fromkeys(NAMES[COMPANIONS], np.zeros(len(trail.journeys.order)))
     give_way()
-    nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
+    return table_of(columns), sighting
+
+
+def table_of(columns: Columns) -> NDArray[np.float32]:
+    """Return the features [N, F] of ``columns``, one [N] for each of NAMES.
+
+    Raises:
+        KeyError: a feature has no column, or a column is no feature.
+    """
+    if columns.keys() != INDEX.keys():
+        missing, strange = sorted(INDEX.keys() - columns.keys()), sorted(columns.keys() - INDEX.keys())
+        raise KeyError(f"features without a column: {missing}; columns that are no features: {strange}")
+    n = len(columns[NAMES[0]])
     by_name = np.empty((len(NAMES), n), dtype=np.float32)
-    np.concatenate([columns.get(name, nothing) for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
+    np.concatenate([columns[name] for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
     table = np.empty((n, len(NAMES)), dtype=np.float32)
     for begin in range(0, n, _BLOCK):
         table[begin : begin + _BLOCK] = by_name[:, begin : begin + _BLOCK].T
-    return table, sighting
+    return table
