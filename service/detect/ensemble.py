@@ -34,11 +34,11 @@ class EnsembleDetector:
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
         # Both judge by these features.
-        case = await threads.run(threads.ALWAYS_OFF, partial(view.case, self._reference), len(view))
+        view = await threads.run(threads.ALWAYS_OFF, partial(view.with_case, self._reference), len(view))
         lstm, svm = await together(detector.judge(view, deadline) for detector in self._both)
         mode = int(view.causal)
         scores = combine(lstm.scores, svm.scores, self._combination, mode)
-        raise_malformed(case, scores)
+        raise_malformed(view.case(self._reference), scores)
         return Judgement(
             scores,
             scores >= self._thresholds[mode],

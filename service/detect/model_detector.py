@@ -58,8 +58,8 @@ class ModelDetector:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        if view.causal or view.known is not None or threads.is_large(len(view)):
-            kind = threads.ALWAYS_OFF if view.known is None else threads.WINDOWS  # the features are there
+        if view.causal or view.given is not None or threads.is_large(len(view)):
+            kind = threads.ALWAYS_OFF if view.given is None else threads.WINDOWS  # the features are there
             prepared = await threads.run(kind, partial(self._prepare, view), len(view))
             (judgement,) = await self._conclude(prepared, deadline)
             return judgement
@@ -76,7 +76,7 @@ class ModelDetector:
     def _prepare_joined(self, views: list[View]) -> _Prepared:
         events, scope = join([view.events for view in views])
         case = Case.of(events, self._reference, causal=False, scope=scope)
-        return self._cut(View(events, causal=False, known=case), [len(view) for view in views])
+        return self._cut(View(events, causal=False, given=case), [len(view) for view in views])
 
     def _cut(self, view: View, sizes: list[int]) -> _Prepared:
         case = view.case(self._reference)

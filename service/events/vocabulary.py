@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 KINDS = ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump")
 """The anomaly kinds, in the order of every [.., 5] array of the project."""
@@ -20,6 +21,12 @@ EVENT_TYPES = (
     "POS_Sell",
 )
 """The event types in the order of a normal journey; the code of a type is its index here."""
+
+TYPES = len(EVENT_TYPES) + 1
+"""Event types with one more, the last, for the unknown."""
+
+START = TYPES
+"""The "type before" of a journey's first event."""
 
 STAGES = ("Factory", "WMS", "Logistics_HUB", "W_Stock", "R_Stock", "POS_Sell")
 """The levels of the hierarchy, upstream first; the code of a stage is its index here."""
@@ -41,3 +48,9 @@ STEP_CODE = {name.lower(): code for code, name in enumerate(STAGES)} | {
     for stock in ("W_Stock", "R_Stock")
     for direction in ("Inbound", "Outbound")
 }
+
+
+def type_index(event_type: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return 0 .. TYPES - 1 for each event type code [N], which may be UNKNOWN."""
+    index: NDArray[np.int64] = event_type.astype(np.int64) % TYPES
+    return index

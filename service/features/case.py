@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from service.events.groups import Index, Key
 from service.events.journeys import Journeys
 from service.features import table as features
 from service.features.reference import Reference
-from service.features.running_groups import Past
+from service.features.running_groups import Past, Sighting
 from service.model.sequences import Windows, prefix_windows, whole_windows
 from service.runtime.timing import timed
 
@@ -25,47 +25,63 @@ class Case:
     journeys: Journeys
     features: NDArray[np.float32]  # [N, F] in the order of the journeys
     rows: Index  # [A] where the asked events stand in the journeys, in the order asked
+    sighting: Sighting | None = None  # the groups of the fresh events after a past, None if there are no such events
 
     @classmethod
-    def of(  # noqa: PLR0913
+    def of(
         cls,
         events: Events,
         reference: Reference,
         *,
         causal: bool,
         asked: Index | None = None,
-        past: Past | None = None,
         scope: Key | None = None,
     ) -> Case:
         """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all.
 
-        ``past`` and ``scope`` are those of `features.compute`.
+        ``scope`` is that of `features.compute`.
         """
-        with timed("group", len(events)):
-            journeys = Journeys.of(events)
-            row_of = np.empty(len(events), dtype=np.intp)
-            row_of[journeys.order] = np.arange(len(events))
+        journeys, rows = _grouped(events, asked)
         with timed("features", len(events)):
-            table = features.compute(journeys, reference, causal=causal, past=past, scope=scope)
-        return cls(journeys, table, row_of if asked is None else row_of[asked])
+            table = features.compute(journeys, reference, causal=causal, scope=scope)
+        return cls(journeys, table, rows)
+
+    @classmethod
+    def after(cls, past: Past, events: Events, reference: Reference, asked: Index | None = None) -> Case:
+        """Return the causal case of ``events`` [N] after a ``past``, otherwise as `of`."""
+        journeys, rows = _grouped(events, asked)
+        with timed("features", len(events)):
+            table, sighting = features.compute_after(past, journeys, reference)
+        return cls(journeys, table, rows, sighting)
 
 
-@dataclass(slots=True, eq=False)
+def _grouped(events: Events, asked: Index | None) -> tuple[Journeys, Index]:
+    """Return (the journeys of ``events``, [A] the rows in them of the ``asked`` ones)."""
+    with timed("group", len(events)):
+        journeys = Journeys.of(events)
+        row_of = np.empty(len(events), dtype=np.intp)
+        row_of[journeys.order] = np.arange(len(events))
+    return journeys, row_of if asked is None else row_of[asked]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """The events of a request, judged causally or as whole journeys; features are worked out when they are needed."""
+    """The events of a request, judged causally or as whole journeys."""
 
     events: Events  # [A] in the order asked
     causal: bool
-    known: Case | None = None  # given where history knows more than the request
+    given: Case | None = None  # where the features are there, as where history knows more than the request
 
     def __len__(self) -> int:
         return len(self.events)
 
     def case(self, reference: Reference) -> Case:
-        """Return the events with their features, worked out once."""
-        if self.known is None:
-            self.known = Case.of(self.events, reference, causal=self.causal)
-        return self.known
+        """Return the events with their features: those given, else worked out."""
+        return self.given or Case.of(self.events, reference, causal=self.causal)
+
+    def with_case(self, reference: Reference) -> View:
+        """Return the view with its case given, for several who judge by the same features."""
+        return replace(self, given=self.case(reference))
 
     def windows(self, case: Case, limit: int) -> Windows:
         """Return windows of at most ``limit`` events that answer for the A asked events."""

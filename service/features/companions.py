@@ -8,12 +8,15 @@ Context events of a past keep the features that they had when they were judged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from service.events.groups import Group, Key, combine
 from service.features.journey import Columns
-from service.features.running_groups import Prior
+from service.features.mate_groups import DIVIDED, GROUPS, MateGroup
+from service.features.running_groups import Prior, Sighting
 from service.features.shared import Trail, nearest
 
 _Count = NDArray[np.intp] | NDArray[np.float64]
@@ -149,18 +152,40 @@ class _Mates:
         return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 
 
-def mate_features(trail: Trail) -> Columns:
-    """What the mates of the lot did, here and on the way here, in the request and before."""
-    lot, here = trail.lot.take(trail.events.epc), combine(trail.spot, trail.type).numbered()
-    keys = {"here": combine(lot, here), "type": combine(lot, trail.type)} | _legs(trail, here, lot)
+def key_parts(trail: Trail) -> dict[str, Key]:
+    """Return the key [N] of each of `mate_groups.PARTS`."""
+    here = combine(trail.spot, trail.type).numbered()
+    return {"here": here, "type": trail.type, "left": trail.left_from, "departure": trail.departure}
+
+
+def group_keys(whose: Key, parts: Mapping[str, Key], groups: Sequence[MateGroup] = GROUPS) -> dict[str, Key]:
+    """Return the key [N] of each of the ``groups`` of lots or items, given those of the ``parts``."""
+    keys = {"": whose}
+    for group in groups:
+        key = combine(keys[group.within], parts[group.part])
+        keys[group.name] = key.numbered() if group.name in DIVIDED else key  # short keys are sorted faster
+    del keys[""]
+    return keys
+
+
+def mate_features(trail: Trail) -> tuple[Columns, Sighting | None]:
+    """What the mates of the lot did, here and on the way here, in the request and before.
+
+    Also returns the groups of the events in the past that the trail has, for whoever stores these events.
+    """
+    parts = key_parts(trail)
+    keys = group_keys(trail.lot.take(trail.events.epc), parts)
     groups = {name: Group(key, trail.members) for name, key in keys.items()}
-    own = {name: Group(key, trail.journeys.by_time) for name, key in _legs(trail, here, trail.epc).items()}
-    own |= {"here": trail.same_scan, "type": trail.same_type}
+    own = {"here": trail.same_scan, "type": trail.same_type}
+    own_keys = group_keys(trail.epc, parts, [group for group in GROUPS if group.name not in own])
+    own |= {name: Group(key, trail.journeys.by_time) for name, key in own_keys.items()}
+    sighting: Sighting | None = None
     priors: dict[str, Prior] = {}
     if trail.past is not None:
-        priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
+        sighting, priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
     mates = {name: _Mates(trail, group, own[name], priors.get(name)) for name, group in groups.items()}
-    return _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
+    columns = _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
+    return columns, sighting
 
 
 def _scan_features(trail: Trail, mates: dict[str, _Mates], here: Group, prior: Prior | None) -> Columns:
@@ -198,18 +223,6 @@ def _mate_serial_gap(trail: Trail, here: Group, prior: Prior | None) -> NDArray[
     found = np.isfinite(differences).sum(axis=0)
     fourth = differences[np.minimum(np.maximum(found, 1), 4) - 1, np.arange(len(epc))]
     return here.by_event(_log_serial(fourth))
-
-
-def _legs(trail: Trail, here: Key, traveller: Key) -> dict[str, Key]:
-    """Return the keys [N] of the legs of lots or items, ``here`` being the scans that they end with."""
-    left = combine(traveller, trail.left_from).numbered()  # short keys are sorted faster
-    shipment = combine(left, trail.departure).numbered()
-    return {
-        "left": left,
-        "leg": combine(left, here),
-        "shipment": shipment,
-        "shipment_here": combine(shipment, here),
-    }
 
 
 def _leg_features(trail: Trail, mates: dict[str, _Mates]) -> Columns:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.groups import Group, Index, Key, combine
-from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, STAGES, UNKNOWN
-from service.features.reference import START, TYPES
+from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, STAGES, START, TYPES, UNKNOWN
+from service.features.keys import company_product_key, product_lot_key, product_type_key
 from service.features.shared import Trail, log_speed, nearest
 
 Columns = dict[str, NDArray[np.generic]]
@@ -95,10 +95,10 @@ _POS_SELL = EVENT_TYPES.index("POS_Sell")
 def code_features(trail: Trail) -> Columns:
     """Code parts against what was issued, worked out once per code, and the date part against the scans."""
     parts, reference, events = trail.parts, trail.reference, trail.events
-    lot_key = parts.product * 10**6 + parts.lot
+    lot_key = product_lot_key(parts.product, parts.lot)
     lot_row = reference.product_lot.find(lot_key)
     known_lot = lot_row < len(reference.product_lot.key)
-    of_pair = reference.company_product.of(parts.company * 10**7 + parts.product)
+    of_pair = reference.company_product.of(company_product_key(parts.company, parts.product))
     of_lot = reference.product_lot.of(lot_key)
     per_code: Columns = {
         "code_well_formed": parts.well_formed,
@@ -186,7 +186,7 @@ def time_features(trail: Trail) -> Columns:
 def _route_features(trail: Trail) -> Columns:
     reference = trail.reference
     place_from = trail.place[trail.before]
-    row = reference.route.find(place_from * (len(reference.location_id) + 1) + trail.place)
+    row = reference.route.find(reference.route_key(place_from, trail.place))
     known = trail.has_before & (trail.place != place_from) & (row < len(reference.route.key))
     mean, deviation, least, most = reference.route_hours_or_one[row].T
     hours = np.maximum(trail.gap_minutes, 1.0) / 60
@@ -206,7 +206,7 @@ def place_features(trail: Trail) -> Columns:
     from_count = np.where(trail.has_before, reference.scan.of(trail.scan_from), starts)
     lane_logp = _log_share(reference.lane.of(reference.lane_key(trail.scan_from, trail.scan)), from_count)
     of_product = reference.product_scan.of(reference.product_scan_key(product, trail.scan))
-    of_product_type = reference.product_type.of((product + 1) * TYPES + trail.kind)
+    of_product_type = reference.product_type.of(product_type_key(product, trail.kind))
     stage_from = trail.stage[trail.before]
     staged = trail.has_before & (trail.stage != UNKNOWN) & (stage_from != UNKNOWN)
     spot = trail.spot.values

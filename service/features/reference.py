@@ -16,13 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from service.events.vocabulary import EVENT_TYPES
-
-TYPES = len(EVENT_TYPES) + 1
-"""Event types with one more for the unknown (index -1 is the last entry)."""
-
-START = TYPES
-"""The "type before" of a journey's first event."""
+from service.events.vocabulary import TYPES
 
 LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
@@ -64,34 +58,40 @@ class Counts:
 class Reference:
     """The tables of one model version. ``place`` below is the index of a location, P for an unknown one.
 
-    A *scan* is a place and an event type (``place * TYPES + type``); a *lane* is two consecutive scans of a journey.
+    A *scan* is a place and an event type; a *lane* is two consecutive scans of a journey. Keys are those of `keys`, or
+    of the methods here where they depend on how many places there are.
     """
 
     location_id: NDArray[np.int64]  # [P] sorted ids of the known places
     latitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
     longitude: NDArray[np.float64]  # [P] degrees, NaN if unknown
-    scan: Counts  # scans seen
+    scan: Counts  # scans seen, by scan_key
     type_pair: NDArray[np.float64]  # [TYPES + 1, TYPES] how often a type followed a type, START included
     type_pair_gap: NDArray[np.float64]  # [TYPES + 1, TYPES, 4] LANE_QUANTILES by pair of types, for lanes never seen
     lane: Counts  # lanes seen, by lane_key
     lane_gap: NDArray[np.float64]  # [lanes, 4] LANE_QUANTILES by lane
-    route: Counts  # pairs of places of the transition master, by place_from * (P + 1) + place_to
+    route: Counts  # pairs of places of the transition master, by route_key
     route_hours: NDArray[np.float64]  # [routes, 4] mean, standard deviation, minimum, maximum transit time in hours
     product_scan: Counts  # scans seen by product, by product_scan_key
-    product_type: Counts  # scans seen by product and type, by (product + 1) * TYPES + type
+    product_type: Counts  # scans seen by product and type, by product_type_key
     header: Counts  # issued codes by header
     company: Counts  # issued codes by company
     product: Counts  # issued codes by product
-    company_product: Counts  # issued codes by company * 10**7 + product
+    company_product: Counts  # issued codes by company_product_key
     lot: Counts  # issued codes by lot number alone
-    product_lot: Counts  # issued codes by product * 10**6 + lot
+    product_lot: Counts  # issued codes by product_lot_key
     lot_day: NDArray[np.float64]  # [product lots, 2] first and last date part, in days since 1970-01-01
     lot_serial: NDArray[np.float64]  # [product lots, 2] lowest and highest serial
 
     @property
     def start_scan(self) -> int:
         """The scan that stands before a journey's first."""
-        return (len(self.location_id) + 1) * TYPES
+        return self._scans - TYPES
+
+    @property
+    def _scans(self) -> int:
+        """How many scans there are: of the known places, of one for all others, and of the start of journeys."""
+        return (len(self.location_id) + 2) * TYPES
 
     def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place index [N] of each location id, P if it is unknown."""
@@ -102,12 +102,16 @@ class Reference:
         return Counts(self.location_id, np.ones(len(self.location_id)))
 
     def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the key [N] of the lane between two scans; a journey's start is the scan (P + 1) * TYPES."""
-        return scan_from * ((len(self.location_id) + 2) * TYPES) + scan_to
+        """Return the key [N] of the lane between two scans; a journey's start is `start_scan`."""
+        return scan_from * self._scans + scan_to
+
+    def route_key(self, place_from: NDArray[np.int64], place_to: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the key [N] of the route between two places."""
+        return place_from * (len(self.location_id) + 1) + place_to
 
     def product_scan_key(self, product: NDArray[np.int64], scan: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
-        return (product + 1) * ((len(self.location_id) + 2) * TYPES) + scan
+        return (product + 1) * self._scans + scan
 
     @cached_property
     def unit_vectors(self) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Running statistics of groups of mates, over scans that no request brings any more.
 
-What `features_companions` works out from the events of a request it continues here from all earlier scans: counts and
+What `companions` works out from the events of a request it continues here from all earlier scans: counts and
 sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
 one look-up for all scans of a group that a request brings.
 """
@@ -8,7 +8,7 @@ one look-up for all scans of a group that a request brings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,10 @@ from service.events.codes import Codes
 from service.events.columns import Events
 from service.events.groups import Group, Index
 from service.events.hash_table import KeyTable, mix, room
+from service.features.mate_groups import GROUPS, HERE, SHIPMENT_US, USED
 
 NEIGHBOURS = 8
 """Last scans that a group of one type at one place remembers one by one."""
-
-SHIPMENT_US = 2 * 3_600_000_000
-"""Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
-
-GROUPS = ("here", "type", "left", "leg", "shipment", "shipment_here")
-"""Groups that a scan belongs to; `features_companions` says which."""
-
-_HERE = 0
-_USED = np.array(
-    [[1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 0, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]], dtype=np.int64
-)
-"""Which columns of `Scans.columns` make the key of which group, beside the lot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +66,9 @@ class Scans:
 
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
-        legs = self.legs
+        legs = self.legs  # the columns in the order of COLUMNS
         columns = np.stack([self.location_id, self.kind, legs.location, legs.kind, legs.time_us // SHIPMENT_US])
-        return mix(kind, self.lot[at], *(columns[:, at] * _USED[:, np.atleast_1d(kind)]))
+        return mix(kind, self.lot[at], *(columns[:, at] * USED[:, np.atleast_1d(kind)]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +91,7 @@ class Prior:
 
     number: Index  # [N] the group of each event, as the next ones count them
     count: NDArray[np.float64]  # earlier scans of each group
-    total: NDArray[np.float64]  # their sum of hours ("here") or log gaps ("leg", "shipment_here")
+    total: NDArray[np.float64]  # their sum of what the mean is taken of, if there is such
     last: Index  # the group's row of the next ones, "here" only
     lasts: _Lasts
     item: NDArray[np.int64]  # [N] hash of the event's own item
@@ -199,7 +188,7 @@ class RunningGroups:
         self._last_of = room(self._last_of, length)
         by_kind = np.split(rows, np.cumsum([len(start) for start in sighting.starts[:-1]]))
 
-        members, start, here = sighting.members[_HERE], sighting.starts[_HERE], by_kind[_HERE]
+        members, start, here = sighting.members[HERE], sighting.starts[HERE], by_kind[HERE]
         new = here[self._last_of[here] == 0]
         self._last_of[new] = self._lasts.new(len(new))
         self._lasts.add(self._last_of[here], self._count[here].astype(np.int64), scans, members, start)
@@ -207,15 +196,17 @@ class RunningGroups:
             np.diff(start, append=len(group)) for group, start in zip(sighting.members, sighting.starts, strict=True)
         ]
         self._count[rows] += np.concatenate(sizes)
-        for name, values in (("here", scans.hour), ("leg", scans.log_gap), ("shipment_here", scans.log_gap)):
-            kind = GROUPS.index(name)
-            self._total[by_kind[kind]] += np.add.reduceat(values(sighting.members[kind]), sighting.starts[kind])
+        values = {"hour": scans.hour, "log_gap": scans.log_gap}
+        for kind, group in enumerate(GROUPS):
+            if group.mean_of:
+                each = values[group.mean_of](sighting.members[kind])
+                self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind])
 
     def prior(self, sighting: Sighting, groups: Sequence[Group]) -> dict[str, Prior]:
         """Return what is known of the ``groups`` that were sighted, by their names."""
         count, total, last = self._count[sighting.rows], self._total[sighting.rows], self._last_of[sighting.rows]
         priors, end = {}, 0
-        for name, group, start in zip(GROUPS, groups, sighting.starts, strict=True):
+        for (name, *_), group, start in zip(GROUPS, groups, sighting.starts, strict=True):
             begin, end = end, end + len(start)
             priors[name] = Prior(
                 number=group.number,
@@ -237,7 +228,7 @@ class Context:
     companions: NDArray[np.float32]  # [N, C] companion features
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Past:
     """What is known beside a request: N events, of which some may be context, and what their groups did before."""
 
@@ -248,19 +239,23 @@ class Past:
     known: NDArray[np.bool_]  # [U] the item has context
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
     groups: RunningGroups
-    sighting: Sighting = field(init=False)  # of the fresh events: set by `priors`
 
-    def repeat(self, again: Index | NDArray[np.int32]) -> None:
-        """Let further codes follow, the same as those ``again`` once more."""
+    def repeated(self, again: Index | NDArray[np.int32]) -> Past:
+        """Return the past with further codes, the same as those ``again`` once more."""
         code_of = np.concatenate([np.arange(len(self.lot)), again])
-        self.parts, self.lot, self.item = self.parts.take(code_of), self.lot[code_of], self.item[code_of]
-        self.known = self.known[code_of]
-        self.items = {name: count[code_of] for name, count in self.items.items()}
+        return replace(
+            self,
+            parts=self.parts.take(code_of),
+            lot=self.lot[code_of],
+            item=self.item[code_of],
+            known=self.known[code_of],
+            items={name: count[code_of] for name, count in self.items.items()},
+        )
 
     def priors(
         self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
-    ) -> dict[str, Prior]:
-        """Return what the ``groups``, one for each name of GROUPS, of N events did before."""
+    ) -> tuple[Sighting, dict[str, Prior]]:
+        """Return the ``groups``, one for each of GROUPS, of N events looked up, and what they did before."""
         scans = Scans(
             lot=self.lot[events.epc],
             item=self.item[events.epc],
@@ -270,6 +265,6 @@ class Past:
             time_us=events.time_us,
             legs=legs,
         )
-        ordered = [groups[name] for name in GROUPS]
-        self.sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
-        return self.groups.prior(self.sighting, ordered)
+        ordered = [groups[group.name] for group in GROUPS]
+        sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
+        return sighting, self.groups.prior(sighting, ordered)

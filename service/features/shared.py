@@ -12,9 +12,11 @@ from service.events import codes
 from service.events.columns import Events
 from service.events.groups import Found, Group, Index, Key, combine
 from service.events.journeys import Journeys
-from service.events.vocabulary import STAGE_OF_TYPE, UNKNOWN
-from service.features.reference import TYPES, Reference
-from service.features.running_groups import SHIPMENT_US, Legs, Past
+from service.events.vocabulary import STAGE_OF_TYPE, TYPES, UNKNOWN, type_index
+from service.features.keys import scan_key
+from service.features.mate_groups import SHIPMENT_US
+from service.features.reference import Reference
+from service.features.running_groups import Legs, Past
 
 _EARTH_RADIUS_KM = 6371.0
 
@@ -67,7 +69,7 @@ class Trail:
     ) -> Trail:
         """Work the columns out; ``scope`` [U] tells requests apart that are judged together."""
         events = journeys.events
-        kind = events.event_type.astype(np.int64) % TYPES
+        kind = type_index(events.event_type)
         stage = STAGE_OF_TYPE[events.event_type]
         before, has_before = journeys.previous()
         minute = events.time_us / 60e6
@@ -86,7 +88,8 @@ class Trail:
             members = members[fresh[members]]
             locations = np.concatenate([locations, legs.location])
         place, spots = _spots(reference, locations)
-        place, scan = place[: len(kind)], place[: len(kind)] * TYPES + kind
+        place = place[: len(kind)]
+        scan = scan_key(place, kind)
         spot = Key(spots.values[: len(kind)], spots.width)
         spot_from = spot.values[before] if fresh is None else spots.values[len(kind) :]
         if scope is None:
@@ -120,7 +123,7 @@ class Trail:
             same_scan=Group(combine(epc, spot, type_), journeys.by_time),
             same_type=Group(combine(epc, type_), journeys.by_time),
             legs=legs,
-            left_from=Key(np.where(legs.kind >= 0, spot_from * TYPES + legs.kind + 1, 0), spot.width * TYPES + 1),
+            left_from=Key(np.where(legs.kind >= 0, scan_key(spot_from, legs.kind) + 1, 0), spot.width * TYPES + 1),
             departure=Key.of(legs.time_us // SHIPMENT_US),
             leg_gap=log_gap if fresh is None else np.log1p((events.time_us - legs.time_us) / 60e6),
             past=past,

@@ -18,7 +18,7 @@ from service.events.journeys import Journeys
 from service.features import companions, journey
 from service.features.journey import Columns
 from service.features.reference import Reference
-from service.features.running_groups import Past
+from service.features.running_groups import Past, Sighting
 from service.features.shared import Trail
 from service.runtime.threads import give_way
 
@@ -44,8 +44,6 @@ _PARTS = (
     journey.clone_features,
 )
 
-_COMPANION_PARTS = (companions.lot_features, companions.mate_features)
-
 COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
 """Columns of the features that tell an item among its companions."""
 
@@ -58,29 +56,59 @@ def feature_spec_hash() -> str:
     return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
 
 
-def compute(
-    journeys: Journeys, reference: Reference, *, causal: bool, past: Past | None = None, scope: Key | None = None
-) -> NDArray[np.float32]:
+def compute(journeys: Journeys, reference: Reference, *, causal: bool, scope: Key | None = None) -> NDArray[np.float32]:
     """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
 
-    With a ``past``, which only a causal judgement can have, earlier scans are companions too. A ``scope`` [U], the
-    request of each code, keeps requests apart that are judged together: retrospective features are those that each
-    request gets alone, to the last bit.
+    A ``scope`` [U], the request of each code, keeps requests apart that are judged together: retrospective features
+    are those that each request gets alone, to the last bit.
     """
-    trail = Trail.of(journeys, reference, causal=causal, past=past, scope=scope)
-    n = len(journeys.order)
-    columns: Columns = {"causal": np.full(n, causal)}
-    for part in (*_PARTS, *_COMPANION_PARTS) if past is None or len(trail.members) else _PARTS:
+    return _of_trail(Trail.of(journeys, reference, causal=causal, scope=scope))[0]
+
+
+def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple[NDArray[np.float32], Sighting | None]:
+    """Return ([N, F] causal features as `compute` does, the groups of the fresh events: None if all are context).
+
+    Earlier scans that the ``past`` knows of are companions too; its context keeps the features that it had.
+    """
+    table, sighting = _of_trail(Trail.of(journeys, reference, causal=True, past=past))
+    if past.context is not None:
+        context = np.flatnonzero(past.context.stored[journeys.order])
+        table[context, COMPANIONS] = past.context.companions[journeys.order[context]]
+    return table, sighting
+
+
+def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
+    """Return ([N, F] features, the groups of the fresh events of a past, if there are any)."""
+    sighting = None
+    columns: Columns = {"causal": np.full(len(trail.journeys.order), trail.causal)}
+    for part in _PARTS:
         give_way()
         columns |= part(trail)
+    if trail.past is None or len(trail.members):
+        give_way()
+        columns |= companions.lot_features(trail)
+        give_way()
+        of_mates, sighting = companions.mate_features(trail)
+        columns |= of_mates
+    else:  # all events are context, which gets the companions that it had
+        columns |= dict.fromkeys(NAMES[COMPANIONS], np.zeros(len(trail.journeys.order)))
     give_way()
-    nothing = np.zeros(n, dtype=np.bool_)  # of companions, where all events are context
+    return table_of(columns), sighting
+
+
+def table_of(columns: Columns) -> NDArray[np.float32]:
+    """Return the features [N, F] of ``columns``, one [N] for each of NAMES.
+
+    Raises:
+        KeyError: a feature has no column, or a column is no feature.
+    """
+    if columns.keys() != INDEX.keys():
+        missing, strange = sorted(INDEX.keys() - columns.keys()), sorted(columns.keys() - INDEX.keys())
+        raise KeyError(f"features without a column: {missing}; columns that are no features: {strange}")
+    n = len(columns[NAMES[0]])
     by_name = np.empty((len(NAMES), n), dtype=np.float32)
-    np.concatenate([columns.get(name, nothing) for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
+    np.concatenate([columns[name] for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
     table = np.empty((n, len(NAMES)), dtype=np.float32)
     for begin in range(0, n, _BLOCK):
         table[begin : begin + _BLOCK] = by_name[:, begin : begin + _BLOCK].T
-    if past is not None and past.context is not None:
-        context = np.flatnonzero(past.context.stored[journeys.order])
-        table[context, COMPANIONS] = past.context.companions[journeys.order[context]]
     return table

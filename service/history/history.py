@@ -57,12 +57,12 @@ class Memory:
             " the answers given for the later ones stand."
         )
         if view.causal:
-            return View(view.events, causal=True, known=remembered.case), late or ""
+            return View(view.events, causal=True, given=remembered.case), late or ""
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
-        return View(view.events, causal=False, known=case), ""
+        return View(view.events, causal=False, given=case), ""
 
     async def close(self) -> None:
         """Let the store's connections go."""

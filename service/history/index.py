@@ -16,7 +16,7 @@ from service.events import codes
 from service.events.columns import Events
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
-from service.features.reference import TYPES
+from service.events.vocabulary import type_index
 from service.features.running_groups import Legs, RunningGroups, Scans, Sighting
 from service.history.items import ALL_ITEMS, EVENT, Items, item_hash
 from service.history.store import GENERATION_BYTES, RECORD, Log, Reply
@@ -267,7 +267,7 @@ def _scans(records: NDArray[np.void], lot: NDArray[np.int64]) -> Scans:
         item=item_hash(records["header"], records["date"], records["serial"]),
         serial=records["serial"].astype(np.float64),
         location_id=records["location_id"],
-        kind=records["event_type"].astype(np.int64) % TYPES,
+        kind=type_index(records["event_type"]),
         time_us=records["time_us"],
         legs=legs(records),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.groups import Index, stable_order
+from service.events.vocabulary import type_index
 from service.features import table as features
 from service.features.case import Case
-from service.features.reference import TYPES, Reference
-from service.features.running_groups import Context, Past
+from service.features.reference import Reference
+from service.features.running_groups import Context, Past, Sighting
 from service.history.index import HistoryIndex, News, Places, legs
 from service.history.items import Items
 from service.history.store import RECORD
@@ -73,21 +74,21 @@ def plan(events: Events, items: Items, index: HistoryIndex, reference: Reference
         items=index.count(items, places),
         groups=index.groups,
     )
+    together, asked = events, None
     if len(known.epc):
-        case, late = _with_context(events, known, past, reference)
-    else:
-        case, late = Case.of(events, reference, causal=True, past=past), 0
+        together, asked, past = _with_context(events, known, past)
+    case = Case.after(past, together, reference, asked)
+    late = 0 if past.context is None else _late(case, past.context.stored, len(events.epc_codes))
     remembered = Remembered(events, known, case, late)
-    if not (known.found < 0).any():
+    if case.sighting is None:
         return remembered, None
-    return remembered, _news(case, past, items, places)
+    return remembered, _news(case, case.sighting, past, items, places)
 
 
-def _with_context(events: Events, known: Known, past: Past, reference: Reference) -> tuple[Case, int]:
-    """Return the case of the events among the known ones of their items, and how many of them are late.
+def _with_context(events: Events, known: Known, past: Past) -> tuple[Events, Index, Past]:
+    """Return (the events after the known ones of their items, [A] where each event is, the past with that context).
 
     A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
-    ``past`` gets its context.
     """
     codes, new = len(events.epc_codes), np.flatnonzero(known.found < 0)
     again = np.flatnonzero((known.found >= 0) & np.append(known.disordered(), False)[known.found])
@@ -101,12 +102,11 @@ def _with_context(events: Events, known: Known, past: Past, reference: Reference
     asked[again] = len(known.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
     epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[again].tolist())]
     together = _together(known.records[context], owner, events, new, epc_codes)
-    if len(again):
-        past.repeat(events.epc[again])
     records = np.concatenate([known.records[context], np.zeros(len(new), dtype=RECORD)])
-    past.context = Context(np.arange(len(records)) < len(context), legs(records), records["companions"])
-    case = Case.of(together, reference, causal=True, asked=asked, past=past)
-    return case, _late(case, past.context.stored, codes)
+    judged = Context(np.arange(len(records)) < len(context), legs(records), records["companions"])
+    if len(again):
+        past = past.repeated(events.epc[again])
+    return together, asked, replace(past, context=judged)
 
 
 def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
@@ -134,8 +134,8 @@ def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
     return int(late[case.rows].sum())
 
 
-def _news(case: Case, past: Past, items: Items, places: Places) -> News:
-    """Return what the fresh events of a case add, log by log, each in the order of time."""
+def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Places) -> News:
+    """Return what the fresh events of a case, those sighted, add, log by log, each in the order of time."""
     journeys, events = case.journeys, case.journeys.events
     rows = journeys.by_time
     if past.context is not None:
@@ -151,12 +151,12 @@ def _news(case: Case, past: Past, items: Items, places: Places) -> News:
         records[name] = getattr(items.parts, name)[epc]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
-    records["kind_before"] = np.where(has_before, events.event_type[there].astype(np.int64) % TYPES, -1)
+    records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
     appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
     fresh_items = ~places.known & (np.bincount(epc, minlength=len(places.lot)) > 0)
-    return News(records, appends, epc, places, _grow(items, fresh_items), past.sighting)
+    return News(records, appends, epc, places, _grow(items, fresh_items), sighting)
 
 
 def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, STAGES
-from service.features.reference import START, TYPES, Counts, Reference
+from service.events.vocabulary import EVENT_TYPES, STAGES, START, TYPES
+from service.features.reference import Counts, Reference
 from service.features.table import NAMES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from service.events.vocabulary import EVENT_TYPES, STAGE_OF_TYPE, UNKNOWN
+from service.events.vocabulary import EVENT_TYPES, STAGE_OF_TYPE, TYPES, UNKNOWN, type_index
 from training.inspection.folder import DAY_US, HOUR_US, Section, World
 
 _SAMPLE = 50_000  # events at most for the correlations
@@ -103,7 +103,7 @@ def _per_day(axes: Axes, world: World) -> None:
 
 
 def _by_type(axes: Axes, world: World) -> None:
-    counts = np.bincount(world.data.events.event_type % (len(EVENT_TYPES) + 1), minlength=len(EVENT_TYPES) + 1)
+    counts = np.bincount(type_index(world.data.events.event_type), minlength=TYPES)
     axes.barh([*EVENT_TYPES, "(unknown)"], counts)
     axes.invert_yaxis()
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
+from service.features.keys import lot_of, product_of
 from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 from training.samples.reference import learn
@@ -113,9 +114,11 @@ def forgetful(reference: Reference, rng: np.random.Generator) -> Reference:
         product_lot=_kept(reference.product_lot, lots),
         lot_day=reference.lot_day[lots],
         lot_serial=reference.lot_serial[lots],
-        lot=_kept(reference.lot, np.isin(reference.lot.key, reference.product_lot.key[lots] % 10**6)),
+        lot=_kept(reference.lot, np.isin(reference.lot.key, lot_of(reference.product_lot.key[lots]))),
         company_product=_kept(reference.company_product, pairs),
-        product=_kept(reference.product, np.isin(reference.product.key, reference.company_product.key[pairs] % 10**7)),
+        product=_kept(
+            reference.product, np.isin(reference.product.key, product_of(reference.company_product.key[pairs]))
+        ),
     )
 
 

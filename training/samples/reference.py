@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from service.events import codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
-from service.features.reference import START, TYPES, Counts, Reference
+from service.events.vocabulary import START, TYPES, type_index
+from service.features.keys import company_product_key, product_lot_key, product_type_key, scan_key
+from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 
 _SHRINK = 10.0
@@ -22,11 +24,10 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
     journeys = Journeys.of(events)
     ordered, good = journeys.events, normal[journeys.order]
     location_id, latitude, longitude = _places(ordered.location_id[good], masters)
-    places = len(location_id)
     shell = _empty(location_id, latitude, longitude)  # gives the keys; its tables are filled in below
     place = shell.place_of(ordered.location_id)
-    kind = ordered.event_type.astype(np.int64) % TYPES
-    scan = place * TYPES + kind
+    kind = type_index(ordered.event_type)
+    scan = scan_key(place, kind)
     before, has_before = journeys.previous()
     usable = good & (good[before] | ~has_before)
     scan_from = np.where(has_before, scan[before], shell.start_scan)
@@ -37,14 +38,14 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
     minutes = (ordered.time_us - ordered.time_us[before]) / 60e6
     timed = usable & has_before
     gap = np.log1p(np.maximum(minutes[timed], 0.0))
-    pair_key = kind_from[timed] * TYPES + kind[timed]
+    pair_key = np.ravel_multi_index((kind_from[timed], kind[timed]), type_pair.shape)
     type_pair_gap = _pair_quantiles(pair_key, gap)
     lane_key = shell.lane_key(scan_from, scan)
     lane, lane_gap = _lane_quantiles(lane_key[usable], lane_key[timed], gap, pair_key, type_pair_gap)
 
     parts = codes.parse(events.epc_codes)
-    route_rows = np.argsort(shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))
-    route_key = (shell.place_of(masters.route_from) * (places + 1) + shell.place_of(masters.route_to))[route_rows]
+    route_key = shell.route_key(shell.place_of(masters.route_from), shell.place_of(masters.route_to))
+    route_rows = np.argsort(route_key)
     return replace(
         _with_issued(shell, parts, _normal_codes(ordered, good)),
         scan=_count(scan[good]),
@@ -52,10 +53,10 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
         type_pair_gap=type_pair_gap.reshape(TYPES + 1, TYPES, 4),
         lane=lane,
         lane_gap=lane_gap,
-        route=Counts(route_key, masters.route_count[route_rows]),
+        route=Counts(route_key[route_rows], masters.route_count[route_rows]),
         route_hours=masters.route_hours[route_rows],
         product_scan=_count(shell.product_scan_key(parts.product[ordered.epc], scan)[good]),
-        product_type=_count(((parts.product[ordered.epc] + 1) * TYPES + kind)[good]),
+        product_type=_count(product_type_key(parts.product[ordered.epc], kind)[good]),
     )
 
 
@@ -113,7 +114,7 @@ def _empty(location_id: NDArray[np.int64], latitude: NDArray[np.float64], longit
 def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bool_]) -> Reference:
     """Return ``reference`` with the tables of issued codes, from the parts of the normal ones."""
     use = normal & parts.well_formed
-    lot_key = (parts.product * 10**6 + parts.lot)[use]
+    lot_key = product_lot_key(parts.product, parts.lot)[use]
     product_lot = _count(lot_key)
     ends = np.cumsum(product_lot.count).astype(np.intp)
     starts = ends - product_lot.count.astype(np.intp)
@@ -127,7 +128,7 @@ def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bo
         header=_count(parts.header[use]),
         company=_count(parts.company[use]),
         product=_count(parts.product[use]),
-        company_product=_count((parts.company * 10**7 + parts.product)[use]),
+        company_product=_count(company_product_key(parts.company, parts.product)[use]),
         lot=_count(parts.lot[use]),
         product_lot=product_lot,
         lot_day=ranges(parts.day[use]),

@@ -17,7 +17,7 @@ from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.features.reference import Reference
-from service.features.table import FEATURES, NAMES, compute, feature_spec_hash
+from service.features.table import FEATURES, NAMES, compute, feature_spec_hash, table_of
 from tests.support import reference_features, worlds
 from tests.support.gateway import ROOT
 from tests.support.worlds import Scan, code, journey, to_events
@@ -160,6 +160,16 @@ def test_features_are_finite_for_a_reference_that_learned_nothing() -> None:
 def test_every_feature_is_described_once() -> None:
     assert len(set(NAMES)) == len(NAMES)
     assert all(kind and meaning for _, kind, meaning in FEATURES)
+
+
+def test_a_feature_without_a_column_and_a_column_without_a_feature_are_named() -> None:
+    columns = {name: np.full(3, at) for at, name in enumerate(NAMES)}
+    assert table_of(columns).tolist() == [list(range(len(NAMES)))] * 3
+    misspelt = {("lane_zz" if name == "lane_z" else name): column for name, column in columns.items()}
+    with pytest.raises(KeyError, match=r"without a column: \['lane_z'\]; columns that are no features: \['lane_zz'\]"):
+        table_of(misspelt)
+    with pytest.raises(KeyError, match=r"without a column: \[\]; columns that are no features: \['scan_mate'\]"):
+        table_of(columns | {"scan_mate": columns["scan_mates"]})
 
 
 def golden_scans() -> list[Scan]:

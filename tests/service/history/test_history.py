@@ -174,7 +174,7 @@ def test_a_memory_is_bounded_and_goes_on(world: Events) -> None:
         sizes = []
         for batch in cut(world.take(np.arange(1_500)), 50):
             view, warning = await memory.recall(View(batch, causal=True))
-            assert view.known is not None
+            assert view.given is not None
             assert not warning
             sizes.append(len(memory))
         return sizes

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.events.journeys import Journeys
-from service.events.vocabulary import EVENT_TYPES
-from service.features.reference import START, TYPES, Counts, Reference
+from service.events.vocabulary import EVENT_TYPES, START, TYPES
+from service.features.reference import Counts, Reference
 from service.features.table import compute
 from tests.support import worlds
 from tests.support.worlds import Scan, code, journey, to_events

@@ -1,0 +1,83 @@
+"""The groups of mates: the same ones within a request and in the statistics of earlier scans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.events.journeys import Journeys
+from service.features.companions import group_keys, key_parts
+from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
+from service.features.running_groups import Legs, Scans
+from service.features.shared import Trail
+from tests.support import worlds
+from tests.support.worlds import Scan, code, to_events
+
+
+def _ints(*values: int) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+def _trail() -> Trail:
+    """Return two lots in two places, at three times, with unknown places and types."""
+    rng = np.random.default_rng(3)
+    scans = [
+        Scan(
+            code(int(serial), lot=int(lot)),
+            ("HUB_Inbound", "HUB_Outbound", "Teleport")[rng.integers(3)],
+            (13, 14, 999)[rng.integers(3)],
+            worlds.START + np.timedelta64(int(rng.integers(3)), "h").item(),
+        )
+        for serial, lot in rng.integers([4_000, 10_004], [4_006, 10_006], (120, 2))
+    ]
+    return Trail.of(Journeys.of(to_events(scans)), worlds.reference(), causal=True)
+
+
+@pytest.mark.parametrize("number", range(len(GROUPS)), ids=[group.name for group in GROUPS])
+def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(number: int) -> None:
+    trail = _trail()
+    lot = trail.lot.take(trail.events.epc)
+    scans = Scans(
+        lot=lot.values,
+        item=trail.events.epc.astype(np.int64),
+        serial=np.zeros(len(trail.events)),
+        location_id=trail.events.location_id,
+        kind=trail.kind,
+        time_us=trail.events.time_us,
+        legs=trail.legs,
+    )
+    in_request = group_keys(lot, key_parts(trail))[GROUPS[number].name].values
+    hashes = scans.keys(number, np.arange(len(trail.events)))
+    same = in_request[:, None] == in_request
+    assert np.array_equal(same, hashes[:, None] == hashes)
+    assert len(trail.events) < same.sum() < same.size
+
+
+def test_the_hashes_of_groups_stay_what_they_were() -> None:
+    scans = Scans(
+        lot=_ints(1, 2),
+        item=_ints(7, 8),
+        serial=np.zeros(2),
+        location_id=_ints(13, 5),
+        kind=_ints(3, 10),
+        time_us=_ints(10**15, 10**15),
+        legs=Legs(_ints(5, 0), _ints(2, -1), _ints(9 * 10**14, 10**15)),
+    )
+    assert {group.name: scans.keys(at, np.arange(2)).tolist() for at, group in enumerate(GROUPS)} == {
+        "here": [-4703720390867603349, 8303238903150493994],
+        "type": [6709054701404753820, -3932215949874239950],
+        "left": [1583331718686653875, 6812751045064326047],
+        "leg": [-4379567389919997595, 698092261212974004],
+        "shipment": [297533198188613697, 8496755448719779617],
+        "shipment_here": [4033017034636103323, 7850942439912716995],
+    }
+
+
+def test_the_table_of_groups_is_whole() -> None:
+    assert {group.part for group in GROUPS} == set(PARTS)
+    assert {column for columns in PARTS.values() for column in columns} == set(COLUMNS)
+    for number, group in enumerate(GROUPS):
+        assert isinstance(group, MateGroup)
+        assert group.within in ("", *(before.name for before in GROUPS[:number])), "a group comes before its parts"
+    assert USED.shape == (len(COLUMNS), len(GROUPS))
