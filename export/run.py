@@ -13,7 +13,7 @@ from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service.events.vocabulary import KINDS
 from service.features import table as features
-from service.model.manifest import MODEL_FILE, Ensemble, Manifest, Thresholds
+from service.model.manifest import MODEL_FILE, Manifest
 from service.model.repository import digest_of, versions
 from training.network.lstm import CalibratedModel
 from training.network.one_class_svm import OneClassSvms
@@ -58,26 +58,32 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
 ) -> Path:
     record, svm = run.record, run.svm if name == "epc_svm" else None
     model: CalibratedModel | OneClassSvms = svm or run.model
+    thresholds = record.thresholds if svm is None else record.svm_thresholds
+    assert thresholds is not None  # noqa: S101 - no run with SVMs and without their thresholds is loaded
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / MODEL_FILE
         parity = export_onnx(model, onnx)
-        example = np.array([record["probe"]], dtype=np.float32)  # [1, T, F]
+        example = np.array([record.probe], dtype=np.float32)  # [1, T, F]
         manifest = Manifest(
             format=1,
             model=name,
             version=version,
-            created_at=record["created_at"],
+            created_at=record.created_at,
             features=list(features.NAMES),
             feature_spec_hash=features.feature_spec_hash(),
             kinds=list(KINDS),
             lengths=run.lengths,
-            thresholds=Thresholds(**record["thresholds" if svm is None else "svm_thresholds"]),
+            thresholds=thresholds,
             reference=run.reference.to_json(),
-            histograms=record["histograms"] if svm is None else {},  # drift is watched beside the network
-            metrics=record["metrics"],
-            lineage=record["lineage"] | {"config": record["config"], "parity_max_abs_difference": parity},
+            histograms=record.histograms if svm is None else {},  # drift is watched beside the network
+            metrics=record.metrics.model_dump(),
+            lineage={
+                **record.lineage.model_dump(exclude_unset=True),
+                "config": record.config.model_dump(exclude_unset=True),
+                "parity_max_abs_difference": parity,
+            },
             files={MODEL_FILE: digest_of(onnx)},
-            ensemble=None if svm is None else Ensemble(**record["ensemble"]),
+            ensemble=None if svm is None else record.ensemble,
             probe=golden_probe(onnx, example, np.array([[example.shape[1]]], dtype=np.int64)),
         )
         return write_version(repository, version, onnx, manifest, replace=replace, sign=sign)

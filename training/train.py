@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from service.features import table as features
 from training.datasets import dataset
@@ -16,9 +15,10 @@ from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, tellin
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.progress import Progress
-from training.runs import lineage as record
 from training.runs.drift_histograms import reference_histograms
 from training.runs.folder import Run, padded_lengths
+from training.runs.lineage import contents, lineage, probe, write_curves
+from training.runs.record import UNMEASURED, Contents, RunRecord
 from training.samples import labelled_data as material
 from training.samples.labelled_data import Strangers
 from training.samples.reference import learn
@@ -57,10 +57,10 @@ def train(  # noqa: PLR0913, PLR0917
     out.mkdir(parents=True, exist_ok=True)
     progress("reading the data", 0.0)
     world, known, labelled = material.load(data, truth, config.max_length, quarantine=out / dataset.QUARANTINE)
-    lineage = record.lineage(data, truth, world, labelled.split[world.events.epc])
-    strangers, lineage["more_data"] = _strangers(options, data, world.masters, out)
+    strangers, more = _strangers(options, data, world.masters, out)
+    origins = lineage(data, truth, world, labelled.split[world.events.epc], more)
     labelled = replace(labelled, strangers=strangers)
-    origin = {"config": config.model_dump(), "data": _hashes(lineage), "more data": _hashes(lineage["more_data"])}
+    origin = {"config": config.model_dump(), "data": _hashes(origins), "more data": _hashes(more)}
     checkpoint = Checkpoint(out / CHECKPOINT, origin)
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)
@@ -68,44 +68,43 @@ def train(  # noqa: PLR0913, PLR0917
     progress("one-class SVMs", 0.95)
     svm, svm_thresholds = fit_svm(labelled, fitted.check, config)
     lengths = padded_lengths(config.max_length)
-    content = {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(),
-        "model": asdict(fitted.model.model.config),
-        "lengths": lengths,
-        "feature_spec_hash": features.feature_spec_hash(),
-        "thresholds": fitted.thresholds,
-        "svm_thresholds": svm_thresholds,
-        "ensemble": fit_ensemble(fitted.model, svm, fitted.check, config),
-        "lineage": lineage,
-        "probe": record.probe(fitted.check[0], lengths[0]),
-    }
-    run = Run(fitted.model, learn(world.events, normal_events(known.labels), world.masters), content, svm)
-    content["histograms"] = reference_histograms(
-        labelled.take("validation")[0], fitted.model, run.reference, config.max_length
+    reference = learn(world.events, normal_events(known.labels), world.masters)
+    record = RunRecord(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=TrainConfig(**config.model_dump()),  # every setting counts as given, and so is written
+        model=fitted.model.model.config,
+        lengths=lengths,
+        feature_spec_hash=features.feature_spec_hash(),
+        thresholds=fitted.thresholds,
+        svm_thresholds=svm_thresholds,
+        ensemble=fit_ensemble(fitted.model, svm, fitted.check, config),
+        lineage=origins,
+        probe=probe(fitted.check[0], lengths[0]),
+        histograms=reference_histograms(labelled.take("validation")[0], fitted.model, reference, config.max_length),
+        metrics=UNMEASURED,
     )
+    run = Run(fitted.model, reference, record, svm)
     progress("evaluating", 0.96)
-    content["metrics"] = evaluate.on_test_split(run, world, known)
+    found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known)}
     if options.folds > 1:
         table = folds.cross_validate(labelled, fitted, config, options.folds, progress)
         table.to_csv(out / folds.FOLDS_FILE)
-        content["folds"] = folds.summary(table)
+        found["folds"] = folds.summary(table)
+    run = replace(run, record=record.model_copy(update=found))
     run.save(out)
-    record.write_curves(fitted.curves, out)
+    write_curves(fitted.curves, out)
     checkpoint.path.unlink()
     progress("done", 1.0)
     return run
 
 
-def _strangers(
-    options: Options, data: Path, home: Masters, out: Path
-) -> tuple[Strangers | None, dict[str, Any] | None]:
+def _strangers(options: Options, data: Path, home: Masters, out: Path) -> tuple[Strangers | None, Contents | None]:
     """Return the strangers of the options and what the lineage says of them; rows set aside are listed in ``out``."""
     if (folder := options.more_data) is None:
         return None, None
     strangers, other, truth = material.load_strangers(folder, options.more_truth, data, home, out / MORE_QUARANTINE)
-    return strangers, record.contents(folder, truth, other)
+    return strangers, contents(folder, truth, other)
 
 
-def _hashes(of_a_folder: dict[str, Any] | None) -> dict[str, Any] | None:
-    return of_a_folder and {name: of_a_folder[name] for name in ("files_sha256", "other_files_sha256")}
+def _hashes(folder: Contents | None) -> dict[str, dict[str, str]] | None:
+    return None if folder is None else folder.model_dump(include={"files_sha256", "other_files_sha256"})

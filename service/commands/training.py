@@ -95,7 +95,7 @@ def train(
     )
     with stages() as stage:
         finished = run(data, truth, out, settings, stage, Options(more_data, more_truth, resume, folds))
-    write_report(finished.record["metrics"])
+    write_report(finished.record.metrics)
 
 
 @app.command()

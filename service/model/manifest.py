@@ -38,6 +38,10 @@ class Thresholds(_Strict):
     retrospective: PerKind
     causal: PerKind
 
+    def of(self, mode: str) -> list[float]:
+        """Return the thresholds [5] of a mode."""
+        return {"retrospective": self.retrospective, "causal": self.causal}[mode]
+
 
 Weights = Annotated[list[Annotated[list[float], Field(min_length=5, max_length=5)]], Field(min_length=2, max_length=2)]
 """One number per mode, retrospective and causal, and kind."""

@@ -80,7 +80,7 @@ def test_thresholds_keep_the_budget_on_validation(tiny_world: TinyWorld) -> None
         fitted = fit_model(
             tiny_world.labelled, SHORT.model_copy(update={"epochs": 1, "false_positive_budget": budget}), silent
         )
-        for part, thresholds in zip(fitted.check, fitted.thresholds.values(), strict=True):
+        for part, thresholds in zip(fitted.check, (fitted.thresholds.of(mode) for mode in MODES), strict=True):
             flagged = predict(fitted.model, part) >= np.float32(thresholds)
             for column in range(len(KINDS)):
                 at_floor = thresholds[column] == pytest.approx(0.05)
@@ -91,9 +91,10 @@ def test_thresholds_keep_the_budget_on_validation(tiny_world: TinyWorld) -> None
 def test_the_svms_of_a_run_find_anomalies_within_the_budget(tiny_run: Path, tiny_world: TinyWorld) -> None:
     labelled, run = tiny_world.labelled, Run.load(tiny_run)
     assert run.svm is not None
+    assert run.record.svm_thresholds is not None
     reference = labelled.reference("train")
     for mode, part in zip(MODES, labelled.samples("validation", reference), strict=True):
-        flagged = predict(run.svm, part) >= np.float32(run.record["svm_thresholds"][mode])
+        flagged = predict(run.svm, part) >= np.float32(run.record.svm_thresholds.of(mode))
         for column in range(len(KINDS)):
             assert flagged[part.labels[:, column] < 0.5, column].mean() < SHORT.false_positive_budget + 0.002
     for part in labelled.samples("test", reference):
@@ -113,7 +114,7 @@ def test_a_run_of_an_earlier_release_has_no_svms_to_export(tiny_run: Path, tmp_p
 def test_thresholds_of_costs_are_in_the_record(tiny_world: TinyWorld) -> None:
     costs = {"miss_cost": dict.fromkeys(KINDS, 9.0) | {"jump": 1.0}, "false_alarm_cost": 1.0}
     fitted = fit_model(tiny_world.labelled, TrainConfig(**(SHORT.model_dump() | {"epochs": 1} | costs)), silent)
-    assert fitted.thresholds == {mode: [0.1, 0.1, 0.1, 0.1, 0.5] for mode in MODES}
+    assert fitted.thresholds.model_dump() == {mode: [0.1, 0.1, 0.1, 0.1, 0.5] for mode in MODES}
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_run: Path, tiny_world: TinyWorld, tmp_path: Path) -> None:
@@ -197,8 +198,8 @@ def test_rules_label_softly_where_there_is_no_truth(tiny_world: TinyWorld, tmp_p
     assert ((labels > 0) & (labels < 0.5)).any()
     assert ((labels >= 0.5) & (labels < 1)).any()
     run = train(tiny_world.folder, None, tmp_path, SHORT, silent)
-    assert run.record["lineage"]["labels"].startswith("rules")
-    assert run.record["lineage"]["truth"] is None
+    assert run.record.lineage.labels.startswith("rules")
+    assert run.record.lineage.truth is None
     by_truth = tiny_world.labelled.samples("test", tiny_world.labelled.reference("train"))[0]
     assert per_kind(by_truth.labels, predict(run.model, by_truth))["macro"]["roc_auc"] > 0.7, "the rules are no guess"
 

@@ -18,7 +18,8 @@ from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth, load_truth, truth_beside
 from training.errors import DataError
 from training.runs.folder import Run
-from training.runs.lineage import hashes
+from training.runs.lineage import other_hashes
+from training.runs.record import Contents
 from training.samples.labelled_data import Material, Strangers, strangers_of
 from training.samples.labels import labels_of
 from training.samples.reference import learn
@@ -53,11 +54,11 @@ class OwnData:
         Raises:
             DataError: they are gone, or no longer the same.
         """
-        lineage = run.record["lineage"]
-        world = dataset.load(Path(lineage["data"]))
-        if world.files != lineage["files_sha256"]:
-            raise DataError(f"the files of {lineage['data']} are not those of the training; name others with --data")
-        more = lineage.get("more_data") if strangers else None
+        lineage = run.record.lineage
+        world = dataset.load(Path(lineage.data))
+        if world.files != lineage.files_sha256:
+            raise DataError(f"the files of {lineage.data} are not those of the training; name others with --data")
+        more = lineage.more_data if strangers else None
         return cls(world, labels_of(world, truth_of(run)), _same_strangers(more, world) if more else None)
 
     def labelled(self, max_length: int) -> Material:
@@ -96,11 +97,11 @@ class OwnData:
         return Subject(self.world.events.take(test), Truth(known.labels[test], details), self.reference)
 
 
-def _same_strangers(kept: dict[str, Any], home: Dataset) -> Strangers:
+def _same_strangers(kept: Contents, home: Dataset) -> Strangers:
     """Read the folder that the lineage ``kept`` names. Raises DataError if it is gone or no longer the same."""
-    folder, truth = Path(kept["data"]), Path(kept["truth"]) if kept["truth"] else None
+    folder, truth = Path(kept.data), Path(kept.truth) if kept.truth else None
     other = dataset.load(folder)
-    if any(kept[name] != found for name, found in hashes(folder, truth, other).items()):
+    if kept.files_sha256 != other.files or kept.other_files_sha256 != other_hashes(folder, truth):
         raise DataError(
             f"the files of {folder}, --more-data of the training, are not those of the training, from which the "
             "baselines learn too; put them back, or leave the baselines out with --no-baselines"
@@ -111,7 +112,7 @@ def _same_strangers(kept: dict[str, Any], home: Dataset) -> Strangers:
 def own_subject(run: Run, own: OwnData, truth: Path | None) -> tuple[Subject, Source]:
     """Return the test split of the run's own data, by another ``truth`` if given."""
     subject = own.test_split(load_truth(truth, own.world.events) if truth else None)
-    data, truth = run.record["lineage"]["data"], truth or truth_of(run)
+    data, truth = run.record.lineage.data, truth or truth_of(run)
     return subject, _source(data, "test split", subject.events, own.world, truth)
 
 
@@ -139,7 +140,7 @@ def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None)
 
 def truth_of(run: Run) -> Path | None:
     """Return the truth file of the training, None if the rules labelled."""
-    truth = run.record["lineage"]["truth"]
+    truth = run.record.lineage.truth
     return Path(truth) if truth else None
 
 

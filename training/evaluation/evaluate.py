@@ -6,7 +6,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ import pandas as pd
 from service.detect import rules
 from service.detect.ensemble import combine
 from service.events.vocabulary import KINDS
-from service.model.manifest import Ensemble
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.errors import DataError
@@ -26,11 +24,9 @@ from training.metrics import per_kind as metrics
 from training.network.predict import predict
 from training.progress import Progress
 from training.runs.folder import Run
+from training.runs.record import ByDetector, SplitMetrics
 from training.samples.labelled_data import draw_from
 from training.samples.samples import samples
-
-Report = dict[str, Any]
-"""mode -> detector -> kind -> metric (None where not defined), and how many events: what the manifest keeps."""
 
 WEAK = (
     "There is no truth: the rules are the labels. These numbers measure agreement with the rules, not how many "
@@ -72,7 +68,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
         DataError: the data cannot be used, or are not those of the training.
     """
     run = Run.load(folder)
-    if data is not None and data.resolve() == Path(run.record["lineage"]["data"]).resolve():
+    if data is not None and data.resolve() == Path(run.record.lineage.data).resolve():
         data = None  # its own: what it did not learn from is the test split
     notices: list[str] = []
     progress("reading the data", 0.0)
@@ -105,39 +101,38 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     return Evaluation(folder, run, notices, source, subject, judged, table)
 
 
-def on_test_split(run: Run, world: Dataset, known: Truth) -> Report:
-    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw; see `Report`."""
+def on_test_split(run: Run, world: Dataset, known: Truth) -> SplitMetrics:
+    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw."""
     subject = OwnData(world, known).test_split()
-    report: Report = {"events": len(subject.events)}
+    by_mode: dict[str, ByDetector] = {}
     for mode, part in judge(run, subject).items():
-        report[mode] = {}
+        by_mode[mode] = {}
         for name, verdicts in part.detectors.items():
             table = breakdown.overall(part.samples.labels, verdicts, metrics.MISS_COST)
-            report[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
-    return report
+            by_mode[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
+    return SplitMetrics(events=len(subject.events), **by_mode)
 
 
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
-    judged = {}
+    judged, record = {}, run.record
     for mode, causal in MODES.items():
         part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
         detectors = {
-            MODEL: Verdicts(predict(run.model, part), run.record["thresholds"][mode], calibrated=True),
+            MODEL: Verdicts(predict(run.model, part), record.thresholds.of(mode), calibrated=True),
             RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
         }
-        if run.svm is not None:
-            detectors[SVM] = Verdicts(predict(run.svm, part), run.record["svm_thresholds"][mode], calibrated=True)
-            ensemble = Ensemble.model_validate(run.record["ensemble"])
-            both = combine(detectors[MODEL].scores, detectors[SVM].scores, ensemble, int(causal))
-            detectors[ENSEMBLE] = Verdicts(both, getattr(ensemble.thresholds, mode), calibrated=True)
+        if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
+            detectors[SVM] = Verdicts(predict(run.svm, part), record.svm_thresholds.of(mode), calibrated=True)
+            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, int(causal))
+            detectors[ENSEMBLE] = Verdicts(both, record.ensemble.thresholds.of(mode), calibrated=True)
         judged[mode] = Judged(part, detectors)
     return judged
 
 
 def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int, progress: Progress) -> None:
     """Fit the baselines on the run's training events and let them judge too."""
-    rng, budget = np.random.default_rng(seed), run.record["config"]["false_positive_budget"]
+    rng, budget = np.random.default_rng(seed), run.record.config.false_positive_budget
     progress("baselines: features of the training events", 0.1)
     draw = draw_from(own.labelled(run.lengths[-1]))
     passes = [draw(rng) for _ in range(_PASSES)]

@@ -29,7 +29,7 @@ def write_html(evaluation: Evaluation, description: str, path: Path) -> None:
     record = evaluation.run.record
     facts = {
         "evaluated": description,
-        "trained": f"{record['created_at']} on {record['lineage']['data']}, labels: {record['lineage']['labels']}",
+        "trained": f"{record.created_at} on {record.lineage.data}, labels: {record.lineage.labels}",
         "files": ", ".join(f"{name} {digest[:12]}" for name, digest in evaluation.source["files_sha256"].items()),
     }
     body = [

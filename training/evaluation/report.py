@@ -15,22 +15,23 @@ from rich.table import Table
 from rich.text import Text
 
 from training.evaluation import tables as sheets
-from training.evaluation.evaluate import Evaluation, Report
+from training.evaluation.evaluate import Evaluation
 from training.evaluation.html_report import write_html
 from training.evaluation.slices import ALL, COLUMNS, MODES, Row
 from training.metrics.ranking import MACRO, METRICS
+from training.runs.record import SplitMetrics
 
 CSV, HTML, LOG = "metrics.csv", "report.html", "performance_log.jsonl"
 _WIDE = 200  # columns where the output is no terminal: numbers must not be cut in a log or a pipe
 _LOGGED = (*METRICS, "ece", "precision", "recall", "f1")
 
 
-def write_report(report: Report) -> None:
+def write_report(measured: SplitMetrics) -> None:
     """Write the numbers that a training measured on its test split on stdout, a table per mode."""
     rows = [
         Row(mode, detector, ALL, kind, metric, math.nan if value is None else value)
         for mode in MODES
-        for detector, kinds in report[mode].items()
+        for detector, kinds in measured.of(mode).items()
         for kind, metrics in kinds.items()
         for metric, value in metrics.items()
     ]
@@ -38,7 +39,7 @@ def write_report(report: Report) -> None:
     console = _console()
     for mode in MODES:
         console.print(_table(sheets.by_kind(numbers, mode)))
-    console.print(f"{report['events']} events of the test split", highlight=False)
+    console.print(f"{measured.events} events of the test split", highlight=False)
 
 
 def write_sheets(tables: list[sheets.Sheet]) -> None:
@@ -98,7 +99,7 @@ def log_entry(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": str(evaluation.folder),
-        "trained_at": evaluation.run.record["created_at"],
+        "trained_at": evaluation.run.record.created_at,
         "labels": _labels(evaluation),
         "notices": evaluation.notices,
         **evaluation.source,

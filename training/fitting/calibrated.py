@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +37,7 @@ class Fitted:
     """A model and what it was checked on."""
 
     model: CalibratedModel
-    thresholds: dict[str, list[float]]  # mode -> [5]
+    thresholds: Thresholds
     check: list[Samples]  # validation, by mode
     curves: Curves
 
@@ -55,7 +54,7 @@ class Fitted:
     def measure(self, mode: str, labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, float]:
         """Return the macro AP, the macro recall at 1 % FPR and the share of the normal events that are flagged."""
         macro = per_kind(labels, scores)[MACRO]
-        flags = scores >= np.array(self.thresholds[mode], dtype=np.float32)
+        flags = scores >= np.array(self.thresholds.of(mode), dtype=np.float32)
         alarms = float(flags[normal_events(labels)].any(axis=1).mean())
         return {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
 
@@ -82,20 +81,16 @@ def fit_model(
     return Fitted(calibrated, thresholds, check, curves)
 
 
-def _calibrate(
-    model: EpcLstm, check: list[Samples], config: TrainConfig
-) -> tuple[CalibratedModel, dict[str, list[float]]]:
-    """Return the calibrated model and the thresholds by mode, both from the validation samples."""
+def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tuple[CalibratedModel, Thresholds]:
+    """Return the calibrated model and its thresholds, both from the validation samples."""
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
     calibrated = CalibratedModel(model, a, b).eval()
     return calibrated, thresholds_of([predict(calibrated, part) for part in check], check, config)
 
 
-def fit_svm(
-    labelled: Material, check: list[Samples], config: TrainConfig
-) -> tuple[OneClassSvms, dict[str, list[float]]]:
-    """Fit the one-class SVMs on one pass over the training part; return them and their thresholds by mode.
+def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tuple[OneClassSvms, Thresholds]:
+    """Fit the one-class SVMs on one pass over the training part; return them and their thresholds.
 
     Both are calibrated on ``check``, validation samples by mode.
     """
@@ -103,27 +98,24 @@ def fit_svm(
     return svm, thresholds_of([predict(svm, part) for part in check], check, config)
 
 
-def fit_ensemble(
-    model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig
-) -> dict[str, Any]:
-    """Return how the scores of both models are combined, and thresholds of that; the fields of `registry.Ensemble`."""
+def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig) -> Ensemble:
+    """Return how the scores of both models are combined, and the thresholds of that."""
     labels = [part.labels for part in check]
     of_model, of_svm = ([predict(one, part) for part in check] for one in (model, svm))
     weights = fit_weights(of_model, of_svm, labels)
     bare = Ensemble(**weights, thresholds=Thresholds(**dict.fromkeys(MODES, [0.5] * len(KINDS))))
     combined = [combine(of_model[mode], of_svm[mode], bare, mode) for mode in range(len(check))]
-    return weights | {"thresholds": thresholds_of(combined, check, config)}
+    return Ensemble(**weights, thresholds=thresholds_of(combined, check, config))
 
 
-def thresholds_of(
-    scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig
-) -> dict[str, list[float]]:
-    """Return the thresholds by mode that keep to the costs or to the false-positive budget of ``config``."""
+def thresholds_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Thresholds:
+    """Return the thresholds that keep to the costs or to the false-positive budget of ``config``."""
     costs, budget = config.costs(), config.false_positive_budget
-    return {
+    by_mode = {
         mode: calibration.thresholds_of_costs(costs) if costs else calibration.thresholds(found, part.labels, budget)
         for mode, found, part in zip(MODES, scores, check, strict=True)
     }
+    return Thresholds(**by_mode)
 
 
 def telling(progress: Progress, epochs: int, begin: float = 0.0, end: float = 1.0, what: str = "") -> AfterEpoch:

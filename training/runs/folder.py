@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from service.features import table as features
 from service.features.reference import Reference
 from training.errors import DataError
-from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
+from training.network.lstm import CalibratedModel, EpcLstm
 from training.network.one_class_svm import OneClassSvms
+from training.runs.record import RunRecord, read_record
 
 RUN_FILE, WEIGHTS_FILE, SVM_FILE, REFERENCE_FILE = "run.json", "weights.pt", "svm.pt", "reference.json"
 
@@ -24,13 +23,13 @@ class Run:
 
     model: CalibratedModel
     reference: Reference  # learned from all events of the data: what a model in service looks things up in
-    record: dict[str, Any]  # run.json: config, lengths, lineage, thresholds, metrics, histograms, probe
+    record: RunRecord
     svm: OneClassSvms | None = None  # runs of earlier releases have none
 
     @property
     def lengths(self) -> list[int]:
         """Return the lengths that sequences are padded to; longer journeys are cut into windows of the last one."""
-        return list(self.record["lengths"])
+        return self.record.lengths
 
     def save(self, folder: Path) -> None:
         """Write the run folder."""
@@ -38,18 +37,17 @@ class Run:
         if self.svm is not None:
             torch.save(self.svm.state(), folder / SVM_FILE)
         (folder / REFERENCE_FILE).write_text(json.dumps(self.reference.to_json()), encoding="utf-8")
-        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / RUN_FILE).write_text(text, encoding="utf-8")
+        (folder / RUN_FILE).write_text(self.record.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Run:
         """Read a run folder.
 
         Raises:
-            DataError: it is no run folder, or one of other features.
+            DataError: it is no run folder, a damaged one, or one of other features.
         """
         try:
-            record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+            record = read_record(folder / RUN_FILE)
             tables = json.loads((folder / REFERENCE_FILE).read_text(encoding="utf-8"))
             weights = torch.load(folder / WEIGHTS_FILE, weights_only=True)
             kept = torch.load(folder / SVM_FILE, weights_only=True) if (folder / SVM_FILE).exists() else None
@@ -57,11 +55,11 @@ class Run:
             raise DataError(
                 f"{folder} is no run folder ({Path(missing.filename).name} is missing); make one with train"
             ) from None
-        if record["feature_spec_hash"] != features.feature_spec_hash() or "pieces" not in record["model"]:
+        if kept is not None and (record.svm_thresholds is None or record.ensemble is None):
             raise DataError(
-                f"{folder} was trained by another version, with other features or another network; train again"
+                f"{folder} has {SVM_FILE}, of which {RUN_FILE} has no svm_thresholds or no ensemble; train again"
             )
-        model = CalibratedModel(EpcLstm(ModelConfig(**record["model"])))
+        model = CalibratedModel(EpcLstm(record.model))
         model.load_state_dict(weights)
         svm = None if kept is None else OneClassSvms(**kept).eval()
         return cls(model.eval(), Reference.from_json(tables), record, svm)

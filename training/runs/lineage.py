@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from training.datasets.dataset import Dataset
 from training.datasets.masters import LOCATIONS, TRANSITIONS
 from training.fitting.checkpoint import MODES
+from training.runs.record import Contents, Lineage
 from training.samples.samples import Samples
 from training.samples.splits import SPLITS
 
@@ -23,32 +23,37 @@ mpl.use("Agg")  # plots are files, no display is needed
 CURVES = "curves"
 
 
-def lineage(data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8]) -> dict[str, Any]:
-    """Return what `contents` says of ``world``, and its events by ``split`` [N]."""
-    return contents(data, truth, world) | {
-        "labels": "truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
-        "events_by_split": {name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
-    }
+def lineage(
+    data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8], more_data: Contents | None
+) -> Lineage:
+    """Return what `contents` says of ``world``, its events by ``split`` [N], and what else was learned from."""
+    return Lineage(
+        **contents(data, truth, world).model_dump(),
+        labels="truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
+        events_by_split={name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
+        more_data=more_data,
+    )
 
 
-def contents(data: Path, truth: Path | None, world: Dataset) -> dict[str, Any]:
+def contents(data: Path, truth: Path | None, world: Dataset) -> Contents:
     """Return the files of a data folder with their hashes, and how many rows, events and EPCs were read from it."""
     rows = np.bincount(world.events.file_id, minlength=len(world.files) + 1)  # files are numbered from 1
-    return {
-        "data": str(data),
-        "truth": str(truth) if truth else None,
-        **hashes(data, truth, world),
-        "rows_by_file": dict(zip(world.files, rows[1:].tolist(), strict=True)),
-        "events": len(world.events),
-        "epcs": len(world.events.epc_codes),
-        "quarantined_rows": world.quarantined,
-    }
+    return Contents(
+        data=str(data),
+        truth=str(truth) if truth else None,
+        files_sha256=world.files,
+        other_files_sha256=other_hashes(data, truth),
+        rows_by_file=dict(zip(world.files, rows[1:].tolist(), strict=True)),
+        events=len(world.events),
+        epcs=len(world.events.epc_codes),
+        quarantined_rows=world.quarantined,
+    )
 
 
-def hashes(data: Path, truth: Path | None, world: Dataset) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of the raw files and of the other files of a data folder, by name."""
+def other_hashes(data: Path, truth: Path | None) -> dict[str, str]:
+    """Return the SHA-256 of the files of a data folder that are no raw files, by name."""
     others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
-    return {"files_sha256": world.files, "other_files_sha256": {path.name: _sha256(path) for path in others}}
+    return {path.name: _sha256(path) for path in others}
 
 
 def _sha256(path: Path) -> str:

@@ -178,7 +178,7 @@ def test_the_bundled_model_has_a_reference_for_every_feature_and_score(bundled_r
 
 
 def test_a_trained_run_gets_its_reference(tiny_run: Path) -> None:
-    histograms = Run.load(tiny_run).record["histograms"]
+    histograms = Run.load(tiny_run).record.histograms
     drift = Drift(histograms, window=N, most=1_000)
     assert set(drift.monitors) == {"retrospective", "causal"}
 

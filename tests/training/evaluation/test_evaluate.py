@@ -99,14 +99,14 @@ def test_numbers_of_the_record_are_those_that_evaluate_shows(trained: Trained, f
 
 def test_findings_are_those_at_the_thresholds_of_the_record(trained: Trained, found: Evaluation) -> None:
     for mode, part in found.judged.items():
-        bars = np.array(trained.record.record["thresholds"][mode], dtype=np.float32)
+        bars = np.array(trained.record.record.thresholds.of(mode), dtype=np.float32)
         scores, real = part.detectors[MODEL].scores[:, 4], part.samples.labels[:, 4] >= 0.5
         assert number(found, mode, MODEL, ALL, "jump", "true_positives") == (real & (scores >= bars[4])).sum()
         assert number(found, mode, MODEL, ALL, "jump", "false_positives") == (~real & (scores >= bars[4])).sum()
 
 
 def test_record_is_strict_json(trained: Trained) -> None:
-    json.dumps(trained.record.record["metrics"], allow_nan=False)
+    json.dumps(trained.record.record.metrics.model_dump(), allow_nan=False)
 
 
 def test_all_detectors_are_in_one_table(found: Evaluation) -> None:
@@ -290,7 +290,7 @@ def test_log_grows_and_is_never_rewritten(found: Evaluation, written: Path, tmp_
     value, low, high = entries[1]["metrics"]["causal"][MODEL]["ap"]
     assert low <= value <= high
     assert value == pytest.approx(number(found, "causal", MODEL, ALL, MACRO, "ap"), abs=1e-6)
-    assert entries[1]["files_sha256"] == found.run.record["lineage"]["files_sha256"]
+    assert entries[1]["files_sha256"] == found.run.record.lineage.files_sha256
 
 
 def test_html_is_one_file_with_every_table_and_plot(found: Evaluation, written: Path) -> None:
