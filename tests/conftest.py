@@ -1,6 +1,10 @@
-"""Fixtures shared by all tests; each lives in the module of its subject."""
+"""Fixtures shared by all tests, each in the module of its subject; and programs that tests need."""
 
 import os
+
+import pytest
+
+from tests.support.processes import need
 
 # Before torch is imported, for this process and those of the tests: threads of OpenMP wait in spin loops, and on two
 # cores that servers and other tests use too, a loop of small steps takes ten times as long with two of them.
@@ -13,3 +17,9 @@ pytest_plugins = [
     "tests.servers.valkey",
     "tests.support.versions",
 ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look whether what a test ``needs(there, reason)`` is there."""
+    for mark in item.iter_markers("needs"):
+        need(*mark.args)

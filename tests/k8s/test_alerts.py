@@ -26,8 +26,8 @@ DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 GROUPS = yaml.safe_load((FOLDER / "rules.yaml").read_text())["spec"]["groups"]
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$__rate_interval": "1m"}
 
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="needs promtool: apt-get install prometheus")
-needs_prometheus = pytest.mark.skipif(BINARY is None, reason=MISSING)
+needs_promtool = pytest.mark.needs(PROMTOOL is not None, "needs promtool: apt-get install prometheus")
+needs_prometheus = pytest.mark.needs(BINARY is not None, MISSING)
 
 
 def promtool(*arguments: str, cwd: Path) -> str:

@@ -168,7 +168,7 @@ def prometheus(rig: Rig, canaries: dict[str, Gateway], both: Gateway) -> Iterato
         yield running
 
 
-@pytest.mark.skipif(BINARY is None, reason=MISSING)
+@pytest.mark.needs(BINARY is not None, MISSING)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_rollout_promotes_a_good_canary_and_rolls_a_bad_one_back(
     rig: Rig, canaries: dict[str, Gateway], prometheus: Prometheus, fault: str
@@ -194,7 +194,7 @@ def test_the_rollout_promotes_a_good_canary_and_rolls_a_bad_one_back(
         assert set(last) == {OLD}
 
 
-@pytest.mark.skipif(BINARY is None, reason=MISSING)
+@pytest.mark.needs(BINARY is not None, MISSING)
 def test_a_model_that_scores_otherwise_is_found_in_the_gateways_that_have_both(
     both: Gateway, prometheus: Prometheus
 ) -> None:

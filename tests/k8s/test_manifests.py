@@ -32,6 +32,7 @@ from tests.servers.triton.fixture import TritonServer
 from tests.servers.valkey import Valkey
 from tests.support.dockerfile import all_of, image_env
 from tests.support.gateway import ROOT, Gateway
+from tests.support.processes import need
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 OLDEST = "1.30"  # as base/kustomization.yaml says
@@ -176,8 +177,8 @@ def test_components_that_do_not_go_together_fail_to_build_and_say_so(pair: Choic
 
 
 def test_custom_resources_are_valid(combinations: dict[Choice, list[Object]]) -> None:
-    if reason := crds.missing():
-        pytest.skip(reason)
+    reason = crds.missing()
+    need(not reason, reason)
     distinct = {
         json.dumps(o, sort_keys=True): o for objects in combinations.values() for o in objects if crds.is_custom(o)
     }

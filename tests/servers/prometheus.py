@@ -1,6 +1,6 @@
 """The real Prometheus server on a free loopback port, scraping every second. Works without pytest.
 
-It is Debian's package ``prometheus``; tests that need it are skipped where it is not installed.
+It is Debian's package ``prometheus``; tests that need it say so.
 """
 
 from __future__ import annotations

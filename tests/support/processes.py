@@ -1,14 +1,23 @@
-"""What servers of the tests have in common: free ports, and an end that leaves no process behind."""
+"""What servers of the tests have in common: they may be missing, they need free ports, and no process stays behind."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 STOP_S = 10.0
+
+
+def need(there: bool, reason: str) -> None:
+    """Skip the test that needs what is not ``there``; in CI (variable CI) fail it, or nobody would notice."""
+    if not there:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 def free_ports(count: int) -> list[int]:

@@ -196,7 +196,7 @@ def test_the_health_check_knows_a_ready_gateway_from_one_that_is_not_and_from_no
     assert check(f"127.0.0.1:{free_port}") == 1
 
 
-@pytest.mark.skipif(not can_remount(), reason="only root can make the file system read-only for a process")
+@pytest.mark.needs(can_remount(), "only root can make the file system read-only for a process")
 def test_the_container_needs_no_writable_file_and_ends_on_sigterm(
     container: tuple[subprocess.Popen[bytes], Path, int], image: Image
 ) -> None:

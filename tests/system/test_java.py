@@ -62,7 +62,7 @@ OPENSSL_NAME = "libnetty_tcnative.so"
 MISSING = [name for name in PROGRAMS if not shutil.which(name)] + [
     file.name for file in (*JARS, OPENSSL) if not file.exists()
 ]
-needs_java = pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING[:3])} ..: {INSTALL}")
+needs_java = pytest.mark.needs(not MISSING, f"no {', '.join(MISSING[:3])} ..: {INSTALL}")
 
 JUNIT_TESTS = [
     f"{source.stem}.{name}"
@@ -261,6 +261,7 @@ def test_the_documented_properties_are_those_of_the_bean() -> None:
 
 def test_the_install_line_is_documented() -> None:
     assert INSTALL in DOCS.read_text()
+    assert set(INSTALL.split()[3:]) <= set((ROOT / ".ci" / "debian-packages.txt").read_text().split())
 
 
 def test_the_documented_columns_are_those_of_the_contract() -> None:

@@ -67,7 +67,7 @@ def test_the_signature_covers_the_model_file_until_it_is_in_memory(repository: P
         load(repository, 2, feature_spec_hash=SPEC_HASH, trust=TRUST)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
+@pytest.mark.needs(shutil.which("openssl") is not None, "the openssl program is not installed")
 def test_openssl_makes_and_checks_signatures_as_the_documentation_says(repository: Path, tmp_path: Path) -> None:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)

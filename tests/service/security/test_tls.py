@@ -168,7 +168,7 @@ def test_metrics_have_the_gateways_certificate_and_ask_for_that_of_the_client(
     assert not [line for line in gateway.log() if line["level"] == "error"]
 
 
-@pytest.mark.skipif(BINARY is None, reason=MISSING)
+@pytest.mark.needs(BINARY is not None, MISSING)
 def test_a_real_prometheus_scrapes_over_tls(start_gateway: Callable[..., Gateway], files: Path) -> None:
     gateway = start_gateway(*flags(files, mutual=False), "--metrics-port", "0", "--metrics-tls", ready=False)
     target = f"127.0.0.1:{gateway.wait_log('listening')['metrics_port']}"
