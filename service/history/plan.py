@@ -16,8 +16,9 @@ from service.features import table as features
 from service.features.case import Case
 from service.features.reference import Reference
 from service.features.running_groups import Context, Past, Sighting
-from service.history.index import HistoryIndex, News, Places, legs
+from service.history.index import HistoryIndex, ItemRows, News, legs
 from service.history.items import Items
+from service.history.ledger import Ledger
 from service.history.store import RECORD
 
 CONTEXT_EVENTS = 64
@@ -49,9 +50,9 @@ class Known:
     found: Index  # [A] the record of each event of the request, -1 if it is new
 
     @classmethod
-    def of(cls, events: Events, places: Places, index: HistoryIndex) -> Known:
-        rows, epc, found = index.find(places, events, CONTEXT_EVENTS)
-        return cls(index.take(rows), epc, found)
+    def of(cls, events: Events, rows: ItemRows, index: HistoryIndex) -> Known:
+        numbers, epc, found = index.find(rows, events, CONTEXT_EVENTS)
+        return cls(index.take(numbers), epc, found)
 
     def disordered(self) -> NDArray[np.bool_]:
         """Return whether [K] the item of each record has one that came after a later one."""
@@ -60,18 +61,20 @@ class Known:
         return np.isin(self.epc, self.epc[1:][same & back])
 
 
-def plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> tuple[Remembered, News | None]:
+def plan(
+    events: Events, items: Items, ledger: Ledger, index: HistoryIndex, reference: Reference
+) -> tuple[Remembered, News | None]:
     """Return what is known of the events, and what there is to store, None if no event is new."""
-    index.settle()
-    places = index.places(items)
-    known = Known.of(events, places, index)
+    index.take_in()
+    rows = index.rows(items, ledger.lots(items))
+    known = Known.of(events, rows, index)
     past = Past(
         context=None,
         parts=items.parts,
-        lot=places.lot,
+        lot=rows.lot,
         item=items.item,
-        known=places.known,
-        items=index.count(items, places),
+        known=rows.has_records,
+        items=_items_known(items, rows, ledger.counts(items)),
         groups=index.groups,
     )
     together, asked = events, None
@@ -82,7 +85,20 @@ def plan(events: Events, items: Items, index: HistoryIndex, reference: Reference
     remembered = Remembered(events, known, case, late)
     if case.sighting is None:
         return remembered, None
-    return remembered, _news(case, case.sighting, past, items, places)
+    return remembered, _news(case, case.sighting, past, items, rows)
+
+
+def _items_known(items: Items, rows: ItemRows, counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return how many items [U] each group of items has, by its name in `features.companions`."""
+    well_formed = items.parts.well_formed
+    by_name = {
+        name: np.where(well_formed, counts[index], rows.has_records) for name, index in items.count_of.items()
+    }  # a malformed code has no mates: of its groups it is the only item
+    return by_name | {
+        "lot": rows.value[1].astype(np.float64),
+        "day": rows.value[2].astype(np.float64),
+        "all": np.full(len(well_formed), counts[0]),
+    }
 
 
 def _with_context(events: Events, known: Known, past: Past) -> tuple[Events, Index, Past]:
@@ -134,7 +150,7 @@ def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
     return int(late[case.rows].sum())
 
 
-def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Places) -> News:
+def _news(case: Case, sighting: Sighting, past: Past, items: Items, item_rows: ItemRows) -> News:
     """Return what the fresh events of a case, those sighted, add, log by log, each in the order of time."""
     journeys, events = case.journeys, case.journeys.events
     rows = journeys.by_time
@@ -155,8 +171,8 @@ def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Plac
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
     appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
-    fresh_items = ~places.known & (np.bincount(epc, minlength=len(places.lot)) > 0)
-    return News(records, appends, epc, places, _grow(items, fresh_items), sighting)
+    fresh_items = ~item_rows.has_records & (np.bincount(epc, minlength=len(item_rows.lot)) > 0)
+    return News(records, appends, epc, item_rows, _grow(items, fresh_items), sighting)
 
 
 def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:
