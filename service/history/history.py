@@ -18,7 +18,7 @@ from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
 from service.history.index import HistoryIndex
-from service.history.items import Items
+from service.history.items import NamedItems
 from service.history.ledger import Ledger
 from service.history.plan import Remembered, plan
 from service.history.store import Reply, Store
@@ -84,9 +84,9 @@ class Memory:
     async def _remember(self, events: Events) -> Remembered:
         """Go through the steps of `service.history.ledger`."""
         items = (
-            Items.of(events.epc_codes)
+            NamedItems.of(events.epc_codes)
             if len(events) <= SMALL_EVENTS
-            else await off_loop(partial(Items.of, events.epc_codes), len(events))
+            else await off_loop(partial(NamedItems.of, events.epc_codes), len(events))
         )
         async with self._turn:
             if len(self._index) > self._max_events:
@@ -118,7 +118,7 @@ class Memory:
                 expected = None  # what was read just now is recent enough: other lots may go on meanwhile
         raise HistoryUnavailable("other gateways kept writing to the same lots")
 
-    async def _is_still_stored(self, items: Items) -> bool:
+    async def _is_still_stored(self, items: NamedItems) -> bool:
         """Return whether the store has what the index has; an answer given once stands while nobody can say."""
         try:
             reply = await self._store.exchange(self._ledger.to_read(items))
@@ -127,5 +127,5 @@ class Memory:
         self._learn(items, reply)
         return not reply.tails
 
-    def _learn(self, items: Items, reply: Reply) -> None:
+    def _learn(self, items: NamedItems, reply: Reply) -> None:
         self._index.queue(self._ledger.learn(items, reply))

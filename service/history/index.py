@@ -16,8 +16,8 @@ from service.events.columns import Events
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import type_index
-from service.features.running_groups import Legs, RunningGroups, Scans, Sighting
-from service.history.items import EVENT, ITEM_ROWS, Items, item_hash
+from service.features.running_groups import GroupedScans, Legs, RunningGroups, Sighting
+from service.history.items import EVENT, ITEM_ROWS, NamedItems, item_hash
 from service.history.ledger import Told
 from service.history.store import RECORD
 
@@ -54,7 +54,7 @@ class News:
 
 
 class HistoryIndex:
-    """Items, events and groups of the logs that were read; lots go by the numbers that the ledger gives them."""
+    """NamedItems, events and groups of the logs that were read; lots go by the numbers that the ledger gives them."""
 
     def __init__(self) -> None:
         self.groups = RunningGroups()
@@ -85,7 +85,7 @@ class HistoryIndex:
                 self._read(told)
             self._queued -= len(told.records)
 
-    def rows(self, items: Items, lot: NDArray[np.int64]) -> ItemRows:
+    def rows(self, items: NamedItems, lot: NDArray[np.int64]) -> ItemRows:
         """Return where the items are, of the lots [U] of those numbers, once all is taken in."""
         return self._rows(lot, items.item, items.parts.day)
 
@@ -172,9 +172,9 @@ class HistoryIndex:
         self.groups.add(sighting)
 
 
-def _scans(told: Told) -> Scans:
+def _scans(told: Told) -> GroupedScans:
     records = told.records
-    return Scans(
+    return GroupedScans(
         lot=told.lot,
         item=item_hash(records["header"], records["date"], records["serial"]),
         serial=records["serial"].astype(np.float64),

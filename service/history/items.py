@@ -24,7 +24,7 @@ Lower ones are those of the groups of `features.mate_groups`.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Items:
+class NamedItems:
     """U codes as the history names them."""
 
     parts: codes.Codes
@@ -35,7 +35,7 @@ class Items:
     count_of: Mapping[str, Index]  # product, number, number_product: [U] index into count_keys, 0 if malformed
 
     @classmethod
-    def of(cls, epc_codes: Sequence[str]) -> Items:
+    def of(cls, epc_codes: Sequence[str]) -> NamedItems:
         parts = codes.parse(epc_codes)
         well_formed = parts.well_formed.tolist()
         log_of, logs = factorize([_log_name(code, of) for code, of in zip(epc_codes, well_formed, strict=True)])

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.history.items import ALL_ITEMS, Items
+from service.history.items import ALL_ITEMS, NamedItems
 from service.history.store import GENERATION_BYTES, RECORD, Exchange, Log, Reply
 
 
@@ -53,11 +53,11 @@ class Ledger:
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
         self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
 
-    def must_read(self, items: Items) -> bool:
+    def must_read(self, items: NamedItems) -> bool:
         """Return whether a count of ``items`` was read before, and may have changed."""
         return not self._doubtful.isdisjoint(items.count_keys)
 
-    def to_read(self, items: Items) -> Exchange:
+    def to_read(self, items: NamedItems) -> Exchange:
         """Return the exchange that asks what there is beside what is known."""
         return Exchange(self._logs(items), items.count_keys)
 
@@ -65,7 +65,7 @@ class Ledger:
         """Return whether a reply, not learned yet, tells what others did."""
         return bool(reply.tails) or self._counts.get(ALL_ITEMS, 0) != reply.items[0]
 
-    def learn(self, items: Items, reply: Reply) -> Told:
+    def learn(self, items: NamedItems, reply: Reply) -> Told:
         """Take down what the store told of the logs and counts of ``items``, and return the records that are new."""
         if self._counts.get(ALL_ITEMS) != reply.items[0]:  # others were added somewhere: all counts are in doubt
             self._doubtful.update(self._counts)
@@ -87,7 +87,7 @@ class Ledger:
             return _NOTHING
         return Told(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]))
 
-    def expect(self, items: Items) -> list[int]:
+    def expect(self, items: NamedItems) -> list[int]:
         """Return what the store counts, as far as known; of what was never read it is expected that it has nothing."""
         for key in items.log_keys:
             if key not in self._lots:
@@ -96,7 +96,7 @@ class Ledger:
 
     def to_commit(  # noqa: PLR0913
         self,
-        items: Items,
+        items: NamedItems,
         appends: Sequence[bytes],
         grow: Sequence[int],
         *,
@@ -107,7 +107,7 @@ class Ledger:
         """Return the exchange that offers ``appends`` [L] to the logs of ``items``; the rest is as in `Exchange`."""
         return Exchange(self._logs(items, appends), items.count_keys, grow, expected, gateway, claim)
 
-    def committed(self, items: Items, offer: Exchange, reply: Reply) -> None:
+    def committed(self, items: NamedItems, offer: Exchange, reply: Reply) -> None:
         """Take down that the ``offer`` was accepted."""
         self.learn(items, reply)
         for key, count, more in zip(items.count_keys, reply.items, offer.grow or (), strict=True):
@@ -119,16 +119,16 @@ class Ledger:
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 
-    def lots(self, items: Items) -> NDArray[np.int64]:
+    def lots(self, items: NamedItems) -> NDArray[np.int64]:
         """Return the number [U] of the lot of each item, once they were learned or expected."""
         numbers = np.array([self._lots[key].number for key in items.log_keys], dtype=np.int64)
         return numbers[items.log_of]
 
-    def counts(self, items: Items) -> NDArray[np.float64]:
+    def counts(self, items: NamedItems) -> NDArray[np.float64]:
         """Return the counts [C] of the items, once they were learned or expected."""
         return np.array([self._counts[key] for key in items.count_keys], dtype=np.float64)
 
-    def _logs(self, items: Items, appends: Sequence[bytes] | None = None) -> list[Log]:
+    def _logs(self, items: NamedItems, appends: Sequence[bytes] | None = None) -> list[Log]:
         """Return what is known of the logs of ``items``, with ``appends`` [L] to them."""
         logs = []
         for at, key in enumerate(items.log_keys):

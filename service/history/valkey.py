@@ -70,7 +70,7 @@ class ValkeyStore:
         arguments: list[bytes | int] = [len(request.logs), writes, expects, request.gateway]
         arguments += [int(request.claim), self._ttl_ms, self._longest, *_SIZES]
         for log in request.logs:
-            arguments += [log.generation, log.known, log.append, log.next_generation]
+            arguments += [log.generation, log.known_bytes, log.append, log.next_generation]
         answer = await self._ask(self._script(keys=keys, args=[*arguments, *grow, *(request.expected or ())]))
         committed, items, tails, cut = answer
         return Reply(

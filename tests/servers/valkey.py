@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from service.events.columns import Events
-from service.history.items import Items, item_hash
+from service.history.items import NamedItems, item_hash
 from service.history.ledger import Ledger
 from service.history.store import RECORD, Reply
 from service.history.valkey import ValkeyStore
@@ -89,7 +89,7 @@ class Valkey:
 
 def stored(url: str, events: Events) -> list[tuple[int, int]]:
     """Return (event_id, epc) of every record that the store has of the items of ``events``, sorted."""
-    items = Items.of(events.epc_codes)
+    items = NamedItems.of(events.epc_codes)
     epc_of = {(int(items.log_of[epc]), int(item)): epc for epc, item in enumerate(items.item)}
 
     async def read() -> Reply:

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from service.history.in_process import MemoryStore
-from service.history.items import Items
+from service.history.items import NamedItems
 from service.history.ledger import Ledger, Told
 from service.history.store import RECORD, Reply, Store
 from tests.support.worlds import OTHER_LOT, code
 
-LOT = Items.of([code(4_000), code(4_001)])
-OTHER = Items.of([code(4_002, lot=OTHER_LOT)])
+LOT = NamedItems.of([code(4_000), code(4_001)])
+OTHER = NamedItems.of([code(4_002, lot=OTHER_LOT)])
 
 
 def records(count: int) -> bytes:
@@ -25,13 +25,13 @@ def run(work: Callable[[Store], Awaitable[None]], *, max_log_events: int = 100) 
     asyncio.run(work(MemoryStore(max_events=1_000, ttl_s=60, max_log_events=max_log_events)))
 
 
-async def read(ledger: Ledger, store: Store, items: Items) -> tuple[Reply, Told]:
+async def read(ledger: Ledger, store: Store, items: NamedItems) -> tuple[Reply, Told]:
     reply = await store.exchange(ledger.to_read(items))
     return reply, ledger.learn(items, reply)
 
 
 async def commit(
-    ledger: Ledger, store: Store, items: Items, *, events: int = 1, new: int = 0, expected: list[int] | None = None
+    ledger: Ledger, store: Store, items: NamedItems, *, events: int = 1, new: int = 0, expected: list[int] | None = None
 ) -> Reply:
     """Offer some events of the first lot, and take down what came of it."""
     appends = [records(events), *[b""] * (len(items.log_keys) - 1)]
