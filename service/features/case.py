@@ -12,8 +12,9 @@ from service.events.columns import Events
 from service.events.groups import Index, Key
 from service.events.journeys import Journeys
 from service.features import table as features
+from service.features.past import Past
 from service.features.reference import Reference
-from service.features.running_groups import Past, Sighting
+from service.features.running_groups import Sighting
 from service.model.sequences import Windows, prefix_windows, whole_windows
 from service.runtime.timing import timed
 

@@ -2,8 +2,8 @@
 
 What a lot's mates do is the strongest hint of all: an item that left with its mates and arrived alone, elsewhere,
 earlier or later than they did is suspicious however plausible its own journey looks. Companions are those of the same
-request, and with a past (`running_groups.Past`) those of all time; causal judgements see only what they did before.
-Context events of a past keep the features that they had when they were judged.
+request, and with a past (`past.Past`) those of all time; causal judgements see only what they did before.
+Events that were judged before keep the features that they had then.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ def _other_items(trail: Trail, name: str, key: Key) -> NDArray[np.float64]:
         everybody = np.arange(len(key.values))
         return Group(key, everybody).others(causal=False).astype(np.float64)[epc]
     if trail.past is not None:
-        first &= ~trail.past.known[epc]
+        first &= ~trail.past.seen_before[epc]
     items = Group(key.take(epc), trail.members).sum_of_others(first.astype(np.float64), causal=True)
     if trail.past is not None:
-        items = trail.judged(items + trail.past.items[name][epc], context=1.0)
+        items = trail.of_fresh(items + trail.past.items[name][epc], others=1.0)
     return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
 
 
@@ -127,13 +127,13 @@ class _Mates:
 
     def __init__(self, trail: Trail, everybody: Group, own: Group, prior: Prior | None) -> None:
         self._trail, self._everybody, self._own, self._prior = trail, everybody, own, prior
-        known: _Count = everybody.others(causal=trail.causal)
+        others: _Count = everybody.others(causal=trail.causal)
         if prior is not None:
-            known = known + prior.count[prior.number]
+            others = others + prior.count[prior.number]
         if trail.fresh is None:
-            self.count: _Count = known - own.others(causal=trail.causal)
+            self.count: _Count = others - own.others(causal=trail.causal)
         else:
-            self.count = trail.judged(known - self._of_own(np.ones(len(known))))
+            self.count = trail.of_fresh(others - self._of_own(np.ones(len(others))))
 
     def less_mean(self, values: NDArray[np.float64], zero: float = 0.0) -> NDArray[np.float64]:
         """Return ``values`` [N], which count from ``zero``, less their mean over the mates, 0 where there are none."""
@@ -147,7 +147,7 @@ class _Mates:
         fresh = self._trail.fresh
         if fresh is None:
             return self._own.sum_of_others(values, causal=self._trail.causal)
-        # the past counts all of the context, whatever its time
+        # the past counts all that was judged before, whatever its time
         earlier = self._own.sum_of_others(np.where(fresh, values, 0.0), causal=True)
         return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
 
@@ -216,8 +216,8 @@ def _mate_serial_gap(trail: Trail, here: Group, prior: Prior | None) -> NDArray[
     mate, exists = here.around(_BEFORE if trail.causal else _AROUND)
     differences = np.where(exists & (epc[mate] != epc), np.abs(serial[mate] - serial), np.inf)
     if prior is not None:  # further back than this request goes
-        known, is_mate = prior.neighbour(-_BEFORE - here.others(causal=True))
-        before = np.where(is_mate, np.abs(trail.parts.serial[trail.events.epc] - known), np.inf)
+        further, is_mate = prior.neighbour(-_BEFORE - here.others(causal=True))
+        before = np.where(is_mate, np.abs(trail.parts.serial[trail.events.epc] - further), np.inf)
         differences = np.where(exists, differences, before[:, here.order])
     differences.sort(axis=0)
     found = np.isfinite(differences).sum(axis=0)

@@ -7,14 +7,12 @@ one look-up for all scans of a group that a request brings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.codes import Codes
-from service.events.columns import Events
 from service.events.groups import Group, Index
 from service.events.hash_table import KeyTable, mix, room
 from service.features.mate_groups import GROUPS, HERE, SHIPMENT_US, USED
@@ -45,7 +43,7 @@ class Legs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scans:
+class GroupedScans:
     """n scans as the groups see them, columns [n]."""
 
     lot: NDArray[np.int64]  # number of the lot
@@ -75,7 +73,7 @@ class Scans:
 class Sighting:
     """n scans and the M groups of theirs in a `RunningGroups`, looked up once for judging and for adding."""
 
-    scans: Scans
+    scans: GroupedScans
     members: Sequence[Index]  # of each kind of GROUPS: the scans of the groups, group by group, as they happened
     starts: Sequence[Index]  # and where among them each group begins
     keys: NDArray[np.int64]  # [M] kind by kind
@@ -84,7 +82,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """What was known before the request of the groups of one kind that N events belong to; zero where it was nothing.
+    """What there was before the request in the groups of one kind that N events belong to; zero where it was nothing.
 
     What is given for events that are in no group means nothing.
     """
@@ -130,7 +128,7 @@ class _Lasts:
         self.stranger_hour = room(self.stranger_hour, self.length, np.nan)
         return np.arange(begin, self.length)
 
-    def add(self, rows: Index, before: NDArray[np.int64], scans: Scans, members: Index, start: Index) -> None:
+    def add(self, rows: Index, before: NDArray[np.int64], scans: GroupedScans, members: Index, start: Index) -> None:
         """Keep the last scans of the groups ``rows`` [m], which had ``before`` [m] scans; the rest as in `Sighting`."""
         size = np.diff(start, append=len(members))
         item, hour = scans.item[members], scans.hour(members)
@@ -164,13 +162,13 @@ class RunningGroups:
     def __len__(self) -> int:
         return len(self._table)
 
-    def sight(self, scans: Scans, members: Sequence[Index], starts: Sequence[Index]) -> Sighting:
+    def sight(self, scans: GroupedScans, members: Sequence[Index], starts: Sequence[Index]) -> Sighting:
         """Return scans with their groups; see `Sighting`."""
         first = np.concatenate([group[start] for group, start in zip(members, starts, strict=True)])
         keys = scans.keys(np.repeat(np.arange(len(GROUPS)), [len(start) for start in starts]), first)
         return Sighting(scans, members, starts, keys, self._table.find(keys))
 
-    def sight_all(self, scans: Scans) -> Sighting:
+    def sight_all(self, scans: GroupedScans) -> Sighting:
         """Return all of the scans, which are in the order in which they happened, with their groups."""
         members, starts = [], []
         for kind in range(len(GROUPS)):
@@ -203,7 +201,7 @@ class RunningGroups:
                 self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind])
 
     def prior(self, sighting: Sighting, groups: Sequence[Group]) -> dict[str, Prior]:
-        """Return what is known of the ``groups`` that were sighted, by their names."""
+        """Return what there was in the ``groups`` that were sighted, by their names."""
         count, total, last = self._count[sighting.rows], self._total[sighting.rows], self._last_of[sighting.rows]
         priors, end = {}, 0
         for (name, *_), group, start in zip(GROUPS, groups, sighting.starts, strict=True):
@@ -217,54 +215,3 @@ class RunningGroups:
                 item=sighting.scans.item,
             )
         return priors
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Context:
-    """Which of N events are stored ones of the same items: judged before, and counted in the groups already."""
-
-    stored: NDArray[np.bool_]  # [N] in the order of the events given, as the next ones; of the others they mean nothing
-    legs: Legs  # [N] as they were judged
-    companions: NDArray[np.float32]  # [N, C] companion features
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Past:
-    """What is known beside a request: N events, of which some may be context, and what their groups did before."""
-
-    context: Context | None  # None if all events are to be judged for the first time
-    parts: Codes  # of the U codes
-    lot: NDArray[np.int64]  # [U] number of the lot of each code
-    item: NDArray[np.int64]  # [U] hash of each item
-    known: NDArray[np.bool_]  # [U] the item has context
-    items: dict[str, NDArray[np.float64]]  # by group of items, [U] items known before
-    groups: RunningGroups
-
-    def repeated(self, again: Index | NDArray[np.int32]) -> Past:
-        """Return the past with further codes, the same as those ``again`` once more."""
-        code_of = np.concatenate([np.arange(len(self.lot)), again])
-        return replace(
-            self,
-            parts=self.parts.take(code_of),
-            lot=self.lot[code_of],
-            item=self.item[code_of],
-            known=self.known[code_of],
-            items={name: count[code_of] for name, count in self.items.items()},
-        )
-
-    def priors(
-        self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
-    ) -> tuple[Sighting, dict[str, Prior]]:
-        """Return the ``groups``, one for each of GROUPS, of N events looked up, and what they did before."""
-        scans = Scans(
-            lot=self.lot[events.epc],
-            item=self.item[events.epc],
-            serial=self.parts.serial[events.epc].astype(np.float64),
-            location_id=events.location_id,
-            kind=kind,
-            time_us=events.time_us,
-            legs=legs,
-        )
-        ordered = [groups[group.name] for group in GROUPS]
-        sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
-        return sighting, self.groups.prior(sighting, ordered)

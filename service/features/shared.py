@@ -15,8 +15,9 @@ from service.events.journeys import Journeys
 from service.events.vocabulary import STAGE_OF_TYPE, TYPES, UNKNOWN, type_index
 from service.features.keys import scan_key
 from service.features.mate_groups import SHIPMENT_US
+from service.features.past import Past
 from service.features.reference import Reference
-from service.features.running_groups import Legs, Past
+from service.features.running_groups import Legs
 
 _EARTH_RADIUS_KM = 6371.0
 
@@ -49,12 +50,12 @@ class Trail:
     log_gap: NDArray[np.float64]  # log1p(gap_minutes)
     same_scan: Group  # of one item, by place and type
     same_type: Group  # of one item, by type
-    legs: Legs  # the previous scans; of the context of a past as it was judged
+    legs: Legs  # the previous scans; of what was judged before as it was then
     left_from: Key  # the scan, by spot and type, that the leg began with; 0 for a first event
     departure: Key  # two hours, by number, in which it began; of a first event its own
     leg_gap: NDArray[np.float64]  # log1p of the minutes it took
     past: Past | None  # what is known beside these events
-    fresh: NDArray[np.bool_] | None  # events that are no context of the past; None: all of them
+    fresh: NDArray[np.bool_] | None  # events that were not judged before; None: all of them
     members: Index  # the fresh ones in the order of time: what mates are counted among
 
     @classmethod
@@ -82,9 +83,9 @@ class Trail:
             time_us=np.where(has_before, events.time_us[before], events.time_us),
         )
         fresh, members, locations = None, journeys.by_time, events.location_id
-        if past is not None and past.context is not None:  # counted by the groups with the legs of its time
-            fresh = ~past.context.stored[journeys.order]
-            legs = past.context.legs.take(journeys.order).where(fresh, legs)
+        if past is not None and past.judged_before is not None:  # counted by the groups with the legs of its time
+            fresh = ~past.judged_before.stored[journeys.order]
+            legs = past.judged_before.legs.take(journeys.order).where(fresh, legs)
             members = members[fresh[members]]
             locations = np.concatenate([locations, legs.location])
         place, spots = _spots(reference, locations)
@@ -141,9 +142,9 @@ class Trail:
         kilometres = 2 * _EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
         return np.where(np.isnan(kilometres), 0.0, kilometres)
 
-    def judged(self, values: NDArray[np.float64], context: float = 0.0) -> NDArray[np.float64]:
-        """Return ``values`` [N], ``context`` for the events that are context."""
-        return values if self.fresh is None else np.where(self.fresh, values, context)
+    def of_fresh(self, values: NDArray[np.float64], others: float = 0.0) -> NDArray[np.float64]:
+        """Return the ``values`` [N] of fresh events, ``others`` for those that were judged before."""
+        return values if self.fresh is None else np.where(self.fresh, values, others)
 
     def next_of(self, values: NDArray[np.bool_] | NDArray[np.number]) -> NDArray[np.float64]:
         """Return each event's value of the next event of its journey, 0 for a last one and in causal judgements."""

@@ -17,8 +17,9 @@ from service.events.groups import Key
 from service.events.journeys import Journeys
 from service.features import companions, journey
 from service.features.journey import Columns
+from service.features.past import Past
 from service.features.reference import Reference
-from service.features.running_groups import Past, Sighting
+from service.features.running_groups import Sighting
 from service.features.shared import Trail
 from service.runtime.threads import give_way
 
@@ -66,14 +67,14 @@ def compute(journeys: Journeys, reference: Reference, *, causal: bool, scope: Ke
 
 
 def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple[NDArray[np.float32], Sighting | None]:
-    """Return ([N, F] causal features as `compute` does, the groups of the fresh events: None if all are context).
+    """Return ([N, F] causal features as `compute` does, the groups of the fresh events, None without such).
 
-    Earlier scans that the ``past`` knows of are companions too; its context keeps the features that it had.
+    Earlier scans that the ``past`` knows of are companions too; events judged before keep the companions they had then.
     """
     table, sighting = _of_trail(Trail.of(journeys, reference, causal=True, past=past))
-    if past.context is not None:
-        context = np.flatnonzero(past.context.stored[journeys.order])
-        table[context, COMPANIONS] = past.context.companions[journeys.order[context]]
+    if past.judged_before is not None:
+        before = np.flatnonzero(past.judged_before.stored[journeys.order])
+        table[before, COMPANIONS] = past.judged_before.companions[journeys.order[before]]
     return table, sighting
 
 
@@ -90,7 +91,7 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
         give_way()
         of_mates, sighting = companions.mate_features(trail)
         columns |= of_mates
-    else:  # all events are context, which gets the companions that it had
+    else:  # all events were judged before, and get the companions that they had
         columns |= dict.fromkeys(NAMES[COMPANIONS], np.zeros(len(trail.journeys.order)))
     give_way()
     return table_of(columns), sighting

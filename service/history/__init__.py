@@ -4,7 +4,8 @@
 - in_process: the store of one gateway
 - valkey: the store that gateways share
 - items: codes as the history names them
-- index: what a gateway has read of the logs
+- ledger: what a gateway knows of the store, and the steps of a request
+- index: the records that it has read, by item
 - plan: what a request adds
 - history: requests against the history, in turn
 """

@@ -18,9 +18,10 @@ from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
 from service.history.index import HistoryIndex
-from service.history.items import Items
+from service.history.items import NamedItems
+from service.history.ledger import Ledger
 from service.history.plan import Remembered, plan
-from service.history.store import Exchange, Store
+from service.history.store import Reply, Store
 from service.runtime import threads
 
 STREAM_EVENTS = 10_000
@@ -39,7 +40,7 @@ class Memory:
         self._reference = reference
         self._max_events = max_events
         self._name = secrets.token_bytes(8)
-        self._index = HistoryIndex()
+        self._ledger, self._index = Ledger(), HistoryIndex()
         self._turn = asyncio.Lock()
         self._alone = True  # no other gateway seems to write: there is no need to read before each commit
 
@@ -81,41 +82,46 @@ class Memory:
         return await asyncio.shield(work)
 
     async def _remember(self, events: Events) -> Remembered:
-        items = await threads.run(threads.WINDOWS, partial(Items.of, events.epc_codes), len(events))
+        """Go through the steps of `service.history.ledger`."""
+        items = await threads.run(threads.WINDOWS, partial(NamedItems.of, events.epc_codes), len(events))
         async with self._turn:
             if len(self._index) > self._max_events:
-                self._index = HistoryIndex()
-            index = self._index
-            if not self._alone or index.doubts(items):
-                reply = await self._store.exchange(Exchange(index.logs(items), items.count_keys))
-                self._alone = index.knew(reply)
-                index.learn(items, reply)
-            expected: list[int] | None = index.expect(items)
+                self._ledger, self._index = Ledger(), HistoryIndex()
+            ledger, index = self._ledger, self._index
+            if not self._alone or ledger.must_read(items):
+                reply = await self._store.exchange(ledger.to_read(items))
+                self._alone = not ledger.is_news(reply)
+                self._learn(items, reply)
+            expected: list[int] | None = ledger.expect(items)
             for attempt in range(_ATTEMPTS):
-                work = partial(plan, events, items, index, self._reference)
+                work = partial(plan, events, items, ledger, index, self._reference)
                 remembered, news = await threads.run(threads.ALWAYS_OFF, work, len(events))
                 if news is None:
                     if await self._is_still_stored(items):
                         return remembered
                     continue
-                logs = index.logs(items, news.appends)
                 claim = attempt >= _PATIENCE
-                reply = await self._store.exchange(
-                    Exchange(logs, items.count_keys, news.grow, expected, self._name, claim)
+                offer = ledger.to_commit(
+                    items, news.appends, news.grow, expected=expected, gateway=self._name, claim=claim
                 )
+                reply = await self._store.exchange(offer)
                 if reply.committed:
-                    index.committed(items, logs, reply, news)
+                    ledger.committed(items, offer, reply)
+                    index.queue(news)
                     return remembered
                 self._alone = False
-                index.learn(items, reply)
+                self._learn(items, reply)
                 expected = None  # what was read just now is recent enough: other lots may go on meanwhile
         raise HistoryUnavailable("other gateways kept writing to the same lots")
 
-    async def _is_still_stored(self, items: Items) -> bool:
+    async def _is_still_stored(self, items: NamedItems) -> bool:
         """Return whether the store has what the index has; an answer given once stands while nobody can say."""
         try:
-            reply = await self._store.exchange(Exchange(self._index.logs(items), items.count_keys))
+            reply = await self._store.exchange(self._ledger.to_read(items))
         except HistoryUnavailable:
             return True
-        self._index.learn(items, reply)
+        self._learn(items, reply)
         return not reply.tails
+
+    def _learn(self, items: NamedItems, reply: Reply) -> None:
+        self._index.queue(self._ledger.learn(items, reply))

@@ -56,8 +56,8 @@ class MemoryStore:
             return Tail(b"", b"", whole=True) if log.generation else None
         if stored.generation != log.generation:
             return Tail(stored.generation, bytes(stored.records), whole=True)
-        if len(stored.records) > log.known:
-            return Tail(stored.generation, bytes(stored.records[log.known :]), whole=False)
+        if len(stored.records) > log.known_bytes:
+            return Tail(stored.generation, bytes(stored.records[log.known_bytes :]), whole=False)
         return None
 
     def _append(self, log: Log) -> bool:

@@ -16,9 +16,15 @@ from service.events.hash_table import mix
 
 ALL_ITEMS = b"all"
 
+ITEM_ROWS, ITEM, EVENT = np.array([[6], [7], [8]]), 9, 10
+"""Meanings of hashes (`hash_table.mix`): items, lots and days of lots in an index; items of a lot; events of an item.
+
+Lower ones are those of the groups of `features.mate_groups`.
+"""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Items:
+class NamedItems:
     """U codes as the history names them."""
 
     parts: codes.Codes
@@ -29,7 +35,7 @@ class Items:
     count_of: Mapping[str, Index]  # product, number, number_product: [U] index into count_keys, 0 if malformed
 
     @classmethod
-    def of(cls, epc_codes: Sequence[str]) -> Items:
+    def of(cls, epc_codes: Sequence[str]) -> NamedItems:
         parts = codes.parse(epc_codes)
         well_formed = parts.well_formed.tolist()
         log_of, logs = factorize([_log_name(code, of) for code, of in zip(epc_codes, well_formed, strict=True)])
@@ -60,6 +66,3 @@ def _log_name(code: str, well_formed: bool) -> str:
 def item_hash(header: NDArray[np.integer], date: NDArray[np.integer], serial: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the hash [n] that tells an item from the others of its lot."""
     return mix(ITEM, header, date, serial)
-
-
-ITEM, EVENT = 9, 10

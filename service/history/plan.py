@@ -14,13 +14,15 @@ from service.events.groups import Index, stable_order
 from service.events.vocabulary import type_index
 from service.features import table as features
 from service.features.case import Case
+from service.features.past import JudgedBefore, Past
 from service.features.reference import Reference
-from service.features.running_groups import Context, Past, Sighting
-from service.history.index import HistoryIndex, News, Places, legs
-from service.history.items import Items
+from service.features.running_groups import Sighting
+from service.history.index import HistoryIndex, ItemRows, News, legs
+from service.history.items import NamedItems
+from service.history.ledger import Ledger
 from service.history.store import RECORD
 
-CONTEXT_EVENTS = 64
+EARLIER_EVENTS = 64
 """Earlier events of an item that are read: journeys have 5 events in the mean and 10 at most, if nothing is wrong."""
 
 
@@ -29,19 +31,19 @@ class Remembered:
     """The events of a request, now stored, and what is known of their items."""
 
     events: Events
-    known: Known
+    stored: Stored
     case: Case  # causal
     late: int  # events of the request that came after later ones of their item
 
     def everything(self) -> Events:
         """Return the stored events of the same items that the request does not have, and then those of the request."""
-        events, known = self.events, self.known
-        unasked = np.setdiff1d(np.arange(len(known.epc)), known.found)
-        return _together(known.records[unasked], known.epc[unasked], events, np.arange(len(events)), events.epc_codes)
+        events, stored = self.events, self.stored
+        unasked = np.setdiff1d(np.arange(len(stored.epc)), stored.found)
+        return _together(stored.records[unasked], stored.epc[unasked], events, np.arange(len(events)), events.epc_codes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class Stored:
     """K stored events of the items of a request, item by item, each as they came."""
 
     records: NDArray[np.void]  # [K]
@@ -49,9 +51,9 @@ class Known:
     found: Index  # [A] the record of each event of the request, -1 if it is new
 
     @classmethod
-    def of(cls, events: Events, places: Places, index: HistoryIndex) -> Known:
-        rows, epc, found = index.find(places, events, CONTEXT_EVENTS)
-        return cls(index.take(rows), epc, found)
+    def of(cls, events: Events, rows: ItemRows, index: HistoryIndex) -> Stored:
+        numbers, epc, found = index.find(rows, events, EARLIER_EVENTS)
+        return cls(index.take(numbers), epc, found)
 
     def disordered(self) -> NDArray[np.bool_]:
         """Return whether [K] the item of each record has one that came after a later one."""
@@ -60,53 +62,69 @@ class Known:
         return np.isin(self.epc, self.epc[1:][same & back])
 
 
-def plan(events: Events, items: Items, index: HistoryIndex, reference: Reference) -> tuple[Remembered, News | None]:
+def plan(
+    events: Events, items: NamedItems, ledger: Ledger, index: HistoryIndex, reference: Reference
+) -> tuple[Remembered, News | None]:
     """Return what is known of the events, and what there is to store, None if no event is new."""
-    index.settle()
-    places = index.places(items)
-    known = Known.of(events, places, index)
+    index.take_in()
+    rows = index.rows(items, ledger.lots(items))
+    stored = Stored.of(events, rows, index)
     past = Past(
-        context=None,
+        judged_before=None,
         parts=items.parts,
-        lot=places.lot,
+        lot=rows.lot,
         item=items.item,
-        known=places.known,
-        items=index.count(items, places),
+        seen_before=rows.has_records,
+        items=_items_before(items, rows, ledger.counts(items)),
         groups=index.groups,
     )
     together, asked = events, None
-    if len(known.epc):
-        together, asked, past = _with_context(events, known, past)
+    if len(stored.epc):
+        together, asked, past = _among_stored(events, stored, past)
     case = Case.after(past, together, reference, asked)
-    late = 0 if past.context is None else _late(case, past.context.stored, len(events.epc_codes))
-    remembered = Remembered(events, known, case, late)
+    late = 0 if past.judged_before is None else _late(case, past.judged_before.stored, len(events.epc_codes))
+    remembered = Remembered(events, stored, case, late)
     if case.sighting is None:
         return remembered, None
-    return remembered, _news(case, case.sighting, past, items, places)
+    return remembered, _news(case, case.sighting, past, items, rows)
 
 
-def _with_context(events: Events, known: Known, past: Past) -> tuple[Events, Index, Past]:
-    """Return (the events after the known ones of their items, [A] where each event is, the past with that context).
+def _items_before(items: NamedItems, rows: ItemRows, counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return how many items [U] each group of items has, by its name in `features.companions`."""
+    well_formed = items.parts.well_formed
+    by_name = {
+        name: np.where(well_formed, counts[index], rows.has_records) for name, index in items.count_of.items()
+    }  # a malformed code has no mates: of its groups it is the only item
+    return by_name | {
+        "lot": rows.value[1].astype(np.float64),
+        "day": rows.value[2].astype(np.float64),
+        "all": np.full(len(well_formed), counts[0]),
+    }
+
+
+def _among_stored(events: Events, stored: Stored, past: Past) -> tuple[Events, Index, Past]:
+    """Return (the events after the stored ones of their items, [A] where each event is, the past with those).
 
     A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
     """
-    codes, new = len(events.epc_codes), np.flatnonzero(known.found < 0)
-    again = np.flatnonzero((known.found >= 0) & np.append(known.disordered(), False)[known.found])
+    codes, new = len(events.epc_codes), np.flatnonzero(stored.found < 0)
+    again = np.flatnonzero((stored.found >= 0) & np.append(stored.disordered(), False)[stored.found])
     then = [
-        np.flatnonzero((known.epc == events.epc[at]) & (np.arange(len(known.epc)) <= known.found[at])) for at in again
+        np.flatnonzero((stored.epc == events.epc[at]) & (np.arange(len(stored.epc)) <= stored.found[at]))
+        for at in again
     ]
-    context = np.concatenate([np.arange(len(known.epc)), *then])
-    owner = np.concatenate([known.epc, np.repeat(codes + np.arange(len(then)), [len(rows) for rows in then])])
-    asked = known.found.copy()
-    asked[new] = len(context) + np.arange(len(new))
-    asked[again] = len(known.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
+    before = np.concatenate([np.arange(len(stored.epc)), *then])
+    owner = np.concatenate([stored.epc, np.repeat(codes + np.arange(len(then)), [len(rows) for rows in then])])
+    asked = stored.found.copy()
+    asked[new] = len(before) + np.arange(len(new))
+    asked[again] = len(stored.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
     epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[again].tolist())]
-    together = _together(known.records[context], owner, events, new, epc_codes)
-    records = np.concatenate([known.records[context], np.zeros(len(new), dtype=RECORD)])
-    judged = Context(np.arange(len(records)) < len(context), legs(records), records["companions"])
+    together = _together(stored.records[before], owner, events, new, epc_codes)
+    records = np.concatenate([stored.records[before], np.zeros(len(new), dtype=RECORD)])
+    judged_before = JudgedBefore(np.arange(len(records)) < len(before), legs(records), records["companions"])
     if len(again):
         past = past.repeated(events.epc[again])
-    return together, asked, replace(past, context=judged)
+    return together, asked, replace(past, judged_before=judged_before)
 
 
 def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
@@ -134,12 +152,12 @@ def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
     return int(late[case.rows].sum())
 
 
-def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Places) -> News:
+def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_rows: ItemRows) -> News:
     """Return what the fresh events of a case, those sighted, add, log by log, each in the order of time."""
     journeys, events = case.journeys, case.journeys.events
     rows = journeys.by_time
-    if past.context is not None:
-        rows = rows[~past.context.stored[journeys.order[rows]]]
+    if past.judged_before is not None:
+        rows = rows[~past.judged_before.stored[journeys.order[rows]]]
     order, log = stable_order(items.log_of[events.epc[rows]], len(items.log_keys))
     rows = rows[order]
     epc, (before, has_before) = events.epc[rows], journeys.previous()
@@ -155,11 +173,11 @@ def _news(case: Case, sighting: Sighting, past: Past, items: Items, places: Plac
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
     appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]
-    fresh_items = ~places.known & (np.bincount(epc, minlength=len(places.lot)) > 0)
-    return News(records, appends, epc, places, _grow(items, fresh_items), sighting)
+    fresh_items = ~item_rows.has_records & (np.bincount(epc, minlength=len(item_rows.lot)) > 0)
+    return News(records, appends, epc, item_rows, _grow(items, fresh_items), sighting)
 
 
-def _grow(items: Items, fresh: NDArray[np.bool_]) -> list[int]:
+def _grow(items: NamedItems, fresh: NDArray[np.bool_]) -> list[int]:
     """Return what the items that are ``fresh`` [U] add to each count."""
     grow = np.zeros(len(items.count_keys), dtype=np.int64)
     for index in items.count_of.values():

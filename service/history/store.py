@@ -53,7 +53,7 @@ class Log:
 
     key: bytes
     generation: bytes  # name of this life of the log, b"" if there is none yet or nothing is known of it
-    known: int  # bytes of records known
+    known_bytes: int  # of records
     append: bytes = b""  # whole records
     next_generation: bytes = b""  # the name if it begins anew: random, so that no two lives are taken for one
 

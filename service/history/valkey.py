@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Sequence
+from importlib import resources
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,55 +26,10 @@ from service.history.store import CLAIM_S, GENERATION_BYTES, MAX_LOG_EVENTS, NAM
 
 _REST_S, _LONGEST_REST_S = 0.25, 4.0  # without asking, after a failure and after many
 
-_SCRIPT = f"""
--- KEYS: the claim, L logs, C counts. ARGV: L, writes, expected, gateway, claim, ttl in ms, longest log; then per log:
--- generation, known bytes, records, next generation; then what each count grows; then, if expected, what each one is.
-local claim_key, logs = KEYS[1], tonumber(ARGV[1])
-local writes, expected, gateway, ttl, longest = ARGV[2] == '1', ARGV[3] == '1', ARGV[4], ARGV[6], tonumber(ARGV[7])
-local items = {{}}
-for at = logs + 2, #KEYS do items[#items + 1] = tonumber(redis.call('GET', KEYS[at]) or 0) end
-local moved = false
-for at = 1, expected and #items or 0 do moved = moved or items[at] ~= tonumber(ARGV[7 + logs * 4 + #items + at]) end
-local tails = {{}}
-for at = 1, logs do
-  local key, generation, known = KEYS[at + 1], ARGV[4 + at * 4], tonumber(ARGV[5 + at * 4])
-  local now = redis.call('GETRANGE', key, 0, {GENERATION_BYTES - 1})
-  if now ~= generation then
-    tails[#tails + 1] = {{at - 1, now, redis.call('GETRANGE', key, {GENERATION_BYTES}, -1), 1}}
-  elseif now ~= '' then
-    local tail = redis.call('GETRANGE', key, {GENERATION_BYTES} + known, -1)
-    if tail ~= '' then tails[#tails + 1] = {{at - 1, now, tail, 0}} end
-  end
-end
-local holder = redis.call('GET', claim_key)
-local taken = holder and holder ~= gateway
-if not writes or #tails > 0 or taken or moved then
-  if ARGV[5] == '1' and not taken then redis.call('SET', claim_key, gateway, 'PX', {int(CLAIM_S * 1000)}) end
-  return {{0, items, tails, {{}}}}
-end
-if holder then redis.call('DEL', claim_key) end
-local cut = {{}}
-for at = 1, logs do
-  local key, generation, records = KEYS[at + 1], ARGV[4 + at * 4], ARGV[6 + at * 4]
-  if records ~= '' then
-    local length = redis.call('APPEND', key, generation == '' and ARGV[7 + at * 4] .. records or records)
-    if length > longest then
-      local half = math.floor((length - {GENERATION_BYTES}) / {RECORD.itemsize} / 2) * {RECORD.itemsize}
-      redis.call('SET', key, ARGV[7 + at * 4] .. redis.call('GETRANGE', key, {GENERATION_BYTES} + half, -1))
-      cut[#cut + 1] = at - 1
-    end
-    redis.call('PEXPIRE', key, ttl)
-  end
-end
-for at = 1, #items do
-  local more = ARGV[7 + logs * 4 + at]
-  if more ~= '0' then
-    redis.call('INCRBY', KEYS[logs + 1 + at], more)
-    redis.call('PEXPIRE', KEYS[logs + 1 + at], ttl)
-  end
-end
-return {{1, items, {{}}, cut}}
-"""
+_SCRIPT = (resources.files("service.history") / "exchange.lua").read_text(encoding="utf-8")
+
+_SIZES = (GENERATION_BYTES, RECORD.itemsize, int(CLAIM_S * 1000))
+"""What the script has to know of the format: bytes of a generation and of a record, and milliseconds of a claim."""
 
 
 class ValkeyStore:
@@ -112,9 +68,9 @@ class ValkeyStore:
         grow = request.grow or [0] * len(request.counts)
         writes, expects = int(request.grow is not None), int(request.expected is not None)
         arguments: list[bytes | int] = [len(request.logs), writes, expects, request.gateway]
-        arguments += [int(request.claim), self._ttl_ms, self._longest]
+        arguments += [int(request.claim), self._ttl_ms, self._longest, *_SIZES]
         for log in request.logs:
-            arguments += [log.generation, log.known, log.append, log.next_generation]
+            arguments += [log.generation, log.known_bytes, log.append, log.next_generation]
         answer = await self._ask(self._script(keys=keys, args=[*arguments, *grow, *(request.expected or ())]))
         committed, items, tails, cut = answer
         return Reply(

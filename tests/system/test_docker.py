@@ -159,6 +159,16 @@ def test_the_build_installs_the_gateway_and_nothing_of_the_training_side(image: 
     assert list((image.packages / "service").rglob("*.pyc")), "the bytecode cannot be written at run time"
 
 
+def test_the_build_has_every_file_of_the_service(image: Image, context: Path) -> None:
+    """Scripts and types too, which are no modules: setuptools packs what pyproject.toml names."""
+
+    def files(folder: Path) -> set[Path]:
+        return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+    assert Path("service/history/exchange.lua") in files(context)
+    assert {path for path in files(context) if path.parts[0] == "service"} <= files(image.packages)
+
+
 def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]

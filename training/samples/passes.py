@@ -80,11 +80,11 @@ def _in_contexts(
     parts: tuple[list[Samples], list[Samples]] = ([], [])
     for number, size in enumerate(rng.permutation([*_CONTEXT_ITEMS, count, count]).tolist()):
         inside = fold[events.epc] == number
-        known = tables(inside) if inside.any() else None
-        if known is None:
+        learned = tables(inside) if inside.any() else None
+        if learned is None:
             continue
         place = (by_code, by_time, rng.permutation(count))[rng.choice(3, p=_CONTEXT_ORDERS)]
-        reference = forgetful(known, rng)
+        reference = forgetful(learned, rng)
         for rows in _contexts(place[events.epc] // (size * _FOLDS), np.flatnonzero(inside)):
             part = events.take(rows)
             for mode, causal in zip(parts, (False, True), strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.features.case import Case, View
-from service.features.running_groups import Past
+from service.features.past import Past
 from service.features.table import INDEX
 from tests.support import worlds
 from training.samples.reference import learn

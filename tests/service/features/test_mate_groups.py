@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from service.events.journeys import Journeys
 from service.features.companions import group_keys, key_parts
 from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
-from service.features.running_groups import Legs, Scans
+from service.features.running_groups import GroupedScans, Legs
 from service.features.shared import Trail
 from tests.support import worlds
 from tests.support.worlds import Scan, code, to_events
@@ -38,7 +38,7 @@ def _trail() -> Trail:
 def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(number: int) -> None:
     trail = _trail()
     lot = trail.lot.take(trail.events.epc)
-    scans = Scans(
+    scans = GroupedScans(
         lot=lot.values,
         item=trail.events.epc.astype(np.int64),
         serial=np.zeros(len(trail.events)),
@@ -55,7 +55,7 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
 
 
 def test_the_hashes_of_groups_stay_what_they_were() -> None:
-    scans = Scans(
+    scans = GroupedScans(
         lot=_ints(1, 2),
         item=_ints(7, 8),
         serial=np.zeros(2),

@@ -18,7 +18,8 @@ from service.errors import HistoryUnavailable
 from service.events.hash_table import mix
 from service.history.in_process import MemoryStore
 from service.history.index import HistoryIndex
-from service.history.items import Items
+from service.history.items import NamedItems
+from service.history.ledger import Ledger
 from service.history.store import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, Reply, Store, Tail
 from service.history.valkey import ValkeyStore
 from tests.servers.valkey import Valkey
@@ -195,9 +196,10 @@ def test_hashes_of_other_meanings_and_small_numbers_do_not_meet() -> None:
 
 def test_an_index_that_is_given_up_is_gone_at_once() -> None:
     """It may have 400 MB, and the gateway hardly ever searches for cycles of garbage."""
-    items = Items.of(["001.8804823.1293291.010004.20250701.000004002"])
+    items = NamedItems.of(["001.8804823.1293291.010004.20250701.000004002"])
     index = HistoryIndex()
-    index.learn(items, Reply(False, {0: Tail(b"g" * GENERATION_BYTES, records(3), whole=True)}, [1, 1, 1, 1], []))
+    told = Reply(False, {0: Tail(b"g" * GENERATION_BYTES, records(3), whole=True)}, [1, 1, 1, 1], [])
+    index.queue(Ledger().learn(items, told))
     assert len(index) == 3
     gone = weakref.ref(index)
     gc.disable()
