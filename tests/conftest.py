@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.support.trained",
     "tests.servers.valkey",
     "tests.support.versions",
+    "tests.support.replayed",
 ]

@@ -73,8 +73,8 @@ def test_the_parts_are_where_the_contract_has_them() -> None:
 
 _OTHER_THREADS = """
 import time
-from service import codes
-from tests.worlds import code
+from service.events import codes
+from tests.support.worlds import code
 many = [code(serial) for serial in range(30_000)]
 everybody, own = time.process_time(), time.thread_time()
 for _ in range(10):
