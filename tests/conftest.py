@@ -12,5 +12,4 @@ pytest_plugins = [
     "tests.support.trained",
     "tests.servers.valkey",
     "tests.support.versions",
-    "tests.support.replayed",
 ]
