@@ -70,6 +70,14 @@ def test_make_targets_exist() -> None:
         assert named <= targets, page
 
 
+def test_the_architecture_names_every_wing() -> None:
+    rules = (ROOT / "docs" / "architecture.md").read_text().partition("## Who may import whom")[2].split("```")[1]
+    wings = {path.parent.name for top in ("service", "training") for path in (ROOT / top).glob("*/__init__.py")} - {
+        "pb"
+    }
+    assert wings <= set(rules.split())
+
+
 def test_what_is_missing_is_seen() -> None:
     text = "[a](docs/model.md) [b](docs/none.md) [c](docs/performance.md#several-workers) [d](docs/model.md#none)"
     assert broken_links(ROOT / "README.md", text) == ["docs/none.md", "docs/model.md#none"]
