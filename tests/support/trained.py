@@ -1,4 +1,4 @@
-"""A small simulated world and one short training on it, shared by the session. A pytest plugin."""
+"""Small simulated worlds, and one short training on one of them, shared by the session. A pytest plugin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from service.rawfiles.columns import read_files
+from service.rawfiles.folders import raw_files
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.fitting.config import TrainConfig
@@ -52,3 +54,24 @@ def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("tiny_run")
     train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
     return folder
+
+
+@pytest.fixture(scope="session")
+def replayed_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files to replay; tests only read them."""
+    folder = tmp_path_factory.mktemp("replayed")
+    simulate(folder, 1000, 5, silent)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def replayed_rows(replayed_world: Path) -> int:
+    """The events of the replayed world."""
+    return len(read_files(raw_files([replayed_world])).events)
+
+
+@pytest.fixture(scope="session")
+def six_seconds(replayed_world: Path) -> float:
+    """The speed at which the world takes six seconds."""
+    times = read_files(raw_files([replayed_world])).events.time_us
+    return float(times.max() - times.min()) / 6e6

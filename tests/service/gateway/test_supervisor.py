@@ -16,9 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from service.gateway.workers import share
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.settings import Settings
 from tests.support.command import run
 from tests.support.gateway import Gateway
 from tests.support.observed import entries, samples, scrape, value
@@ -153,13 +151,3 @@ def test_what_cannot_work_is_one_line(tmp_path: Path) -> None:
         f"error: no model in {tmp_path}: it has no folder epc_lstm/<version>; make one with"
         " 'epc-sentinel export RUN --out REPO' or name another repository"
     ]
-
-
-def test_what_protects_the_machine_is_divided() -> None:
-    settings = Settings(workers=3, history="none", audit_log=Path("/logs/audit.jsonl"), max_calls=1_000)
-    worker = share(settings, 2)
-    assert (worker.max_calls, worker.max_events_in_flight) == (334, 133_334)
-    assert worker.audit_log == Path("/logs/audit-worker2.jsonl")
-    assert worker.onnx_threads == max(1, len(os.sched_getaffinity(0)) // 3)
-    assert share(Settings(workers=3, onnx_threads=5), 1).onnx_threads == 5
-    assert worker.rate_limit_calls_per_s == settings.rate_limit_calls_per_s

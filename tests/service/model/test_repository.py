@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from service.errors import ModelRepositoryError
-from service.model.manifest import Manifest
-from service.model.repository import load, load_svm, read_manifest
+from service.model.repository import load, load_svm
 from tests.servers.triton.fixture import SPEC_HASH
 from tests.support.versions import edit, flip_last_byte
 
@@ -119,17 +118,3 @@ def test_svms_that_do_not_fit_are_refused(repository: Path, change: dict[str, ob
     add_svm(repository, **change)
     with pytest.raises(ModelRepositoryError, match=message):
         load_svm(repository, load(repository, feature_spec_hash=SPEC_HASH), feature_spec_hash=SPEC_HASH)
-
-
-def test_manifest_text_is_canonical(repository: Path) -> None:
-    path = repository / "epc_lstm" / "1" / "manifest.json"
-    manifest = read_manifest(path, "v1")
-    assert manifest.to_json() == path.read_text()
-    shuffled = dict(reversed(json.loads(manifest.to_json()).items()))
-    assert Manifest.model_validate_json(json.dumps(shuffled)).to_json() == manifest.to_json()
-
-
-def test_manifest_refuses_numbers_that_json_does_not_have(repository: Path) -> None:
-    manifest = read_manifest(repository / "epc_lstm" / "1" / "manifest.json", "v1")
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        manifest.model_copy(update={"metrics": {"ap": float("nan")}}).to_json()

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus gets them from a real gateway."""
+"""Metrics: what a gateway counts, and how it names it."""
 
 from __future__ import annotations
 
@@ -117,12 +117,3 @@ def test_two_gateways_in_one_process_share_nothing() -> None:
     first, second = Metrics(), Metrics()
     first.call_ended("Analyze", "OK")
     assert not [s for f in second.registry.collect() for s in f.samples if s.name == "epc_sentinel_calls_total"]
-
-
-def test_a_port_in_use_is_said_at_the_start() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken, pytest.raises(RuntimeError, match="--metrics-port"):
-        Gateway("--metrics-port", str(taken.getsockname()[1]))
-
-
-def test_there_is_no_http_port_without_the_setting(gateway: Gateway) -> None:
-    assert gateway.wait_log("listening")["metrics_port"] is None

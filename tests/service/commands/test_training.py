@@ -1,0 +1,18 @@
+"""The commands of the training side where its packages are missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.command import assert_one_line
+from tests.support.gateway import ROOT
+
+
+def test_training_commands_without_the_extra_name_it() -> None:
+    program = (
+        "import sys; sys.modules.update(torch=None, pandas=None)\n"  # the documented way to make an import fail
+        "from service.__main__ import main; sys.argv[1:] = ['train', '--data', 'x', '--out', 'y']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert_one_line(done, 1, 'pip install "epc-sentinel[train]"')

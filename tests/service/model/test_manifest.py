@@ -1,0 +1,25 @@
+"""The manifest's text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from service.model.manifest import Manifest
+from service.model.repository import read_manifest
+
+
+def test_manifest_text_is_canonical(small_repository: Path) -> None:
+    path = small_repository / "epc_lstm" / "1" / "manifest.json"
+    manifest = read_manifest(path, "v1")
+    assert manifest.to_json() == path.read_text()
+    shuffled = dict(reversed(json.loads(manifest.to_json()).items()))
+    assert Manifest.model_validate_json(json.dumps(shuffled)).to_json() == manifest.to_json()
+
+
+def test_manifest_refuses_numbers_that_json_does_not_have(small_repository: Path) -> None:
+    manifest = read_manifest(small_repository / "epc_lstm" / "1" / "manifest.json", "v1")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        manifest.model_copy(update={"metrics": {"ap": float("nan")}}).to_json()
