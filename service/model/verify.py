@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import text_format
 
-from service.errors import CommandError, ModelRepositoryError
+from service.errors import ModelRepositoryError
 from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME
 from service.model.repository import read_version, versions
 from service.model.signing import SIGNATURE_FILE, Trust
+from service.model.triton_config import config_type
 
 CONFIGS = ("config.pbtxt", "configs/cpu.pbtxt")
 """What says how Triton runs the model, by path below its folder; of all versions, so it is in no manifest."""
@@ -67,7 +66,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _check_config(path: Path, name: str, digests: dict[str, str]) -> None:
     try:
-        config = text_format.Parse(path.read_text(), _config_type()())
+        config = text_format.Parse(path.read_text(), config_type("verify", "triton")())
     except (OSError, UnicodeDecodeError, text_format.ParseError):
         raise ModelRepositoryError(f"{path} is missing or no config of Triton: export a version again") from None
     fields = {field.name for field, _ in config.ListFields()}
@@ -80,13 +79,6 @@ def _check_config(path: Path, name: str, digests: dict[str, str]) -> None:
     parameters = {key: value.string_value for key, value in config.parameters.items()}
     if {key: parameters.get(key) for key in digests} != digests:
         raise ModelRepositoryError(f"{path} was not written for these versions: export one of them again")
-
-
-def _config_type() -> Any:  # noqa: ANN401 - the package has no types
-    try:
-        return importlib.import_module("tritonclient.grpc.model_config_pb2").ModelConfig
-    except ImportError:
-        raise CommandError("verify needs the extra 'triton': pip install 'epc-sentinel[triton]'") from None
 
 
 def _sha256(path: Path) -> str:
