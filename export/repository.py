@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
 from service.model.backend import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
-from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe
-from service.model.repository import digest_of, read_manifest, versions
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe, digest_of
+from service.model.repository import read_manifest, versions
 from service.model.signing import SIGNATURE_FILE
 from service.model.triton_config import config_type
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.features import table as features
+from service.progress import Progress
 from training.datasets import dataset
 from training.datasets.masters import Masters
 from training.evaluation import evaluate
@@ -14,7 +15,6 @@ from training.fitting import cross_validation as folds
 from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
-from training.progress import Progress
 from training.runs.drift_histograms import reference_histograms
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
-from service.jobs.progress import stages
+from service.jobs.progress import shown_progress
 
 app = typer.Typer()
 
@@ -49,13 +49,13 @@ def tune(
     from training.samples import labelled_data as material
 
     settings = load_config(config)
-    with stages() as stage:
-        stage("reading the data", 0.0)
+    with shown_progress() as progress:
+        progress("reading the data", 0.0)
         *_, labelled = material.load(data, truth, settings.max_length)
         if more_data is not None:
             strangers, *_ = material.load_strangers(more_data, more_truth, data, labelled.masters)
             labelled = replace(labelled, strangers=strangers)
-        study = run(labelled, out, settings, Budget(trials, seconds), stage)
+        study = run(labelled, out, settings, Budget(trials, seconds), progress)
     typer.echo(
         f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"
     )
@@ -78,12 +78,12 @@ def study(
     from training.studies.menu import study as run
 
     settings = load_config(config)
-    with stages() as stage:
-        stage("reading the data", 0.0)
+    with shown_progress() as progress:
+        progress("reading the data", 0.0)
         *_, labelled = material.load(data, truth, settings.max_length)
         if name is StudyChoice.FRONTIER:
-            sheets = study_frontier(labelled, settings, out, stage)
+            sheets = study_frontier(labelled, settings, out, progress)
         else:
-            sheets = run(name.value, labelled, settings, out, stage)
+            sheets = run(name.value, labelled, settings, out, progress)
     write_sheets(sheets)
     typer.echo(f"tables and plots in {out}")

@@ -12,7 +12,7 @@ import typer
 
 from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
 from service.errors import CommandError
-from service.jobs.progress import stages
+from service.jobs.progress import shown_progress
 
 app = typer.Typer()
 
@@ -27,9 +27,9 @@ def simulate(
     need_train_extra()
     from training.simulation.world import simulate as run
 
-    with stages() as stage:
+    with shown_progress() as progress:
         try:
-            world = run(out, epcs, seed, stage)
+            world = run(out, epcs, seed, progress)
         except ValueError as error:
             raise CommandError(str(error)) from None
     typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
@@ -93,8 +93,8 @@ def train(
         miss_cost=miss_cost,
         false_alarm_cost=false_alarm_cost,
     )
-    with stages() as stage:
-        finished = run(data, truth, out, settings, stage, Options(more_data, more_truth, resume, folds))
+    with shown_progress() as progress:
+        finished = run(data, truth, out, settings, progress, Options(more_data, more_truth, resume, folds))
     write_report(finished.record.metrics)
 
 
@@ -121,8 +121,8 @@ def evaluate(
     from training.evaluation.evaluate import Options
     from training.evaluation.evaluate import evaluate as measure
 
-    with stages() as stage:
-        found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), stage)
+    with shown_progress() as progress:
+        found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), progress)
     report.write_console(found)
     report.write_files(found, out or run)
 

@@ -41,3 +41,6 @@ STEP_CODE = {name.lower(): code for code, name in enumerate(STAGES)} | {
     for stock in ("W_Stock", "R_Stock")
     for direction in ("Inbound", "Outbound")
 }
+
+MODES = ("retrospective", "causal")
+"""How an event is judged: by its whole journey, or by its past alone. The code of a mode is its index: ``causal``."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf import text_format
 
 from service.errors import ModelRepositoryError
-from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME
+from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
 from service.model.repository import read_version, versions
 from service.model.signing import SIGNATURE_FILE, Trust
 from service.model.triton_config import config_type
@@ -42,7 +41,7 @@ def verify(repository: Path, trust: Trust | None = None) -> list[str]:
         for version in found:
             manifest = read_version(repository, version, trust, name)
             named |= {folder / str(version) / file for file in (*manifest.files, MANIFEST_FILE, SIGNATURE_FILE)}
-            digests[f"manifest_sha256.{version}"] = _sha256(folder / str(version) / MANIFEST_FILE)
+            digests[f"manifest_sha256.{version}"] = digest_of(folder / str(version) / MANIFEST_FILE)
         for config in CONFIGS if found else ():
             _check_config(folder / config, name, digests)
             named.add(folder / config)
@@ -79,7 +78,3 @@ def _check_config(path: Path, name: str, digests: dict[str, str]) -> None:
     parameters = {key: value.string_value for key, value in config.parameters.items()}
     if {key: parameters.get(key) for key in digests} != digests:
         raise ModelRepositoryError(f"{path} was not written for these versions: export one of them again")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

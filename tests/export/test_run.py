@@ -17,8 +17,8 @@ from tritonclient.grpc import model_config_pb2
 from export.repository import TritonSpec, render_config, specs_of, write_version
 from export.to_onnx import TOLERANCE, ParityError, check_parity, export_onnx
 from service.errors import ModelRepositoryError
-from service.model.manifest import Manifest
-from service.model.repository import digest_of, read_manifest, versions
+from service.model.manifest import Manifest, digest_of
+from service.model.repository import read_manifest, versions
 from service.model.verify import CONFIGS
 from tests.servers.triton.fixture import FEATURES, LENGTHS, SPEC_HASH, small_manifest
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig, PaddedLstm

@@ -14,12 +14,11 @@ import pytest
 import torch
 
 from export.run import export_run
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.model.repository import read_manifest
 from tests.support.trained import SHORT, TinyWorld, silent
 from training.errors import DataError
 from training.fitting.calibrated import fit_model
-from training.fitting.checkpoint import MODES
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import expected_calibration_error, per_kind
 from training.network.predict import predict

@@ -16,11 +16,10 @@ from sklearn.ensemble import IsolationForest  # type: ignore[import-untyped]
 
 from service.events.vocabulary import KINDS
 from service.features.table import NAMES
+from training.evaluation.detectors import FOREST, LIGHTGBM
 from training.network.calibration import thresholds
 from training.samples.samples import Samples
 from training.samples.splits import normal_events
-
-LIGHTGBM, FOREST = "lightgbm", "isolation forest"
 
 Scores = NDArray[np.float32]
 Report = Callable[[str], None]

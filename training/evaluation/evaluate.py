@@ -12,17 +12,18 @@ import pandas as pd
 
 from service.detect import rules
 from service.detect.ensemble import combine
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
+from service.progress import Progress
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.errors import DataError
 from training.evaluation import baselines
 from training.evaluation import slices as breakdown
 from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
-from training.evaluation.slices import ENSEMBLE, MODEL, MODES, RULES, SVM, Judged, Verdicts
+from training.evaluation.detectors import ENSEMBLE, LIGHTGBM, MODEL, RULES, SVM
+from training.evaluation.slices import Judged, Verdicts
 from training.metrics import per_kind as metrics
 from training.network.predict import predict
-from training.progress import Progress
 from training.runs.folder import Run
 from training.runs.record import ByDetector, SplitMetrics
 from training.samples.labelled_data import draw_from
@@ -116,15 +117,16 @@ def on_test_split(run: Run, world: Dataset, known: Truth) -> SplitMetrics:
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
     judged, record = {}, run.record
-    for mode, causal in MODES.items():
-        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
+    for causal, mode in enumerate(MODES):
+        events, labels, tables = subject.events, subject.known.labels, subject.reference
+        part = samples(events, labels, tables, causal=bool(causal), limit=run.lengths[-1])
         detectors = {
             MODEL: Verdicts(predict(run.model, part), record.thresholds.of(mode), calibrated=True),
             RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
             detectors[SVM] = Verdicts(predict(run.svm, part), record.svm_thresholds.of(mode), calibrated=True)
-            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, int(causal))
+            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, causal)
             detectors[ENSEMBLE] = Verdicts(both, record.ensemble.thresholds.of(mode), calibrated=True)
         judged[mode] = Judged(part, detectors)
     return judged
@@ -137,18 +139,18 @@ def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int,
     draw = draw_from(own.labelled(run.lengths[-1]))
     passes = [draw(rng) for _ in range(_PASSES)]
 
-    def fit(number: int, mode: str) -> None:
-        def report(stage: str) -> None:
-            progress(f"baselines, {mode}: {stage}", 0.2)
+    def fit(causal: int, mode: str) -> None:
+        def report(what: str) -> None:
+            progress(f"baselines, {mode}: {what}", 0.2)
 
-        causal, part = MODES[mode], judged[mode]
-        check = samples(*own.part("validation"), own.reference, causal=causal, limit=run.lengths[-1])
-        for fitted in baselines.fit([both[number] for both in passes], check, budget, seed, report):
-            calibrated = fitted.name == baselines.LIGHTGBM
+        part = judged[mode]
+        check = samples(*own.part("validation"), own.reference, causal=bool(causal), limit=run.lengths[-1])
+        for fitted in baselines.fit([both[causal] for both in passes], check, budget, seed, report):
+            calibrated = fitted.name == LIGHTGBM
             part.detectors[fitted.name] = Verdicts(fitted.score(part.samples), fitted.thresholds, calibrated=calibrated)
 
     with ThreadPoolExecutor(len(MODES)) as pool:  # a core each: boosting leaves Python's lock alone
-        for done in [pool.submit(fit, number, mode) for number, mode in enumerate(MODES)]:
+        for done in [pool.submit(fit, causal, mode) for causal, mode in enumerate(MODES)]:
             done.result()
 
 

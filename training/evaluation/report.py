@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.events.vocabulary import MODES
 from training.evaluation import tables as sheets
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.html_report import write_html
-from training.evaluation.slices import ALL, COLUMNS, MODES, Row
+from training.evaluation.slices import ALL, COLUMNS, Row
 from training.metrics.ranking import MACRO, METRICS
 from training.runs.record import SplitMetrics
 

@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from training.evaluation.detectors import MODEL, TRUTH
 from training.metrics import per_kind as metrics
 from training.metrics import ranking
 from training.metrics.ranking import FALSE_POSITIVE_RATES, MACRO, METRICS
 from training.samples.samples import Samples
 
-MODES = {"retrospective": False, "causal": True}
-"""Mode: whether an event is judged by the past only."""
-
-MODEL, SVM, ENSEMBLE, RULES, TRUTH = "model", "one-class svm", "ensemble", "rules", "truth"
 ALL, ANY = "all", "any"
 FALSE_ALARMS, POSITIVES, EVENTS = "false_alarms", "positives", "events"
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pandas as pd
 
+from service.events.vocabulary import MODES
+from service.progress import Progress
 from training.fitting.calibrated import Fitted, fit_model, telling
-from training.fitting.checkpoint import MODES
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
 from training.network.lstm import CalibratedModel
 from training.network.predict import predict
-from training.progress import Progress
 from training.samples.labelled_data import Material
 from training.samples.samples import Samples
 from training.samples.splits import split_epcs

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from service.events.vocabulary import MODES
 from service.features import table as features
 from service.model.sequences import Windows, pad
-from training.fitting.checkpoint import MODES, Checkpoint, State
+from training.fitting.checkpoint import Checkpoint, State
 from training.fitting.config import TrainConfig
 from training.metrics import per_kind as metrics
 from training.metrics.ranking import MACRO

@@ -5,13 +5,13 @@ All times are seconds after 2025-07-01 00:00:00. Every sort is stable, so a worl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from service.events.vocabulary import KINDS
+from service.progress import Progress
 from training.simulation.anomalies import VARIANTS, work_in_anomalies
 from training.simulation.catalogue import FACTORIES, Catalogue, catalogue
 from training.simulation.files import write_files
@@ -21,8 +21,6 @@ from training.simulation.scans import NOISES, Items, Scans
 from training.simulation.shipments import ship
 
 MIN_EPCS, MAX_EPCS = 500, 400_000
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sklearn.neighbors import NearestNeighbors  # type: ignore[import-untyped]
 
 from service.events.vocabulary import KINDS
 from service.features import table as features
+from service.progress import Progress
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted
 from training.fitting.config import TrainConfig
@@ -75,14 +76,14 @@ class Lookup:
 
 
 def study_coldstart(
-    labelled: Material, config: TrainConfig, siblings: Fitted, out: Path, tell: Callable[[str, float], None]
+    labelled: Material, config: TrainConfig, siblings: Fitted, out: Path, progress: Progress
 ) -> list[Sheet]:
     """Compare the three; ``siblings`` is the model that knows the mates. The folder gets a table and a plot."""
     check = siblings.check[1]
     test = samples(*labelled.take("test"), labelled.reference("train"), causal=True, limit=labelled.max_length)
-    tell("training on the item alone", 0.0)
+    progress("training on the item alone", 0.0)
     alone = without_siblings(labelled, config, siblings)
-    tell("nearest journeys", 0.8)
+    progress("nearest journeys", 0.8)
     known = draw_from(labelled)(np.random.default_rng(config.seed))[1]
     lookup = Lookup.of(siblings, known, np.random.default_rng(config.seed))
     k, share = _best(siblings, lookup, check)

@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from tests.support.trained import SHORT
 from training.datasets import dataset
 from training.errors import DataError
 from training.evaluation import report
 from training.evaluation import slices as breakdown
+from training.evaluation.detectors import ENSEMBLE, MODEL, RULES, SVM, TRUTH
 from training.evaluation.evaluate import WEAK, Evaluation, Options, evaluate, judge
-from training.evaluation.slices import ALL, ANY, ENSEMBLE, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, SVM, TRUTH
+from training.evaluation.slices import ALL, ANY, FALSE_ALARMS, POSITIVES
 from training.evaluation.tables import sheets
 from training.metrics.ranking import MACRO, METRICS
 from training.network.predict import predict

@@ -11,7 +11,8 @@ from service.events.journeys import Journeys
 from service.model.sequences import whole_windows
 from tests.support.worlds import normal_scans, to_events
 from training.evaluation import plots
-from training.evaluation.slices import MODEL, RULES, Judged, Verdicts
+from training.evaluation.detectors import MODEL, RULES
+from training.evaluation.slices import Judged, Verdicts
 from training.network.lstm import EpcLstm, MaskedAttention, ModelConfig, visible
 from training.samples.samples import Samples
 

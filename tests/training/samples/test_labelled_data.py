@@ -21,10 +21,9 @@ from tests.support.worlds import code, journey, masters, to_events
 from training.datasets.dataset import load as load_dataset
 from training.datasets.truth import load_truth
 from training.errors import DataError
-from training.evaluation.baselines import LIGHTGBM
+from training.evaluation.detectors import LIGHTGBM, MODEL
 from training.evaluation.evaluate import Options as EvaluateOptions
 from training.evaluation.evaluate import evaluate
-from training.evaluation.slices import MODEL
 from training.samples.labelled_data import Material, Strangers, draw_from, load_strangers
 from training.samples.passes import training_pass
 from training.samples.splits import SPLITS

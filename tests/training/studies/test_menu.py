@@ -11,12 +11,11 @@ import pytest
 
 from service.events import codes
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from tests.support.trained import SHORT, TinyWorld, silent
 from tests.support.worlds import code, journey, masters, to_events
 from training.fitting.calibrated import AP, Fitted, fit_model
-from training.fitting.checkpoint import MODES
 from training.fitting.config import load_config
 from training.network.predict import predict
 from training.samples.labelled_data import Material
