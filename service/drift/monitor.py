@@ -8,7 +8,7 @@ Live events are compared with the reference histograms of the manifest, one wind
   manifest has the intraclass correlation of each feature among neighbours in time, and a window of n events counts as
   n / (1 + (n - 1) icc) independent ones (Kish, Survey Sampling, 1965). What depends on lot, product or calendar has a
   high correlation, and so raises no alarm because a new lot is on its way.
-- The p-value (`drift_stats.p_value`) has to pass the level divided by the number of tests (Bonferroni).
+- The p-value (`distances.p_value`) has to pass the level divided by the number of tests (Bonferroni).
 - Two windows in a row that are rejected are an alarm.
 """
 
@@ -49,7 +49,7 @@ class Result:
     rejected: NDArray[np.bool_]
 
 
-class Reference:
+class DriftReference:
     """The distributions of S features and scores of one mode."""
 
     def __init__(self, content: Mapping[str, Any], window: int, most: int) -> None:
@@ -95,7 +95,7 @@ class Reference:
 class Monitor:
     """Windows of live events of one mode."""
 
-    def __init__(self, reference: Reference, window: int) -> None:
+    def __init__(self, reference: DriftReference, window: int) -> None:
         """Start with an empty window."""
         self.reference = reference
         self.windows = 0
@@ -165,7 +165,7 @@ class Drift:
             ValueError: the manifest has no histograms of this kind: it was exported by an earlier release.
         """
         try:
-            self.monitors = {mode: Monitor(Reference(histograms[mode], window, most), window) for mode in MODES}
+            self.monitors = {mode: Monitor(DriftReference(histograms[mode], window, most), window) for mode in MODES}
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ValueError("the manifest has no histograms for drift: train and export again") from error
         self._columns = {

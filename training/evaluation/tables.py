@@ -46,7 +46,7 @@ class Sheet:
 
 
 class Numbers:
-    """Looks numbers up in a long table of breakdown.COLUMNS."""
+    """Looks numbers up in a long table of slices.COLUMNS."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         keys = ["mode", "detector", "slice", "kind", "metric"]

@@ -23,7 +23,7 @@ MAX_FOLDS = 7
 
 FOLDS_FILE = "folds.csv"
 
-Summary = dict[str, dict[str, float]]
+FoldsSummary = dict[str, dict[str, float]]
 """Column of FOLDS_FILE -> mean and standard deviation."""
 
 
@@ -58,6 +58,6 @@ def _ap(model: CalibratedModel, part: Samples) -> float:
     return per_kind(part.labels, predict(model, part))[MACRO]["ap"]
 
 
-def summary(table: pd.DataFrame) -> Summary:
+def summary(table: pd.DataFrame) -> FoldsSummary:
     """Return mean and standard deviation (of the folds, not of their mean) of each column."""
     return {str(name): {"mean": float(table[name].mean()), "sd": float(table[name].std())} for name in table}

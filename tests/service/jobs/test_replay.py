@@ -35,7 +35,7 @@ from training.simulation.world import simulate
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("replayed")
-    simulate(folder, 1000, 5, lambda _stage, _done: None)
+    simulate(folder, 1000, 5, lambda _what, _done: None)
     return folder
 
 

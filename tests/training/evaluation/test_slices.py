@@ -10,10 +10,10 @@ from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.model.sequences import whole_windows
 from tests.support.worlds import code, journey, to_events
-from training.evaluation import slices as breakdown
+from training.evaluation import slices
 from training.evaluation.detectors import MODEL, RULES, TRUTH
-from training.evaluation.evaluate import Options
-from training.evaluation.slices import ANY, EVENTS, FALSE_ALARMS, POSITIVES, Judged, Verdicts
+from training.evaluation.evaluate import EvaluateOptions
+from training.evaluation.slices import ANY, EVENTS, FALSE_ALARMS, POSITIVES, DetectorVerdicts, Judged
 from training.samples.samples import Samples
 
 FAKE, LOC = KINDS.index("epcFake"), KINDS.index("locErr")
@@ -43,9 +43,9 @@ def numbers() -> dict[tuple[str, ...], float]:
         "noise": noise,
     }
     part = Samples(np.zeros((N, len(features.NAMES)), np.float32), labels, whole_windows(order, 32), order.order)
-    verdicts = Verdicts(scores, [0.5] * 5)
+    verdicts = DetectorVerdicts(scores, [0.5] * 5)
     judged = {mode: Judged(part, {MODEL: verdicts, RULES: verdicts}) for mode in MODES}
-    table = breakdown.table(judged, events, details, Options(resamples=0))
+    table = slices.table(judged, events, details, EvaluateOptions(resamples=0))
     return {tuple(row[:5]): row[5] for row in table.itertuples(index=False)}
 
 
