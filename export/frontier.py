@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]
 
 from export.to_onnx import export_onnx
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.model.sequences import pad
+from service.progress import Progress
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import fit_model, telling
-from training.fitting.checkpoint import MODES, score
+from training.fitting.checkpoint import score
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
-from training.progress import Progress
 from training.samples.labelled_data import Material, draw_from
 from training.samples.samples import Draw, Samples
 

@@ -7,19 +7,21 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf import text_format
 from numpy.typing import NDArray
 
 from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
 from service.model.backend import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
-from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe
-from service.model.repository import digest_of, read_manifest, versions
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe, digest_of
+from service.model.repository import read_manifest, versions
 from service.model.signing import SIGNATURE_FILE
+from service.model.triton_config import config_type
 
 MAX_QUEUE_DELAY_US = 10_000
 """SPEC.md: a request waits at most 10 ms for others to share its batch."""
@@ -44,23 +46,28 @@ class TritonSpec:
 
 
 def render_config(spec: TritonSpec) -> str:
-    """Return config.pbtxt (protobuf text of inference.ModelConfig) for ``spec``."""
-    delay = f"max_queue_delay_microseconds: {spec.max_queue_delay_us}" if spec.max_queue_delay_us else ""
-    parts = [
-        f'name: "{spec.model}"',
-        'backend: "onnxruntime"',
-        f"max_batch_size: {spec.max_batch_size}",
-        f'input {{ name: "{INPUT_FEATURES}" data_type: TYPE_FP32 dims: [ -1, {spec.features} ] }}',
-        f'input {{ name: "{INPUT_LENGTHS}" data_type: TYPE_INT64 dims: [ 1 ] }}',
-        f'output {{ name: "{OUTPUT_PROBABILITIES}" data_type: TYPE_FP32 dims: [ -1, {len(KINDS)} ] }}',
-        "version_policy { all { } }",
-        f"instance_group {{ kind: {spec.device} count: {spec.instances} }}",
+    """Return config.pbtxt (protobuf text of inference.ModelConfig) for ``spec``.
+
+    Raises:
+        CommandError: the package that knows Triton's configs is missing.
+    """
+    config = config_type("export", "train")(
+        name=spec.model,
+        backend="onnxruntime",
+        max_batch_size=spec.max_batch_size,
+        input=[
+            {"name": INPUT_FEATURES, "data_type": "TYPE_FP32", "dims": [-1, spec.features]},
+            {"name": INPUT_LENGTHS, "data_type": "TYPE_INT64", "dims": [1]},
+        ],
+        output=[{"name": OUTPUT_PROBABILITIES, "data_type": "TYPE_FP32", "dims": [-1, len(KINDS)]}],
+        version_policy={"all": {}},
+        instance_group=[{"kind": spec.device, "count": spec.instances}],
         # No queue policies (priorities, sizes, timeouts): batches then stall at times. The gateway does admission.
-        f"dynamic_batching {{ {delay} }}",
-        *(_warmup(length, spec.features) for length in spec.lengths),
-        *(f'parameters {{ key: "{k}" value {{ string_value: "{v}" }} }}' for k, v in sorted(spec.parameters.items())),
-    ]
-    return "\n".join(parts) + "\n"
+        dynamic_batching={"max_queue_delay_microseconds": spec.max_queue_delay_us},
+        model_warmup=[_warmup(length, spec.features) for length in spec.lengths],
+        parameters={key: {"string_value": value} for key, value in spec.parameters.items()},
+    )
+    return text_format.MessageToString(config)
 
 
 def write_version(  # noqa: PLR0913 - two of them are options, given by name
@@ -83,6 +90,7 @@ def write_version(  # noqa: PLR0913 - two of them are options, given by name
     Raises:
         ModelRepositoryError: the version exists and ``replace`` is False, the manifest is not of this version and file,
             or the model's other versions have another number of features (Triton allows one input shape per model).
+        CommandError: the package that knows Triton's configs is missing.
     """
     _check_manifest(version, onnx, manifest)
     others = _manifests(repository, manifest.model, without=version)
@@ -98,11 +106,11 @@ def write_version(  # noqa: PLR0913 - two of them are options, given by name
         raise ModelRepositoryError(
             f"version {version} exists in {repository}: versions are never changed; use the next"
         )
+    production, cpu = map(render_config, specs_of([*others, manifest]))  # before anything is written
     (model_folder / "configs").mkdir(parents=True, exist_ok=True)
     _place(target, onnx, manifest, sign)
-    production, cpu = _specs([*others, manifest])
-    _write_atomically(model_folder / "config.pbtxt", render_config(production))
-    _write_atomically(model_folder / "configs" / "cpu.pbtxt", render_config(cpu))
+    _write_atomically(model_folder / "config.pbtxt", production)
+    _write_atomically(model_folder / "configs" / "cpu.pbtxt", cpu)
     return target
 
 
@@ -113,17 +121,16 @@ def golden_probe(onnx: Path, features: NDArray[np.float32], lengths: NDArray[np.
     return Probe(features=features.tolist(), lengths=lengths.tolist(), probabilities=answer.tolist())
 
 
-def _warmup(length: int, features: int) -> str:
-    # Zero lengths are legal for the graph, which clamps them to 1.
-    return (
-        f'model_warmup {{ name: "T{length}" batch_size: 1 '
-        f'inputs {{ key: "{INPUT_FEATURES}" '
-        f"value {{ data_type: TYPE_FP32 dims: [ {length}, {features} ] zero_data: true }} }} "
-        f'inputs {{ key: "{INPUT_LENGTHS}" value {{ data_type: TYPE_INT64 dims: [ 1 ] zero_data: true }} }} }}'
-    )
+def _warmup(length: int, features: int) -> dict[str, Any]:
+    inputs = {
+        INPUT_FEATURES: {"data_type": "TYPE_FP32", "dims": [length, features], "zero_data": True},
+        # Zero lengths are legal for the graph, which clamps them to 1.
+        INPUT_LENGTHS: {"data_type": "TYPE_INT64", "dims": [1], "zero_data": True},
+    }
+    return {"name": f"T{length}", "batch_size": 1, "inputs": inputs}
 
 
-def _specs(manifests: list[Manifest]) -> tuple[TritonSpec, TritonSpec]:
+def specs_of(manifests: list[Manifest]) -> tuple[TritonSpec, TritonSpec]:
     """Return the production spec and the CPU spec for a model with these versions."""
     features = len(manifests[-1].features)
     lengths = tuple(sorted({length for manifest in manifests for length in manifest.lengths}))

@@ -13,8 +13,8 @@ from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service.events.vocabulary import KINDS
 from service.features import table as features
-from service.model.manifest import MODEL_FILE, Manifest
-from service.model.repository import digest_of, versions
+from service.model.manifest import MODEL_FILE, MODEL_NAME, SVM_NAME, Manifest, digest_of
+from service.model.repository import versions
 from training.network.lstm import CalibratedModel
 from training.network.one_class_svm import OneClassSvms
 from training.runs.folder import Run
@@ -43,8 +43,8 @@ def export_run(
     run = Run.load(run_folder)
     number = version if version is not None else max(versions(repository), default=0) + 1
     if run.svm is not None:  # first: a network that is there has its SVMs beside it
-        _export(run, "epc_svm", repository, number, replace=replace, sign=sign)
-    return _export(run, "epc_lstm", repository, number, replace=replace, sign=sign)
+        _export(run, SVM_NAME, repository, number, replace=replace, sign=sign)
+    return _export(run, MODEL_NAME, repository, number, replace=replace, sign=sign)
 
 
 def _export(  # noqa: PLR0913 - two of them are options, given by name
@@ -56,7 +56,7 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
     replace: bool,
     sign: Ed25519PrivateKey | None,
 ) -> Path:
-    record, svm = run.record, run.svm if name == "epc_svm" else None
+    record, svm = run.record, run.svm if name == SVM_NAME else None
     model: CalibratedModel | OneClassSvms = svm or run.model
     thresholds = record.thresholds if svm is None else record.svm_thresholds
     assert thresholds is not None  # noqa: S101 - no run with SVMs and without their thresholds is loaded

@@ -2,7 +2,6 @@
 
 - train: from a data folder to a run folder
 - errors: what cannot be used
-- progress: how long work says how far it is
 - datasets: what is in a data folder
 - inspection: how good data are
 - simulation: worlds with known truth

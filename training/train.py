@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.features import table as features
+from service.progress import Progress
 from training.datasets import dataset
 from training.datasets.masters import Masters
 from training.evaluation import evaluate
-from training.fitting import cross_validation as folds
+from training.fitting import cross_validation
 from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
-from training.progress import Progress
 from training.runs.drift_histograms import reference_histograms
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves
 from training.runs.record import UNMEASURED, Contents, RunRecord
-from training.samples import labelled_data as material
+from training.samples import labelled_data
 from training.samples.labelled_data import Strangers
 from training.samples.reference import learn
 from training.samples.splits import normal_events
@@ -32,20 +32,25 @@ MORE_QUARANTINE = "quarantine_more_data.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TrainOptions:
     """How to train, besides the settings of the model."""
 
-    more_data: Path | None = None  # another labelled folder, whose items are only learned from: `material.Strangers`
+    more_data: Path | None = None  # another labelled folder, whose items are only learned from: `Strangers`
     more_truth: Path | None = None  # its labels; default: truth.parquet or truth.csv in it, or else the rules'
     resume: bool = False  # go on with an unfinished training
     folds: int = 1  # models of as many splits are compared; 1: only the usual one
 
 
-_DEFAULTS = Options()
+_DEFAULTS = TrainOptions()
 
 
 def train(  # noqa: PLR0913, PLR0917
-    data: Path, truth: Path | None, out: Path, config: TrainConfig, progress: Progress, options: Options = _DEFAULTS
+    data: Path,
+    truth: Path | None,
+    out: Path,
+    config: TrainConfig,
+    progress: Progress,
+    options: TrainOptions = _DEFAULTS,
 ) -> Run:
     """Train on the raw files of ``data`` and write the run folder ``out``; without ``truth`` the rules label.
 
@@ -56,7 +61,7 @@ def train(  # noqa: PLR0913, PLR0917
     """
     out.mkdir(parents=True, exist_ok=True)
     progress("reading the data", 0.0)
-    world, known, labelled = material.load(data, truth, config.max_length, quarantine=out / dataset.QUARANTINE)
+    world, known, labelled = labelled_data.load(data, truth, config.max_length, quarantine=out / dataset.QUARANTINE)
     strangers, more = _strangers(options, data, world.masters, out)
     origins = lineage(data, truth, world, labelled.split[world.events.epc], more)
     labelled = replace(labelled, strangers=strangers)
@@ -87,9 +92,9 @@ def train(  # noqa: PLR0913, PLR0917
     progress("evaluating", 0.96)
     found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known)}
     if options.folds > 1:
-        table = folds.cross_validate(labelled, fitted, config, options.folds, progress)
-        table.to_csv(out / folds.FOLDS_FILE)
-        found["folds"] = folds.summary(table)
+        table = cross_validation.cross_validate(labelled, fitted, config, options.folds, progress)
+        table.to_csv(out / cross_validation.FOLDS_FILE)
+        found["folds"] = cross_validation.summary(table)
     run = replace(run, record=record.model_copy(update=found))
     run.save(out)
     write_curves(fitted.curves, out)
@@ -98,11 +103,13 @@ def train(  # noqa: PLR0913, PLR0917
     return run
 
 
-def _strangers(options: Options, data: Path, home: Masters, out: Path) -> tuple[Strangers | None, Contents | None]:
+def _strangers(options: TrainOptions, data: Path, home: Masters, out: Path) -> tuple[Strangers | None, Contents | None]:
     """Return the strangers of the options and what the lineage says of them; rows set aside are listed in ``out``."""
     if (folder := options.more_data) is None:
         return None, None
-    strangers, other, truth = material.load_strangers(folder, options.more_truth, data, home, out / MORE_QUARANTINE)
+    strangers, other, truth = labelled_data.load_strangers(
+        folder, options.more_truth, data, home, out / MORE_QUARANTINE
+    )
     return strangers, contents(folder, truth, other)
 
 

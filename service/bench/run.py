@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -26,6 +26,7 @@ from service.events.columns import Events
 from service.events.groups import Index
 from service.features.table import feature_spec_hash
 from service.model import repository as registry
+from service.progress import Progress
 from service.runtime.timing import STAGES
 from service.settings import Settings
 
@@ -43,8 +44,6 @@ _REQUEST_EVENTS = 25_000
 """Events of the different requests of one size: enough that nothing is measured on a warm handful of items."""
 
 _SPAWN_S = 1.0  # until the other process is at work
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass

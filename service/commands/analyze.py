@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile, setting
+from service.commands.options import (
+    CaFileOption,
+    CertFileOption,
+    DetectorChoice,
+    KeyFileOption,
+    TokenFileOption,
+    setting,
+)
 from service.detect.names import DetectorName
 from service.errors import SettingsError
 from service.settings import load_settings
@@ -30,10 +37,10 @@ def analyze(
     model_version: Annotated[str | None, setting("model_version")] = None,
     fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, setting("max_events_per_request")] = None,
-    ca_file: CaFile = None,
-    cert_file: CertFile = None,
-    key_file: KeyFile = None,
-    token_file: TokenFile = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
     cluster: Annotated[
         str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler whose workers judge.")
     ] = None,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import need_train_extra
-from service.jobs.progress import stages
+from service.jobs.progress import shown_progress
 
 app = typer.Typer()
 
@@ -39,7 +39,7 @@ def bench(
     from service.rawfiles.columns import read_files
     from service.settings import load_settings
 
-    with stages() as stage, TemporaryDirectory() as folder:
+    with shown_progress() as progress, TemporaryDirectory() as folder:
         if data is None:
             need_train_extra()
             from training.simulation.world import simulate as make_world
@@ -47,7 +47,7 @@ def bench(
             make_world(Path(folder), _BENCH_EPCS, _BENCH_SEED)
         events = read_files([data or Path(folder) / "icn.csv"]).events
         plan = benchmark.Plan(rounds, seconds, triton)
-        report = uvloop.run(benchmark.run(events, load_settings(), plan, stage))
+        report = uvloop.run(benchmark.run(events, load_settings(), plan, progress))
     write_tables(report)
     if json_file:
         json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")

@@ -22,24 +22,26 @@ class DetectorChoice(StrEnum):
     SVM = DetectorName.SVM
 
 
-CaFile = Annotated[Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")]
-CertFile = Annotated[Path | None, typer.Option(help="PEM file: own certificate, for a gateway that demands one.")]
-KeyFile = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
-TokenFile = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
+CaFileOption = Annotated[
+    Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")
+]
+CertFileOption = Annotated[Path | None, typer.Option(help="PEM file: own certificate, for a gateway that demands one.")]
+KeyFileOption = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
+TokenFileOption = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
 
-Data = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
 
-Truth = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
+TruthOption = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
 
-MoreData = Annotated[
+MoreDataOption = Annotated[
     Path | None, typer.Option(help="Another labelled folder, only learned from: a later period, another site.")
 ]
 
-MoreTruth = Annotated[
+MoreTruthOption = Annotated[
     Path | None, typer.Option(help="Truth table of --more-data; default: its truth.parquet or .csv, or the rules.")
 ]
 
-Config = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
+ConfigOption = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
 def setting(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import CaFile, CertFile, DetectorChoice, KeyFile, TokenFile
+from service.commands.options import CaFileOption, CertFileOption, DetectorChoice, KeyFileOption, TokenFileOption
 from service.detect.names import DetectorName
 
 app = typer.Typer()
@@ -27,10 +27,10 @@ def replay(
     give_up_s: Annotated[float, typer.Option(min=0, help="Seconds to try again without any answer.")] = 60,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
-    ca_file: CaFile = None,
-    cert_file: CertFile = None,
-    key_file: KeyFile = None,
-    token_file: TokenFile = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Play raw scan files as a live stream, in the order of time, and print findings as they come."""
     from service.client.access import access_by_files

@@ -11,8 +11,16 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
-from service.jobs.progress import stages
+from service.commands.options import (
+    ConfigOption,
+    DataOption,
+    MoreDataOption,
+    MoreTruthOption,
+    TruthOption,
+    check_more,
+    need_train_extra,
+)
+from service.jobs.progress import shown_progress
 
 app = typer.Typer()
 
@@ -29,12 +37,12 @@ class StudyChoice(StrEnum):
 
 @app.command()
 def tune(
-    data: Data,
+    data: DataOption,
     out: Annotated[Path, typer.Option(help="Folder for config.json (for train --config) and trials.csv.")],
-    truth: Truth = None,
-    more_data: MoreData = None,
-    more_truth: MoreTruth = None,
-    config: Config = None,
+    truth: TruthOption = None,
+    more_data: MoreDataOption = None,
+    more_truth: MoreTruthOption = None,
+    config: ConfigOption = None,
     trials: Annotated[int, typer.Option(min=1, help="Trainings, at most; the first is with --config as it is.")] = 30,
     seconds: Annotated[float | None, typer.Option(min=0, help="Start no training after as many seconds.")] = None,
 ) -> None:
@@ -46,16 +54,16 @@ def tune(
     from training.fitting.config import load_config
     from training.fitting.search import CONFIG_FILE, Budget
     from training.fitting.search import tune as run
-    from training.samples import labelled_data as material
+    from training.samples import labelled_data
 
     settings = load_config(config)
-    with stages() as stage:
-        stage("reading the data", 0.0)
-        *_, labelled = material.load(data, truth, settings.max_length)
+    with shown_progress() as progress:
+        progress("reading the data", 0.0)
+        *_, labelled = labelled_data.load(data, truth, settings.max_length)
         if more_data is not None:
-            strangers, *_ = material.load_strangers(more_data, more_truth, data, labelled.masters)
+            strangers, *_ = labelled_data.load_strangers(more_data, more_truth, data, labelled.masters)
             labelled = replace(labelled, strangers=strangers)
-        study = run(labelled, out, settings, Budget(trials, seconds), stage)
+        study = run(labelled, out, settings, Budget(trials, seconds), progress)
     typer.echo(
         f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"
     )
@@ -64,26 +72,26 @@ def tune(
 @app.command()
 def study(
     name: Annotated[StudyChoice, typer.Argument(help="The question to study.")],
-    data: Data,
+    data: DataOption,
     out: Annotated[Path, typer.Option(help="Folder for tables and plots.")],
-    truth: Truth = None,
-    config: Config = None,
+    truth: TruthOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Study the model on your data: robustness, lengths, redundancy of features, cost and quality, or cold start."""
     need_train_extra()
     from export.frontier import study_frontier
     from training.evaluation.report import write_sheets
     from training.fitting.config import load_config
-    from training.samples import labelled_data as material
+    from training.samples import labelled_data
     from training.studies.menu import study as run
 
     settings = load_config(config)
-    with stages() as stage:
-        stage("reading the data", 0.0)
-        *_, labelled = material.load(data, truth, settings.max_length)
+    with shown_progress() as progress:
+        progress("reading the data", 0.0)
+        *_, labelled = labelled_data.load(data, truth, settings.max_length)
         if name is StudyChoice.FRONTIER:
-            sheets = study_frontier(labelled, settings, out, stage)
+            sheets = study_frontier(labelled, settings, out, progress)
         else:
-            sheets = run(name.value, labelled, settings, out, stage)
+            sheets = run(name.value, labelled, settings, out, progress)
     write_sheets(sheets)
     typer.echo(f"tables and plots in {out}")

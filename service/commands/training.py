@@ -10,9 +10,17 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import Config, Data, MoreData, MoreTruth, Truth, check_more, need_train_extra
+from service.commands.options import (
+    ConfigOption,
+    DataOption,
+    MoreDataOption,
+    MoreTruthOption,
+    TruthOption,
+    check_more,
+    need_train_extra,
+)
 from service.errors import CommandError
-from service.jobs.progress import stages
+from service.jobs.progress import shown_progress
 
 app = typer.Typer()
 
@@ -27,9 +35,9 @@ def simulate(
     need_train_extra()
     from training.simulation.world import simulate as run
 
-    with stages() as stage:
+    with shown_progress() as progress:
         try:
-            world = run(out, epcs, seed, stage)
+            world = run(out, epcs, seed, progress)
         except ValueError as error:
             raise CommandError(str(error)) from None
     typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
@@ -51,12 +59,12 @@ def inspect(
 
 @app.command()
 def train(
-    data: Data,
+    data: DataOption,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
-    truth: Truth = None,
-    more_data: MoreData = None,
-    more_truth: MoreTruth = None,
-    config: Config = None,
+    truth: TruthOption = None,
+    more_data: MoreDataOption = None,
+    more_truth: MoreTruthOption = None,
+    config: ConfigOption = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [24]")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
@@ -79,7 +87,7 @@ def train(
     check_more(more_data, more_truth)
     from training.evaluation.report import write_report
     from training.fitting.config import load_config
-    from training.train import Options
+    from training.train import TrainOptions
     from training.train import train as run
 
     settings = load_config(
@@ -93,8 +101,8 @@ def train(
         miss_cost=miss_cost,
         false_alarm_cost=false_alarm_cost,
     )
-    with stages() as stage:
-        finished = run(data, truth, out, settings, stage, Options(more_data, more_truth, resume, folds))
+    with shown_progress() as progress:
+        finished = run(data, truth, out, settings, progress, TrainOptions(more_data, more_truth, resume, folds))
     write_report(finished.record.metrics)
 
 
@@ -118,11 +126,11 @@ def evaluate(
     """Measure a trained model on data with known truth, beside the rules and other detectors."""
     need_train_extra()
     from training.evaluation import report
-    from training.evaluation.evaluate import Options
+    from training.evaluation.evaluate import EvaluateOptions
     from training.evaluation.evaluate import evaluate as measure
 
-    with stages() as stage:
-        found = measure(run, data, truth, Options(baselines=with_baselines, miss_cost=miss_cost), stage)
+    with shown_progress() as progress:
+        found = measure(run, data, truth, EvaluateOptions(baselines=with_baselines, miss_cost=miss_cost), progress)
     report.write_console(found)
     report.write_files(found, out or run)
 

@@ -8,7 +8,7 @@ Live events are compared with the reference histograms of the manifest, one wind
   manifest has the intraclass correlation of each feature among neighbours in time, and a window of n events counts as
   n / (1 + (n - 1) icc) independent ones (Kish, Survey Sampling, 1965). What depends on lot, product or calendar has a
   high correlation, and so raises no alarm because a new lot is on its way.
-- The p-value (`drift_stats.p_value`) has to pass the level divided by the number of tests (Bonferroni).
+- The p-value (`distances.p_value`) has to pass the level divided by the number of tests (Bonferroni).
 - Two windows in a row that are rejected are an alarm.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.drift.distances import detectable, effective, p_value, psi, psi_bins
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.features.case import Case, View
 
@@ -35,7 +35,6 @@ LEVEL = 0.01
 
 _DRAWN_LEAST = 8  # events of a pass, of different items
 _ITEMS_PER_DRAW = 25
-_MODES = ("retrospective", "causal")
 _NAMES = (*features.NAMES, *(f"score_{kind}" for kind in KINDS))
 _COMPANIONS = frozenset(features.NAMES[features.COMPANIONS])  # they depend on how much comes in one request
 
@@ -50,7 +49,7 @@ class Result:
     rejected: NDArray[np.bool_]
 
 
-class Reference:
+class DriftReference:
     """The distributions of S features and scores of one mode."""
 
     def __init__(self, content: Mapping[str, Any], window: int, most: int) -> None:
@@ -96,7 +95,7 @@ class Reference:
 class Monitor:
     """Windows of live events of one mode."""
 
-    def __init__(self, reference: Reference, window: int) -> None:
+    def __init__(self, reference: DriftReference, window: int) -> None:
         """Start with an empty window."""
         self.reference = reference
         self.windows = 0
@@ -166,7 +165,7 @@ class Drift:
             ValueError: the manifest has no histograms of this kind: it was exported by an earlier release.
         """
         try:
-            self.monitors = {mode: Monitor(Reference(histograms[mode], window, most), window) for mode in _MODES}
+            self.monitors = {mode: Monitor(DriftReference(histograms[mode], window, most), window) for mode in MODES}
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ValueError("the manifest has no histograms for drift: train and export again") from error
         self._columns = {
@@ -181,14 +180,14 @@ class Drift:
         items = len(view.events.epc_codes)
         with self._lock:
             drawn = draw(view.events.epc, items, self._rng, drawn_of(items))
-            self.monitors[_MODES[int(view.causal)]].add(self.values(view, case, drawn, scores))
+            self.monitors[MODES[int(view.causal)]].add(self.values(view, case, drawn, scores))
 
     def values(
         self, view: View, case: Case, drawn: NDArray[np.intp] | slice, scores: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return the features and scores [n, S] of the events at ``drawn`` in the order of the monitor's names."""
         table = np.hstack([case.features[case.rows[drawn]], scores[drawn]])
-        return table[:, self._columns[_MODES[int(view.causal)]]]
+        return table[:, self._columns[MODES[int(view.causal)]]]
 
 
 def draw(epc: NDArray[np.int32], items: int, rng: np.random.Generator, most: int) -> NDArray[np.intp]:

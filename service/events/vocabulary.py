@@ -49,6 +49,9 @@ STEP_CODE = {name.lower(): code for code, name in enumerate(STAGES)} | {
     for direction in ("Inbound", "Outbound")
 }
 
+MODES = ("retrospective", "causal")
+"""How an event is judged: by its whole journey, or by its past alone. The code of a mode is its index: ``causal``."""
+
 
 def type_index(event_type: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return 0 .. TYPES - 1 for each event type code [N], which may be UNKNOWN."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import rich.progress
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service.progress import Progress
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> rich.progress.Progress:
     """Return a progress display on stderr, silent where stderr is not a terminal (stdout carries the answer)."""
     console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    return rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
         console=console,
         disable=not console.is_terminal,
         transient=True,
@@ -25,14 +27,14 @@ def progress_bar() -> Progress:
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, float], None]]:
-    """Yield what takes (what is going on, how much of the whole is done: 0 .. 1) and shows it on stderr."""
-    with progress_bar() as progress:
-        task = progress.add_task("", total=100)
+def shown_progress() -> Iterator[Progress]:
+    """Yield what shows on stderr how far work is."""
+    with progress_bar() as bar:
+        task = bar.add_task("", total=100)
 
-        def show(stage: str, done: float) -> None:
-            progress.update(task, description=stage, completed=round(100 * done))
-            if progress.disable:  # no terminal: a log wants lines
-                typer.echo(f"{done:4.0%} {stage}", err=True)
+        def show(what: str, done: float) -> None:
+            bar.update(task, description=what, completed=round(100 * done))
+            if bar.disable:  # no terminal: a log wants lines
+                typer.echo(f"{done:4.0%} {what}", err=True)
 
         yield show

@@ -4,6 +4,7 @@
 - repository: versions, found and verified
 - signing: signatures of versions
 - verify: a whole repository before Triton loads it
+- triton_config: the type of what tells Triton how to run a model
 - sequences: journeys cut and padded to what a model takes
 - backend: the contract of what runs a model, its checks and its probe
 - onnx_backend: a model in this process

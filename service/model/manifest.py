@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from service.events.vocabulary import KINDS
 
-MODEL_NAME = "epc_lstm"
+MODEL_NAME: Final = "epc_lstm"
 
-SVM_NAME = "epc_svm"
+SVM_NAME: Final = "epc_svm"
 """One-class SVMs of the same run, under the same number; a repository need not have them."""
 
 MODEL_FILE = "model.onnx"
@@ -98,3 +100,9 @@ class Manifest(_Strict):
         """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
         content = self.model_dump(mode="json", exclude=None if self.ensemble else {"ensemble"})
         return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

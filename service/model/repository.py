@@ -136,12 +136,6 @@ def read_manifest(path: Path, where: str, trust: Trust | None = None) -> Manifes
         ) from error
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_fit(manifest: Manifest, feature_spec_hash: str, where: str) -> None:
     if tuple(manifest.kinds) != KINDS:
         raise ModelRepositoryError(

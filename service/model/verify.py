@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import text_format
 
-from service.errors import CommandError, ModelRepositoryError
-from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME
+from service.errors import ModelRepositoryError
+from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
 from service.model.repository import read_version, versions
 from service.model.signing import SIGNATURE_FILE, Trust
+from service.model.triton_config import config_type
 
 CONFIGS = ("config.pbtxt", "configs/cpu.pbtxt")
 """What says how Triton runs the model, by path below its folder; of all versions, so it is in no manifest."""
@@ -43,7 +41,7 @@ def verify(repository: Path, trust: Trust | None = None) -> list[str]:
         for version in found:
             manifest = read_version(repository, version, trust, name)
             named |= {folder / str(version) / file for file in (*manifest.files, MANIFEST_FILE, SIGNATURE_FILE)}
-            digests[f"manifest_sha256.{version}"] = _sha256(folder / str(version) / MANIFEST_FILE)
+            digests[f"manifest_sha256.{version}"] = digest_of(folder / str(version) / MANIFEST_FILE)
         for config in CONFIGS if found else ():
             _check_config(folder / config, name, digests)
             named.add(folder / config)
@@ -67,7 +65,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _check_config(path: Path, name: str, digests: dict[str, str]) -> None:
     try:
-        config = text_format.Parse(path.read_text(), _config_type()())
+        config = text_format.Parse(path.read_text(), config_type("verify", "triton")())
     except (OSError, UnicodeDecodeError, text_format.ParseError):
         raise ModelRepositoryError(f"{path} is missing or no config of Triton: export a version again") from None
     fields = {field.name for field, _ in config.ListFields()}
@@ -80,14 +78,3 @@ def _check_config(path: Path, name: str, digests: dict[str, str]) -> None:
     parameters = {key: value.string_value for key, value in config.parameters.items()}
     if {key: parameters.get(key) for key in digests} != digests:
         raise ModelRepositoryError(f"{path} was not written for these versions: export one of them again")
-
-
-def _config_type() -> Any:  # noqa: ANN401 - the package has no types
-    try:
-        return importlib.import_module("tritonclient.grpc.model_config_pb2").ModelConfig
-    except ImportError:
-        raise CommandError("verify needs the extra 'triton': pip install 'epc-sentinel[triton]'") from None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

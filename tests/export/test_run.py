@@ -14,11 +14,12 @@ from google.protobuf import text_format
 from torch import Tensor
 from tritonclient.grpc import model_config_pb2
 
-from export.repository import TritonSpec, render_config, write_version
+from export.repository import TritonSpec, render_config, specs_of, write_version
 from export.to_onnx import TOLERANCE, ParityError, check_parity, export_onnx
 from service.errors import ModelRepositoryError
-from service.model.manifest import Manifest
-from service.model.repository import digest_of, read_manifest, versions
+from service.model.manifest import Manifest, digest_of
+from service.model.repository import read_manifest, versions
+from service.model.verify import CONFIGS
 from tests.servers.triton.fixture import FEATURES, LENGTHS, SPEC_HASH, small_manifest
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig, PaddedLstm
 from training.network.one_class_svm import Machine, OneClassSvms
@@ -179,6 +180,15 @@ def test_config_parameters_tie_each_version_to_its_manifest(small_repository: Pa
         "manifest_sha256.1": digest_of(folder / "1" / "manifest.json"),
         "manifest_sha256.2": digest_of(folder / "2" / "manifest.json"),
     }
+
+
+@pytest.mark.parametrize("name", ["epc_lstm", "epc_svm"])
+@pytest.mark.parametrize("file", CONFIGS)
+def test_what_is_written_means_what_the_bundled_files_say(bundled_repository: Path, name: str, file: str) -> None:
+    manifest = read_manifest(bundled_repository / name / "1" / "manifest.json", name)
+    specs = dict(zip(CONFIGS, specs_of([manifest]), strict=True))
+    written = text_format.Parse(render_config(specs[file]), model_config_pb2.ModelConfig())
+    assert written == parsed(bundled_repository / name / file)
 
 
 def test_spec_refuses_to_wait_longer_than_the_contract_allows() -> None:

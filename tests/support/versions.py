@@ -13,8 +13,8 @@ import pytest
 from onnx import numpy_helper
 
 from export.repository import golden_probe, write_version
-from service.model.manifest import MANIFEST_FILE, MODEL_FILE, MODEL_NAME
-from service.model.repository import digest_of, read_manifest, versions
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, digest_of
+from service.model.repository import read_manifest, versions
 
 
 def add_version(

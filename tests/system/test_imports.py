@@ -16,7 +16,7 @@ FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "trainin
 LAZY = {f"service/commands/{name}.py" for name in ("training", "studies", "bench")}  # import what a command needs in it
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
-    ("errors",),
+    ("errors", "progress"),
     ("runtime",),
     ("security", "events"),
     ("settings", "rawfiles", "model"),
@@ -31,7 +31,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("__main__",),
 )
 TRAINING_FLOORS = (
-    ("errors", "progress", "metrics"),
+    ("errors", "metrics"),
     ("datasets", "simulation"),
     ("samples", "inspection"),
     ("network",),
@@ -45,8 +45,18 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events"},
     "client": {"api", "events", "errors", "pb"},
 }
-TRAINING_USES = {"events", "features", "model", "drift", "detect", "rawfiles", "errors"}
+TRAINING_USES = {"events", "features", "model", "drift", "detect", "rawfiles", "errors", "progress"}
 """Wings of `service` that training and export may import."""
+
+DEFINED_ONCE = {
+    '("retrospective", "causal")': "service/events/vocabulary.py",
+    "hashlib.file_digest(": "service/model/manifest.py",
+    "Callable[[str, float], None]": "service/progress.py",
+    '"one-class svm"': "training/evaluation/detectors.py",
+    '"isolation forest"': "training/evaluation/detectors.py",
+    "model_config_pb2": "service/model/triton_config.py",
+}
+"""What is written in one file alone: the modes, a file's SHA-256, progress, names of detectors, Triton's config."""
 
 MOST_FILES = 16
 
@@ -130,6 +140,12 @@ def test_service_imports_nothing_of_the_training_side(path: Path) -> None:
     lazy = path.as_posix() in LAZY
     found = {name.partition(".")[0] for name in imports(path, top_level_only=lazy)}
     assert not found & FORBIDDEN
+
+
+@pytest.mark.parametrize("text", DEFINED_ONCE)
+def test_it_is_defined_once(text: str) -> None:
+    found = [path.as_posix() for top in PACKAGES for path in modules(top) if text in (ROOT / path).read_text()]
+    assert found == [DEFINED_ONCE[text]]
 
 
 def test_what_judges_knows_no_protobuf_and_no_grpc() -> None:

@@ -112,7 +112,7 @@ def java(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Java:
     quick = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-nowarn")
     jars = ":".join(map(str, JARS))
     run("javac", *quick, "-cp", jars, "-d", classes, *sources)
-    simulate(folder / "world", 500, 3, lambda _stage, _done: None)
+    simulate(folder / "world", 500, 3, lambda _what, _done: None)
     rows, answers = folder / "world" / "icn.csv", folder / "answers.json"
     answers.write_text(MessageToJson(pb.AnalyzeFilesResponse(files=python_answers(gateway.target, rows))))
     shutil.copy(OPENSSL, folder / OPENSSL_NAME)

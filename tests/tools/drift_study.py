@@ -25,7 +25,7 @@ from service.events.vocabulary import EVENT_TYPES
 from service.features.case import Case, View
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
-from service.model import repository as registry
+from service.model import repository
 from service.model.onnx_backend import OnnxBackend
 from service.runtime.deadline import NEVER
 from tests.support.gateway import ROOT
@@ -97,7 +97,7 @@ class Judged:
 class Recorder(Drift):
     """Keeps what it could draw from, instead of drawing."""
 
-    def __init__(self, model: registry.Model) -> None:
+    def __init__(self, model: repository.Model) -> None:
         super().__init__(model.manifest.histograms, window=WINDOW, most=MOST)
         self.found: list[Judged] = []
 
@@ -109,7 +109,7 @@ class Recorder(Drift):
 
 async def judged(traffic: Sequence[Events], *, causal: bool) -> list[Judged]:
     """Return the requests, judged by the bundled model in this process."""
-    model = registry.load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
+    model = repository.load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
     recorder = Recorder(model)
     backend = OnnxBackend(model.onnx_path, threads=1)
     detector = ModelDetector(backend, model, Reference.from_json(model.manifest.reference), recorder)
@@ -121,7 +121,7 @@ async def judged(traffic: Sequence[Events], *, causal: bool) -> list[Judged]:
 
 def fresh_monitor(mode: str) -> Monitor:
     """Return a monitor of the bundled model."""
-    model = registry.load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
+    model = repository.load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
     return Drift(model.manifest.histograms, window=WINDOW, most=MOST).monitors[mode]
 
 

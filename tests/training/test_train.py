@@ -14,19 +14,18 @@ import pytest
 import torch
 
 from export.run import export_run
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.model.repository import read_manifest
 from tests.support.trained import SHORT, TinyWorld, silent
 from training.errors import DataError
 from training.fitting.calibrated import fit_model
-from training.fitting.checkpoint import MODES
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import expected_calibration_error, per_kind
 from training.network.predict import predict
 from training.runs.folder import Run
 from training.samples.labelled_data import MIN_EPCS, Material, load
 from training.samples.labels import weak_labels
-from training.train import CHECKPOINT, Options, train
+from training.train import CHECKPOINT, TrainOptions, train
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -129,8 +128,8 @@ class Stopped(Exception):
     """As if the process had been killed."""
 
 
-def stop_after_the_first_epoch(stage: str, _done: float) -> None:
-    if stage.startswith("epoch 1/"):
+def stop_after_the_first_epoch(what: str, _done: float) -> None:
+    if what.startswith("epoch 1/"):
         raise Stopped
 
 
@@ -144,16 +143,16 @@ def stopped(tiny_world: TinyWorld, tmp_path: Path) -> Path:
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(stopped: Path, tiny_run: Path, tiny_world: TinyWorld) -> None:
-    stages: list[str] = []
+    told: list[str] = []
     train(
         tiny_world.folder,
         tiny_world.truth,
         stopped,
         SHORT,
-        lambda stage, _done: stages.append(stage),
-        Options(resume=True),
+        lambda what, _done: told.append(what),
+        TrainOptions(resume=True),
     )
-    assert [stage.partition(":")[0] for stage in stages if "epoch" in stage] == ["epoch 2/2"]
+    assert [what.partition(":")[0] for what in told if "epoch" in what] == ["epoch 2/2"]
     assert_equal_weights(stopped, tiny_run)
     assert (stopped / "curves.csv").read_bytes() == (tiny_run / "curves.csv").read_bytes()
 
@@ -163,24 +162,24 @@ def test_a_training_goes_on_with_the_same_config_and_data_only(
 ) -> None:
     other = SHORT.model_copy(update={"hidden": 9})
     with pytest.raises(DataError, match=r"another config.*--resume"):
-        train(tiny_world.folder, tiny_world.truth, stopped, other, silent, Options(resume=True))
+        train(tiny_world.folder, tiny_world.truth, stopped, other, silent, TrainOptions(resume=True))
     world = shutil.copytree(tiny_world.folder, tmp_path / "world")
     with (world / "kum.csv").open("a") as file:
         file.write((world / "kum.csv").read_text().splitlines()[1] + "\n")
     with pytest.raises(DataError, match=r"no truth|another data"):
-        train(world, world / "truth.parquet", stopped, SHORT, silent, Options(resume=True))
+        train(world, world / "truth.parquet", stopped, SHORT, silent, TrainOptions(resume=True))
 
 
 def test_without_resume_it_starts_anew(stopped: Path, tiny_world: TinyWorld) -> None:
-    stages: list[str] = []
+    told: list[str] = []
 
-    def stop_again(stage: str, done: float) -> None:
-        stages.append(stage)
-        stop_after_the_first_epoch(stage, done)
+    def stop_again(what: str, done: float) -> None:
+        told.append(what)
+        stop_after_the_first_epoch(what, done)
 
     with pytest.raises(Stopped):
         train(tiny_world.folder, tiny_world.truth, stopped, SHORT, stop_again)
-    assert stages[-1].startswith("epoch 1/2")
+    assert told[-1].startswith("epoch 1/2")
 
 
 @pytest.mark.parametrize("change", [{"architecture": "lstm"}, {"layers": 2, "hidden": 5}], ids=str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from service.events.columns import Events, step_codes, type_codes
+from service.model.manifest import digest_of
 from training.datasets.folder import RawFolder, parse_times, quarantine_summary, quarantined, raw_files, read_folder
 from training.datasets.masters import LOCATIONS, TRANSIT_COLUMNS, TRANSITIONS, Masters, read_masters
 from training.datasets.truth import DETAIL_COLUMNS, Truth, load_truth, truth_beside
@@ -78,7 +78,7 @@ def to_dataset(raw: RawFolder) -> Dataset:
     return Dataset(
         events=_events(rows),
         masters=masters,
-        files={name: _sha256(raw.folder / name) for name in raw.files},
+        files={name: digest_of(raw.folder / name) for name in raw.files},
         quarantined=len(raw.rows) - len(rows),
         warnings=(*raw.warnings, *([summary] if summary else []), *warnings),
     )
@@ -98,8 +98,3 @@ def _events(rows: pd.DataFrame) -> Events:
         time_us=rows["event_time"].to_numpy("datetime64[us]").astype(np.int64),
         file_id=rows["file_id"].to_numpy(np.int64),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,14 +10,13 @@ import pandas as pd
 import pandera.pandas as pa
 
 from service.events.columns import type_codes
-from service.events.vocabulary import KINDS, STAGE_OF_TYPE, STAGES
-from service.rawfiles.rows import open_raw, time_us, whole_number
+from service.events.vocabulary import STAGE_OF_TYPE, STAGES
+from service.rawfiles.folders import raw_files_of
+from service.rawfiles.rows import time_us, whole_number
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
 from training.errors import DataError
 
-_SUFFIXES = (".csv", ".tsv", ".txt")
-_OTHER_TABLES = {"locations", "transitions", "quarantine", "truth"}
 _TEXTS = ("epc_code", "scan_location", "business_step", "event_type")
 NEEDED = ("epc_code", "event_time", "location_id", "event_type", "business_step")
 """The columns of a raw file; of location_id the scan_location will do, and one of the latter two."""
@@ -78,36 +77,30 @@ def read_folder(folder: Path) -> RawFolder:
 
 
 def raw_files(folder: Path) -> list[Path]:
-    """Return the raw event files of ``folder`` in name order: tables with the columns epc_code and event_time."""
+    """Return the raw files of ``folder`` in name order, see `service.rawfiles.folders`; each has what is needed of it.
+
+    Raises:
+        DataError: there are none, or one cannot be read or lacks a column.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the one that holds the raw files")
-    found = sorted(path for path in folder.iterdir() if _may_be_raw(path) and _is_raw(path))
+    found = raw_files_of(folder)
     if not found:
         raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns epc_code and event_time)")
+    for path in found:
+        _check_header(path)
     return found
 
 
-def _may_be_raw(path: Path) -> bool:
-    stem, dot, suffix = path.name.lower().removesuffix(".gz").rpartition(".")
-    return dot + suffix in _SUFFIXES and stem not in _OTHER_TABLES and not stem.startswith(".") and path.is_file()
-
-
-def _is_raw(path: Path) -> bool:
+def _check_header(path: Path) -> None:
     try:
         names = set(read_header(path).names)
     except UnicodeDecodeError:
-        with open_raw(path) as stream:  # UTF-16 puts zeros between the letters
-            if b"epc_code" not in stream.readline().replace(b"\0", b""):
-                return False  # some other text
         raise DataError(f"{path}: {NOT_UTF8}") from None
-    placed = bool({"location_id", "scan_location"} & names)
-    if not {"epc_code", "event_time"} <= names or (not placed and {kind.lower() for kind in KINDS} <= names):
-        return False  # another table, perhaps a truth file that repeats codes and times
-    if not placed:
+    if not {"location_id", "scan_location"} & names:
         raise DataError(f"{path}: no column location_id (or scan_location)")
     if not {"event_type", "business_step"} & names:
         raise DataError(f"{path}: no column event_type (or business_step)")
-    return True
 
 
 def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 - evaluate: models, rules and baselines on unseen events
 - data_under_test: what a run is evaluated on
+- detectors: their names
 - slices: every metric by slice
 - baselines: what the model has to beat
 - tables: tables for people

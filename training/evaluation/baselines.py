@@ -16,14 +16,13 @@ from sklearn.ensemble import IsolationForest  # type: ignore[import-untyped]
 
 from service.events.vocabulary import KINDS
 from service.features.table import NAMES
+from training.evaluation.detectors import FOREST, LIGHTGBM
+from training.metrics.per_kind import KindScores
 from training.network.calibration import thresholds
 from training.samples.samples import Samples
 from training.samples.splits import normal_events
 
-LIGHTGBM, FOREST = "lightgbm", "isolation forest"
-
-Scores = NDArray[np.float32]
-Report = Callable[[str], None]
+Tell = Callable[[str], None]
 
 _OF_THE_EPC = ("code_", "first_", "lot_", "product_mates", "all_items", "causal")
 _VARYING = [i for i, name in enumerate(NAMES) if name == "code_age" or not name.startswith(_OF_THE_EPC)]
@@ -58,11 +57,11 @@ class Baseline:
     """A fitted detector of one mode."""
 
     name: str
-    score: Callable[[Samples], Scores]  # [N, 5], higher is more anomalous
+    score: Callable[[Samples], KindScores]  # [N, 5], higher is more anomalous
     thresholds: list[float]  # [5] scores from which an event is flagged
 
 
-def fit(passes: list[Samples], check: Samples, budget: float, seed: int, report: Report) -> list[Baseline]:
+def fit(passes: list[Samples], check: Samples, budget: float, seed: int, tell: Tell) -> list[Baseline]:
     """Fit the baselines of one mode.
 
     Args:
@@ -70,13 +69,13 @@ def fit(passes: list[Samples], check: Samples, budget: float, seed: int, report:
         check: validation samples, for early stopping and for the thresholds.
         budget: share of the normal validation events that may be flagged, per kind.
         seed: of everything random.
-        report: called with what is going on.
+        tell: called with what is going on.
     """
     rng = np.random.default_rng(seed)
-    scorers = {LIGHTGBM: _boosting(passes, check, rng, report)}
+    scorers = {LIGHTGBM: _boosting(passes, check, rng, tell)}
     table = passes[0].features[normal_events(passes[0].labels)]
     table = table[rng.permutation(len(table))[:_ONE_CLASS_ROWS]]
-    report(FOREST)
+    tell(FOREST)
     forest = IsolationForest(random_state=seed).fit(table)
     scorers[FOREST] = lambda part: _one_for_all(forest.score_samples(part.features))
     return [
@@ -86,8 +85,8 @@ def fit(passes: list[Samples], check: Samples, budget: float, seed: int, report:
 
 
 def _boosting(
-    passes: list[Samples], check: Samples, rng: np.random.Generator, report: Report
-) -> Callable[[Samples], Scores]:
+    passes: list[Samples], check: Samples, rng: np.random.Generator, tell: Tell
+) -> Callable[[Samples], KindScores]:
     tables, labels, weights = [], [], []
     for part in passes:
         normal = normal_events(part.labels)
@@ -102,7 +101,7 @@ def _boosting(
     del tables
     boosters: list[lgb.Booster | None] = []
     for column, kind in enumerate(KINDS):
-        report(f"{LIGHTGBM} {kind}")
+        tell(f"{LIGHTGBM} {kind}")
         if not truth[:, column].any() or not checked[:, column].any():  # nothing to learn, or to stop by
             boosters.append(None)
             continue
@@ -111,7 +110,7 @@ def _boosting(
         stop = lgb.early_stopping(_PATIENCE, verbose=False)
         boosters.append(lgb.train(settings, data, _TREES, valid_sets=[held_out], callbacks=[stop]))
 
-    def score(part: Samples) -> Scores:
+    def score(part: Samples) -> KindScores:
         table = window_features(part)
         found = [np.zeros(len(table)) if booster is None else booster.predict(table) for booster in boosters]
         return np.stack(found, axis=1).astype(np.float32)
@@ -145,12 +144,12 @@ def window_features(part: Samples) -> NDArray[np.float32]:
     )
 
 
-def _one_for_all(normality: NDArray[np.float64]) -> Scores:
+def _one_for_all(normality: NDArray[np.float64]) -> KindScores:
     """Return the one score [N] of a detector that knows no kinds, as the score of every kind."""
     return np.repeat(-normality[:, None], len(KINDS), axis=1).astype(np.float32)
 
 
-def _quantiles(scores: Scores, labels: NDArray[np.float32], budget: float) -> list[float]:
+def _quantiles(scores: KindScores, labels: NDArray[np.float32], budget: float) -> list[float]:
     """Return the scores [5] that ``budget`` of the normal events reach, by kind."""
     found = []
     for column in range(len(KINDS)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.features.reference import Reference
+from service.model.manifest import digest_of
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth, load_truth, truth_beside
@@ -152,5 +152,5 @@ def _source(data: str, part: str, counted: Events, world: Dataset, truth: Path |
         "epcs": len(counted.epc_codes),
         "files_sha256": world.files,
         "truth": str(truth) if truth else None,
-        "truth_sha256": hashlib.sha256(truth.read_bytes()).hexdigest() if truth else None,
+        "truth_sha256": digest_of(truth) if truth else None,
     }

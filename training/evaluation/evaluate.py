@@ -12,17 +12,17 @@ import pandas as pd
 
 from service.detect import rules
 from service.detect.ensemble import combine
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
+from service.progress import Progress
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.errors import DataError
-from training.evaluation import baselines
-from training.evaluation import slices as breakdown
+from training.evaluation import baselines, slices
 from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
-from training.evaluation.slices import ENSEMBLE, MODEL, MODES, RULES, SVM, Judged, Verdicts
+from training.evaluation.detectors import ENSEMBLE, LIGHTGBM, MODEL, RULES, SVM
+from training.evaluation.slices import DetectorVerdicts, Judged
 from training.metrics import per_kind as metrics
 from training.network.predict import predict
-from training.progress import Progress
 from training.runs.folder import Run
 from training.runs.record import ByDetector, SplitMetrics
 from training.samples.labelled_data import draw_from
@@ -37,7 +37,7 @@ _PASSES = 2  # over the training events, from which the baselines learn
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EvaluateOptions:
     """What to evaluate, besides the model, the one-class SVMs and the rules."""
 
     baselines: bool = True
@@ -56,10 +56,12 @@ class Evaluation:
     source: Source
     subject: Subject
     judged: dict[str, Judged]  # by mode, what counts
-    table: pd.DataFrame  # breakdown.COLUMNS
+    table: pd.DataFrame  # slices.COLUMNS
 
 
-def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Options, progress: Progress) -> Evaluation:
+def evaluate(
+    folder: Path, data: Path | None, truth: Path | None, options: EvaluateOptions, progress: Progress
+) -> Evaluation:
     """Evaluate a run on the test split of its own data, or on another folder ``data``.
 
     There, all events are judged, as companions of each other; what counts are EPCs that the training did not have.
@@ -96,7 +98,7 @@ def evaluate(folder: Path, data: Path | None, truth: Path | None, options: Optio
     progress("measuring", 0.9)
     if subject.measured is not None:
         judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
-    table = breakdown.table(judged, subject.events, subject.known.details, options)
+    table = slices.table(judged, subject.events, subject.known.details, options)
     progress("done", 1.0)
     return Evaluation(folder, run, notices, source, subject, judged, table)
 
@@ -108,7 +110,7 @@ def on_test_split(run: Run, world: Dataset, known: Truth) -> SplitMetrics:
     for mode, part in judge(run, subject).items():
         by_mode[mode] = {}
         for name, verdicts in part.detectors.items():
-            table = breakdown.overall(part.samples.labels, verdicts, metrics.MISS_COST)
+            table = slices.overall(part.samples.labels, verdicts, metrics.MISS_COST)
             by_mode[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
     return SplitMetrics(events=len(subject.events), **by_mode)
 
@@ -116,16 +118,17 @@ def on_test_split(run: Run, world: Dataset, known: Truth) -> SplitMetrics:
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
     judged, record = {}, run.record
-    for mode, causal in MODES.items():
-        part = samples(subject.events, subject.known.labels, subject.reference, causal=causal, limit=run.lengths[-1])
+    for causal, mode in enumerate(MODES):
+        events, labels, tables = subject.events, subject.known.labels, subject.reference
+        part = samples(events, labels, tables, causal=bool(causal), limit=run.lengths[-1])
         detectors = {
-            MODEL: Verdicts(predict(run.model, part), record.thresholds.of(mode), calibrated=True),
-            RULES: Verdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
+            MODEL: DetectorVerdicts(predict(run.model, part), record.thresholds.of(mode), calibrated=True),
+            RULES: DetectorVerdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
-            detectors[SVM] = Verdicts(predict(run.svm, part), record.svm_thresholds.of(mode), calibrated=True)
-            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, int(causal))
-            detectors[ENSEMBLE] = Verdicts(both, record.ensemble.thresholds.of(mode), calibrated=True)
+            detectors[SVM] = DetectorVerdicts(predict(run.svm, part), record.svm_thresholds.of(mode), calibrated=True)
+            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, causal)
+            detectors[ENSEMBLE] = DetectorVerdicts(both, record.ensemble.thresholds.of(mode), calibrated=True)
         judged[mode] = Judged(part, detectors)
     return judged
 
@@ -137,18 +140,20 @@ def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int,
     draw = draw_from(own.labelled(run.lengths[-1]))
     passes = [draw(rng) for _ in range(_PASSES)]
 
-    def fit(number: int, mode: str) -> None:
-        def report(stage: str) -> None:
-            progress(f"baselines, {mode}: {stage}", 0.2)
+    def fit(causal: int, mode: str) -> None:
+        def report(what: str) -> None:
+            progress(f"baselines, {mode}: {what}", 0.2)
 
-        causal, part = MODES[mode], judged[mode]
-        check = samples(*own.part("validation"), own.reference, causal=causal, limit=run.lengths[-1])
-        for fitted in baselines.fit([both[number] for both in passes], check, budget, seed, report):
-            calibrated = fitted.name == baselines.LIGHTGBM
-            part.detectors[fitted.name] = Verdicts(fitted.score(part.samples), fitted.thresholds, calibrated=calibrated)
+        part = judged[mode]
+        check = samples(*own.part("validation"), own.reference, causal=bool(causal), limit=run.lengths[-1])
+        for fitted in baselines.fit([both[causal] for both in passes], check, budget, seed, report):
+            calibrated = fitted.name == LIGHTGBM
+            part.detectors[fitted.name] = DetectorVerdicts(
+                fitted.score(part.samples), fitted.thresholds, calibrated=calibrated
+            )
 
     with ThreadPoolExecutor(len(MODES)) as pool:  # a core each: boosting leaves Python's lock alone
-        for done in [pool.submit(fit, number, mode) for number, mode in enumerate(MODES)]:
+        for done in [pool.submit(fit, causal, mode) for causal, mode in enumerate(MODES)]:
             done.result()
 
 

@@ -13,7 +13,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve  # type: ignore[im
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, UNKNOWN
 from service.model.sequences import pad
-from training.evaluation.slices import MODEL, Judged
+from training.evaluation.detectors import MODEL
+from training.evaluation.slices import Judged
 from training.network.lstm import EpcLstm
 from training.samples.samples import Samples
 

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from training.evaluation import tables as sheets
+from service.events.vocabulary import MODES
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.html_report import write_html
-from training.evaluation.slices import ALL, COLUMNS, MODES, Row
+from training.evaluation.slices import ALL, COLUMNS, Row
+from training.evaluation.tables import Numbers, Sheet, by_kind, sheets
 from training.metrics.ranking import MACRO, METRICS
 from training.runs.record import SplitMetrics
 
@@ -35,14 +36,14 @@ def write_report(measured: SplitMetrics) -> None:
         for kind, metrics in kinds.items()
         for metric, value in metrics.items()
     ]
-    numbers = sheets.Numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
+    numbers = Numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
     console = _console()
     for mode in MODES:
-        console.print(_table(sheets.by_kind(numbers, mode)))
+        console.print(_table(by_kind(numbers, mode)))
     console.print(f"{measured.events} events of the test split", highlight=False)
 
 
-def write_sheets(tables: list[sheets.Sheet]) -> None:
+def write_sheets(tables: list[Sheet]) -> None:
     """Write tables on stdout."""
     console = _console()
     for sheet in tables:
@@ -54,7 +55,7 @@ def write_console(evaluation: Evaluation) -> None:
     console = _console()
     for notice in evaluation.notices:
         console.print(Text(notice, style="bold yellow"))
-    write_sheets(sheets.sheets(evaluation.table))
+    write_sheets(sheets(evaluation.table))
     console.print(Text(describe(evaluation)))
 
 
@@ -115,7 +116,7 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
-def _table(sheet: sheets.Sheet) -> Table:
+def _table(sheet: Sheet) -> Table:
     table = Table(title=sheet.title, caption=sheet.note, title_justify="left", caption_justify="left")
     for number, heading in enumerate(sheet.headings):
         table.add_column(Text(heading), justify="left" if number == 0 else "right", overflow="fold")

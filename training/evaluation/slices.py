@@ -17,19 +17,15 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from training.evaluation.detectors import MODEL, TRUTH
 from training.metrics import per_kind as metrics
 from training.metrics import ranking
 from training.metrics.ranking import FALSE_POSITIVE_RATES, MACRO, METRICS
 from training.samples.samples import Samples
 
-MODES = {"retrospective": False, "causal": True}
-"""Mode: whether an event is judged by the past only."""
-
-MODEL, SVM, ENSEMBLE, RULES, TRUTH = "model", "one-class svm", "ensemble", "rules", "truth"
 ALL, ANY = "all", "any"
 FALSE_ALARMS, POSITIVES, EVENTS = "false_alarms", "positives", "events"
 
-Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Details = dict[str, NDArray[np.object_]]
 
@@ -51,7 +47,7 @@ COLUMNS = Row._fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verdicts:
+class DetectorVerdicts:
     """What one detector says of N events."""
 
     scores: NDArray[np.float32]  # [N, 5] higher is more anomalous
@@ -63,7 +59,7 @@ class Verdicts:
         """Return the findings [N, 5]."""
         return self.scores >= np.array(self.thresholds, dtype=np.float32)
 
-    def take(self, rows: Index) -> Verdicts:
+    def take(self, rows: NDArray[np.intp]) -> DetectorVerdicts:
         """Return what is said of some of the events."""
         return replace(self, scores=self.scores[rows])
 
@@ -73,15 +69,15 @@ class Judged:
     """One mode: the samples, and what each detector says of them."""
 
     samples: Samples
-    detectors: dict[str, Verdicts]
+    detectors: dict[str, DetectorVerdicts]
 
-    def of(self, events: Index) -> Judged:
+    def of(self, events: NDArray[np.intp]) -> Judged:
         """Return what is said of ``events`` (positions in those given), all those of their EPCs."""
         rows = np.flatnonzero(np.isin(self.samples.index, events))
         return Judged(self.samples.take(rows), {name: one.take(rows) for name, one in self.detectors.items()})
 
 
-class Settings(Protocol):
+class TableSettings(Protocol):
     """What the table depends on."""
 
     @property
@@ -100,7 +96,7 @@ class Settings(Protocol):
         ...
 
 
-def table(judged: dict[str, Judged], events: Events, details: Details, settings: Settings) -> pd.DataFrame:
+def table(judged: dict[str, Judged], events: Events, details: Details, settings: TableSettings) -> pd.DataFrame:
     """Return all numbers as COLUMNS; ``details`` are those of the truth, in the order of ``events``."""
     items = len(events.epc_codes)
     weights = ranking.with_resamples(items, settings.resamples, settings.seed)
@@ -116,21 +112,21 @@ def table(judged: dict[str, Judged], events: Events, details: Details, settings:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def overall(labels: NDArray[np.float32], verdicts: Verdicts, miss_cost: float) -> metrics.Table:
+def overall(labels: NDArray[np.float32], verdicts: DetectorVerdicts, miss_cost: float) -> metrics.MetricsByKind:
     """Return all metrics of one detector on all events, by kind."""
     return _joined(metrics.per_kind(labels, verdicts.scores), _thresholded(labels, verdicts, miss_cost))
 
 
-def _thresholded(labels: NDArray[np.float32], verdicts: Verdicts, miss_cost: float) -> metrics.Table:
+def _thresholded(labels: NDArray[np.float32], verdicts: DetectorVerdicts, miss_cost: float) -> metrics.MetricsByKind:
     found = metrics.at_thresholds(labels, verdicts.flags, miss_cost)
     return _joined(found, metrics.calibration_errors(labels, verdicts.scores)) if verdicts.calibrated else found
 
 
-def _joined(left: metrics.Table, right: metrics.Table) -> metrics.Table:
+def _joined(left: metrics.MetricsByKind, right: metrics.MetricsByKind) -> metrics.MetricsByKind:
     return {kind: row | right[kind] for kind, row in left.items()}
 
 
-def _rows(mode: str, detector: str, name: str, found: metrics.Table) -> Iterator[Row]:
+def _rows(mode: str, detector: str, name: str, found: metrics.MetricsByKind) -> Iterator[Row]:
     for kind, row in found.items():
         for metric, value in row.items():
             yield Row(mode, detector, name, kind, metric, value)
@@ -227,9 +223,9 @@ def _bars(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str,
     }
 
 
-def _recalls(scores: NDArray[np.float32], positive: Mask, bars: dict[str, list[float]]) -> metrics.Table:
+def _recalls(scores: NDArray[np.float32], positive: Mask, bars: dict[str, list[float]]) -> metrics.MetricsByKind:
     """Return the share of the ``positive`` [N, 5] above each bar by kind, its mean, and its share over all kinds."""
-    found: metrics.Table = {}
+    found: metrics.MetricsByKind = {}
     above = {metric: (scores > np.array(bar, dtype=np.float32)) & positive for metric, bar in bars.items()}
     for column, kind in enumerate(KINDS):
         if count := int(positive[:, column].sum()):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from service.events.vocabulary import KINDS
-from training.evaluation.slices import ALL, ANY, EVENTS, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, TRUTH
+from service.events.vocabulary import KINDS, MODES
+from training.evaluation.detectors import LIGHTGBM, MODEL, RULES, TRUTH
+from training.evaluation.slices import ALL, ANY, EVENTS, FALSE_ALARMS, POSITIVES
 from training.metrics.per_kind import AT_THRESHOLDS, CONFUSION
 from training.metrics.ranking import MACRO, METRICS
 
@@ -31,7 +32,7 @@ TITLES = {
     "false_negatives": "FN",
     "true_negatives": "TN",
 }
-_BESIDE = (MODEL, "lightgbm", RULES)  # shown per kind and slice; the CSV file has all detectors
+_BESIDE = (MODEL, LIGHTGBM, RULES)  # shown per kind and slice; the CSV file has all detectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Sheet:
 
 
 class Numbers:
-    """Looks numbers up in a long table of breakdown.COLUMNS."""
+    """Looks numbers up in a long table of slices.COLUMNS."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         keys = ["mode", "detector", "slice", "kind", "metric"]

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from service.detect.ensemble import combine
 from service.events.columns import Events
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
 from service.model.manifest import Ensemble, Thresholds
+from service.progress import Progress
 from training.errors import DataError
-from training.fitting.checkpoint import MODES, Checkpoint
+from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.fitting.loop import AfterEpoch, Curves, fit
 from training.metrics.per_kind import per_kind
@@ -24,7 +25,6 @@ from training.network.calibration import fit_weights
 from training.network.lstm import CalibratedModel, EpcLstm
 from training.network.one_class_svm import OneClassSvms, fit_svms
 from training.network.predict import predict
-from training.progress import Progress
 from training.samples.labelled_data import Material, draw_from
 from training.samples.samples import Draw, Samples, samples
 from training.samples.splits import normal_events
@@ -45,8 +45,8 @@ class Fitted:
         """Return by mode the probabilities [N, 5] of the events, in their order, judged as one request."""
         unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
         found = {}
-        for mode, causal in zip(MODES, (False, True), strict=True):
-            part = samples(events, unknown, reference, causal=causal, limit=max_length)
+        for causal, mode in enumerate(MODES):
+            part = samples(events, unknown, reference, causal=bool(causal), limit=max_length)
             found[mode] = np.empty_like(unknown)
             found[mode][part.index] = predict(self.model, part)
         return found

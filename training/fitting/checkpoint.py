@@ -12,11 +12,10 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from service.events.vocabulary import MODES
 from training.errors import DataError
 from training.network.loss import LabelNoise
 from training.network.lstm import EpcLstm
-
-MODES = ("retrospective", "causal")
 
 
 @dataclass(slots=True)

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pandas as pd
 
+from service.events.vocabulary import MODES
+from service.progress import Progress
 from training.fitting.calibrated import Fitted, fit_model, telling
-from training.fitting.checkpoint import MODES
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
 from training.network.lstm import CalibratedModel
 from training.network.predict import predict
-from training.progress import Progress
 from training.samples.labelled_data import Material
 from training.samples.samples import Samples
 from training.samples.splits import split_epcs
@@ -23,7 +23,7 @@ MAX_FOLDS = 7
 
 FOLDS_FILE = "folds.csv"
 
-Summary = dict[str, dict[str, float]]
+FoldsSummary = dict[str, dict[str, float]]
 """Column of FOLDS_FILE -> mean and standard deviation."""
 
 
@@ -58,6 +58,6 @@ def _ap(model: CalibratedModel, part: Samples) -> float:
     return per_kind(part.labels, predict(model, part))[MACRO]["ap"]
 
 
-def summary(table: pd.DataFrame) -> Summary:
+def summary(table: pd.DataFrame) -> FoldsSummary:
     """Return mean and standard deviation (of the folds, not of their mean) of each column."""
     return {str(name): {"mean": float(table[name].mean()), "sd": float(table[name].std())} for name in table}

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from service.events.vocabulary import MODES
 from service.features import table as features
 from service.model.sequences import Windows, pad
-from training.fitting.checkpoint import MODES, Checkpoint, State
+from training.fitting.checkpoint import Checkpoint, State
 from training.fitting.config import TrainConfig
 from training.metrics import per_kind as metrics
 from training.metrics.ranking import MACRO
@@ -33,7 +34,7 @@ Curves = list[dict[str, float]]
 AfterEpoch = Callable[[Curves], None]
 """Called after each epoch with the curves so far."""
 
-Weights = tuple[Tensor, ...] | list[Tensor]
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _AVERAGING = 0.998  # of the averaged weights are kept in a step
 _CLIP_NORM = 1.0
@@ -108,7 +109,7 @@ def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.de
 
 
 @torch.no_grad()
-def _average(averages: Weights, weights: Weights, steps: Tensor | int) -> None:
+def _average(averages: Tensors, weights: Tensors, steps: Tensor | int) -> None:
     """Move the averages towards the weights after a step: an exponential average over the last 500 steps or so.
 
     At the beginning over fewer: weights of the first steps would stay in it for long.

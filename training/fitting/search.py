@@ -9,11 +9,11 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
+from service.progress import Progress
 from training.fitting.calibrated import fit_model
 from training.fitting.checkpoint import score
 from training.fitting.config import TrainConfig
 from training.fitting.loop import Curves
-from training.progress import Progress
 from training.samples.labelled_data import Material
 
 CONFIG_FILE, TRIALS_FILE = "config.json", "trials.csv"

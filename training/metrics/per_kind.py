@@ -17,25 +17,28 @@ CONFUSION = ("true_positives", "false_positives", "false_negatives", "true_negat
 MISS_COST = 10.0
 """What a missed anomaly costs, in false alarms: a forged item on sale against a second look at a genuine one."""
 
-Table = dict[str, dict[str, float]]
+KindScores = NDArray[np.float32]
+"""[N, 5]: what a detector says of N events, higher is more anomalous."""
+
+MetricsByKind = dict[str, dict[str, float]]
 """Metric by kind, "macro" included; NaN where a metric is not defined."""
 
 
-def per_kind(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> Table:
+def per_kind(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> MetricsByKind:
     """Return METRICS by kind and their means, for labels [N, 5] (positive from 0.5 on) and scores [N, 5]."""
     one_item = np.zeros(len(labels), dtype=np.intp)
     found = ranking.rank(labels, scores, one_item, ranking.original(1))
     return {kind: {metric: float(value[0]) for metric, value in row.items()} for kind, row in found.items()}
 
 
-def at_thresholds(labels: NDArray[np.float32], flags: NDArray[np.bool_], miss_cost: float = MISS_COST) -> Table:
+def at_thresholds(labels: NDArray[np.float32], flags: NDArray[np.bool_], miss_cost: float = MISS_COST) -> MetricsByKind:
     """Return AT_THRESHOLDS by kind and their means, and CONFUSION by kind, for labels and findings [N, 5].
 
     - Hamming loss: share of wrong answers; over the kinds, its mean is that of multi-label learning.
     - Cost-weighted accuracy: (c TP + TN) / (c (TP + FN) + TN + FP), a missed anomaly counting as c = ``miss_cost``
       false alarms: the weighted accuracy of Androutsopoulos et al., 2000.
     """
-    table: Table = {}
+    table: MetricsByKind = {}
     truth = labels >= 0.5
     for column, kind in enumerate(KINDS):
         real, flagged = truth[:, column], flags[:, column]
@@ -53,7 +56,7 @@ def at_thresholds(labels: NDArray[np.float32], flags: NDArray[np.bool_], miss_co
     return table | {MACRO: {metric: _mean([table[kind][metric] for kind in KINDS]) for metric in AT_THRESHOLDS}}
 
 
-def calibration_errors(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Table:
+def calibration_errors(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> MetricsByKind:
     """Return the expected calibration error by kind and its mean, as the metric "ece"."""
     table = {
         kind: {"ece": expected_calibration_error(labels[:, column] >= 0.5, probabilities[:, column])}
@@ -62,7 +65,7 @@ def calibration_errors(labels: NDArray[np.float32], probabilities: NDArray[np.fl
     return table | {MACRO: {"ece": _mean([row["ece"] for row in table.values()])}}
 
 
-def temporal_consistency(causal: NDArray[np.bool_], retrospective: NDArray[np.bool_]) -> Table:
+def temporal_consistency(causal: NDArray[np.bool_], retrospective: NDArray[np.bool_]) -> MetricsByKind:
     """Return how far the findings [N, 5] made when an event happened outlast what came later, by kind and on average.
 
     As the metric "temporal_consistency": the positive agreement 2 both / (causal + retrospective) of Cicchetti and

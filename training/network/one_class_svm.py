@@ -29,8 +29,6 @@ from training.network.lstm import calibrated, real_events
 from training.samples.samples import Samples
 from training.samples.splits import normal_events
 
-Table = NDArray[np.float32]
-
 # Found on validation: twice the events, or nu of twice as much or half, changed macro AP by less than seeds do.
 _EVENTS = 4_000  # drawn of the normal training events of a mode
 _OUTLIERS = 0.01  # nu: the share of them that may be called outliers, and about that of the support vectors
@@ -100,12 +98,12 @@ class OneClassSvms(nn.Module):
         logits = self._logits(features, mode)
         return calibrated(logits, self.a[mode], self.b[mode], real_events(features, torch.clamp(lengths, min=1)))
 
-    def logits(self, table: Table, *, causal: bool) -> Table:
+    def logits(self, table: NDArray[np.float32], *, causal: bool) -> NDArray[np.float32]:
         """Return the logits [N, 5] of events with the features ``table`` [N, F], before calibration."""
         mode = torch.tensor([int(causal)])
         with torch.inference_mode():
             parts = [self._logits(part, mode)[0] for part in torch.split(torch.from_numpy(table[None]), _CHUNK, 1)]
-        found: Table = torch.cat(parts).numpy()
+        found: NDArray[np.float32] = torch.cat(parts).numpy()
         return found
 
     def state(self) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from service.drift.distances import histogram, quantile_cuts
 from service.drift.monitor import SCORE_CUTS
 from service.events.columns import Events
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.features.reference import Reference
-from training.fitting.checkpoint import MODES
 from training.network.lstm import CalibratedModel
 from training.network.predict import predict
 from training.samples.samples import concatenate, samples

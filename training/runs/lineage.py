@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from service.events.vocabulary import MODES
+from service.model.manifest import digest_of
 from training.datasets.dataset import Dataset
 from training.datasets.masters import LOCATIONS, TRANSITIONS
-from training.fitting.checkpoint import MODES
 from training.runs.record import Contents, Lineage
 from training.samples.samples import Samples
 from training.samples.splits import SPLITS
@@ -53,12 +53,7 @@ def contents(data: Path, truth: Path | None, world: Dataset) -> Contents:
 def other_hashes(data: Path, truth: Path | None) -> dict[str, str]:
     """Return the SHA-256 of the files of a data folder that are no raw files, by name."""
     others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
-    return {path.name: _sha256(path) for path in others}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.name: digest_of(path) for path in others}
 
 
 def probe(part: Samples, longest: int) -> list[list[float]]:

@@ -10,16 +10,15 @@ from service.detect import rules
 from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
 from service.features import table as features
-from training.datasets import truth as dataset
 from training.datasets.dataset import Dataset
-from training.datasets.truth import Truth
+from training.datasets.truth import Truth, load_truth
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 
 
 def labels_of(world: Dataset, truth: Path | None) -> Truth:
     """Return the truth, or the weak labels of the rules where there is none."""
-    return dataset.load_truth(truth, world.events) if truth else weak_labels(world)
+    return load_truth(truth, world.events) if truth else weak_labels(world)
 
 
 def weak_labels(world: Dataset) -> Truth:

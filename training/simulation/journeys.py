@@ -29,7 +29,7 @@ _DWELL_SPREAD = (0.6, 0.6, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class JourneyPlan:
     """What is drawn for each item before the pace of trade is known."""
 
     place: Ints  # [n, 10] place code by step, -1 where the journey has no such step
@@ -42,7 +42,7 @@ class Plan:
 
 
 # ---------------------------------------------------------------- journeys
-def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> Plan:
+def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> JourneyPlan:
     """Draw routes and times of all items, each level of the hierarchy by its groups."""
     n = len(items.lot)
     factory = cat.product_factory[items.product]
@@ -69,7 +69,7 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
     )
     shipment, shipments = items.shipment, int(items.shipment[-1]) + 1
     rank = np.arange(n) - np.searchsorted(shipment, shipment)
-    return Plan(
+    return JourneyPlan(
         place=place,
         start=cat.lot_day[items.lot] * DAY + rng.integers(8 * HOUR, 18 * HOUR, shipments)[shipment],
         packing=(MINUTE * rng.integers(10, 90, shipments))[shipment],
@@ -112,7 +112,7 @@ def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) 
     return seconds
 
 
-def _clock(plan: Plan, pace: Floats) -> Ints:
+def _clock(plan: JourneyPlan, pace: Floats) -> Ints:
     """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step."""
     time = np.empty((len(plan.start), 10), dtype=np.int64)
     time[:, 0] = plan.start
@@ -130,7 +130,7 @@ def _clock(plan: Plan, pace: Floats) -> Ints:
     return np.where(plan.place >= 0, time, _NEVER)
 
 
-def journeys(cat: Catalogue, items: Items, plan: Plan, epcs: int) -> Scans:
+def journeys(cat: Catalogue, items: Items, plan: JourneyPlan, epcs: int) -> Scans:
     """Find the pace of each factory that fills its file, and return the scans within the window."""
     factory = cat.product_factory[items.product]
     share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)

@@ -5,13 +5,13 @@ All times are seconds after 2025-07-01 00:00:00. Every sort is stable, so a worl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from service.events.vocabulary import KINDS
+from service.progress import Progress
 from training.simulation.anomalies import VARIANTS, work_in_anomalies
 from training.simulation.catalogue import FACTORIES, Catalogue, catalogue
 from training.simulation.files import write_files
@@ -22,11 +22,9 @@ from training.simulation.shipments import ship
 
 MIN_EPCS, MAX_EPCS = 500, 400_000
 
-Progress = Callable[[str, float], None]
-
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class WorldSummary:
     """What a world contains."""
 
     epcs: int
@@ -38,10 +36,10 @@ class Summary:
     noise: dict[str, int]  # noise -> events
 
 
-def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) -> Summary:
+def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) -> WorldSummary:
     """Write a world of ``epcs`` items to ``out``: four raw files, the reference tables and ``truth.parquet``.
 
-    ``progress`` is called with the name of the stage that begins and the share of the work done, 0..1.
+    ``progress`` is called with the name of what begins and the share of the work done, 0..1.
     Raises ValueError if ``epcs`` is outside 500..400,000, the sizes that the catalogue's lots can hold.
     """
     if not MIN_EPCS <= epcs <= MAX_EPCS:
@@ -64,15 +62,15 @@ def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) 
     return _summary(scans, items, cat)
 
 
-def _silent(_stage: str, _done: float) -> None:
+def _silent(_what: str, _done: float) -> None:
     pass
 
 
-def _summary(scans: Scans, items: Items, cat: Catalogue) -> Summary:
+def _summary(scans: Scans, items: Items, cat: Catalogue) -> WorldSummary:
     rows = np.bincount(cat.product_factory[items.product][scans.item], minlength=len(FACTORIES))
     names = [variant.name for variant in VARIANTS]
     variants = np.bincount(scans.variant[scans.variant >= 0], minlength=len(names))
-    return Summary(
+    return WorldSummary(
         epcs=len(np.unique(scans.item)),
         events=len(scans),
         events_by_file=dict(zip(FACTORIES, rows.tolist(), strict=True)),

@@ -20,11 +20,12 @@ from sklearn.neighbors import NearestNeighbors  # type: ignore[import-untyped]
 
 from service.events.vocabulary import KINDS
 from service.features import table as features
+from service.progress import Progress
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted
 from training.fitting.config import TrainConfig
 from training.fitting.loop import fit
-from training.metrics.per_kind import per_kind
+from training.metrics.per_kind import KindScores, per_kind
 from training.metrics.ranking import MACRO
 from training.network.predict import predict
 from training.samples.labelled_data import Material, draw_from
@@ -44,8 +45,6 @@ _SHARES = (0.0, 0.1, 0.2, 0.4)  # of the look-up in the score
 _MOST_KNOWN = 30_000  # events of the training part that are looked among
 _CHUNK = 4_096
 
-Scores = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
@@ -62,7 +61,7 @@ class Lookup:
         rows = np.concatenate([early, rng.permutation(np.flatnonzero(place > 2))[: len(early)]])
         return cls(NearestNeighbors(algorithm="brute").fit(_embedded(fitted, known, rows)), known.labels[rows])
 
-    def scores(self, fitted: Fitted, part: Samples, k: int) -> Scores:
+    def scores(self, fitted: Fitted, part: Samples, k: int) -> KindScores:
         """Return the share [N, 5] of each kind among the ``k`` nearest known events."""
         found = np.empty((len(part.features), len(KINDS)), dtype=np.float32)
         for begin in range(0, len(found), _CHUNK):
@@ -75,14 +74,14 @@ class Lookup:
 
 
 def study_coldstart(
-    labelled: Material, config: TrainConfig, siblings: Fitted, out: Path, tell: Callable[[str, float], None]
+    labelled: Material, config: TrainConfig, siblings: Fitted, out: Path, progress: Progress
 ) -> list[Sheet]:
     """Compare the three; ``siblings`` is the model that knows the mates. The folder gets a table and a plot."""
     check = siblings.check[1]
     test = samples(*labelled.take("test"), labelled.reference("train"), causal=True, limit=labelled.max_length)
-    tell("training on the item alone", 0.0)
+    progress("training on the item alone", 0.0)
     alone = without_siblings(labelled, config, siblings)
-    tell("nearest journeys", 0.8)
+    progress("nearest journeys", 0.8)
     known = draw_from(labelled)(np.random.default_rng(config.seed))[1]
     lookup = Lookup.of(siblings, known, np.random.default_rng(config.seed))
     k, share = _best(siblings, lookup, check)
@@ -99,7 +98,7 @@ def study_coldstart(
     return [_sheet(table, f"Look-up chosen on the validation part: {chosen}.")]
 
 
-def without_siblings(labelled: Material, config: TrainConfig, like: Fitted) -> Callable[[Samples], Scores]:
+def without_siblings(labelled: Material, config: TrainConfig, like: Fitted) -> Callable[[Samples], KindScores]:
     """Return what judges samples by a model that was trained as ``like``, without any companion feature."""
     draw = draw_from(labelled)
 
@@ -118,13 +117,13 @@ def masked(part: Samples) -> Samples:
     return replace(part, features=table)
 
 
-def mixed(scores: Scores, looked_up: Scores, share: float) -> Scores:
+def mixed(scores: KindScores, looked_up: KindScores, share: float) -> KindScores:
     """Return the scores with ``share`` 0 .. 1 of the look-up."""
-    blend: Scores = (1 - share) * scores + share * looked_up
+    blend: KindScores = (1 - share) * scores + share * looked_up
     return blend
 
 
-def by_place(part: Samples, scores: dict[str, Scores]) -> pd.DataFrame:
+def by_place(part: Samples, scores: dict[str, KindScores]) -> pd.DataFrame:
     """Return AP by place in the journey, model and kind, the macro mean included; NaN for less than LEAST anomalies."""
     rows = []
     for place, (least, most) in PLACES.items():

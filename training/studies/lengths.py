@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted
-from training.fitting.checkpoint import MODES, score
+from training.fitting.checkpoint import score
 from training.samples.labelled_data import Material
 
 LENGTHS = (1, 2, 4, 8, 16, 32)

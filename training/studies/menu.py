@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from service.progress import Progress
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted, fit_model, telling
 from training.fitting.config import TrainConfig
-from training.progress import Progress
 from training.samples.labelled_data import Material
 from training.studies import coldstart, lengths, redundancy, robustness
 
@@ -36,14 +36,12 @@ def _lengths(labelled: Material, config: TrainConfig, out: Path, progress: Progr
 
 def _redundancy(labelled: Material, config: TrainConfig, out: Path, progress: Progress) -> list[Sheet]:
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.0, 0.6))
-    return redundancy.study_redundancy(fitted, out, config.seed, lambda stage, done: progress(stage, 0.6 + 0.4 * done))
+    return redundancy.study_redundancy(fitted, out, config.seed, lambda what, done: progress(what, 0.6 + 0.4 * done))
 
 
 def _coldstart(labelled: Material, config: TrainConfig, out: Path, progress: Progress) -> list[Sheet]:
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.0, 0.4))
-    return coldstart.study_coldstart(
-        labelled, config, fitted, out, lambda stage, done: progress(stage, 0.4 + 0.6 * done)
-    )
+    return coldstart.study_coldstart(labelled, config, fitted, out, lambda what, done: progress(what, 0.4 + 0.6 * done))
 
 
 STUDIES = {"robustness": _robustness, "lengths": _lengths, "redundancy": _redundancy, "coldstart": _coldstart}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sklearn.manifold import TSNE  # type: ignore[import-untyped]
 from service.events.vocabulary import KINDS
 from service.features import table as features
 from service.model.sequences import pad
+from service.progress import Progress
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted
 from training.metrics.per_kind import per_kind
@@ -34,10 +34,8 @@ _MAP_EVENTS = 2_000
 _MOST_VIF = 1e6  # shown for a feature that the others determine
 _SHOWN = 15
 
-Tell = Callable[[str, float], None]
 
-
-def study_redundancy(fitted: Fitted, out: Path, seed: int, progress: Tell) -> list[Sheet]:
+def study_redundancy(fitted: Fitted, out: Path, seed: int, progress: Progress) -> list[Sheet]:
     """Study the features of the validation part; the folder ``out`` gets a table and three plots."""
     part, causal = (first_windows(check, _MOST_WINDOWS) for check in fitted.check)
     r = correlation_matrix(part.features)
@@ -115,7 +113,7 @@ def _tree(r: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(linkage(squareform((distance + distance.T) / 2, checks=False), method="average"))
 
 
-def importance(fitted: Fitted, part: Samples, rng: np.random.Generator, tell: Tell) -> NDArray[np.float64]:
+def importance(fitted: Fitted, part: Samples, rng: np.random.Generator, progress: Progress) -> NDArray[np.float64]:
     """Return by how much the macro AP falls when a feature [F] is shuffled among the events (Breiman, 2001).
 
     Features that say the same stand in for each other: each of them then looks worthless alone.
@@ -126,7 +124,7 @@ def importance(fitted: Fitted, part: Samples, rng: np.random.Generator, tell: Te
 
     whole, found = ap(part.features), np.zeros(len(features.NAMES))
     for column, name in enumerate(features.NAMES):
-        tell(name, column / len(features.NAMES))
+        progress(name, column / len(features.NAMES))
         if name == "causal" or np.ptp(part.features[:, column]) == 0:
             continue  # the mode of the question, and what does not vary
         shuffled = part.features.copy()

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from service.events import codes
 from service.events.columns import Events
+from service.events.vocabulary import MODES
 from service.features.reference import Reference
 from training.datasets.masters import Masters
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import AP, FALSE_ALARMS, RECALL, Fitted
-from training.fitting.checkpoint import MODES
 from training.samples.labelled_data import Material
 from training.samples.splits import SPLITS
 

@@ -30,8 +30,7 @@ import torch
 from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service.events.vocabulary import KINDS
-from service.model.manifest import Manifest, Thresholds
-from service.model.repository import digest_of
+from service.model.manifest import Manifest, Thresholds, digest_of
 from tests.support.processes import end, free_ports
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
 

@@ -15,9 +15,9 @@ import pytest
 from scipy import stats
 
 from service.drift.distances import histogram, quantile_cuts
-from service.drift.monitor import LEVEL, Drift, Monitor, Reference, draw, drawn_of
+from service.drift.monitor import LEVEL, Drift, DriftReference, Monitor, draw, drawn_of
 from service.features.table import NAMES, feature_spec_hash
-from service.model import repository as registry
+from service.model import repository
 from tests.support.gateway import Gateway
 from tests.support.observed import samples, scrape, value
 from tests.support.requests import call, many, request, scan
@@ -37,9 +37,9 @@ def content(values: dict[str, np.ndarray], clusters: int = 20) -> dict[str, Any]
     return {"events": count, "clusters": clusters, "histograms": by_name}
 
 
-def normal_reference(features: int = 40, shift: float = 0.0) -> Reference:
+def normal_reference(features: int = 40, shift: float = 0.0) -> DriftReference:
     rng = np.random.default_rng(3)
-    return Reference(content({n: rng.normal(shift, 1, 8_000).astype("f4") for n in NAMES[:features]}), N, 1_000)
+    return DriftReference(content({n: rng.normal(shift, 1, 8_000).astype("f4") for n in NAMES[:features]}), N, 1_000)
 
 
 def test_windows_of_the_same_distribution_are_rejected_no_oftener_than_the_level_says() -> None:
@@ -63,7 +63,7 @@ def test_alike_neighbours_make_a_window_worth_less() -> None:
     rng = np.random.default_rng(6)
     alike = (rng.normal(size=20)[np.arange(8_000) * 20 // 8_000] + rng.normal(size=8_000)).astype("f4")
     free = rng.normal(size=8_000).astype("f4")
-    reference = Reference(content({NAMES[0]: alike, NAMES[1]: free}), N, 1_000)
+    reference = DriftReference(content({NAMES[0]: alike, NAMES[1]: free}), N, 1_000)
     assert reference.detectable[0] > 2 * reference.detectable[1]
 
 
@@ -146,7 +146,7 @@ def test_a_gateway_shows_drift_and_raises_the_alarm(start_gateway: Callable[...,
 
 
 def test_the_bundled_model_has_a_reference_for_every_feature_and_score(bundled_repository: Path) -> None:
-    model = registry.load(bundled_repository, feature_spec_hash=feature_spec_hash())
+    model = repository.load(bundled_repository, feature_spec_hash=feature_spec_hash())
     for monitor in Drift(model.manifest.histograms, window=N, most=1_000).monitors.values():
         assert len(monitor.reference.names) == len(NAMES) + 5
         assert 50 < monitor.reference.tested.sum() < len(NAMES) + 5

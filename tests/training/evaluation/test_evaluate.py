@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from tests.support.trained import SHORT
 from training.datasets import dataset
 from training.errors import DataError
-from training.evaluation import report
-from training.evaluation import slices as breakdown
-from training.evaluation.evaluate import WEAK, Evaluation, Options, evaluate, judge
-from training.evaluation.slices import ALL, ANY, ENSEMBLE, FALSE_ALARMS, MODEL, MODES, POSITIVES, RULES, SVM, TRUTH
+from training.evaluation import report, slices
+from training.evaluation.detectors import ENSEMBLE, MODEL, RULES, SVM, TRUTH
+from training.evaluation.evaluate import WEAK, EvaluateOptions, Evaluation, evaluate, judge
+from training.evaluation.slices import ALL, ANY, FALSE_ALARMS, POSITIVES
 from training.evaluation.tables import sheets
 from training.metrics.ranking import MACRO, METRICS
 from training.network.predict import predict
@@ -31,11 +31,11 @@ from training.simulation.world import simulate
 from training.train import train
 
 EPCS = 1_200
-QUICK = Options(baselines=False, resamples=20)
+QUICK = EvaluateOptions(baselines=False, resamples=20)
 
 
-def silent(stage: str, done: float) -> None:
-    del stage, done
+def silent(what: str, done: float) -> None:
+    del what, done
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def found(trained: Trained) -> Evaluation:
-    return evaluate(trained.run, None, None, Options(resamples=20), silent)
+    return evaluate(trained.run, None, None, EvaluateOptions(resamples=20), silent)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_single_known_event_is_a_cold_start(found: Evaluation) -> None:
 def test_other_data_is_judged_whole_and_baselines_still_learn_from_the_training(
     trained: Trained, weak: Trained, found: Evaluation
 ) -> None:
-    other = evaluate(trained.run, weak.data, None, Options(resamples=0), silent)
+    other = evaluate(trained.run, weak.data, None, EvaluateOptions(resamples=0), silent)
     assert other.source["part"].startswith("all events")
     assert other.source["truth"] == str(weak.data / "truth.parquet")
     assert len(other.subject.events) > 2_000
@@ -194,7 +194,7 @@ def test_baselines_are_left_out_in_words_where_the_training_data_are_gone(
     trained: Trained, weak: Trained, tmp_path: Path
 ) -> None:
     moved = moved_run(trained, tmp_path, data=str(tmp_path / "gone"))
-    found = evaluate(moved, weak.data, None, Options(resamples=0), silent)
+    found = evaluate(moved, weak.data, None, EvaluateOptions(resamples=0), silent)
     assert set(found.judged["causal"].detectors) == {MODEL, SVM, ENSEMBLE, RULES}
     assert "Baselines are left out" in found.notices[0]
     assert "count like others" in found.notices[0]
@@ -320,7 +320,7 @@ def test_html_escapes_what_comes_from_data(found: Evaluation, tmp_path: Path) ->
 
 def test_csv_has_every_number(found: Evaluation, written: Path) -> None:
     table = pd.read_csv(written / report.CSV)
-    assert list(table.columns) == [*breakdown.COLUMNS, "labels"]
+    assert list(table.columns) == [*slices.COLUMNS, "labels"]
     assert len(table) == len(found.table)
     np.testing.assert_allclose(table["value"], found.table["value"])
 
@@ -337,7 +337,7 @@ def test_console_shows_every_table(found: Evaluation, capsys: pytest.CaptureFixt
 def test_a_missed_anomaly_costs_what_the_option_says(trained: Trained) -> None:
     costs = [
         number(
-            evaluate(trained.run, None, None, Options(baselines=False, miss_cost=cost, resamples=0), silent),
+            evaluate(trained.run, None, None, EvaluateOptions(baselines=False, miss_cost=cost, resamples=0), silent),
             "causal",
             RULES,
             ALL,

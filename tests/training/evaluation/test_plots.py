@@ -11,7 +11,8 @@ from service.events.journeys import Journeys
 from service.model.sequences import whole_windows
 from tests.support.worlds import normal_scans, to_events
 from training.evaluation import plots
-from training.evaluation.slices import MODEL, RULES, Judged, Verdicts
+from training.evaluation.detectors import MODEL, RULES
+from training.evaluation.slices import DetectorVerdicts, Judged
 from training.network.lstm import EpcLstm, MaskedAttention, ModelConfig, visible
 from training.samples.samples import Samples
 
@@ -35,7 +36,7 @@ def judged(labels_at: int | None) -> Judged:
     table = rng.normal(size=(count, F)).astype(np.float32)
     part = Samples(table, labels, whole_windows(journeys, 32), journeys.order)
     scores = rng.random((count, 5)).astype(np.float32)
-    return Judged(part, {MODEL: Verdicts(scores, [0.5] * 5), RULES: Verdicts(scores, [0.5] * 5)})
+    return Judged(part, {MODEL: DetectorVerdicts(scores, [0.5] * 5), RULES: DetectorVerdicts(scores, [0.5] * 5)})
 
 
 def test_attention_weights_are_those_that_the_answer_was_made_with(model: EpcLstm) -> None:

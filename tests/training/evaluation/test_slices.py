@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.model.sequences import whole_windows
 from tests.support.worlds import code, journey, to_events
-from training.evaluation import slices as breakdown
-from training.evaluation.evaluate import Options
-from training.evaluation.slices import ANY, EVENTS, FALSE_ALARMS, MODEL, POSITIVES, RULES, TRUTH, Judged, Verdicts
+from training.evaluation import slices
+from training.evaluation.detectors import MODEL, RULES, TRUTH
+from training.evaluation.evaluate import EvaluateOptions
+from training.evaluation.slices import ANY, EVENTS, FALSE_ALARMS, POSITIVES, DetectorVerdicts, Judged
 from training.samples.samples import Samples
 
 FAKE, LOC = KINDS.index("epcFake"), KINDS.index("locErr")
@@ -42,9 +43,9 @@ def numbers() -> dict[tuple[str, ...], float]:
         "noise": noise,
     }
     part = Samples(np.zeros((N, len(features.NAMES)), np.float32), labels, whole_windows(order, 32), order.order)
-    verdicts = Verdicts(scores, [0.5] * 5)
-    judged = {mode: Judged(part, {MODEL: verdicts, RULES: verdicts}) for mode in breakdown.MODES}
-    table = breakdown.table(judged, events, details, Options(resamples=0))
+    verdicts = DetectorVerdicts(scores, [0.5] * 5)
+    judged = {mode: Judged(part, {MODEL: verdicts, RULES: verdicts}) for mode in MODES}
+    table = slices.table(judged, events, details, EvaluateOptions(resamples=0))
     return {tuple(row[:5]): row[5] for row in table.itertuples(index=False)}
 
 

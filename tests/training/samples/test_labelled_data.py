@@ -21,15 +21,13 @@ from tests.support.worlds import code, journey, masters, to_events
 from training.datasets.dataset import load as load_dataset
 from training.datasets.truth import load_truth
 from training.errors import DataError
-from training.evaluation.baselines import LIGHTGBM
-from training.evaluation.evaluate import Options as EvaluateOptions
-from training.evaluation.evaluate import evaluate
-from training.evaluation.slices import MODEL
+from training.evaluation.detectors import LIGHTGBM, MODEL
+from training.evaluation.evaluate import EvaluateOptions, evaluate
 from training.samples.labelled_data import Material, Strangers, draw_from, load_strangers
 from training.samples.passes import training_pass
 from training.samples.splits import SPLITS
 from training.simulation.world import simulate
-from training.train import Options, train
+from training.train import TrainOptions, train
 
 EPCS = 500
 
@@ -46,7 +44,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tiny_world: TinyWorld, other: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that learned from both worlds; tests only read it."""
     folder = tmp_path_factory.mktemp("run")
-    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent, Options(more_data=other))
+    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent, TrainOptions(more_data=other))
     return folder
 
 
@@ -166,8 +164,8 @@ class Stopped(Exception):
     """As if the process had been killed."""
 
 
-def stop_after_the_first_epoch(stage: str, _done: float) -> None:
-    if stage.startswith("epoch 1/"):
+def stop_after_the_first_epoch(what: str, _done: float) -> None:
+    if what.startswith("epoch 1/"):
         raise Stopped
 
 
@@ -181,11 +179,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights_with_the_same_strangers_
             tmp_path,
             SHORT,
             stop_after_the_first_epoch,
-            Options(more_data=other),
+            TrainOptions(more_data=other),
         )
     with pytest.raises(DataError, match=r"another more data.*--resume"):
-        train(tiny_world.folder, tiny_world.truth, tmp_path, SHORT, silent, Options(resume=True))
-    again = Options(more_data=other, resume=True)
+        train(tiny_world.folder, tiny_world.truth, tmp_path, SHORT, silent, TrainOptions(resume=True))
+    again = TrainOptions(more_data=other, resume=True)
     train(tiny_world.folder, tiny_world.truth, tmp_path, SHORT, silent, again)
     assert same_weights(run, tmp_path)
     assert not same_weights(run, tiny_run), "the strangers have taught something"

@@ -14,7 +14,7 @@ from training.simulation.anomalies import SHARES, VARIANTS
 from training.simulation.catalogue import BLOCK_WIDTH, FACTORIES, catalogue
 from training.simulation.scans import NOISES
 from training.simulation.shipments import FILE_SHARES
-from training.simulation.world import Summary, simulate
+from training.simulation.world import WorldSummary, simulate
 
 SAMPLE = ROOT / "tests" / "data" / "real_events_sample.tsv"
 EPCS = 20_000
@@ -35,13 +35,13 @@ def read(path: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WorldSummary]:
     out = tmp_path_factory.mktemp("world")
     return out, simulate(out, EPCS, seed=5)
 
 
 @pytest.fixture(scope="module")
-def world(made: tuple[Path, Summary]) -> pd.DataFrame:
+def world(made: tuple[Path, WorldSummary]) -> pd.DataFrame:
     return read(made[0])
 
 
@@ -100,7 +100,7 @@ def test_shares_of_anomalies(world: pd.DataFrame) -> None:
     assert (world[list(KINDS)].sum(axis=1) > 1).any()
 
 
-def test_summary_tells_what_was_written(made: tuple[Path, Summary], world: pd.DataFrame) -> None:
+def test_summary_tells_what_was_written(made: tuple[Path, WorldSummary], world: pd.DataFrame) -> None:
     summary = made[1]
     assert (summary.epcs, summary.events) == (EPCS, len(world))
     assert summary.anomalous == (~world.normal).sum()
@@ -113,7 +113,7 @@ def test_summary_tells_what_was_written(made: tuple[Path, Summary], world: pd.Da
 # ---------------------------------------------------------------- format
 
 
-def test_raw_format_is_that_of_the_sample(made: tuple[Path, Summary], world: pd.DataFrame) -> None:
+def test_raw_format_is_that_of_the_sample(made: tuple[Path, WorldSummary], world: pd.DataFrame) -> None:
     sample = pd.read_csv(SAMPLE, sep="\t", dtype=str)
     for name in FACTORIES:
         header = (made[0] / f"{name}.csv").read_text(encoding="utf-8").split("\n", 1)[0]
@@ -158,7 +158,7 @@ def test_rows_are_sorted_by_code_and_time(world: pd.DataFrame) -> None:
     assert (ties.location_id.astype(int) >= world.location_id.astype(int).shift()[ties.index]).all()
 
 
-def test_truth_has_one_row_per_event(made: tuple[Path, Summary], world: pd.DataFrame) -> None:
+def test_truth_has_one_row_per_event(made: tuple[Path, WorldSummary], world: pd.DataFrame) -> None:
     truth = pd.read_parquet(made[0] / "truth.parquet")
     assert list(truth.columns) == ["event_id", *KINDS, "variant", "difficulty", "noise"]
     assert (truth.event_id.to_numpy() == np.arange(1, len(world) + 1)).all()
@@ -172,14 +172,14 @@ def test_truth_has_one_row_per_event(made: tuple[Path, Summary], world: pd.DataF
 
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
-    stages: list[tuple[str, float]] = []
+    told: list[tuple[str, float]] = []
     first, second = (tmp_path / name for name in "ab")
-    simulate(first, 2_000, seed=3, progress=lambda stage, done: stages.append((stage, done)))
+    simulate(first, 2_000, seed=3, progress=lambda what, done: told.append((what, done)))
     simulate(second, 2_000, seed=3)
     for file in sorted(first.iterdir()):
         assert file.read_bytes() == (second / file.name).read_bytes(), file.name
-    assert [done for _, done in stages] == sorted(done for _, done in stages)
-    assert stages[-1][1] == 1.0
+    assert [done for _, done in told] == sorted(done for _, done in told)
+    assert told[-1][1] == 1.0
 
 
 def test_other_seed_other_world_same_catalogue(tmp_path: Path, world: pd.DataFrame) -> None:

@@ -11,12 +11,11 @@ import pytest
 
 from service.events import codes
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from tests.support.trained import SHORT, TinyWorld, silent
 from tests.support.worlds import code, journey, masters, to_events
 from training.fitting.calibrated import AP, Fitted, fit_model
-from training.fitting.checkpoint import MODES
 from training.fitting.config import load_config
 from training.network.predict import predict
 from training.samples.labelled_data import Material
@@ -204,7 +203,7 @@ def test_a_sample_of_windows_is_answered_as_in_the_whole(fitted: Fitted) -> None
 )
 def test_a_study_leaves_tables_and_plots(name: str, files: list[str], labelled: Material, tmp_path: Path) -> None:
     told: list[float] = []
-    sheets = study(name, labelled, TINY, tmp_path, lambda _stage, done: told.append(done))
+    sheets = study(name, labelled, TINY, tmp_path, lambda _what, done: told.append(done))
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert all(sheet.rows for sheet in sheets)
     assert told == sorted(told)
