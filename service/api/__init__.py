@@ -3,7 +3,7 @@
 - servicer: AnomalyService
 - call: what is known of a call while it runs
 - requests: messages to columns
-- responses: verdicts to messages
+- responses: judgement to messages
 - status: errors to statuses
 - stream: the course of a stream
 - health: grpc.health.v1

@@ -38,7 +38,7 @@ log = structlog.get_logger("epc_sentinel.call")
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class ServedMethod:
     """A method as its border sees it."""
 
     name: str  # for logs and metrics
@@ -47,7 +47,7 @@ class Method:
     ours: bool  # of a service of this project: each call is told of, not only those that fail
 
 
-def guarded(method: Method, enter: Enter) -> Handler:
+def guarded(method: ServedMethod, enter: Enter) -> Handler:
     """Return a handler that runs the one of ``method`` for calls that ``enter`` lets in.
 
     Towards gRPC it takes a stream, also where the method takes one message: gRPC would otherwise take in that message,
@@ -97,7 +97,7 @@ async def _only_message(context: Context, deserialize: Callable[[bytes], Any] | 
 class _Border:
     """Around one call: whatever its end is, it is told once."""
 
-    def __init__(self, method: Method, context: Context) -> None:
+    def __init__(self, method: ServedMethod, context: Context) -> None:
         self.call = begin(Call(method.name, request_id(context), context.peer()))
         self._method, self._context = method, context
         self._told = False

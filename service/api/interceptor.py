@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import grpc
 
 from service.api.call import Call
-from service.api.entry import Context, Handler, Method, guarded
+from service.api.entry import Context, Handler, ServedMethod, guarded
 from service.api.limits import Rate, Slots
 from service.errors import NoSuchMethod
 from service.monitoring.records import Watch
@@ -72,7 +72,7 @@ class EntryInterceptor(grpc.aio.ServerInterceptor):
         def enter(context: Context, call: Call, stack: ExitStack) -> None:
             self._enter(path, context, call, stack, stream=stream)
 
-        return guarded(Method(name, handler, self._watch, ours=path.startswith(_OURS)), enter)
+        return guarded(ServedMethod(name, handler, self._watch, ours=path.startswith(_OURS)), enter)
 
     def _enter(self, path: str, context: Context, call: Call, stack: ExitStack, *, stream: bool) -> None:
         """Let the call in, and have ``stack`` give back what it takes.

@@ -132,13 +132,13 @@ class AnomalyServicer:
             self._events_per_s.spend(caller().name, len(events))
         call.events += len(events)
         call.epcs += len(events.epc_codes)
-        analysis.verdicts = verdicts = await judge(events, detector, deadline, history=history)
-        call.judged_by = verdicts.method
-        call.findings += int(verdicts.flags.sum())
+        analysis.judgement = judgement = await judge(events, detector, deadline, history=history)
+        call.judged_by = judgement.method
+        call.findings += int(judgement.flags.sum())
 
         def encode() -> bytes:
             with timed("respond", len(events)):
-                responses = build_responses(events, verdicts)
+                responses = build_responses(events, judgement)
                 answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
                 analysis.answer = answer.SerializeToString()
             self._watch.over(analysis, "OK")

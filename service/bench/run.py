@@ -157,7 +157,7 @@ def _cuts(events: Events, size: int) -> Iterator[Index]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """What is measured, and how long."""
 
     rounds: int
@@ -165,7 +165,7 @@ class Plan:
     triton: str | None = None  # triton://HOST:PORT of a server to put behind a second gateway
 
 
-async def run(events: Events, settings: Settings, plan: Plan, show: Progress) -> Report:
+async def run(events: Events, settings: Settings, plan: BenchPlan, show: Progress) -> Report:
     """Measure every cell, all of them in turn and again, so that a noisy minute hits them all.
 
     Raises:

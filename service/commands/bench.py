@@ -46,7 +46,7 @@ def bench(
 
             make_world(Path(folder), _BENCH_EPCS, _BENCH_SEED)
         events = read_files([data or Path(folder) / "icn.csv"]).events
-        plan = benchmark.Plan(rounds, seconds, triton)
+        plan = benchmark.BenchPlan(rounds, seconds, triton)
         report = uvloop.run(benchmark.run(events, load_settings(), plan, progress))
     write_tables(report)
     if json_file:

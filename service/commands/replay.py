@@ -34,8 +34,12 @@ def replay(
 ) -> None:
     """Play raw scan files as a live stream, in the order of time, and print findings as they come."""
     from service.client.access import access_by_files
-    from service.jobs.replay import Plan
+    from service.jobs.replay import ReplayPlan
     from service.jobs.replay import replay as run
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    run(paths, Plan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access), as_json=as_json)
+    run(
+        paths,
+        ReplayPlan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access),
+        as_json=as_json,
+    )

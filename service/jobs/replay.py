@@ -39,7 +39,7 @@ _IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplayPlan:
     """How to replay."""
 
     target: str  # HOST:PORT
@@ -52,7 +52,7 @@ class Plan:
     access: Access = OPEN
 
 
-def replay(paths: Sequence[Path], plan: Plan, *, as_json: bool) -> None:
+def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
     """Replay the files and print findings as they come, then a summary (as JSON: the summary alone).
 
     Raises:
@@ -80,7 +80,7 @@ def replay(paths: Sequence[Path], plan: Plan, *, as_json: bool) -> None:
 class Player:
     """Plays events through the streams of a plan, each in a thread of its own."""
 
-    def __init__(self, plan: Plan, tally: Tally, on_answer: Callable[[Answered], None]) -> None:
+    def __init__(self, plan: ReplayPlan, tally: Tally, on_answer: Callable[[Answered], None]) -> None:
         self._plan = plan
         self._tally = tally
         self._on_answer = on_answer

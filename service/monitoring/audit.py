@@ -150,9 +150,9 @@ class AuditLog:
 
 def entry(analysis: Analysis) -> dict[str, Any]:
     """Return what the audit log says of an analysis: numbers and hashes, never codes of items."""
-    events, verdicts = analysis.events, analysis.verdicts
+    events, judgement = analysis.events, analysis.judgement
     files = [] if events is None else np.unique(events.file_id).tolist()
-    findings = [0] * len(KINDS) if verdicts is None else verdicts.flags.sum(axis=0).tolist()
+    findings = [0] * len(KINDS) if judgement is None else judgement.flags.sum(axis=0).tolist()
     return {
         "time": datetime.now(UTC).isoformat(timespec="microseconds"),
         "request_id": analysis.request_id,
@@ -160,9 +160,9 @@ def entry(analysis: Analysis) -> dict[str, Any]:
         "peer": analysis.peer,
         "method": analysis.method,
         "detector": analysis.detector,
-        "judged_by": "" if verdicts is None else verdicts.method,
-        "model_version": "" if verdicts is None else verdicts.model_version,
-        "warning": "" if verdicts is None else verdicts.warning,
+        "judged_by": "" if judgement is None else judgement.method,
+        "model_version": "" if judgement is None else judgement.model_version,
+        "warning": "" if judgement is None else judgement.warning,
         "file_ids": files[:MAX_FILE_IDS],
         "file_count": len(files),
         "events": 0 if events is None else len(events),

@@ -38,7 +38,7 @@ log = structlog.get_logger("epc_sentinel.detections")
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     events: Events
-    verdicts: Judgement
+    judgement: Judgement
     request_id: str
     causal: bool
 
@@ -69,10 +69,10 @@ class DetectionLog:
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`; only judged events are kept."""
-        events, verdicts = analysis.events, analysis.verdicts
-        if events is None or verdicts is None or analysis.code != "OK":
+        events, judgement = analysis.events, analysis.judgement
+        if events is None or judgement is None or analysis.code != "OK":
             return
-        judged = _Judged(events, verdicts, analysis.request_id, analysis.method == "AnalyzeStream")
+        judged = _Judged(events, judgement, analysis.request_id, analysis.method == "AnalyzeStream")
         self._writer.put(judged, len(events))
 
     @property
@@ -133,7 +133,7 @@ class DetectionLog:
 
 def columns(judged: _Judged) -> dict[str, Any]:
     """Return the columns of judged events: those of raw files, a score by kind, and how they were judged."""
-    events, verdicts = judged.events, judged.verdicts
+    events, judgement = judged.events, judged.judgement
     count = len(events)
     codes = np.array(events.epc_codes, dtype=object)
     return {
@@ -144,11 +144,11 @@ def columns(judged: _Judged) -> dict[str, Any]:
         "event_type": _TYPES[events.event_type],
         "event_time": events.time_us.astype("datetime64[us]"),
         "file_id": events.file_id,
-        **{kind: verdicts.scores[:, column] for column, kind in enumerate(KINDS)},
-        **{f"{kind}Flag": verdicts.flags[:, column] for column, kind in enumerate(KINDS)},
+        **{kind: judgement.scores[:, column] for column, kind in enumerate(KINDS)},
+        **{f"{kind}Flag": judgement.flags[:, column] for column, kind in enumerate(KINDS)},
         "causal": np.full(count, judged.causal),
-        "judged_by": [verdicts.method] * count,
-        "model_version": [verdicts.model_version] * count,
+        "judged_by": [judgement.method] * count,
+        "model_version": [judgement.model_version] * count,
         "request_id": [judged.request_id] * count,
     }
 

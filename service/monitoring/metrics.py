@@ -152,18 +152,18 @@ class Metrics:
         """See `Observer.analysed`."""
         self._requests.labels(analysis.method, analysis.code).inc()
         self._duration.labels(analysis.method).observe(analysis.duration_s)
-        verdicts = analysis.verdicts
-        if verdicts is None or analysis.code != "OK":
+        judgement = analysis.judgement
+        if judgement is None or analysis.code != "OK":
             return
-        version = verdicts.model_version or RULES
-        self._size.observe(len(verdicts.scores))
-        self._events.labels(analysis.method, version).inc(len(verdicts.scores))
-        for kind, count in zip(KINDS, verdicts.flags.sum(axis=0).tolist(), strict=True):
+        version = judgement.model_version or RULES
+        self._size.observe(len(judgement.scores))
+        self._events.labels(analysis.method, version).inc(len(judgement.scores))
+        for kind, count in zip(KINDS, judgement.flags.sum(axis=0).tolist(), strict=True):
             self._findings.labels(kind, version).inc(count)
-        self._scores.add(version, verdicts.scores)
-        if verdicts.method == Method.RULES_AS_FALLBACK:
+        self._scores.add(version, judgement.scores)
+        if judgement.method == Method.RULES_AS_FALLBACK:
             self._fallback.inc()
-        if verdicts.warning:
+        if judgement.warning:
             self._degraded.inc()
 
     def call_ended(self, method: str, code: str) -> None:

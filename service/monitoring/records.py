@@ -23,7 +23,7 @@ class Analysis:
     request: bytes
     detector: str = ""
     events: Events | None = None  # None: the request was refused before its events were known
-    verdicts: Judgement | None = None  # None: it was not judged
+    judgement: Judgement | None = None  # None: it was not judged
     answer: bytes = b""
     code: str = ""  # of gRPC, once it is over
     reason: str = ""  # of a failure, in the words of the log; holds no codes of items

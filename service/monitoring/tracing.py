@@ -69,9 +69,9 @@ class Tracing:
         span.set_attribute("epc_sentinel.request_id", analysis.request_id)
         if analysis.events is not None:
             span.set_attribute("epc_sentinel.events", len(analysis.events))
-        if analysis.verdicts is not None:
-            span.set_attribute("epc_sentinel.model_version", analysis.verdicts.model_version)
-            span.set_attribute("epc_sentinel.judged_by", analysis.verdicts.method)
+        if analysis.judgement is not None:
+            span.set_attribute("epc_sentinel.model_version", analysis.judgement.model_version)
+            span.set_attribute("epc_sentinel.judged_by", analysis.judgement.method)
         if analysis.code != "OK":
             span.set_status(self._api.StatusCode.ERROR, analysis.code)
 

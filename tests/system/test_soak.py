@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.jobs.replay import Plan
+from service.jobs.replay import ReplayPlan
 from tests.support.worlds import normal_scans, to_events
 from tests.tools.soak import Sample, growth, later, soak
 
 
 def test_a_short_soak_leaves_its_report(tmp_path: Path) -> None:
-    plan = Plan("", "lstm", 0.0, batch=200, streams=2, limit_s=8.0, give_up_s=5.0)
+    plan = ReplayPlan("", "lstm", 0.0, batch=200, streams=2, limit_s=8.0, give_up_s=5.0)
     wrong = soak(tmp_path, plan, 500, 0.5)
     assert [one for one in wrong if "memory" not in one] == []  # so short a run is all growth
     report = json.loads((tmp_path / "soak.json").read_text())

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from service.client.stream import Answered
 from service.events.columns import Events
-from service.jobs.replay import Plan, Player
+from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Tally
 from tests.servers.triton.fixture import TritonServer
 from tests.servers.valkey import Valkey, stored
@@ -110,7 +110,7 @@ def play(targets: list[str], events: Events, limit_s: float | None, outage: Outa
 
     def run(target: str, mine: Events) -> None:
         tally = Tally()
-        plan = Plan(target, "lstm", 0.0, batch=20, streams=2, limit_s=limit_s, give_up_s=_GIVE_UP_S)
+        plan = ReplayPlan(target, "lstm", 0.0, batch=20, streams=2, limit_s=limit_s, give_up_s=_GIVE_UP_S)
         player = Player(plan, tally, lambda answered: outage.answers.append((time.monotonic(), answered)))
         failure = player.play(mine, lambda: None)
         outage.retries += tally.retries

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from service.client.stream import Answered
 from service.events.columns import Events
-from service.jobs.replay import Plan, Player
+from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Latencies, Tally
 from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
@@ -106,7 +106,7 @@ def plot(samples: list[Sample], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def soak(out: Path, plan: Plan, epcs: int, every_s: float, *flags: str) -> list[str]:
+def soak(out: Path, plan: ReplayPlan, epcs: int, every_s: float, *flags: str) -> list[str]:
     """Run the soak, write its report to ``out`` and return what is wrong; ``plan`` needs a limit, and no target."""
     out.mkdir(parents=True, exist_ok=True)
     simulate(out / "world", epcs, 11, None)
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--every-s", type=float, default=5.0)
     known, flags = parser.parse_known_args()
-    plan = Plan("", "lstm", 0.0, known.batch, known.streams, known.minutes * 60, give_up_s=30.0)
+    plan = ReplayPlan("", "lstm", 0.0, known.batch, known.streams, known.minutes * 60, give_up_s=30.0)
     if wrong := soak(known.out, plan, known.epcs, known.every_s, *flags):
         sys.exit("soak: " + "; ".join(wrong))
 

@@ -35,7 +35,7 @@ def violations(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: b
     return caught.value.violations
 
 
-def verdicts(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Judgement:
+def judgement(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Judgement:
     scores = np.where(flags, 0.9, 0.1).astype(np.float32) if scores is None else scores
     return Judgement(scores, flags, Method.LSTM)
 
@@ -170,7 +170,7 @@ def test_the_json_is_the_shape_that_the_backend_stores() -> None:
     flags[0, [FAKE, LOC]] = True
     scores = np.full((2, 5), 0.2, dtype=np.float32)
     scores[0, [FAKE, LOC]] = 0.921, 0.786
-    [answer] = build_responses(events, verdicts(flags, scores))
+    [answer] = build_responses(events, judgement(flags, scores))
     counts = {
         "totalEvents": 2, "jumpCount": 0, "evtOrderErrCount": 0, "epcFakeCount": 1, "epcDupCount": 0, "locErrCount": 1,
     }  # fmt: skip
@@ -187,7 +187,7 @@ def test_the_json_is_the_shape_that_the_backend_stores() -> None:
 
 
 def test_a_clean_answer_still_has_its_zeros() -> None:
-    [answer] = build_responses(decode(many(5)), verdicts(np.zeros((5, 5), dtype=np.bool_)))
+    [answer] = build_responses(decode(many(5)), judgement(np.zeros((5, 5), dtype=np.bool_)))
     assert not answer.event_history
     assert not answer.epc_anomaly_stats
     assert MessageToJson(answer).count("Count") == 5
@@ -206,7 +206,7 @@ def test_files_findings_and_epcs_keep_the_order_of_the_request() -> None:
     flags = np.zeros((6, 5), dtype=np.bool_)
     flags[[0, 2, 3, 5], JUMP] = True
     flags[5, DUP] = True
-    seven, three, five = build_responses(decode(body), verdicts(flags))
+    seven, three, five = build_responses(decode(body), judgement(flags))
     assert [answer.file_id for answer in (seven, three, five)] == [7, 3, 5]
     assert [finding.event_id for finding in seven.event_history] == [1, 3, 6]
     assert [(stats.epc_code, stats.jump_count, stats.epc_dup_count) for stats in seven.epc_anomaly_stats] == [
@@ -223,7 +223,7 @@ def test_counts_are_those_of_the_findings(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     events = decode(request(*(scan(at, file_id=at % 3, epc_code=str(at % 5)) for at in range(count))))
     flags = rng.random((count, 5)) < 0.3
-    answers = build_responses(events, verdicts(flags))
+    answers = build_responses(events, judgement(flags))
     assert sum(answer.file_anomaly_stats.total_events for answer in answers) == flags.sum()
     for answer in answers:
         assert sum(stats.total_events for stats in answer.epc_anomaly_stats) == answer.file_anomaly_stats.total_events
@@ -243,7 +243,7 @@ def test_as_many_files_as_events_cost_no_more_than_one_file() -> None:
             events.time_us, file_id,
         )  # fmt: skip
         started = time.perf_counter()
-        build_responses(columns, verdicts(flags))
+        build_responses(columns, judgement(flags))
         return time.perf_counter() - started
 
     assert seconds(np.arange(count)) < 10 * seconds(np.zeros(count, dtype=np.int64)) + 0.5

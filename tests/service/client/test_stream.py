@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from service.jobs.replay import Plan, Player
+from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Tally
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import read_files
@@ -61,7 +61,7 @@ def test_what_got_no_answer_is_sent_again_unchanged_and_in_order(replayed_world:
     events = read_files(raw_files([replayed_world])).events
     events = events.take(np.lexsort((events.event_id, events.time_us)))
     with breaking(breaker) as target:
-        plan = Plan(target, "rules", speed=0, batch=20, streams=2, limit_s=None, give_up_s=10)
+        plan = ReplayPlan(target, "rules", speed=0, batch=20, streams=2, limit_s=None, give_up_s=10)
         assert Player(plan, tally, answered.append).play(events, lambda: None) is None
     assert tally.events == replayed_rows
     assert tally.retries == len(breaker.streams) - 2 >= 4
@@ -80,7 +80,7 @@ def test_an_epc_stays_in_one_stream(replayed_world: Path) -> None:
     breaker = Breaker(answers_per_stream=10_000)
     events = read_files(raw_files([replayed_world])).events
     with breaking(breaker) as target:
-        plan = Plan(target, "rules", speed=0, batch=20, streams=3, limit_s=None, give_up_s=10)
+        plan = ReplayPlan(target, "rules", speed=0, batch=20, streams=3, limit_s=None, give_up_s=10)
         Player(plan, Tally(), lambda _: None).play(events, lambda: None)
     codes = [{scan.epc_code for request in stream for scan in request.data} for stream in breaker.streams]
     assert len(codes) == 3

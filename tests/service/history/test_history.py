@@ -52,20 +52,20 @@ def analyzer(history: str = "none", **settings: object) -> Analyzer:
 
 async def follow(analyzers: list[Analyzer], batches: list[Events]) -> list[Judgement]:
     """Send the batches one after another, to the analyzers in turn."""
-    verdicts = []
+    judgements = []
     for at, batch in enumerate(batches):
-        verdicts.append(await analyzers[at % len(analyzers)].follow(batch))
-        assert not verdicts[-1].warning
+        judgements.append(await analyzers[at % len(analyzers)].follow(batch))
+        assert not judgements[-1].warning
     for one in analyzers:
         await one.close()
-    return verdicts
+    return judgements
 
 
-def same(scores: Scores, batches: list[Events], verdicts: list[Judgement]) -> None:
+def same(scores: Scores, batches: list[Events], judgements: list[Judgement]) -> None:
     """Assert that every answer has the scores of its events."""
-    for batch, verdict in zip(batches, verdicts, strict=True):
+    for batch, judgement in zip(batches, judgements, strict=True):
         expected = np.array([scores[event_id] for event_id in batch.event_id.tolist()])
-        off = (np.abs(verdict.scores - expected) > TOLERANCE).any(axis=1)
+        off = (np.abs(judgement.scores - expected) > TOLERANCE).any(axis=1)
         assert not off.any(), f"other scores of the events {batch.event_id[off]}"
 
 
@@ -85,9 +85,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Events:
 @pytest.fixture(scope="module")
 def truth(world: Events) -> Scores:
     """The causal scores of the world judged in one request, without any history."""
-    verdicts = asyncio.run(analyzer().follow(world))
-    assert 0.02 < verdicts.flags.any(axis=1).mean() < 0.5
-    return dict(zip(world.event_id.tolist(), verdicts.scores, strict=True))
+    judgement = asyncio.run(analyzer().follow(world))
+    assert 0.02 < judgement.flags.any(axis=1).mean() < 0.5
+    return dict(zip(world.event_id.tolist(), judgement.scores, strict=True))
 
 
 Make = Callable[[], list[Analyzer]]
@@ -196,14 +196,14 @@ def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateway
         assert not first.warning
         assert "12 of these events came after later events of their items" in second.warning
         last = [one, *others][-1]
-        for batch, verdicts in ((later, second), (on_time, first), (events, None)):
+        for batch, judgement in ((later, second), (on_time, first), (events, None)):
             again = await last.follow(batch)
-            if verdicts is None:
+            if judgement is None:
                 assert np.abs(again.scores[late] - second.scores).max() <= TOLERANCE
                 assert np.abs(again.scores[~late] - first.scores).max() <= TOLERANCE
             else:
-                assert np.abs(again.scores - verdicts.scores).max() <= TOLERANCE
-                assert again.warning == verdicts.warning
+                assert np.abs(again.scores - judgement.scores).max() <= TOLERANCE
+                assert again.warning == judgement.warning
         for used in (one, *others):
             await used.close()
 
@@ -252,9 +252,9 @@ def test_the_second_half_of_journeys_is_judged_with_the_first_half_known(world: 
 def test_a_forged_code_is_found_at_its_first_scan() -> None:
     forged = worlds.Scan("not a code", "HUB_Inbound", 13, worlds.START + timedelta(hours=1))
     events = worlds.to_events([*worlds.shipment(worlds.ROUTE, range(4_000, 4_004)), forged])
-    verdicts = asyncio.run(analyzer().follow(events))
-    assert verdicts.flags[-1, KINDS.index("epcFake")]
-    assert verdicts.method == "lstm-deep-learning"
+    judgement = asyncio.run(analyzer().follow(events))
+    assert judgement.flags[-1, KINDS.index("epcFake")]
+    assert judgement.method == "lstm-deep-learning"
 
 
 # --- the history's server fails ------------------------------------------------------------------------------------

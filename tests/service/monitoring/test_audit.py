@@ -32,9 +32,9 @@ def analysis(request_id: str = "r1") -> Analysis:
     events = to_events(journey("damaged"))
     flags = np.zeros((len(events), 5), dtype=np.bool_)
     flags[:3, 0] = flags[0, 4] = True
-    verdicts = Judgement(flags.astype(np.float32), flags, Method.LSTM, "epc_lstm/1")
+    judgement = Judgement(flags.astype(np.float32), flags, Method.LSTM, "epc_lstm/1")
     return Analysis(
-        "Analyze", request_id, "erp", "ipv4:10.0.0.1:9", b"raw", "lstm", events, verdicts, b"answer", "OK", "", 0.0125
+        "Analyze", request_id, "erp", "ipv4:10.0.0.1:9", b"raw", "lstm", events, judgement, b"answer", "OK", "", 0.0125
     )
 
 

@@ -31,8 +31,8 @@ LARGE = 10**9
 
 def analysis(events: Events, request_id: str = "r") -> Analysis:
     scores = np.random.default_rng(1).random((len(events), 5), dtype=np.float32)
-    verdicts = Judgement(scores, scores > 0.9, Method.LSTM, "epc_lstm/1")
-    return Analysis("Analyze", request_id, "", "", b"", "lstm", events, verdicts, b"", "OK")
+    judgement = Judgement(scores, scores > 0.9, Method.LSTM, "epc_lstm/1")
+    return Analysis("Analyze", request_id, "", "", b"", "lstm", events, judgement, b"", "OK")
 
 
 def rows(folder: Path) -> pd.DataFrame:
@@ -48,9 +48,9 @@ def test_what_is_logged_is_read_back_as_it_was_judged(tiny_world: TinyWorld, tmp
     log.close()
     found = rows(tmp_path)
     assert (len(found), log.written, log.dropped) == (1_000, 1_000, 0)
-    assert given.verdicts is not None
-    np.testing.assert_array_equal(found[list(KINDS)].to_numpy(), given.verdicts.scores)
-    np.testing.assert_array_equal(found[[f"{kind}Flag" for kind in KINDS]].to_numpy(), given.verdicts.flags)
+    assert given.judgement is not None
+    np.testing.assert_array_equal(found[list(KINDS)].to_numpy(), given.judgement.scores)
+    np.testing.assert_array_equal(found[[f"{kind}Flag" for kind in KINDS]].to_numpy(), given.judgement.flags)
     np.testing.assert_array_equal(found.event_id, events.event_id)
     assert found.epc_code.tolist() == [events.epc_codes[code] for code in events.epc.tolist()]
     np.testing.assert_array_equal(found.event_time.to_numpy("datetime64[us]").astype(np.int64), events.time_us)
@@ -58,7 +58,7 @@ def test_what_is_logged_is_read_back_as_it_was_judged(tiny_world: TinyWorld, tmp
 
 
 def replace_code(given: Analysis, code: str) -> Analysis:
-    return Analysis(given.method, "bad", "", "", b"", "", given.events, given.verdicts, b"", code)
+    return Analysis(given.method, "bad", "", "", b"", "", given.events, given.judgement, b"", code)
 
 
 def conversion() -> str:
