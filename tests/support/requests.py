@@ -10,7 +10,9 @@ import grpc
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 NORMAL_CODE = "001.8804823.1293291.010004.20250701.000004002"
+
 Metadata = Sequence[tuple[str, str]]
+
 _START = int(datetime(2025, 7, 1, 10, 34, 17, tzinfo=UTC).timestamp())
 
 
@@ -54,3 +56,7 @@ def call(target: str, method: str, body: bytes, timeout: float = 60, metadata: M
         return bytes(
             channel.unary_unary(f"/epcsentinel.v1.AnomalyService/{method}")(body, timeout=timeout, metadata=metadata)
         )
+
+
+def analyze(target: str, body: pb.AnalyzeRequest, metadata: Metadata = ()) -> pb.AnalyzeResponse:
+    return pb.AnalyzeResponse.FromString(call(target, "Analyze", body.SerializeToString(), metadata=metadata))

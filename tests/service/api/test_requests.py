@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import time
-
 import numpy as np
 import pytest
-from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from service.api.requests import _PART_BYTES, _parts, decode_request, encode_request
-from service.api.responses import build_responses
-from service.detect.detector import Judgement
-from service.detect.names import Method
 from service.errors import InvalidRequest
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES, UNKNOWN
+from service.events.vocabulary import EVENT_TYPES, STAGES, UNKNOWN
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.requests import NORMAL_CODE, many, request, scan
-
-FAKE, DUP, LOC, ORDER, JUMP = range(len(KINDS))
 
 
 def decode(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: bool = False) -> Events:
@@ -33,14 +23,6 @@ def violations(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: b
     with pytest.raises(InvalidRequest) as caught:
         decode(body, max_events=max_events, one_file=one_file)
     return caught.value.violations
-
-
-def judgement(flags: NDArray[np.bool_], scores: NDArray[np.float32] | None = None) -> Judgement:
-    scores = np.where(flags, 0.9, 0.1).astype(np.float32) if scores is None else scores
-    return Judgement(scores, flags, Method.LSTM)
-
-
-# ---------------------------------------------------------------- large messages
 
 
 def test_a_large_message_is_parsed_in_parts_and_is_the_same() -> None:
@@ -70,11 +52,11 @@ def test_a_large_message_that_is_none_is_refused() -> None:
             decode_request(damaged, max_events=50_000, one_file=False)
 
 
-# ---------------------------------------------------------------- requests
-
 int64 = st.integers(-(2**63), 2**63 - 1)
+
 # Surrogates cannot travel in protobuf strings.
 codes = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
 scans = st.builds(
     lambda epc_code, location_id, step, event_type, time_us, file_id: scan(
         0,
@@ -159,91 +141,3 @@ def test_times_are_those_of_the_years_1_to_9999(seconds: int, valid: bool) -> No
 def test_the_limit_is_inclusive() -> None:
     assert len(decode(many(20), max_events=20)) == 20
     assert violations(many(21), max_events=20) == [("data", "has 21 events, the limit is 20: send several requests")]
-
-
-# ---------------------------------------------------------------- responses
-
-
-def test_the_json_is_the_shape_that_the_backend_stores() -> None:
-    events = decode(request(scan(12347), scan(12348)))
-    flags = np.zeros((2, 5), dtype=np.bool_)
-    flags[0, [FAKE, LOC]] = True
-    scores = np.full((2, 5), 0.2, dtype=np.float32)
-    scores[0, [FAKE, LOC]] = 0.921, 0.786
-    [answer] = build_responses(events, judgement(flags, scores))
-    counts = {
-        "totalEvents": 2, "jumpCount": 0, "evtOrderErrCount": 0, "epcFakeCount": 1, "epcDupCount": 0, "locErrCount": 1,
-    }  # fmt: skip
-    wanted = {
-        "fileId": "1",
-        "method": "lstm-deep-learning",
-        "EventHistory": [
-            {"eventId": "12347", "epcFake": True, "epcFakeScore": 92.1, "locErr": True, "locErrScore": 78.6}
-        ],
-        "epcAnomalyStats": [{"epcCode": NORMAL_CODE, **counts}],
-        "fileAnomalyStats": counts,
-    }
-    assert MessageToJson(answer, indent=None) == json.dumps(wanted)  # keys in this order, too
-
-
-def test_a_clean_answer_still_has_its_zeros() -> None:
-    [answer] = build_responses(decode(many(5)), judgement(np.zeros((5, 5), dtype=np.bool_)))
-    assert not answer.event_history
-    assert not answer.epc_anomaly_stats
-    assert MessageToJson(answer).count("Count") == 5
-    assert answer.file_anomaly_stats.HasField("total_events")
-
-
-def test_files_findings_and_epcs_keep_the_order_of_the_request() -> None:
-    body = request(
-        scan(1, file_id=7, epc_code="b"),
-        scan(2, file_id=3, epc_code="c"),
-        scan(3, file_id=7, epc_code="a"),
-        scan(4, file_id=3, epc_code="b"),
-        scan(5, file_id=5, epc_code="b"),
-        scan(6, file_id=7, epc_code="b"),
-    )
-    flags = np.zeros((6, 5), dtype=np.bool_)
-    flags[[0, 2, 3, 5], JUMP] = True
-    flags[5, DUP] = True
-    seven, three, five = build_responses(decode(body), judgement(flags))
-    assert [answer.file_id for answer in (seven, three, five)] == [7, 3, 5]
-    assert [finding.event_id for finding in seven.event_history] == [1, 3, 6]
-    assert [(stats.epc_code, stats.jump_count, stats.epc_dup_count) for stats in seven.epc_anomaly_stats] == [
-        ("b", 2, 1),
-        ("a", 1, 0),
-    ]
-    assert (seven.file_anomaly_stats.total_events, three.file_anomaly_stats.total_events) == (4, 1)
-    assert [stats.epc_code for stats in three.epc_anomaly_stats] == ["b"]
-    assert not five.event_history
-
-
-@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_counts_are_those_of_the_findings(count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    events = decode(request(*(scan(at, file_id=at % 3, epc_code=str(at % 5)) for at in range(count))))
-    flags = rng.random((count, 5)) < 0.3
-    answers = build_responses(events, judgement(flags))
-    assert sum(answer.file_anomaly_stats.total_events for answer in answers) == flags.sum()
-    for answer in answers:
-        assert sum(stats.total_events for stats in answer.epc_anomaly_stats) == answer.file_anomaly_stats.total_events
-        assert all(stats.total_events > 0 for stats in answer.epc_anomaly_stats)
-        assert answer.file_anomaly_stats.loc_err_count == sum(finding.loc_err for finding in answer.event_history)
-
-
-def test_as_many_files_as_events_cost_no_more_than_one_file() -> None:
-    count = 20_000
-    events = decode(many(count))
-    flags = np.zeros((count, 5), dtype=np.bool_)
-    flags[:, LOC] = True
-
-    def seconds(file_id: NDArray[np.int64]) -> float:
-        columns = Events(
-            events.event_id, events.epc, events.epc_codes, events.location_id, events.step, events.event_type,
-            events.time_us, file_id,
-        )  # fmt: skip
-        started = time.perf_counter()
-        build_responses(columns, judgement(flags))
-        return time.perf_counter() - started
-
-    assert seconds(np.arange(count)) < 10 * seconds(np.zeros(count, dtype=np.int64)) + 0.5

@@ -7,89 +7,19 @@ server ended a stream with, if a request was being written then (https://github.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import grpc
-import pytest
 from google.protobuf.json_format import Parse
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.gateway import ROOT, Gateway
-from tests.support.requests import NORMAL_CODE, call, many, request, scan
-from tests.support.wire import fields_of, header_frames, recording_proxy
-from tests.tools.bad_input import CASES, Case
+from tests.support.requests import NORMAL_CODE, call, request, scan
+from tests.support.wire import FORGED, PATH, line_of, numbered, read, stream, talk
 
-PATH = "/epcsentinel.v1.AnomalyService/AnalyzeStream"
 KIND_FIELDS = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")
+
 NO_HISTORY = pb.HISTORY_USE_OFF
-OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
-FORGED = request(*(scan(at, epc_code=f"forged {at}") for at in range(500)), detector=pb.DETECTOR_RULES)
-"""24 KiB, and as much of answer."""
-
-
-@contextmanager
-def stream(
-    target: str, bodies: Iterable[bytes], timeout_s: float | None = None, request_id: str = ""
-) -> Iterator[grpc.Call]:
-    """Open a stream, written from ``bodies`` in a thread of gRPC; it is cancelled at the end, unless it is over."""
-    # A small window for the answers: otherwise the library takes 4 MiB of them before anybody reads.
-    options = [OWN_CONNECTION, ("grpc.http2.bdp_probe", 0)]
-    with grpc.insecure_channel(target, options=options) as channel:
-        metadata = (("x-request-id", request_id),) if request_id else ()
-        yield channel.stream_stream(PATH)(iter(bodies), timeout=timeout_s, metadata=metadata)
-
-
-@contextmanager
-def talk(
-    target: str, request_id: str = "", timeout_s: float | None = None
-) -> Iterator[tuple[Callable[[bytes], pb.AnalyzeResponse], grpc.Call]]:
-    """Open a stream of a caller who waits for each answer; give what sends a request and returns its answer."""
-    bodies: SimpleQueue[bytes | None] = SimpleQueue()
-    with stream(target, iter(bodies.get, None), timeout_s, request_id) as call:
-
-        def ask(body: bytes) -> pb.AnalyzeResponse:
-            bodies.put(body)
-            return pb.AnalyzeResponse.FromString(next(call))
-
-        yield ask, call
-        call.cancel()
-        bodies.put(None)
-
-
-def read(call: grpc.Call) -> tuple[list[pb.AnalyzeResponse], grpc.RpcError]:
-    """Return the answers until the stream ends, and how it ended."""
-    answers = []
-    try:
-        for raw in call:
-            answers.append(pb.AnalyzeResponse.FromString(raw))
-    except grpc.RpcError as error:
-        return answers, error
-    return answers, call  # its code is OK
-
-
-def numbered(count: int, detector: pb.Detector.ValueType = pb.DETECTOR_RULES) -> Iterator[bytes]:
-    """Yield requests of one event; request i has file_id i, which its answer repeats."""
-    for at in range(count):
-        yield request(scan(at, file_id=at), detector=detector).SerializeToString()
-
-
-def line_of(gateway: Gateway, request_id: str, within_s: float = 10) -> dict[str, Any]:
-    """Return the log line of a call; it is written after the caller knows the status."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if found := [line for line in gateway.log() if line.get("request_id") == request_id]:
-            [line] = found
-            return line
-        time.sleep(0.02)
-    raise AssertionError(f"no line of {request_id}")
-
-
-# ---------------------------------------------------------------- answers
 
 
 def test_two_thousand_requests_on_one_stream_get_one_answer_each_in_order(gateway: Gateway) -> None:
@@ -203,9 +133,6 @@ def test_analyze_uses_the_history_on_request(gateway: Gateway) -> None:
     assert "jump" in ask(requests[3], history=pb.HISTORY_USE_ON)[4]
 
 
-# ---------------------------------------------------------------- flow control
-
-
 def test_a_slow_reader_slows_the_writer_and_memory_stays_bounded(gateway: Gateway) -> None:
     """Nobody reads the answers, so the gateway must stop to read the requests, and the writer comes to a halt."""
     written = 0
@@ -227,123 +154,3 @@ def test_a_slow_reader_slows_the_writer_and_memory_stays_bounded(gateway: Gatewa
             assert ask(next(numbered(1))).file_id == 0
         answers, end = read(call)  # and all goes on as soon as somebody reads
     assert (len(answers), end.code()) == (100, grpc.StatusCode.OK)
-
-
-# ---------------------------------------------------------------- ends
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.code is not grpc.StatusCode.OK], ids=lambda c: c.name)
-def test_an_unusable_request_ends_the_stream_and_is_named(gateway: Gateway, case: Case) -> None:
-    with stream(gateway.target, [*numbered(2), case.body, *numbered(1)]) as call:
-        answers, end = read(call)
-    assert [answer.file_id for answer in answers] == [0, 1]
-    assert end.code() is case.code
-    assert case.says in end.details()  # as Analyze says it, with the place in front
-    assert fields_of(end) == [f"requests[2].{name}" if name != "request" else "requests[2]" for name in case.fields]
-    assert gateway.health() == "SERVING"
-
-
-def test_a_request_over_the_byte_limit_ends_the_stream(start_gateway: Callable[..., Gateway]) -> None:
-    small = start_gateway("--max-message-bytes", "2000")
-    with stream(small.target, [*numbered(1), many(100).SerializeToString()], request_id="big") as call:
-        _, end = read(call)
-    assert end.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert line_of(small, "big")["code"] == "CANCELLED"
-    assert not [line for line in small.log() if line["level"] == "error"]
-
-
-@pytest.mark.parametrize("doing", ["waits for requests", "judges", "waits for a reader"])
-def test_the_deadline_is_that_of_the_stream(gateway: Gateway, doing: str) -> None:
-    request_id = f"late-{doing.replace(' ', '-')}"
-    if doing == "waits for requests":
-        with talk(gateway.target, request_id, timeout_s=1.5) as (_, call):
-            _, end = read(call)
-    else:
-        body = (many(2000) if doing == "judges" else FORGED).SerializeToString()
-        with stream(gateway.target, (body for _ in range(1000)), timeout_s=1.5, request_id=request_id) as call:
-            time.sleep(2 if doing == "waits for a reader" else 0)
-            _, end = read(call)
-    assert end.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    # The caller's own clock may be the first to end the call: to the gateway he leaves then.
-    assert line_of(gateway, request_id)["code"] in {"DEADLINE_EXCEEDED", "CANCELLED"}
-
-
-@pytest.mark.parametrize("doing", ["waits for requests", "judges", "waits for a reader"])
-def test_a_caller_who_leaves_ends_his_stream(gateway: Gateway, doing: str) -> None:
-    request_id = f"gone-{doing.replace(' ', '-')}"
-    if doing == "waits for requests":
-        with talk(gateway.target, request_id) as (ask, _):
-            ask(next(numbered(1)))
-    else:
-        body = (many(2000) if doing == "judges" else FORGED).SerializeToString()
-        with stream(gateway.target, (body for _ in range(1000)), request_id=request_id) as call:
-            next(call)
-            time.sleep(2 if doing == "waits for a reader" else 0)  # by then the windows are full
-    line = line_of(gateway, request_id)
-    assert line["code"] == "CANCELLED"
-    assert line["requests"] < 100
-    assert request_id not in {line.get("request_id") for line in gateway.log() if line["level"] == "error"}
-
-
-def test_without_fallback_a_stream_ends_with_its_model_server(
-    start_gateway: Callable[..., Gateway], bundled_repository: Path
-) -> None:
-    down = start_gateway(
-        "--backend", "triton://127.0.0.1:1", "--model-repository", str(bundled_repository), "--no-fallback",
-        ready=False,
-    )  # fmt: skip
-    with stream(down.target, [*numbered(2), *numbered(1, pb.DETECTOR_LSTM)]) as call:
-        answers, end = read(call)
-    assert (len(answers), end.code()) == (2, grpc.StatusCode.UNAVAILABLE)
-    assert "model server" in end.details()
-
-
-# ---------------------------------------------------------------- drain
-
-
-def test_sigterm_sends_streams_away_in_time(start_gateway: Callable[..., Gateway]) -> None:
-    running = start_gateway("--drain-s", "20")
-
-    def busy(number: int, told: SimpleQueue[int]) -> tuple[list[int], grpc.RpcError]:
-        with stream(running.target, numbered(100_000), request_id=f"busy-{number}") as call:
-            first = pb.AnalyzeResponse.FromString(next(call)).file_id
-            told.put(number)
-            answers, end = read(call)
-            return [first, *(answer.file_id for answer in answers)], end
-
-    with ThreadPoolExecutor() as pool, talk(running.target) as (ask, idle):
-        ask(next(numbered(1)))
-        told: SimpleQueue[int] = SimpleQueue()
-        streams = [pool.submit(busy, number, told) for number in range(4)]
-        for _ in streams:
-            told.get(timeout=30)
-        started = time.monotonic()
-        running.terminate()
-        answers, end = read(idle)
-        assert (answers, end.code()) == ([], grpc.StatusCode.UNAVAILABLE)
-        assert "open a new stream" in end.details()
-        for number, one in enumerate(streams):
-            answered, end = one.result()
-            # The words may be lost, and the last answers with them: closing a connection that is being written to
-            # resets it. So a caller is to send again whatever got no answer.
-            assert end.code() is grpc.StatusCode.UNAVAILABLE
-            assert answered == list(range(len(answered)))
-            line = line_of(running, f"busy-{number}")
-            assert line["code"] == "UNAVAILABLE"
-            assert line["requests"] >= len(answered)
-        assert running.wait() == 0
-    assert time.monotonic() - started < 15  # streams do not hold the gateway until its time is over
-    assert not [line for line in running.log() if line["event"] == "drain time is over"]
-
-
-def test_a_stream_without_answers_is_sent_away_trailers_only(start_gateway: Callable[..., Gateway]) -> None:
-    """A proxy may then retry it at another gateway by itself."""
-    running = start_gateway()
-    with recording_proxy(running.target) as (target, received), talk(target) as (_, call):
-        time.sleep(1)  # the stream has to reach the gateway
-        running.terminate()
-        answers, end = read(call)
-    assert (answers, end.code()) == ([], grpc.StatusCode.UNAVAILABLE)
-    assert "open a new stream" in end.details()
-    assert header_frames(received) == 1
-    assert running.wait() == 0
