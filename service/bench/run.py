@@ -25,7 +25,7 @@ from service.errors import CommandError
 from service.events.columns import Events
 from service.events.groups import Index
 from service.features.table import feature_spec_hash
-from service.model import repository as registry
+from service.model import repository
 from service.progress import Progress
 from service.runtime.timing import STAGES
 from service.settings import Settings
@@ -175,7 +175,7 @@ async def run(events: Events, settings: Settings, plan: BenchPlan, show: Progres
     requests = {size: _some(requests_of(events, size)) for size in SIZES}
     large = [max(requests_of(events, _largest(events)), key=lambda request: request.events)]
     report.large_events = large[0].events
-    model = registry.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
+    model = repository.load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash())
     stages = Stages(model)
     serve = ("service", "serve", "--port", "0", "--log-format", "json", "--no-fallback")
     with ExitStack() as stack:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from service.drift.distances import detectable, effective, p_value, psi, psi_bins
 from service.events.vocabulary import KINDS, MODES
-from service.features import table as features
 from service.features.case import Case, View
+from service.features.table import COMPANIONS, NAMES
 
 SCORE_CUTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95)
 """Scores are compared by these: 0.0001 against 0.0002 is no drift."""
@@ -35,8 +35,8 @@ LEVEL = 0.01
 
 _DRAWN_LEAST = 8  # events of a pass, of different items
 _ITEMS_PER_DRAW = 25
-_NAMES = (*features.NAMES, *(f"score_{kind}" for kind in KINDS))
-_COMPANIONS = frozenset(features.NAMES[features.COMPANIONS])  # they depend on how much comes in one request
+_NAMES = (*NAMES, *(f"score_{kind}" for kind in KINDS))
+_COMPANIONS = frozenset(NAMES[COMPANIONS])  # they depend on how much comes in one request
 
 
 @dataclass(frozen=True, slots=True, eq=False)

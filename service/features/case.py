@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from service.events.columns import Events
 from service.events.groups import Index, Key
 from service.events.journeys import Journeys
-from service.features import table as features
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
+from service.features.table import compute, compute_after
 from service.model.sequences import Windows, prefix_windows, whole_windows
 from service.runtime.timing import timed
 
@@ -40,11 +40,11 @@ class Case:
     ) -> Case:
         """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all.
 
-        ``scope`` is that of `features.compute`.
+        ``scope`` is that of `compute`.
         """
         journeys, rows = _grouped(events, asked)
         with timed("features", len(events)):
-            table = features.compute(journeys, reference, causal=causal, scope=scope)
+            table = compute(journeys, reference, causal=causal, scope=scope)
         return cls(journeys, table, rows)
 
     @classmethod
@@ -52,7 +52,7 @@ class Case:
         """Return the causal case of ``events`` [N] after a ``past``, otherwise as `of`."""
         journeys, rows = _grouped(events, asked)
         with timed("features", len(events)):
-            table, sighting = features.compute_after(past, journeys, reference)
+            table, sighting = compute_after(past, journeys, reference)
         return cls(journeys, table, rows, sighting)
 
 

@@ -8,13 +8,13 @@ from prometheus_client import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.gateway.build import Wiring
-from service.monitoring import metrics_endpoint as scrape
+from service.monitoring import metrics_endpoint
 from service.monitoring.audit import AuditLog
 from service.monitoring.detection_log import DetectionLog
 from service.monitoring.metrics import Metrics
 from service.monitoring.records import Observer, Watch
 from service.monitoring.tracing import Tracing
-from service.runtime import timing as stages
+from service.runtime import timing
 from service.settings import Settings
 
 
@@ -35,7 +35,7 @@ class Monitoring:
         observers: list[Observer] = []
         if settings.metrics_port is not None:
             observers.append(self.metrics)
-            stages.listen(self.metrics.stage)
+            timing.listen(self.metrics.stage)
         self._audit = None
         if settings.audit_log is not None:
             self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
@@ -50,7 +50,7 @@ class Monitoring:
         self._drifts = wiring.drifts
         self.watch = Watch(observers, self.metrics.call_ended)
         if tracing is not None:
-            stages.listen(tracing.stage)
+            timing.listen(tracing.stage)
             self.watch = Watch([*observers, tracing], self.metrics.call_ended, request=tracing.request)
         if self._audit is not None:
             self.watch = replace(self.watch, outside=self._audit.refused)
@@ -58,7 +58,7 @@ class Monitoring:
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(wiring.drifts))
             if http:
-                self._http = scrape.listen(settings, self.metrics.registry, self.drift)
+                self._http = metrics_endpoint.listen(settings, self.metrics.registry, self.drift)
 
     @property
     def port(self) -> int | None:

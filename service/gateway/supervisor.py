@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
-from service.monitoring import metrics_endpoint as scrape
+from service.monitoring import metrics_endpoint
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _metrics(settings: Settings, workers: _Workers) -> Iterator[int | None]:
         return
     registry = CollectorRegistry()
     registry.register(workers)
-    http = scrape.listen(settings, registry, workers.drift)
+    http = metrics_endpoint.listen(settings, registry, workers.drift)
     try:
         yield http.server_port
     finally:

@@ -19,7 +19,7 @@ _TIMEOUT_S = 10.0
 
 _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-log = structlog.get_logger("epc_sentinel.scrape")
+log = structlog.get_logger("epc_sentinel.metrics")
 
 
 def listen(settings: Settings, registry: CollectorRegistry, drift: Callable[[], bytes]) -> WSGIServer:

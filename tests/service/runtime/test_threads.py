@@ -10,7 +10,7 @@ import pytest
 
 from service.api.admission import EVENT_BYTES, Admission
 from service.api.requests import decode_request
-from service.runtime import threads as offload
+from service.runtime import threads
 from service.runtime.threads import ALWAYS_OFF, LARGE_EVENTS, give_way, run, small_request, when_calm
 from tests.support.requests import many
 
@@ -58,7 +58,7 @@ def test_the_thread_of_large_requests_waits_for_small_ones_but_no_more_than_it_w
 
 
 def test_it_goes_on_as_soon_as_the_last_small_request_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(threads, "_PATIENCE_S", 60.0)
 
     async def main() -> None:
         with small_request():
@@ -71,8 +71,8 @@ def test_it_goes_on_as_soon_as_the_last_small_request_is_gone(monkeypatch: pytes
 
 
 def test_a_small_request_counts_until_its_answer_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "_LINGER_S", 0.1)
-    monkeypatch.setattr(offload, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(threads, "_LINGER_S", 0.1)
+    monkeypatch.setattr(threads, "_PATIENCE_S", 60.0)
 
     async def main() -> None:
         with small_request():
@@ -106,7 +106,7 @@ def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case(
 
 
 def test_admission_tells_small_requests_from_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "_WORK_S", 0.0)
+    monkeypatch.setattr(threads, "_WORK_S", 0.0)
 
     async def main() -> None:
         admission = Admission(max_events=10**6, max_in_flight=10**6)
@@ -119,7 +119,7 @@ def test_admission_tells_small_requests_from_large_ones(monkeypatch: pytest.Monk
 
 
 def test_a_large_request_is_decoded_in_pieces_that_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "_WORK_S", 0.0)
+    monkeypatch.setattr(threads, "_WORK_S", 0.0)
     body = many(LARGE).SerializeToString()
 
     def waited_s() -> float:

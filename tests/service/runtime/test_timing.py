@@ -10,7 +10,7 @@ import pytest
 from service.api.requests import decode_request, encode_request
 from service.api.responses import build_responses
 from service.gateway.build import build_wiring
-from service.runtime import timing as stages
+from service.runtime import timing
 from service.runtime.timing import STAGES, listening, timed
 from service.settings import Settings
 from tests.support.worlds import code, journey, to_events
@@ -18,7 +18,7 @@ from tests.support.worlds import code, journey, to_events
 Heard = list[tuple[str, int, float, float]]
 
 
-def listen_to(heard: Heard) -> stages.Listener:
+def listen_to(heard: Heard) -> timing.Listener:
     return lambda *spent: heard.append(spent)
 
 
