@@ -1,4 +1,4 @@
-"""A small simulated world and one short training on it, shared by the session. A pytest plugin."""
+"""A small simulated world and one short training on it, and another world, shared by the session. A pytest plugin."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
@@ -34,6 +35,25 @@ class TinyWorld:
         return self.folder / "truth.parquet"
 
 
+OTHER_EPCS = 500
+
+
+class Stopped(Exception):
+    """As if the process had been killed."""
+
+
+def stop_after_the_first_epoch(what: str, _done: float) -> None:
+    """Take progress; raise Stopped once a training has done its first epoch."""
+    if what.startswith("epoch 1/"):
+        raise Stopped
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a run."""
+    loaded: dict[str, torch.Tensor] = torch.load(run / "weights.pt", weights_only=True)
+    return loaded
+
+
 def silent(*_what: object) -> None:
     """Show no progress."""
 
@@ -51,4 +71,12 @@ def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) ->
     """The run folder of a SHORT training on the tiny world; tests only read it."""
     folder = tmp_path_factory.mktemp("tiny_run")
     train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def other_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of another world of OTHER_EPCS items; tests only read it."""
+    folder = tmp_path_factory.mktemp("other")
+    simulate(folder, OTHER_EPCS, seed=5)
     return folder

@@ -41,7 +41,6 @@ class JourneyPlan:
     rare: Bools  # [n, 2] reached the hub, the wholesaler, by a rare lane
 
 
-# ---------------------------------------------------------------- journeys
 def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> JourneyPlan:
     """Draw routes and times of all items, each level of the hierarchy by its groups."""
     n = len(items.lot)

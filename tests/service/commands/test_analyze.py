@@ -1,0 +1,101 @@
+"""The command analyze on raw files: what it prints, and one line for every failure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import FORGED, HEADER, SAMPLE, assert_one_line, run
+from tests.support.gateway import Gateway
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "scans.csv"
+    path.write_text(HEADER + FORGED)
+    return path
+
+
+def test_real_rows_are_normal_journeys() -> None:
+    done = run("analyze", SAMPLE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("No findings in 13 events of 2 EPCs.\nJudged by lstm-deep-learning epc_lstm/")
+
+
+def test_a_table_shows_what_and_where_and_when(tmp_path: Path) -> None:
+    path = tmp_path / "named.csv"
+    path.write_text(f"scan_location,{HEADER}인천공장,{FORGED}", encoding="utf-8-sig")
+    done = run("analyze", path, "--detector", "rules")
+    assert done.returncode == 0, done.stderr
+    for text in ("forged", "인천공장", "2025-07-01 10:35:17", "epcFake", "named.csv", "1 of 1 events of 1 EPCs"):
+        assert text in done.stdout
+
+
+def test_what_steers_a_terminal_is_shown_as_escapes(tmp_path: Path) -> None:
+    path = tmp_path / "evil.csv"
+    path.write_text(HEADER + FORGED.replace("forged", "\x1b[31m[bold]forged"))
+    done = run("analyze", path, "--detector", "rules")
+    assert "\x1b" not in done.stdout
+    assert r"\x1b[31m[bold]forged" in done.stdout
+
+
+def test_json_is_the_contracts_answer(table: Path) -> None:
+    done = run("analyze", table, SAMPLE, "--json", "--detector", "rules")
+    answer = json.loads(done.stdout)
+    assert [file["fileId"] for file in answer["files"]] == ["1", "2"]
+    assert answer["files"][0]["EventHistory"][0]["eventId"] == "1"
+    assert answer["files"][0]["epcAnomalyStats"][0]["epcCode"] == "forged"
+    assert answer["files"][1]["fileAnomalyStats"]["totalEvents"] == 0
+
+
+def test_csv_has_a_row_per_event_and_kind(table: Path) -> None:
+    done = run("analyze", table, "--csv", "--detector", "rules")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {"file_id": "1", "event_id": "1", "epc_code": "forged", "kind": "epcFake"}.items() <= rows[0].items()
+    assert 0 < float(rows[0]["score"]) <= 100
+
+
+@pytest.mark.parametrize("detector", ["lstm", "rules", "svm"])
+def test_a_gateway_answers_the_same_as_this_process(gateway: Gateway, table: Path, detector: str) -> None:
+    here = run("analyze", table, SAMPLE, "--json", "--detector", detector)
+    there = run("analyze", table, SAMPLE, "--json", "--detector", detector, "--target", gateway.target)
+    assert here.returncode == there.returncode == 0, there.stderr
+    assert here.stdout == there.stdout
+
+
+def test_large_input_is_judged_in_pieces(gateway: Gateway, table: Path) -> None:
+    whole = run("analyze", table, SAMPLE, "--csv", "--detector", "rules")
+    pieces = run("analyze", table, SAMPLE, "--csv", "--detector", "rules", "--target", gateway.target,
+                 "--max-events-per-request", "10")  # fmt: skip
+    assert pieces.returncode == 0, pieces.stderr
+    assert [row.split(",")[:4] for row in pieces.stdout.splitlines()] == [
+        row.split(",")[:4] for row in whole.stdout.splitlines()
+    ]
+    sizes = [line["events"] for line in gateway.log() if line["event"] == "call"][-2:]
+    assert sorted(sizes) == [4, 10]  # the sample's two EPCs have 10 and 3
+
+
+def test_no_gateway_is_one_line(table: Path) -> None:
+    assert_one_line(run("analyze", table, "--target", "127.0.0.1:1"), 1, "no gateway answers at 127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [(HEADER, "no rows below the header"), (HEADER + "x\n", "line 2: has 1 col")]
+)
+def test_unusable_files_are_one_line(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "scans.csv"
+    path.write_text(text)
+    assert_one_line(run("analyze", path), 1, str(path), says)
+
+
+def test_a_missing_file_is_one_line() -> None:
+    assert_one_line(run("analyze", "no-such.csv"), 1, "no-such.csv: cannot be read: No such file")
+
+
+def test_choices_that_exclude_each_other(table: Path) -> None:
+    assert_one_line(run("analyze", table, "--json", "--csv"), 2, "exclude")
+    assert_one_line(run("analyze", table, "--target", "h:1", "--backend", "onnx:x"), 2, "exclude")

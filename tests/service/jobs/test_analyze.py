@@ -1,0 +1,36 @@
+"""Large input in pieces: EPCs whole, lots together, and one answer of all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.api.requests import decode_request
+from service.jobs.analyze import merge, split
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.support.requests import request, scan
+
+
+def test_pieces_keep_epcs_whole_and_lots_together() -> None:
+    lots = [f"001.8804823.1293291.0100{lot:02d}.20250701.{serial:09d}" for serial in range(3) for lot in range(4)]
+    body = request(*(scan(at, epc_code=lots[at % 12]) for at in range(24)))
+    events, *_ = decode_request(body.SerializeToString(), max_events=24, one_file=True)
+    pieces = split(events, limit=13)
+    assert sorted(np.concatenate(pieces).tolist()) == list(range(24))
+    assert [len(piece) for piece in pieces] == [12, 12]
+    first, second = ({code[:26] for code in events.take(piece).epc_codes} for piece in pieces)
+    assert not first & second
+    for limit in (2, 3, 4, 5):  # smaller than a lot: only EPCs stay whole
+        pieces = split(events, limit)
+        assert max(map(len, pieces)) <= limit
+        assert sum(len(set(events.epc[piece].tolist())) for piece in pieces) == 12
+
+
+def test_a_fallback_in_one_piece_is_a_fallback_of_the_whole() -> None:
+    events, *_ = decode_request(request(scan(1), scan(2)).SerializeToString(), max_events=2, one_file=True)
+    counts = pb.FileAnomalyStats(total_events=2, jump_count=2)
+    fallback = pb.AnalyzeResponse(file_id=1, method="rule-based-fallback", warning="why", file_anomaly_stats=counts)
+    model = pb.AnalyzeResponse(file_id=1, method="lstm-deep-learning", file_anomaly_stats=counts)
+    for answers in ([[fallback], [model]], [[model], [fallback]]):
+        [merged] = merge(events, answers).files
+        assert (merged.method, merged.warning) == ("rule-based-fallback", "why")
+        assert (merged.file_anomaly_stats.total_events, merged.file_anomaly_stats.jump_count) == (4, 4)

@@ -1,0 +1,70 @@
+"""Raw files to columns: any order and form, and what cannot be used by file, line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import CommandError
+from service.events.columns import Events
+from service.rawfiles.columns import read_files
+from tests.support.command import FORGED, HEADER, NORMAL
+from tests.support.requests import NORMAL_CODE
+
+
+def read(tmp_path: Path, *texts: str, encoding: str = "utf-8") -> Events:
+    paths = [tmp_path / f"{at}.csv" for at in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding=encoding)
+    return read_files(paths).events
+
+
+def test_ids_are_row_numbers_over_all_files(tmp_path: Path) -> None:
+    events = read(tmp_path, HEADER + NORMAL + FORGED, HEADER + FORGED)
+    assert events.event_id.tolist() == [1, 2, 3]
+    assert events.file_id.tolist() == [1, 1, 2]
+    assert events.epc_codes == [NORMAL_CODE, "forged"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_columns_come_in_any_order_and_form(tmp_path: Path, encoding: str, separator: str) -> None:
+    names = ("file_id", "event_time", "extra", "event_type", "business_step", "location_id", "event_id", "epc_code")
+    row = ("9", "2025-07-01T10:00:00+09:00", '"a, b"', "WMS_Inbound", "WMS", "5", "77", '"quoted"')
+    text = "\r\n".join((separator.join(names), separator.join(row), "", ""))
+    events = read(tmp_path, text, encoding=encoding)
+    assert (events.event_id.tolist(), events.file_id.tolist()) == ([77], [9])
+    assert events.epc_codes == ["quoted"]
+    assert events.time_us.tolist() == [1_751_331_600 * 10**6]
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "line 1: no column epc_code, location_id"),
+    ("epc_code;location_id\n", "separated by tab or comma"),
+    (HEADER.replace("event_time", "time"), "line 1: no column event_time"),
+    (HEADER.replace("event_type", "epc_code"), "no column event_type"),
+    (HEADER.strip() + ",epc_code\n", "twice"),
+    (HEADER + NORMAL + NORMAL.replace("2025-07-01 10:34:17", "yesterday"), "line 3: column event_time: 'yesterday'"),
+    (HEADER + NORMAL.replace("2025-07-01 10:34:17", ""), "line 2: column event_time: is empty"),
+    (HEADER + NORMAL.replace(",1,", ",,"), "line 2: column location_id: is empty"),
+    (HEADER + NORMAL.replace(",1,", ",1.5,"), "line 2: column location_id: '1.5'"),
+    (HEADER + NORMAL.replace(",1,", f",{2**63},"), "line 2: column location_id"),
+    (HEADER + NORMAL.replace(",Factory", ""), "line 2: has 4 columns, the first line names 5"),
+    ("event_id," + HEADER + "4," + NORMAL + "4," + FORGED, "line 3: column event_id: 4 is also in"),
+])  # fmt: skip
+def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        read(tmp_path, text)
+    assert says in str(caught.value)
+    assert "0.csv" in str(caught.value)
+
+
+def test_damaged_codes_steps_and_types_are_data(tmp_path: Path) -> None:
+    events = read(tmp_path, HEADER + ",1,,,2025-07-01 10:34:17\n" + "7" * 10_240 + ",1,?,?,2025-07-01\n")
+    assert [len(code) for code in events.epc_codes] == [0, 10_240]
+
+
+def test_other_encodings_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="not UTF-8; save the file as UTF-8"):
+        read(tmp_path, HEADER + NORMAL.replace("Factory", "인천공장"), encoding="cp949")
