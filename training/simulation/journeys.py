@@ -79,9 +79,9 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
     )
 
 
-def _home(cat: Catalogue, stage: int) -> Ints:
-    """Return by factory code the place of that stage."""
-    own = np.flatnonzero(cat.places.stage == stage)
+def _home(cat: Catalogue, level: int) -> Ints:
+    """Return by factory code the place of that level."""
+    own = np.flatnonzero(cat.places.level == level)
     return own[np.argsort(cat.places.factory[own], kind="stable")]
 
 
