@@ -1,4 +1,4 @@
-"""A small simulated world and one short training on it, and another world, shared by the session. A pytest plugin."""
+"""A small simulated world and one short training on it, shared by the session. A pytest plugin."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def silent(*_what: object) -> None:
 
 
 @pytest.fixture(scope="session")
+def other_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of another world of OTHER_EPCS items; tests only read it."""
+    folder = tmp_path_factory.mktemp("other")
+    simulate(folder, OTHER_EPCS, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
     """A world that tests only read."""
     folder = tmp_path_factory.mktemp("tiny_world")
@@ -71,12 +79,4 @@ def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) ->
     """The run folder of a SHORT training on the tiny world; tests only read it."""
     folder = tmp_path_factory.mktemp("tiny_run")
     train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def other_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of another world of OTHER_EPCS items; tests only read it."""
-    folder = tmp_path_factory.mktemp("other")
-    simulate(folder, OTHER_EPCS, seed=5)
     return folder

@@ -74,6 +74,7 @@ def test_the_manifest_has_the_words_of_the_record(tiny_run: Path, tmp_path: Path
         (lambda content: content["metrics"].pop("causal"), r"metrics\.causal"),
         (lambda content: content.update(more=1), "more"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_damaged_record_is_refused_by_the_name_of_the_field(
     tiny_run: Path, tmp_path: Path, change: Callable[[Content], object], field: str
