@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 _MOVES = [f"{stock}_{way}" for stock in ("WMS", "HUB", "W_Stock", "R_Stock") for way in ("Inbound", "Outbound")]
 TYPES = ("Aggregation", *_MOVES, "POS_Sell")
 STEPS = ("Factory", "WMS", "WMS", "Logistics_HUB", "Logistics_HUB", *TYPES[5:])
-STAGE = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 4])  # of the place of each step
+LEVEL = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 4])  # of the place of each step
 KINDS = ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump")
 FAKE, DUP, LOC, ORDER, JUMP = range(5)
 CITIES = (("Hamburg", 53.55, 9.99), ("Köln", 50.94, 6.96), ("München", 48.14, 11.58))  # one per region
-STAGES = (("Werk", 1), ("Werkslager", 1), ("Verteilzentrum", 1), ("Großhandel", 2), ("Filiale", 4))  # places per region
+LEVELS = (("Werk", 1), ("Werkslager", 1), ("Verteilzentrum", 1), ("Großhandel", 2), ("Filiale", 4))  # places per region
 FILES = ("a_hamburg.csv", "b_koeln.tsv", "c_muenchen.csv")  # by region of the factory
 COMPANIES = np.array([4012345, 4054321, 4077777, 4054321, 4012345, 4077777])  # by product
 SELLS = np.array([[0, 1], [1, 1], [2, 0], [0, 0], [1, 2], [2, 2]])  # regions of each product
@@ -30,12 +30,12 @@ MALFORMED_PER_FILE = 4
 """Rows of each file that cannot be read: too few fields, too many, no time, no location."""
 
 _PLACE_ROWS = [
-    (901 + 10 * stage + count * region + n, f"{name} {city} {n + 1}", region, stage, lat + 0.04 * n, lon - 0.03 * n)
+    (901 + 10 * level + count * region + n, f"{name} {city} {n + 1}", region, level, lat + 0.04 * n, lon - 0.03 * n)
     for region, (city, lat, lon) in enumerate(CITIES)
-    for stage, (name, count) in enumerate(STAGES)
+    for level, (name, count) in enumerate(LEVELS)
     for n in range(count)
 ]
-PLACES = pd.DataFrame(_PLACE_ROWS, columns=["location_id", "scan_location", "region", "stage", "lat", "lon"])
+PLACES = pd.DataFrame(_PLACE_ROWS, columns=["location_id", "scan_location", "region", "level", "lat", "lon"])
 UNMAPPED = ("Großhandel Köln 2",)
 """Places that locations.csv lacks, as the real one does."""
 
@@ -68,9 +68,9 @@ class World:
         scans = pd.DataFrame({"item": items, "step": step, "place": place, "time_s": time_s})
         self.extra.append(scans.assign(**{name: kind == number for number, name in enumerate(KINDS)}))
 
-    def draw_place(self, region: Ints, stage: int) -> Ints:
-        """Return a random place of the stage in each region."""
-        table = np.array([PLACES.index[(PLACES.region == r) & (PLACES.stage == stage)] for r in range(len(CITIES))])
+    def draw_place(self, region: Ints, level: int) -> Ints:
+        """Return a random place of the level in each region."""
+        table = np.array([PLACES.index[(PLACES.region == r) & (PLACES.level == level)] for r in range(len(CITIES))])
         chosen: Ints = table[region, self.rng.integers(0, table.shape[1], len(region))]
         return chosen
 
@@ -96,7 +96,7 @@ def journeys(epcs: int, rng: np.random.Generator) -> World:
         before, shipments = world.place[:, step - 1], group[-1] + 1
         if step == 3:  # the hub of a region that sells the product
             region = SELLS[product, rng.integers(0, 2, shipments)[group]]
-        new = world.draw_place(region, STAGE[step])[np.unique(group, return_index=True)[1]][group]
+        new = world.draw_place(region, LEVEL[step])[np.unique(group, return_index=True)[1]][group]
         world.place[:, step] = new if step in {0, 1, 3, 5, 7} else before  # the others stay where they are
         if step in days_at:
             time = time + rng.uniform(*days_at[step], shipments)[group] * DAY
@@ -128,7 +128,7 @@ def anomalies(world: World) -> None:
     region = PLACES.region.to_numpy()
     for step in (3, 5, 7):  # a clone minutes later in another region
         items = world.pick(step, 0.01)
-        elsewhere = world.draw_place((region[place[items, step]] + 1) % 3, STAGE[step])
+        elsewhere = world.draw_place((region[place[items, step]] + 1) % 3, LEVEL[step])
         world.add(items, step, elsewhere, time[items, step] + rng.uniform(120, 900, len(items)), DUP)
     items = world.pick(9, 0.03)  # sold again
     shop = world.draw_place(region[place[items, 9]], 4)
@@ -137,7 +137,7 @@ def anomalies(world: World) -> None:
     first, second = SELLS[world.product[items]].T
     unsold = np.where(first == second, (first + 1) % 3, 3 - first - second)
     for step in (5, 7):
-        place[items, step] = world.draw_place(unsold, STAGE[step])
+        place[items, step] = world.draw_place(unsold, LEVEL[step])
         place[items, step + 1 : step + 3] = place[items, step, None]
     place[items, 6] = place[items, 5]
     labels[items, 5:, LOC] = True

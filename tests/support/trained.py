@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
@@ -36,8 +37,35 @@ class TinyWorld:
         return self.folder / "truth.parquet"
 
 
+OTHER_EPCS = 500
+
+
+class Stopped(Exception):
+    """As if the process had been killed."""
+
+
+def stop_after_the_first_epoch(what: str, _done: float) -> None:
+    """Take progress; raise Stopped once a training has done its first epoch."""
+    if what.startswith("epoch 1/"):
+        raise Stopped
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a run."""
+    loaded: dict[str, torch.Tensor] = torch.load(run / "weights.pt", weights_only=True)
+    return loaded
+
+
 def silent(*_what: object) -> None:
     """Show no progress."""
+
+
+@pytest.fixture(scope="session")
+def other_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of another world of OTHER_EPCS items; tests only read it."""
+    folder = tmp_path_factory.mktemp("other")
+    simulate(folder, OTHER_EPCS, seed=5)
+    return folder
 
 
 @pytest.fixture(scope="session")

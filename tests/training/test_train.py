@@ -16,7 +16,7 @@ import torch
 from export.run import export_run
 from service.events.vocabulary import KINDS, MODES
 from service.model.repository import read_manifest
-from tests.support.trained import SHORT, TinyWorld, silent
+from tests.support.trained import SHORT, Stopped, TinyWorld, silent, stop_after_the_first_epoch, weights
 from training.errors import DataError
 from training.fitting.calibrated import fit_model
 from training.fitting.config import TrainConfig
@@ -26,11 +26,6 @@ from training.runs.folder import Run
 from training.samples.labelled_data import MIN_EPCS, Material, load
 from training.samples.labels import weak_labels
 from training.train import CHECKPOINT, TrainOptions, train
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    loaded: dict[str, torch.Tensor] = torch.load(folder / "weights.pt", weights_only=True)
-    return loaded
 
 
 def assert_equal_weights(one: Path, other: Path) -> None:
@@ -122,15 +117,6 @@ def test_the_same_seed_gives_the_same_weights(tiny_run: Path, tiny_world: TinyWo
     train(tiny_world.folder, tiny_world.truth, tmp_path / "other", SHORT.model_copy(update={"seed": 8}), silent)
     with pytest.raises(AssertionError):
         assert_equal_weights(tiny_run, tmp_path / "other")
-
-
-class Stopped(Exception):
-    """As if the process had been killed."""
-
-
-def stop_after_the_first_epoch(what: str, _done: float) -> None:
-    if what.startswith("epoch 1/"):
-        raise Stopped
 
 
 @pytest.fixture

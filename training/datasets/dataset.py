@@ -11,13 +11,9 @@ import pandas as pd
 
 from service.events.columns import Events, step_codes, type_codes
 from service.model.manifest import digest_of
-from training.datasets.folder import RawFolder, parse_times, quarantine_summary, quarantined, raw_files, read_folder
-from training.datasets.masters import LOCATIONS, TRANSIT_COLUMNS, TRANSITIONS, Masters, read_masters
-from training.datasets.truth import DETAIL_COLUMNS, Truth, load_truth, truth_beside
+from training.datasets.folder import RawFolder, quarantine_summary, quarantined, read_folder
+from training.datasets.masters import Masters, read_masters
 from training.errors import DataError
-
-__all__ = ["DETAIL_COLUMNS", "LOCATIONS", "QUARANTINE", "TRANSITIONS", "TRANSIT_COLUMNS", "DataError", "Dataset",
-           "Truth", "load", "load_truth", "parse_times", "raw_files", "to_dataset", "truth_beside"]  # fmt: skip
 
 QUARANTINE = "quarantine.csv"
 

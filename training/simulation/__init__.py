@@ -11,6 +11,7 @@
 - clones: epcDup
 - codes: epcFake
 - places: locErr
-- times: evtOrderErr and jump
+- order: evtOrderErr
+- times: jump
 - files: raw files, masters and truth
 """

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.events.vocabulary import KINDS
-from training.simulation import clones, codes, places, times
+from training.simulation import clones, codes, order, places, times
 from training.simulation.catalogue import Catalogue
 from training.simulation.scans import Items, Scans
 from training.simulation.workbench import Workbench
@@ -62,11 +62,11 @@ VARIANTS = (
     Variant("teleport", "jump", "blatant", times.teleport),
     Variant("below_route_minimum", "jump", "subtle", times.below_minimum),
     Variant("slow_transit", "jump", "subtle", times.slow_transit),
-    Variant("out_before_in", "evtOrderErr", "blatant", times.out_before_in),
-    Variant("double_in", "evtOrderErr", "blatant", times.double_in),
-    Variant("double_out", "evtOrderErr", "subtle", times.double_out),
-    Variant("swapped_pair", "evtOrderErr", "subtle", times.swapped_pair),
-    Variant("clock_rolled_back", "evtOrderErr", "subtle", times.clock_rolled_back),
+    Variant("out_before_in", "evtOrderErr", "blatant", order.out_before_in),
+    Variant("double_in", "evtOrderErr", "blatant", order.double_in),
+    Variant("double_out", "evtOrderErr", "subtle", order.double_out),
+    Variant("swapped_pair", "evtOrderErr", "subtle", order.swapped_pair),
+    Variant("clock_rolled_back", "evtOrderErr", "subtle", order.clock_rolled_back),
     Variant("lane_of_other_product", "locErr", "subtle", places.lane_of_other_product),
     Variant("back_to_hub", "locErr", "blatant", places.back_to_hub),
     Variant("back_to_warehouse", "locErr", "blatant", places.back_to_warehouse),

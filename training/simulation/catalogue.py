@@ -32,7 +32,7 @@ BLOCK_WIDTH = 20_000
 _FACTORY_NAMES = {"화성": "hws", "인천": "icn", "구미": "kum", "양산": "ygs"}
 _FACTORY_PREFIX = {"hws": "HWS", "icn": "ICN", "kum": "KUM", "ygs": "YGS"}
 _REGION_PREFIX = {"수도권": "SEL", "전북": "JBK", "전남": "JNM", "경북": "GBK"}
-_STAGE_OF_NAME = (("공장창고", "WMS"), ("공장", "Factory"), ("물류센터", "Logistics_HUB"), ("소매상", "R_Stock"))
+_LEVEL_OF_NAME = (("공장창고", "WMS"), ("공장", "Factory"), ("물류센터", "Logistics_HUB"), ("소매상", "R_Stock"))
 
 # Product -> (factory, share of each hub, wholesalers its distributors buy through): the usual flow. Shares add up
 # to the lane counts of the transition table; a hub with a share of a few per cent is rare but legal.
@@ -68,7 +68,7 @@ class Places:
 
     location_id: Ints  # [P]
     name: list[str]
-    stage: Ints  # [P] index into service.events.vocabulary.STAGES, retailers (which also sell) as R_Stock
+    level: Ints  # [P] index into service.events.vocabulary.STAGES, retailers (which also sell) as R_Stock
     region: Ints  # [P] index into REGIONS, -1 for factories and their warehouses
     factory: Ints  # [P] index into FACTORIES, -1 for places of the regions
     prefix: list[str]  # first part of the column hub_type
@@ -136,7 +136,7 @@ def catalogue() -> Catalogue:
         flow=flow,
         links=links,
         reached=_reached(places, links),
-        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.stage[lanes.target] != STAGES.index("R_Stock")),
+        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.level[lanes.target] != STAGES.index("R_Stock")),
     )
 
 
@@ -148,14 +148,14 @@ def _rows(name: str) -> list[dict[str, str]]:
 def _places() -> Places:
     rows = _rows("locations.csv")
     names = [row["scan_location"] for row in rows]
-    stage = [next((s for end, s in _STAGE_OF_NAME if end in name), "W_Stock") for name in names]
+    level = [next((s for end, s in _LEVEL_OF_NAME if end in name), "W_Stock") for name in names]
     region = [next((i for i, r in enumerate(REGIONS) if name.startswith(r)), -1) for name in names]
     factory = [_FACTORY_NAMES.get(name[:2], "") for name in names]
     at = np.radians(np.array([[float(row["Latitude"]), float(row["Longitude"])] for row in rows]))
     return Places(
         location_id=np.array([int(row["location_id"]) for row in rows]),
         name=names,
-        stage=np.array([STAGES.index(s) for s in stage]),
+        level=np.array([STAGES.index(s) for s in level]),
         region=np.array(region),
         factory=np.array([FACTORIES.index(f) if f else -1 for f in factory]),
         prefix=[_prefix(name, f) for name, f in zip(names, factory, strict=True)],
@@ -197,13 +197,13 @@ def _lanes(places: Places) -> Lanes:
 def _flow(places: Places, lanes: Lanes) -> Floats:
     """Return [15, L]: per origin the hub shares of the flow, or the counts of the lanes that it uses, summing to 1."""
     flow = np.zeros((len(_FLOWS), len(lanes.count)))
-    stage = places.stage[lanes.target]
+    level = places.level[lanes.target]
     for product, (factory, hubs, wholesalers) in enumerate(_FLOWS):
         share = np.array([hubs.get(region, 0.0) for region in REGIONS])
-        to_hub = (stage == STAGES.index("Logistics_HUB")) & (places.factory[lanes.origin] == FACTORIES.index(factory))
+        to_hub = (level == STAGES.index("Logistics_HUB")) & (places.factory[lanes.origin] == FACTORIES.index(factory))
         flow[product, to_hub] = share[places.region[lanes.target[to_hub]]]
         bought = np.isin(places.location_id[lanes.target], wholesalers) & (share[places.region[lanes.origin]] > 0)
-        below = bought | (stage == STAGES.index("R_Stock"))
+        below = bought | (level == STAGES.index("R_Stock"))
         flow[product, below] = lanes.count[below]
     for origin in np.unique(lanes.origin):
         mine = lanes.origin == origin
@@ -221,7 +221,7 @@ def _links(lanes: Lanes, flow: Floats) -> Bools:
 
 def _reached(places: Places, links: Bools) -> Bools:
     own = np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS])
-    reached: Bools = (places.stage == STAGES.index("WMS")) & (places.factory == own[:, None])
+    reached: Bools = (places.level == STAGES.index("WMS")) & (places.factory == own[:, None])
     for _ in ("hubs", "wholesalers", "retailers"):
         reached |= (links & reached[:, :, None]).any(axis=1)
     return reached

@@ -14,11 +14,11 @@ from training.simulation.scans import DAY, HOUR, dispatch, workday
 from training.simulation.workbench import Workbench, secs
 
 
-def _elsewhere(w: Workbench, pos: Ints, stage: int | None = None) -> Bools:
-    """Return [len(pos), P]: other places of the product's flow, of the scan's own stage unless another one is given."""
+def _elsewhere(w: Workbench, pos: Ints, level: int | None = None) -> Bools:
+    """Return [len(pos), P]: other places of the product's flow, of the scan's own level unless another one is given."""
     places, here = w.cat.places, w.scans.place[pos][:, None]
-    level = places.stage[here] if stage is None else stage
-    other = (places.stage == level) & (np.arange(len(places.name)) != here)
+    wanted = places.level[here] if level is None else level
+    other = (places.level == wanted) & (np.arange(len(places.name)) != here)
     return np.asarray(other & w.cat.reached[w.items.product[w.items_of(pos)]])
 
 
@@ -51,14 +51,14 @@ def sold_while_upstream(w: Workbench, quota: float) -> None:
     s = w.scans
     eligible = w.room(1) & w.inbound & (s.step >= 3) & w.followed & (w.wait > 3 * DAY)
     at = np.flatnonzero(eligible)
-    pos, team, shop = _pick(w, eligible, _elsewhere(w, at, stage=4) & _same_region(w, at), quota / 2)
+    pos, team, shop = _pick(w, eligible, _elsewhere(w, at, level=4) & _same_region(w, at), quota / 2)
     later = (w.draw(team, 0.1, 0.8) * w.wait[pos]).astype(np.int64)
     w.add(w.items_of(pos), 9, shop, workday(s.time[pos] + later, 9, 22))
     w.label(pos + 1)
 
 
 def at_once_in_two_regions(w: Workbench, quota: float) -> None:
-    """Scanned minutes later at a place of the same stage in another region."""
+    """Scanned minutes later at a place of the same level in another region."""
     s = w.scans
     eligible = w.room(1) & (s.step >= 3) & (w.wait > HOUR)
     at = np.flatnonzero(eligible)

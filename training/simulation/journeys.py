@@ -41,7 +41,6 @@ class JourneyPlan:
     rare: Bools  # [n, 2] reached the hub, the wholesaler, by a rare lane
 
 
-# ---------------------------------------------------------------- journeys
 def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> JourneyPlan:
     """Draw routes and times of all items, each level of the hierarchy by its groups."""
     n = len(items.lot)
@@ -80,9 +79,9 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
     )
 
 
-def _home(cat: Catalogue, stage: int) -> Ints:
-    """Return by factory code the place of that stage."""
-    own = np.flatnonzero(cat.places.stage == stage)
+def _home(cat: Catalogue, level: int) -> Ints:
+    """Return by factory code the place of that level."""
+    own = np.flatnonzero(cat.places.level == level)
     return own[np.argsort(cat.places.factory[own], kind="stable")]
 
 

@@ -15,7 +15,7 @@ def stage_skipped(w: Workbench, quota: float) -> None:
     pos, team = w.pick(w.follows & (w.scans.step == 3), quota)
     w.scans.step[pos] = 7
     w.scans.noise[pos] = 0
-    w.scans.place[pos] = w.choose(np.tile(w.cat.places.stage == 4, (len(pos), 1)), team)
+    w.scans.place[pos] = w.choose(np.tile(w.cat.places.level == 4, (len(pos), 1)), team)
     w.label(pos)
     w.cut_after(pos)
 
@@ -25,7 +25,7 @@ def _sent_up(w: Workbench, quota: float, origins: tuple[int, ...], step: int) ->
     s = w.scans
     pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, origins) & (w.wait > 2 * DAY), quota)
     time = s.time[pos] + (w.draw(team, 0.02, 0.5) * np.minimum(w.wait[pos], 20 * DAY)).astype(np.int64)
-    above = w.cat.places.stage == STAGE_OF_TYPE[step]
+    above = w.cat.places.level == STAGE_OF_TYPE[step]
     w.add(w.items_of(pos), step, w.choose(np.tile(above, (len(pos), 1)), team), time)
 
 
@@ -47,15 +47,15 @@ def _used(w: Workbench) -> Bools:
 
 def wrong_region(w: Workbench, quota: float) -> None:
     places = w.cat.places
-    stocks = _used(w) & (places.stage == 3)  # [15, P]
+    stocks = _used(w) & (places.level == 3)  # [15, P]
     regions = (stocks[:, :, None] & (places.region[:, None] == np.arange(4))).any(axis=1)  # [15, 4]
-    never = (places.stage == 3) & ~regions[:, places.region]
+    never = (places.level == 3) & ~regions[:, places.region]
     pos, team = w.pick(w.follows & (w.scans.step == 5), quota / 1.6)
     w.relocate(pos, w.choose(never[w.items.product[w.items_of(pos)]], team), w.draw(team, 0, 0.3))
 
 
 def wrong_hub(w: Workbench, quota: float) -> None:
-    never = (w.cat.places.stage == 2) & ~_used(w)
+    never = (w.cat.places.level == 2) & ~_used(w)
     eligible = w.follows & (w.scans.step == 3) & never.any(axis=1)[w.items.product[w.scans.item]]
     pos, team = w.pick(eligible, quota / 1.6)
     w.relocate(pos, w.choose(never[w.items.product[w.items_of(pos)]], team), w.draw(team, 0, 0.3))
@@ -66,7 +66,7 @@ def lane_of_other_product(w: Workbench, quota: float) -> None:
     borrowed = np.zeros((len(w.cat.product_number), n, n), dtype=bool)  # [15, from, to]
     product, lane = np.nonzero(w.cat.flow == 0)
     borrowed[product, lanes.origin[lane], lanes.target[lane]] = True
-    borrowed &= w.cat.places.stage == 3
+    borrowed &= w.cat.places.level == 3
     origin = np.r_[0, w.scans.place[:-1]]
     eligible = w.follows & (w.scans.step == 5)
     possible: Bools = np.any(borrowed, axis=2)  # [15, from]
@@ -79,7 +79,7 @@ def lane_of_other_product(w: Workbench, quota: float) -> None:
 def retailer_over_the_border(w: Workbench, quota: float) -> None:
     """One of the three nearest retailers of other regions: close by, but on no lane of the wholesaler."""
     places = w.cat.places
-    foreign = (places.stage == 4) & (places.region != places.region[:, None])
+    foreign = (places.level == 4) & (places.region != places.region[:, None])
     km = np.where(foreign, places.km, np.inf)
     near = km <= np.sort(km, axis=1)[:, 2:3]
     pos, team = w.pick(w.follows & (w.scans.step == 7), quota / 1.4)

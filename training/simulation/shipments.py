@@ -13,7 +13,6 @@ FILE_SHARES = {"hws": 220_800, "icn": 437_200, "kum": 129_800, "ygs": 132_200}
 _GROUP_SIZES = (60, 20, 6)  # mean items of a shipment, of its part for a wholesaler, of that part's part for a retailer
 
 
-# ---------------------------------------------------------------- shipments
 def _lot_sizes(cat: Catalogue, epcs: int) -> Ints:
     """Split the items over the lots, by the factories' shares and the lots' weights (largest remainders)."""
     share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)

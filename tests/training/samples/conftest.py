@@ -1,0 +1,13 @@
+"""The material that the tests of this folder look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.trained import TinyWorld
+from training.samples.labelled_data import Material
+
+
+@pytest.fixture(scope="package")
+def labelled(tiny_world: TinyWorld) -> Material:
+    return tiny_world.labelled

@@ -1,0 +1,32 @@
+"""The world that all tests of this folder look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.folders.simulated import EPCS, read
+from tests.support.gateway import ROOT
+from training.simulation.world import WorldSummary, simulate
+
+
+@pytest.fixture(scope="package")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WorldSummary]:
+    """The folder of a world of EPCS items, and what it is said to contain."""
+    out = tmp_path_factory.mktemp("world")
+    return out, simulate(out, EPCS, seed=5)
+
+
+@pytest.fixture(scope="package")
+def world(made: tuple[Path, WorldSummary]) -> pd.DataFrame:
+    """Its rows, see `read`."""
+    return read(made[0])
+
+
+@pytest.fixture(scope="package")
+def lanes() -> pd.DataFrame:
+    """The transition master by (from, to)."""
+    table = pd.read_csv(ROOT / "training" / "data" / "transitions.csv")
+    return table.set_index(["from_scan_location", "to_scan_location"])
