@@ -22,7 +22,7 @@ import structlog
 from service.detect.analyzer import Verdicts
 from service.errors import CommandError
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES
+from service.events.vocabulary import EVENT_TYPES, KINDS, LEVELS
 from service.monitoring.records import Analysis
 
 QUEUE_EVENTS = 200_000
@@ -33,7 +33,7 @@ FILE_S = 60.0
 """A file is written when it has so many events, or so many seconds after its first one."""
 
 _CLOSE_S = 10.0
-_TYPES, _STEPS = np.array([*EVENT_TYPES, ""]), np.array([*STAGES, ""])  # the code UNKNOWN = -1 picks the empty name
+_TYPES, _STEPS = np.array([*EVENT_TYPES, ""]), np.array([*LEVELS, ""])  # the code UNKNOWN = -1 picks the empty name
 
 log = structlog.get_logger("epc_sentinel.detections")
 
