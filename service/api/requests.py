@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
 from service.events.columns import Events, factorize, step_codes, type_codes
-from service.events.vocabulary import EVENT_TYPES, STAGES
+from service.events.vocabulary import EVENT_TYPES, LEVELS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.threads import give_way
 from service.runtime.timing import timed
@@ -185,7 +185,7 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
 def encode_request(events: Events, detector: DetectorName) -> pb.AnalyzeRequest:
     """Return the request that `decode_request` reads back as ``events`` and ``detector``."""
     request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector])
-    types, steps = (*EVENT_TYPES, ""), (*STAGES, "")  # the code UNKNOWN = -1 picks the empty name
+    types, steps = (*EVENT_TYPES, ""), (*LEVELS, "")  # the code UNKNOWN = -1 picks the empty name
     for row in zip(*(column.tolist() for column in _columns(events)), strict=True):
         event_id, epc, location_id, step, event_type, time_us, file_id = row
         scan = request.data.add(

@@ -29,7 +29,7 @@ class Events:
     epc: NDArray[np.int32]  # [N] index into epc_codes
     epc_codes: Sequence[str]  # [U] distinct codes, damaged ones included
     location_id: NDArray[np.int64]  # [N]
-    step: NDArray[np.int8]  # [N] stage code of the business step, UNKNOWN if not in STAGES
+    step: NDArray[np.int8]  # [N] level of the business step, UNKNOWN if not in LEVELS
     event_type: NDArray[np.int8]  # [N] code of the event type, UNKNOWN if not in EVENT_TYPES
     time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
     file_id: NDArray[np.int64]  # [N]
@@ -65,7 +65,7 @@ def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
 
 
 def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
-    """Return the stage code [N] of each business step name (case and outer blanks ignored), else UNKNOWN."""
+    """Return the level [N] of each business step name (case and outer blanks ignored), else UNKNOWN."""
     return _lookup(names, STEP_CODE)
 
 

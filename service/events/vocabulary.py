@@ -28,23 +28,23 @@ TYPES = len(EVENT_TYPES) + 1
 START = TYPES
 """The "type before" of a journey's first event."""
 
-STAGES = ("Factory", "WMS", "Logistics_HUB", "W_Stock", "R_Stock", "POS_Sell")
-"""The levels of the hierarchy, upstream first; the code of a stage is its index here."""
+LEVELS = ("Factory", "WMS", "Logistics_HUB", "W_Stock", "R_Stock", "POS_Sell")
+"""The levels of the hierarchy, upstream first; the code of a level is its index here."""
 
 UNKNOWN = -1
 """Code of an event type or business step that the vocabulary does not have."""
 
-STAGE_OF_TYPE = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, UNKNOWN], dtype=np.int8)
-"""Stage code by event type code; the last entry serves the index UNKNOWN."""
+LEVEL_OF_TYPE = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, UNKNOWN], dtype=np.int8)
+"""Level by event type code; the last entry serves the index UNKNOWN."""
 
 DIRECTION_OF_TYPE = np.array([0, 1, -1, 1, -1, 1, -1, 1, -1, 0, 0], dtype=np.int8)
 """+1 inbound, -1 outbound, 0 neither, by event type code; the last entry serves the index UNKNOWN."""
 
 TYPE_CODE = {name.lower(): code for code, name in enumerate(EVENT_TYPES)}
 
-STEP_CODE = {name.lower(): code for code, name in enumerate(STAGES)} | {
+STEP_CODE = {name.lower(): code for code, name in enumerate(LEVELS)} | {
     # The backend writes the direction into the business step of stock movements.
-    f"{stock}_{direction}".lower(): STAGES.index(stock)
+    f"{stock}_{direction}".lower(): LEVELS.index(stock)
     for stock in ("W_Stock", "R_Stock")
     for direction in ("Inbound", "Outbound")
 }

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.groups import Group, Index, Key, combine
-from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, STAGE_OF_TYPE, STAGES, START, TYPES, UNKNOWN
+from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_TYPE, LEVELS, START, TYPES, UNKNOWN
 from service.features.keys import company_product_key, product_lot_key, product_type_key
 from service.features.shared import Trail, log_speed, nearest
 
@@ -31,7 +31,8 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
         "asinh of the days from the date part, if valid, to the first scan (below 0: scanned before made)",
     ),
     ("code_age", "epcFake", "asinh of the days from the date part, if valid, to this scan"),
-    ("first_stage", "epcFake", "stage 0..5 of the first scan (type, else step): a forged item turns up downstream"),
+    # A level of the supply chain; called stage here and in stage_step, since names of features are in the spec hash.
+    ("first_stage", "epcFake", "level 0..5 of the first scan (type, else step): a forged item turns up downstream"),
     ("first_type_logp", "epcFake", "log share of the normal journeys that start with the first scan's type"),
     ("has_prev", "all", "1 if the journey has an earlier event"),
     ("has_next", "all", "1 if the journey has a later event (retrospective)"),
@@ -65,17 +66,17 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("lane_logp_next", "locErr", "lane_logp of the next event (retrospective)"),
     ("lane_from_log", "locErr", "log1p of normal scans like the previous one: how far lane_logp can be trusted"),
     ("product_scan_logp", "locErr", "log share of the product's normal scans of this type that were at this place"),
-    ("stage_step", "locErr", "stages gained since the previous event (negative: backwards)"),
+    ("stage_step", "locErr", "levels gained since the previous event (negative: backwards)"),
     ("same_place_prev", "locErr", "1 if the previous event was at this place"),
     ("same_place_next", "locErr", "1 if the next event is at this place (retrospective)"),
     *((f"type_{name}", "evtOrderErr", f"1 if the event type is {name}") for name in (*EVENT_TYPES, "unknown")),
-    ("step_mismatch", "evtOrderErr", "1 if the business step belongs to another stage than the event type"),
+    ("step_mismatch", "evtOrderErr", "1 if the business step belongs to another level than the event type"),
     ("type_step", "evtOrderErr", "steps along the normal journey since the previous event, within +-9"),
     ("type_step_next", "evtOrderErr", "type_step of the next event (retrospective)"),
     ("type_logp", "evtOrderErr", "log share of the normal scans after the previous type that were of this type"),
     ("type_logp_next", "evtOrderErr", "type_logp of the next event (retrospective)"),
     ("type_behind", "evtOrderErr", "steps of the normal journey by which an earlier event was further on"),
-    ("balance", "evtOrderErr", "inbound minus outbound scans of the item before at this place and stage, within +-2"),
+    ("balance", "evtOrderErr", "inbound minus outbound scans of the item before at this place and level, within +-2"),
     ("balance_after", "evtOrderErr", "inbound minus outbound scans after, as in balance (retrospective)"),
     ("id_inverted", "evtOrderErr", "1 if the previous event has the higher event_id: a clock rolled back"),
     ("id_inverted_next", "evtOrderErr", "id_inverted of the next event (retrospective)"),
@@ -119,7 +120,7 @@ def code_features(trail: Trail) -> Columns:
     return {name: values[events.epc] for name, values in per_code.items()} | {
         "code_age": age,
         "code_age_first": journeys.spread(age[journeys.start]),
-        "first_stage": journeys.spread(np.maximum(trail.stage[journeys.start], 0)),
+        "first_stage": journeys.spread(np.maximum(trail.level[journeys.start], 0)),
         "first_type_logp": journeys.spread(first_share[first_type]),
     }
 
@@ -207,8 +208,8 @@ def place_features(trail: Trail) -> Columns:
     lane_logp = _log_share(reference.lane.of(reference.lane_key(trail.scan_from, trail.scan)), from_count)
     of_product = reference.product_scan.of(reference.product_scan_key(product, trail.scan))
     of_product_type = reference.product_type.of(product_type_key(product, trail.kind))
-    stage_from = trail.stage[trail.before]
-    staged = trail.has_before & (trail.stage != UNKNOWN) & (stage_from != UNKNOWN)
+    level_from = trail.level[trail.before]
+    levelled = trail.has_before & (trail.level != UNKNOWN) & (level_from != UNKNOWN)
     spot = trail.spot.values
     same_place = trail.has_before & (spot == spot[trail.before])
     return {
@@ -218,7 +219,7 @@ def place_features(trail: Trail) -> Columns:
         "lane_logp_next": trail.next_of(lane_logp),
         "lane_from_log": np.log1p(from_count),
         "product_scan_logp": _log_share(of_product, of_product_type),
-        "stage_step": np.where(staged, trail.stage - stage_from, 0),
+        "stage_step": np.where(levelled, trail.level - level_from, 0),
         "same_place_prev": same_place,
         "same_place_next": trail.next_of(same_place.astype(np.float32)),
     }
@@ -227,7 +228,7 @@ def place_features(trail: Trail) -> Columns:
 def order_features(trail: Trail) -> Columns:
     """The order of event types against the normal journey, and what was open at the place."""
     events, kind = trail.events, trail.kind
-    type_stage = STAGE_OF_TYPE[events.event_type]
+    type_level = LEVEL_OF_TYPE[events.event_type]
     known = kind != TYPES - 1
     kind_from = np.where(trail.has_before, kind[trail.before], START)
     type_step = np.where(trail.has_before & known & known[trail.before], kind - kind[trail.before], 0)
@@ -240,7 +241,7 @@ def order_features(trail: Trail) -> Columns:
     behind = np.where(known & trail.has_before, np.maximum(furthest[trail.before] - kind, 0), 0)
 
     here = Group(
-        combine(trail.epc, trail.spot, Key(trail.stage.astype(np.int64) + 1, len(STAGES) + 1)), trail.journeys.by_time
+        combine(trail.epc, trail.spot, Key(trail.level.astype(np.int64) + 1, len(LEVELS) + 1)), trail.journeys.by_time
     )
     direction = DIRECTION_OF_TYPE[events.event_type].astype(np.float64)
     before = here.sum_of_others(direction, causal=True)
@@ -249,7 +250,7 @@ def order_features(trail: Trail) -> Columns:
     names = (*EVENT_TYPES, "unknown")
     is_type = kind == np.arange(len(names))[:, None]
     return {f"type_{name}": is_type[code] for code, name in enumerate(names)} | {
-        "step_mismatch": (events.step != UNKNOWN) & (type_stage != UNKNOWN) & (events.step != type_stage),
+        "step_mismatch": (events.step != UNKNOWN) & (type_level != UNKNOWN) & (events.step != type_level),
         "type_step": type_step,
         "type_step_next": trail.next_of(type_step.astype(np.float32)),
         "type_logp": type_logp,

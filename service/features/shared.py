@@ -12,7 +12,7 @@ from service.events import codes
 from service.events.columns import Events
 from service.events.groups import Found, Group, Index, Key, combine
 from service.events.journeys import Journeys
-from service.events.vocabulary import STAGE_OF_TYPE, TYPES, UNKNOWN, type_index
+from service.events.vocabulary import LEVEL_OF_TYPE, TYPES, UNKNOWN, type_index
 from service.features.keys import scan_key
 from service.features.mate_groups import SHIPMENT_US
 from service.features.past import Past
@@ -40,7 +40,7 @@ class Trail:
     spot: Key  # index of the place in these events: tells unknown places apart
     kind: NDArray[np.int64]  # event type 0..TYPES-1, the unknown last
     type: Key  # the same
-    stage: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
+    level: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
     scan: NDArray[np.int64]  # place and type
     before: Index  # the previous event of the journey, anything for a first event
     has_before: NDArray[np.bool_]
@@ -71,7 +71,7 @@ class Trail:
         """Work the columns out; ``scope`` [U] tells requests apart that are judged together."""
         events = journeys.events
         kind = type_index(events.event_type)
-        stage = STAGE_OF_TYPE[events.event_type]
+        level = LEVEL_OF_TYPE[events.event_type]
         before, has_before = journeys.previous()
         minute = events.time_us / 60e6
         gap_minutes = np.where(has_before, (events.time_us - events.time_us[before]) / 60e6, 0.0)
@@ -113,7 +113,7 @@ class Trail:
             spot=spot,
             kind=kind,
             type=type_,
-            stage=np.where(stage == UNKNOWN, events.step, stage),
+            level=np.where(level == UNKNOWN, events.step, level),
             scan=scan,
             before=before,
             has_before=has_before,

@@ -30,7 +30,7 @@ RECORD = np.dtype(
         ("serial", "<i4"),
         ("header", "<i2"),
         ("event_type", "i1"),  # code, UNKNOWN included
-        ("step", "i1"),  # stage code, UNKNOWN included
+        ("step", "i1"),  # level, UNKNOWN included
         ("kind_before", "i1"),  # 0..TYPES-1, -1 for a first scan
         ("reserved", "V3"),
         ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),  # features as judged

@@ -19,7 +19,7 @@ import structlog
 from service.detect.detector import Judgement
 from service.errors import CommandError
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, KINDS, STAGES
+from service.events.vocabulary import EVENT_TYPES, KINDS, LEVELS
 from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis
 
@@ -30,7 +30,7 @@ FILE_EVENTS = 100_000
 FILE_S = 60.0
 """A file is written when it has so many events, or so many seconds after its first one."""
 
-_TYPES, _STEPS = np.array([*EVENT_TYPES, ""]), np.array([*STAGES, ""])  # the code UNKNOWN = -1 picks the empty name
+_TYPES, _STEPS = np.array([*EVENT_TYPES, ""]), np.array([*LEVELS, ""])  # the code UNKNOWN = -1 picks the empty name
 
 log = structlog.get_logger("epc_sentinel.detections")
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, STAGES, START, TYPES
+from service.events.vocabulary import EVENT_TYPES, LEVELS, START, TYPES
 from service.features.reference import Counts, Reference
 from service.features.table import NAMES
 
@@ -24,8 +24,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNKNOWN_TYPE = len(EVENT_TYPES)
 SELL = EVENT_TYPES.index("POS_Sell")
 
-_STAGE = {name: max(at for at, stage in enumerate(STAGES) if name.startswith(stage)) for name in EVENT_TYPES[5:]}
-_STAGE |= {"Aggregation": 0, "WMS_Inbound": 1, "WMS_Outbound": 1, "HUB_Inbound": 2, "HUB_Outbound": 2}
+_LEVEL = {name: max(at for at, level in enumerate(LEVELS) if name.startswith(level)) for name in EVENT_TYPES[5:]}
+_LEVEL |= {"Aggregation": 0, "WMS_Inbound": 1, "WMS_Outbound": 1, "HUB_Inbound": 2, "HUB_Outbound": 2}
 _PATTERN = re.compile(r"([0-9]{3})\.([0-9]{7})\.([0-9]{7})\.([0-9]{6})\.([0-9]{8})\.([0-9]{9})")
 
 
@@ -73,12 +73,12 @@ class Scan:
         return self.time, self.event_id
 
     @property
-    def type_stage(self) -> int | None:
-        return None if self.kind == UNKNOWN_TYPE else _STAGE[EVENT_TYPES[self.kind]]
+    def type_level(self) -> int | None:
+        return None if self.kind == UNKNOWN_TYPE else _LEVEL[EVENT_TYPES[self.kind]]
 
     @property
-    def stage(self) -> int | None:
-        return self.step if self.type_stage is None else self.type_stage
+    def level(self) -> int | None:
+        return self.step if self.type_level is None else self.type_level
 
     @property
     def where(self) -> tuple[int, int]:
@@ -210,7 +210,7 @@ def _code(view: View) -> Values:
     first = view.past[0] if view.past else view.scan
     values = dict.fromkeys([name for name in NAMES if name.startswith("code_")], 0.0)
     starts = ref.type_pair[START]
-    values["first_stage"] = first.stage or 0
+    values["first_stage"] = first.level or 0
     values["first_type_logp"] = log_share(starts[first.kind], sum(starts))
     if code is None:
         return values
@@ -348,7 +348,7 @@ def _place(view: View) -> Values:
         **_with_next(view, _lane_logp, "lane_logp", "lane_logp_next"),
         "lane_from_log": math.log1p(_from_count(view, last)),
         "product_scan_logp": log_share(of_product, seen(ref.product_type, (product + 1) * TYPES + scan.kind)),
-        "stage_step": 0 if last is None or last.stage is None or scan.stage is None else scan.stage - last.stage,
+        "stage_step": 0 if last is None or last.level is None or scan.level is None else scan.level - last.level,
         **_with_next(view, _same_place, "same_place_prev", "same_place_next"),
     }
 
@@ -372,12 +372,12 @@ def _order(view: View) -> Values:
     furthest = max((past.kind for past in view.past if past.kind != UNKNOWN_TYPE), default=0)
 
     def balance(events: Iterable[Scan]) -> float:
-        here = [e for e in events if e.location_id == scan.location_id and e.stage == scan.stage]
+        here = [e for e in events if e.location_id == scan.location_id and e.level == scan.level]
         return clip(sum(event.direction for event in here), -2, 2)
 
     return {
         **{f"type_{name}": float(kind == scan.kind) for kind, name in enumerate(names)},
-        "step_mismatch": None not in (scan.step, scan.type_stage) and scan.step != scan.type_stage,
+        "step_mismatch": None not in (scan.step, scan.type_level) and scan.step != scan.type_level,
         **_with_next(view, _type_step, "type_step", "type_step_next"),
         **_with_next(view, _type_logp, "type_logp", "type_logp_next"),
         "type_behind": 0 if scan.kind == UNKNOWN_TYPE or not view.past else max(furthest - scan.kind, 0),

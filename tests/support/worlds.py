@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from service.events.columns import Events, factorize, step_codes, type_codes
-from service.events.vocabulary import EVENT_TYPES, STAGE_OF_TYPE, STAGES
+from service.events.vocabulary import EVENT_TYPES, LEVEL_OF_TYPE, LEVELS
 from service.features.reference import Reference
 from tests.support.gateway import ROOT
 from training.datasets.masters import Masters
@@ -79,7 +79,7 @@ def _step(scan: Scan) -> str:
     if scan.step is not None:
         return scan.step
     known = scan.event_type in EVENT_TYPES
-    return STAGES[STAGE_OF_TYPE[EVENT_TYPES.index(scan.event_type)]] if known else ""
+    return LEVELS[LEVEL_OF_TYPE[EVENT_TYPES.index(scan.event_type)]] if known else ""
 
 
 def shipment(

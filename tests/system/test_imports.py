@@ -185,3 +185,23 @@ def test_no_folder_is_crowded_and_no_file_repeats_its_name(folder: Path) -> None
 @pytest.mark.parametrize("path", modules("tests"), ids=str)
 def test_no_test_imports_from_a_test_module(path: Path) -> None:
     assert not [name for name in imports(path) if name.rpartition(".")[2].startswith("test_")]
+
+
+def camel_case_names(path: Path) -> Iterator[str]:
+    """Yield the public classes of a module and what it calls by names like theirs: aliases of types."""
+    for node in ast.parse((ROOT / path).read_text()).body:
+        names = [node.name] if isinstance(node, ast.ClassDef) else []
+        if isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        yield from (name for name in names if name[0].isupper() and not name.isupper() and "_" not in name)
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in (path for top in PACKAGES for path in modules(top)):
+        for name in camel_case_names(path):
+            places.setdefault(name, []).append(path.as_posix())
+    twice = {name: found for name, found in sorted(places.items()) if len(found) > 1}
+    assert not twice, "\n".join(f"{name}: {', '.join(found)}" for name, found in twice.items())

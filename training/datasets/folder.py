@@ -10,7 +10,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from service.events.columns import type_codes
-from service.events.vocabulary import STAGE_OF_TYPE, STAGES
+from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
 from service.rawfiles.folders import raw_files_of
 from service.rawfiles.rows import time_us, whole_number
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
@@ -111,7 +111,7 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
     if "event_type" not in raw:
         rows["event_type"] = raw["business_step"]  # the backend writes some types into it
     if "business_step" not in raw:
-        rows["business_step"] = np.array([*STAGES, ""], object)[STAGE_OF_TYPE[type_codes(raw["event_type"].tolist())]]
+        rows["business_step"] = np.array([*LEVELS, ""], object)[LEVEL_OF_TYPE[type_codes(raw["event_type"].tolist())]]
     rows["scan_location"] = place_names(rows["scan_location"])
     rows["event_time"] = parse_times(raw["event_time"])
     named = rows["scan_location"].map(ids_by_name(locations)).astype("Int64")

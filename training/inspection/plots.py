@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from service.events.vocabulary import EVENT_TYPES, STAGE_OF_TYPE, TYPES, UNKNOWN, type_index
+from service.events.vocabulary import EVENT_TYPES, LEVEL_OF_TYPE, TYPES, UNKNOWN, type_index
 from training.inspection.folder import DAY_US, HOUR_US, Section, World
 
 _SAMPLE = 50_000  # events at most for the correlations
@@ -27,7 +27,7 @@ def correlations(world: World) -> pd.DataFrame:
     """Return Spearman's rank correlations [C, C] of the numbers that events have, of every k-th event if many."""
     ordered, journeys, parts = world.journeys.events, world.journeys, world.codes
     before, has_before = journeys.previous()
-    stage = STAGE_OF_TYPE[ordered.event_type]
+    level = LEVEL_OF_TYPE[ordered.event_type]
     day = ordered.time_us / DAY_US
     age = day - np.where(parts.date_valid, parts.day, np.nan)[ordered.epc]
     table = pd.DataFrame(
@@ -36,7 +36,7 @@ def correlations(world: World) -> pd.DataFrame:
             "hour": ordered.time_us // HOUR_US % 24,
             "weekday": _weekday(ordered.time_us),
             "day": day,
-            "stage": np.where(stage == UNKNOWN, np.nan, stage),
+            "level": np.where(level == UNKNOWN, np.nan, level),
             "place in journey": journeys.position,
             "events of EPC": journeys.spread(journeys.length),
             "hours since previous": np.where(has_before, (day - day[before]) * 24, np.nan),

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.vocabulary import STAGES
+from service.events.vocabulary import LEVELS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ class Places:
 
     location_id: Ints  # [P]
     name: list[str]
-    level: Ints  # [P] index into service.events.vocabulary.STAGES, retailers (which also sell) as R_Stock
+    level: Ints  # [P] index into service.events.vocabulary.LEVELS, retailers (which also sell) as R_Stock
     region: Ints  # [P] index into REGIONS, -1 for factories and their warehouses
     factory: Ints  # [P] index into FACTORIES, -1 for places of the regions
     prefix: list[str]  # first part of the column hub_type
@@ -136,7 +136,7 @@ def catalogue() -> Catalogue:
         flow=flow,
         links=links,
         reached=_reached(places, links),
-        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.level[lanes.target] != STAGES.index("R_Stock")),
+        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.level[lanes.target] != LEVELS.index("R_Stock")),
     )
 
 
@@ -155,7 +155,7 @@ def _places() -> Places:
     return Places(
         location_id=np.array([int(row["location_id"]) for row in rows]),
         name=names,
-        level=np.array([STAGES.index(s) for s in level]),
+        level=np.array([LEVELS.index(s) for s in level]),
         region=np.array(region),
         factory=np.array([FACTORIES.index(f) if f else -1 for f in factory]),
         prefix=[_prefix(name, f) for name, f in zip(names, factory, strict=True)],
@@ -200,10 +200,10 @@ def _flow(places: Places, lanes: Lanes) -> Floats:
     level = places.level[lanes.target]
     for product, (factory, hubs, wholesalers) in enumerate(_FLOWS):
         share = np.array([hubs.get(region, 0.0) for region in REGIONS])
-        to_hub = (level == STAGES.index("Logistics_HUB")) & (places.factory[lanes.origin] == FACTORIES.index(factory))
+        to_hub = (level == LEVELS.index("Logistics_HUB")) & (places.factory[lanes.origin] == FACTORIES.index(factory))
         flow[product, to_hub] = share[places.region[lanes.target[to_hub]]]
         bought = np.isin(places.location_id[lanes.target], wholesalers) & (share[places.region[lanes.origin]] > 0)
-        below = bought | (level == STAGES.index("R_Stock"))
+        below = bought | (level == LEVELS.index("R_Stock"))
         flow[product, below] = lanes.count[below]
     for origin in np.unique(lanes.origin):
         mine = lanes.origin == origin
@@ -221,7 +221,7 @@ def _links(lanes: Lanes, flow: Floats) -> Bools:
 
 def _reached(places: Places, links: Bools) -> Bools:
     own = np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS])
-    reached: Bools = (places.level == STAGES.index("WMS")) & (places.factory == own[:, None])
+    reached: Bools = (places.level == LEVELS.index("WMS")) & (places.factory == own[:, None])
     for _ in ("hubs", "wholesalers", "retailers"):
         reached |= (links & reached[:, :, None]).any(axis=1)
     return reached

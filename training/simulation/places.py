@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.events.vocabulary import STAGE_OF_TYPE
+from service.events.vocabulary import LEVEL_OF_TYPE
 from training.simulation.catalogue import Bools
 from training.simulation.scans import DAY
 from training.simulation.workbench import Workbench
@@ -25,7 +25,7 @@ def _sent_up(w: Workbench, quota: float, origins: tuple[int, ...], step: int) ->
     s = w.scans
     pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, origins) & (w.wait > 2 * DAY), quota)
     time = s.time[pos] + (w.draw(team, 0.02, 0.5) * np.minimum(w.wait[pos], 20 * DAY)).astype(np.int64)
-    above = w.cat.places.level == STAGE_OF_TYPE[step]
+    above = w.cat.places.level == LEVEL_OF_TYPE[step]
     w.add(w.items_of(pos), step, w.choose(np.tile(above, (len(pos), 1)), team), time)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.api.requests import _PART_BYTES, _parts, decode_request, encode_request
 from service.errors import InvalidRequest
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, STAGES, UNKNOWN
+from service.events.vocabulary import EVENT_TYPES, LEVELS, UNKNOWN
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.requests import NORMAL_CODE, many, request, scan
 
@@ -70,7 +70,7 @@ scans = st.builds(
     ),
     codes,
     int64,
-    st.sampled_from((*STAGES, "")),
+    st.sampled_from((*LEVELS, "")),
     st.sampled_from((*EVENT_TYPES, "")),
     st.integers(-62_135_596_800 * 10**6, 253_402_300_799 * 10**6),
     int64,
@@ -102,7 +102,7 @@ def test_columns_hold_what_the_messages_say() -> None:
     assert list(events.epc_codes) == [NORMAL_CODE, ""]
     assert events.epc.tolist() == [0, 1, 0]
     assert events.location_id.tolist() == [13, 1, 1]
-    assert events.step.tolist() == [STAGES.index("WMS"), UNKNOWN, 0]
+    assert events.step.tolist() == [LEVELS.index("WMS"), UNKNOWN, 0]
     assert events.event_type.tolist() == [EVENT_TYPES.index("WMS_Inbound"), UNKNOWN, 0]
     assert events.time_us.tolist()[:2] == [-1, 1_000_001]
     assert events.file_id.tolist() == [1, 8, 1]
