@@ -55,6 +55,10 @@ class ModelUnavailable(SentinelError):
     """The model backend cannot answer (down, not loaded, or failing)."""
 
 
+class WrongModel(ModelUnavailable):
+    """The backend answers, but not as the model of the manifest does: no answer of it can be used."""
+
+
 class DeadlineExceeded(SentinelError):
     """The caller's deadline passed before the answer was ready."""
 

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         32 * 1024 * 1024, ge=1024, le=2**31 - 1, description="the largest request in bytes, 1024 to 2147483647"
     )
     drain_s: float = Field(10.0, ge=0, le=3600, description="seconds that running calls get on SIGTERM, 0 to 3600")
+    model_timeout_s: float = Field(
+        1.5, gt=0, le=30, description="seconds that a model server gets for an inference call before rules answer"
+    )
     probe_interval_s: float = Field(3.0, gt=0, le=3600, description="seconds between probes of the model, up to 3600")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")

@@ -14,6 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from service.errors import SentinelError
 
 _Status = health_pb2.HealthCheckResponse
+_SOON_S = 1.0
+"""Seconds between probes of what is down: back is to be noticed soon."""
+
 _LEVEL = {"ready": logging.INFO, "degraded": logging.WARNING, "not ready": logging.WARNING}
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,7 +91,7 @@ async def follow_model(
             log.log(_LEVEL[state], state, **({"reason": reason} if reason else {}))
         before = state
         await health.set_serving(state != "not ready")
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(interval_s if state == "ready" else min(interval_s, _SOON_S))
 
 
 async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple[str, str]:
@@ -106,9 +109,10 @@ async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple
 
 
 async def follow_dependency(name: str, ping: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
-    """Ask "history" or "svm" for ever, and log when answers begin to go without it, and when they have it again.
+    """Ask "history", "svm" or "canary" for ever, and log when answers go without it, and when they have it again.
 
-    The gateway stays SERVING: it judges without history, or by rules instead of the SVMs, and says so in the answers.
+    The gateway stays SERVING: it judges without history, by rules instead of the SVMs, or by the model in use instead
+    of its canary, and says so in the answers.
     """
     before = f"{name} ready"
     while True:
@@ -124,4 +128,4 @@ async def follow_dependency(name: str, ping: Callable[[], Awaitable[None]], *, i
         if state != before:
             log.log(logging.WARNING if reason else logging.INFO, state, **({"reason": reason} if reason else {}))
         before = state
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(min(interval_s, _SOON_S) if reason else interval_s)

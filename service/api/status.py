@@ -26,6 +26,7 @@ from service.errors import (
     PermissionDenied,
     SentinelError,
     Unauthenticated,
+    WrongModel,
 )
 
 CODES: dict[type[SentinelError], grpc.StatusCode] = {
@@ -37,6 +38,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Draining: grpc.StatusCode.UNAVAILABLE,
     ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
+    WrongModel: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     HistoryUnavailable: grpc.StatusCode.UNAVAILABLE,  # calls go on without history, so no caller meets it
     # Only the operator can repair it, and its message names paths: the caller gets the internal error.

@@ -29,6 +29,7 @@ def serve(
     max_events_in_flight: Annotated[str | None, setting("max_events_in_flight")] = None,
     max_message_bytes: Annotated[str | None, setting("max_message_bytes")] = None,
     drain_s: Annotated[str | None, setting("drain_s")] = None,
+    model_timeout_s: Annotated[str | None, setting("model_timeout_s")] = None,
     probe_interval_s: Annotated[str | None, setting("probe_interval_s")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,

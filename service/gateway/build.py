@@ -21,7 +21,9 @@ from service.features.table import feature_spec_hash
 from service.history.history import STREAM_EVENTS, Memory
 from service.history.in_process import MemoryStore
 from service.history.store import Store
-from service.model.backend import Backend, probe
+from service.model.backend import Backend
+from service.model.breaker import Breaker
+from service.model.guarded_backend import GuardedBackend
 from service.model.onnx_backend import OnnxBackend
 from service.model.repository import Model, load, load_svm
 from service.model.signing import Trust, load_trust
@@ -36,17 +38,13 @@ class ServedModel:
     """A version of a model with what runs it and what judges by it."""
 
     model: Model
-    backend: Backend
+    backend: GuardedBackend
     detector: ModelDetector
 
     @property
     def name(self) -> str:
         """Name and version: "epc_lstm/1"."""
         return f"{self.model.name}/{self.model.version}"
-
-    async def probe(self) -> None:
-        """Run the golden probe; raises SentinelError if the model cannot answer or answers wrongly."""
-        await probe(self.backend, self.model.manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,13 @@ def _build_canary(settings: Settings, model: Model, outgoing: Outgoing, trust: T
 def _serve(
     model: Model, reference: Reference, settings: Settings, outgoing: Outgoing, drift: Drift | None = None
 ) -> ServedModel:
-    backend = _build_backend(settings, model, outgoing)
+    embedded = isinstance(settings.target, OnnxTarget)
+    backend = GuardedBackend(
+        _build_backend(settings, model, outgoing),
+        model.manifest,
+        Breaker(f"{model.name}/{model.version}"),
+        None if embedded else settings.model_timeout_s,  # here it cannot hang, only wait for a core
+    )
     return ServedModel(model, backend, ModelDetector(backend, model, reference, drift))
 
 

@@ -32,6 +32,7 @@ class Monitoring:
         self.metrics = Metrics()
         for served in wiring.models:
             self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
+            self.metrics.breaker(served.name, served.backend.breaker)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
             observers.append(self.metrics)

@@ -121,11 +121,13 @@ def _watch_dependencies(
 ) -> list[asyncio.Task[None]]:
     """Return the tasks that probe the models and the history's server."""
     interval_s = settings.probe_interval_s
-    probe = monitoring.metrics.watched("model", wiring.lstm.probe)
+    probe = monitoring.metrics.watched("model", wiring.lstm.backend.probe)
     watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
     others: dict[str, Callable[[], Awaitable[None]]] = {}
+    if wiring.canary is not None:
+        others["canary"] = wiring.canary.backend.probe
     if wiring.svm is not None:
-        others["svm"] = wiring.svm.probe
+        others["svm"] = wiring.svm.backend.probe
     if wiring.store is not None:
         others["history"] = wiring.store.ping
     for name, ask in others.items():

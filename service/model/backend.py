@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, ModelUnavailable
+from service.errors import DeadlineExceeded, ModelUnavailable, WrongModel
 from service.events.vocabulary import KINDS
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Backend(Protocol):
         """
         ...
 
+    async def renew(self) -> None:
+        """Forget connections that may be dead, and make new ones with the next call; those in use may end first."""
+        ...
+
     async def close(self) -> None:
         """Free what the backend holds."""
         ...
@@ -68,7 +72,8 @@ async def probe(backend: Backend, manifest: Manifest) -> None:
     """Ask ``backend`` for the golden probe of ``manifest``: "ready" means that the model answers, and answers right.
 
     Raises:
-        ModelUnavailable: it does not answer within `PROBE_TIMEOUT_S`, or another model answers.
+        WrongModel: another model answers.
+        ModelUnavailable: it does not answer within `PROBE_TIMEOUT_S`.
     """
     golden = manifest.probe
     expected = np.array(golden.probabilities, dtype=np.float32)
@@ -79,7 +84,7 @@ async def probe(backend: Backend, manifest: Manifest) -> None:
         raise ModelUnavailable(f"the model did not answer its probe within {PROBE_TIMEOUT_S:.0f} s") from error
     difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
     if not difference <= PROBE_TOLERANCE:
-        raise ModelUnavailable(
+        raise WrongModel(
             f"the model's answer to the probe of version {manifest.version} is off by {difference:.2g}: "
             "the backend serves another model under this version"
         )
@@ -132,3 +137,5 @@ def _check_answer(probabilities: NDArray[np.float32], features: NDArray[np.float
         raise ModelUnavailable(f"the model answered with shape {list(probabilities.shape)} instead of {list(expected)}")
     if not np.isfinite(probabilities).all():
         raise ModelUnavailable("the model answered with numbers that are not finite")
+    if probabilities.min() < 0.0 or probabilities.max() > 1.0:
+        raise ModelUnavailable("the model answered with numbers outside of 0 to 1, which are no probabilities")

@@ -61,6 +61,9 @@ class OnnxBackend:
             raise ModelUnavailable(f"the model takes {self._features} features per event, got {features.shape[-1]}")
         return await infer_in_chunks(self._run, features, lengths, deadline, parallel=self._threads)
 
+    async def renew(self) -> None:
+        """See `Backend.renew`: there is no connection."""
+
     async def close(self) -> None:
         """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
         self._closed = True

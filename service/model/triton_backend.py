@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,6 +28,11 @@ _CHANNEL_OPTIONS = (
     # gRPC's default grows to two minutes: a restarted server would stay unused for that long.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A new channel is a new connection: else channels of one target share theirs, the dead one too.
+    ("grpc.use_local_subchannel_pool", 1),
+    # Notices a server whose machine is gone, while calls wait; pings without calls would be too many for Triton.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
 )
 
 _REASONS = {
@@ -66,6 +72,7 @@ class TritonBackend:
         self._url = url
         self._outgoing = outgoing
         self._client: Any = None  # made in the event loop that will use it
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def infer(
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
@@ -75,8 +82,18 @@ class TritonBackend:
             self._client = self._triton.InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
         return await infer_in_chunks(self._run, features, lengths, deadline, parallel=_PARALLEL)
 
+    async def renew(self) -> None:
+        """See `Backend.renew`; calls of now keep the old channel for as long as they may take."""
+        old, self._client = self._client, None
+        if old is not None:
+            closing = asyncio.create_task(_close_later(old))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
     async def close(self) -> None:
         """Close the channel; running calls fail with ModelUnavailable."""
+        for closing in list(self._closing):
+            closing.cancel()
         if self._client is not None:
             await self._client.close()
 
@@ -110,6 +127,13 @@ class TritonBackend:
         tensor = self._triton.InferInput(name, list(array.shape), datatype)
         tensor.set_data_from_numpy(array)
         return tensor
+
+
+async def _close_later(client: Any) -> None:  # noqa: ANN401 - tritonclient has no types
+    try:
+        await asyncio.sleep(PATIENCE_S)
+    finally:
+        await client.close()
 
 
 def map_error(error: Exception, *, patience_over: bool = False) -> SentinelError:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from service.detect.names import Method
 from service.events.vocabulary import KINDS
+from service.model.breaker import Breaker
 from service.monitoring.records import Analysis
 from service.runtime.timing import STAGES, Stage
 
@@ -141,12 +142,22 @@ class Metrics:
             ["model_version", "feature_spec_hash"],
             registry=registry,
         )
+        self._breaker = Gauge(
+            "epc_sentinel_model_breaker_open",
+            "1 while a model is left alone, because it did not answer, or answered its probe wrongly.",
+            ["model_version"],
+            registry=registry,
+        )
         self._up = Gauge(
             "epc_sentinel_dependency_up",
-            "1 if the last probe of the model, of the one-class SVMs, or of the history's server, succeeded.",
+            "1 if the last probe of the model, its canary, the one-class SVMs, or the history's server, succeeded.",
             ["dependency"],
             registry=registry,
         )
+
+    def breaker(self, model_version: str, breaker: Breaker) -> None:
+        """Show whether a model is left alone."""
+        self._breaker.labels(model_version).set_function(lambda: float(breaker.is_open))
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`."""

@@ -31,6 +31,16 @@ class Deadline:
         """Whether it is too late."""
         return self.left_s == 0.0
 
+    def within(self, seconds: float | None) -> Deadline:
+        """Return this moment, or the one ``seconds`` from now if that is earlier; None changes nothing."""
+        soon = Deadline.after(seconds)
+        return soon if self.at_s is None or (soon.at_s is not None and soon.at_s < self.at_s) else self
+
+    def less(self, seconds: float) -> Deadline:
+        """Return a moment so many ``seconds`` earlier, but not before half of the time that is left."""
+        left_s = self.left_s
+        return self if self.at_s is None or left_s is None else Deadline(self.at_s - min(seconds, left_s / 2))
+
     @asynccontextmanager
     async def enforced(self, message: str) -> AsyncIterator[None]:
         """Do the block until then.

@@ -1,4 +1,4 @@
-"""What an outage costs: SIGKILL of Valkey, of Triton, of one of two gateways, each under load and each started again.
+"""What an outage costs, under load: Valkey, Triton or one of two gateways is killed, Triton hangs, its connections die.
 
 ``python -m tests.tools.kill_matrix --part-s 15`` starts two gateways on one Triton and one Valkey, all of them real
 servers, and plays live streams through both gateways as fast as they answer. For each victim the load runs three parts
@@ -28,6 +28,7 @@ from service.client.stream import Answered
 from service.events.columns import Events
 from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Tally
+from tests.servers.relay import Relay
 from tests.servers.triton.fixture import TritonServer
 from tests.servers.valkey import Valkey, stored
 from tests.support.gateway import ROOT, Gateway
@@ -35,7 +36,7 @@ from tests.tools.soak import later
 from training.datasets.dataset import load
 from training.simulation.world import simulate
 
-VICTIMS = ("valkey", "triton", "gateway")
+VICTIMS = ("valkey", "triton", "gateway", "triton hangs", "connections to triton")
 _GIVE_UP_S = 30.0
 _ROUNDS = 5
 """Times that clients send everything again, at most: until no answer is degraded, as on a busy machine some may be."""
@@ -48,26 +49,40 @@ class Cluster:
         self._stack = stack
         self.valkey = stack.enter_context(Valkey())
         self.triton = stack.enter_context(TritonServer(ROOT / "model_repository"))
+        self._relay = stack.enter_context(Relay(self.triton.url))
         self.gateways = [self._gateway("0") for _ in range(2)]
         self.ports = [gateway.target.rpartition(":")[2] for gateway in self.gateways]
 
     def _gateway(self, port: str) -> Gateway:
-        flags = ("--backend", f"triton://{self.triton.url}", "--history", self.valkey.url, "--port", port)
+        flags = ("--backend", f"triton://{self._relay.address}", "--history", self.valkey.url, "--port", port)
         return self._stack.enter_context(Gateway(*flags, "--probe-interval-s", "0.25"))
 
-    def kill(self, victim: str) -> None:
-        """End one server as a crash would."""
-        if victim == "gateway":
-            os.kill(self.gateways[0].pid, signal.SIGKILL)
-        else:
-            {"valkey": self.valkey, "triton": self.triton}[victim].kill()
+    def strike(self, victim: str) -> None:
+        """End one server as a crash would, stop it, or let its connections go dead: packets vanish, nobody is told."""
+        match victim:
+            case "gateway":
+                os.kill(self.gateways[0].pid, signal.SIGKILL)
+            case "triton hangs":
+                os.kill(self.triton.pid, signal.SIGSTOP)
+            case "connections to triton":
+                self._relay.swallow()
+            case _:
+                {"valkey": self.valkey, "triton": self.triton}[victim].kill()
 
-    def restart(self, victim: str) -> None:
-        """Start it again, at its old address, and wait until it answers; Valkey comes back without its data."""
-        if victim == "gateway":
-            self.gateways[0] = self._gateway(self.ports[0])
-        else:
-            {"valkey": self.valkey, "triton": self.triton}[victim].start()
+    def mend(self, victim: str) -> None:
+        """Start it again, at its old address, and wait until it answers; Valkey comes back without its data.
+
+        Dead connections stay so: it is for the gateways to make new ones.
+        """
+        match victim:
+            case "gateway":
+                self.gateways[0] = self._gateway(self.ports[0])
+            case "triton hangs":
+                os.kill(self.triton.pid, signal.SIGCONT)
+            case "connections to triton":
+                pass
+            case _:
+                {"valkey": self.valkey, "triton": self.triton}[victim].start()
 
     def targets(self) -> list[str]:
         """Return the addresses of both gateways for each half of the clients, their own gateway first."""
@@ -80,7 +95,7 @@ class Outage:
     """What the clients saw of one outage."""
 
     victim: str
-    down_s: float = 0.0  # from the kill until the victim was back
+    down_s: float = 0.0  # from the strike until the victim was back
     recovered_s: float = 0.0  # from its return until the last answer that was degraded; 0: none was
     answers: list[tuple[float, Answered]] = field(default_factory=list)  # with the moment
     retries: int = 0  # streams that broke: their clients sent again what had no answer
@@ -132,14 +147,14 @@ def play(targets: list[str], events: Events, limit_s: float | None, outage: Outa
 
 
 def strike(cluster: Cluster, victim: str, events: Events, part_s: float) -> Outage:
-    """Kill the victim under load and start it again; return what it cost."""
+    """Strike the victim under load and mend it again; return what it cost."""
     outage = Outage(victim)
     wait = play(cluster.targets(), events, 3 * part_s, outage)
     time.sleep(part_s)
     killed = time.monotonic()
-    cluster.kill(victim)
+    cluster.strike(victim)
     time.sleep(part_s)
-    cluster.restart(victim)
+    cluster.mend(victim)
     back = time.monotonic()
     outage.down_s = back - killed
     wait()
@@ -178,7 +193,7 @@ def matrix(part_s: float, epcs: int) -> list[Outage]:
 def show(outages: list[Outage]) -> Table:
     """Return the outages as a table."""
     table = Table(
-        "killed", "down s", "events", "answers", "streams broken", "degraded", "longest wait s", "recovered s",
+        "victim", "down s", "events", "answers", "streams broken", "degraded", "longest wait s", "recovered s",
         "lost", "not stored", "stored twice",
     )  # fmt: skip
     for one in outages:

@@ -15,7 +15,7 @@ from service.detect.names import Method
 from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError
 from service.events.vocabulary import KINDS
 from service.features.case import View
-from service.runtime.deadline import NEVER, Deadline
+from service.runtime.deadline import Deadline
 from tests.support.worlds import code, journey, to_events
 
 
@@ -44,11 +44,15 @@ WARNING = (
 )
 
 
-def said(detector: Detector, file_id: int = 1) -> tuple[str, str, str]:
+def said(detector: Detector, file_id: int = 1, left_s: float | None = None) -> tuple[str, str, str]:
     """Return (method, model version, warning) of what it says of a journey of this file."""
     events = to_events(journey(code(1)))
     events.file_id[:] = file_id
-    judgement = asyncio.run(detector.judge(View(events, causal=False), NEVER))
+
+    async def main() -> Judgement:
+        return await detector.judge(View(events, causal=False), Deadline.after(left_s))
+
+    judgement = asyncio.run(main())
     return judgement.method, judgement.model_version, judgement.warning
 
 
@@ -63,7 +67,27 @@ def test_rules_answer_for_a_model_that_cannot_and_say_so() -> None:
 def test_a_deadline_that_passed_is_not_answered_by_rules() -> None:
     late = Fixed(Method.LSTM, error=DeadlineExceeded("late"))
     with pytest.raises(DeadlineExceeded):
-        said(RulesAsFallback(late, RULES))
+        said(RulesAsFallback(late, RULES), left_s=0)
+
+
+def test_a_model_that_takes_too_long_leaves_the_rules_their_time() -> None:
+    late = Fixed(Method.LSTM, error=DeadlineExceeded("the model did not answer before the deadline"))
+    method, _, warning = said(RulesAsFallback(late, RULES), left_s=1)
+    assert method == "rule-based-fallback"
+    assert "did not answer before the deadline" in warning
+
+
+@pytest.mark.parametrize(("left_s", "model_s"), [(2.0, 1.75), (0.2, 0.1), (None, None)])
+def test_the_model_gets_the_deadline_less_what_rules_need(left_s: float | None, model_s: float | None) -> None:
+    given: list[float | None] = []
+
+    class Noting(Fixed):
+        async def judge(self, view: View, deadline: Deadline) -> Judgement:
+            given.append(deadline.left_s)
+            return await Fixed.judge(self, view, deadline)
+
+    said(RulesAsFallback(Noting(Method.LSTM), RULES), left_s=left_s)
+    assert given[0] == (None if model_s is None else pytest.approx(model_s, abs=0.05))
 
 
 def test_a_canary_takes_its_files_and_its_failures_are_the_models_in_use() -> None:

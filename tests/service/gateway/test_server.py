@@ -64,6 +64,7 @@ def test_the_gateway_follows_a_model_server_that_comes_and_goes(
     with triton:
         running.wait_health("SERVING")
         assert analyze(running.target, many(20)).method == "lstm-deep-learning"
+        running.wait_log("svm ready")  # each model has a probe of its own
         assert analyze(running.target, many(20, pb.DETECTOR_SVM)).method == "svm-one-class"
     running.wait_health("NOT_SERVING")
 
