@@ -115,7 +115,7 @@ def test_anomalies_of_a_foreign_world_are_found(foreign: Foreign, tmp_path: Path
 def test_without_truth_the_rules_teach(foreign: Foreign, tmp_path: Path) -> None:
     model = Run.load(train(tmp_path, "--data", foreign.folder))
     part = samples(foreign.strangers, foreign.labels.astype(np.float32), model.reference, causal=False, limit=32)
-    flagged, truth = predict(model.model, part) > model.record["thresholds"]["retrospective"], part.labels > 0
+    flagged, truth = predict(model.model, part) > model.record.thresholds.retrospective, part.labels > 0
     assert (flagged & truth).sum() > 0.3 * truth.sum()
     assert flagged[~truth.any(axis=1)].any(axis=1).mean() < 0.15
 

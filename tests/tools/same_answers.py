@@ -34,7 +34,7 @@ from service.api.requests import DETECTOR_VALUES, encode_request
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.jobs.analyze import split
-from service.model.repository import digest_of
+from service.model.manifest import digest_of
 from service.monitoring.detection_log import QUEUE_EVENTS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import read_files
