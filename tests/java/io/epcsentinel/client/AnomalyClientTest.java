@@ -181,6 +181,7 @@ class AnomalyClientTest {
         try (var context = new AnnotationConfigApplicationContext(AnomalyClientConfiguration.class)) {
             bean = context.getBean(AnomalyClient.class);
             assertNotNull(bean.analyze(rows.subList(0, 5), LSTM));
+            assertEquals("60", context.getEnvironment().getProperty("epc-sentinel.deadline-s")); // of the file
         } finally {
             System.clearProperty("epc-sentinel.target");
         }

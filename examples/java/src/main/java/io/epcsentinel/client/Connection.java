@@ -75,7 +75,7 @@ public record Connection(String target, Path caFile, Path certFile, Path keyFile
 
     static Map<String, ?> serviceConfig() {
         try (Reader reader = new InputStreamReader(
-                Connection.class.getResourceAsStream("/service-config.json"), StandardCharsets.UTF_8)) {
+                Connection.class.getResourceAsStream("service-config.json"), StandardCharsets.UTF_8)) {
             return new Gson().fromJson(reader, new TypeToken<Map<String, ?>>() {}.getType());
         } catch (IOException error) {
             throw new UncheckedIOException(error);
