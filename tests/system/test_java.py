@@ -238,7 +238,7 @@ def test_the_service_config_retries_methods_of_the_contract() -> None:
         assert name["service"] == service.full_name
         found = service.methods_by_name[name["method"]]
         assert not found.client_streaming  # a timeout would end streams, and a retry ends with the first answer
-    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"]
 
 
 def test_documented_code_and_dependencies_are_those_of_the_example() -> None:

@@ -1,6 +1,5 @@
 package io.epcsentinel.client;
 
-import com.google.protobuf.Timestamp;
 import io.epcsentinel.v1.ScanEvent;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -51,22 +50,13 @@ final class RawRows {
     }
 
     private static ScanEvent event(List<String> names, String[] cells, long eventId, long fileId) {
-        return ScanEvent.newBuilder()
-                .setEventId(eventId)
-                .setEpcCode(cells[names.indexOf("epc_code")])
-                .setLocationId(Long.parseLong(cells[names.indexOf("location_id")]))
-                .setBusinessStep(cells[names.indexOf("business_step")])
-                .setEventType(cells[names.indexOf("event_type")])
-                .setEventTime(utc(cells[names.indexOf("event_time")]))
-                .setFileId(fileId)
-                .build();
-    }
-
-    private static Timestamp utc(String text) {
-        LocalDateTime time = LocalDateTime.parse(text.replace(' ', 'T'));
-        return Timestamp.newBuilder()
-                .setSeconds(time.toEpochSecond(ZoneOffset.UTC))
-                .setNanos(time.getNano())
-                .build();
+        return Events.of(
+                eventId,
+                cells[names.indexOf("epc_code")],
+                Long.parseLong(cells[names.indexOf("location_id")]),
+                cells[names.indexOf("business_step")],
+                cells[names.indexOf("event_type")],
+                LocalDateTime.parse(cells[names.indexOf("event_time")].replace(' ', 'T')).toInstant(ZoneOffset.UTC),
+                fileId);
     }
 }
