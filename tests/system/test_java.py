@@ -12,15 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-import grpc_tools
 import pytest
 from google.protobuf.json_format import MessageToJson
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 
 from service.client.gateway import GatewayClient
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -34,33 +32,23 @@ EXAMPLE = ROOT / "examples" / "java"
 MAIN = EXAMPLE / "src" / "main"
 TESTS = ROOT / "tests" / "java"
 DOCS = ROOT / "docs" / "java.md"
-SERVICE_CONFIG = MAIN / "resources" / "service-config.json"
+PROGRAM = EXAMPLE / "analyze-csv.sh"
+RESOURCES = MAIN / "resources" / "io" / "epcsentinel" / "client"
+SERVICE_CONFIG = RESOURCES / "service-config.json"
 INSTALL = (
     "apt-get install --no-install-recommends default-jdk-headless protobuf-compiler protobuf-compiler-grpc-java-plugin"
-    " libgrpc-java libprotobuf-java libnetty-java libnetty-tcnative-java libnetty-tcnative-jni libperfmark-java"
-    " libgoogle-gson-java libspring-context-java junit5"
+    " libprotobuf-dev libgrpc-java libprotobuf-java libgoogle-common-protos-java libnetty-java libnetty-tcnative-java"
+    " libnetty-tcnative-jni libperfmark-java libgoogle-gson-java libspring-context-java junit5"
 )
-JARS = [
-    Path(f"/usr/share/java/{name}.jar")
-    for name in (
-        "grpc-api", "grpc-context", "grpc-core", "grpc-netty", "grpc-protobuf", "grpc-protobuf-lite", "grpc-stub",
-        "netty-buffer", "netty-codec", "netty-codec-http", "netty-codec-http2", "netty-codec-socks", "netty-common",
-        "netty-handler", "netty-handler-proxy", "netty-resolver", "netty-tcnative", "netty-transport",
-        "protobuf", "protobuf-util", "perfmark-api", "guava", "gson", "geronimo-annotation-1.3-spec",
-        "spring3-core", "spring3-beans", "spring3-context", "spring3-aop", "spring3-expression", "commons-logging",
-        "junit-platform-console-standalone",
-    )
-]  # fmt: skip
+JAR_NAMES = PROGRAM.read_text().partition('jars="')[2].partition('"')[0].split()
+JARS = [Path(f"/usr/share/java/{name}.jar") for name in (*JAR_NAMES, "junit-platform-console-standalone")]
 PROGRAMS = ("java", "javac", "protoc", "grpc_java_plugin")
-PROTOS = (
-    "epcsentinel/v1/anomaly.proto",
-    *(f"google/{name}.proto" for name in ("api/annotations", "api/http", "rpc/status", "rpc/error_details")),
-)
+WELL_KNOWN = Path("/usr/include/google/protobuf/timestamp.proto")  # the contract imports it
 # Debian's Netty does TLS by OpenSSL alone, and looks for the library by another name than that of Debian's file.
 OPENSSL = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/jni/libnetty-tcnative.so")
 OPENSSL_NAME = "libnetty_tcnative.so"
 MISSING = [name for name in PROGRAMS if not shutil.which(name)] + [
-    file.name for file in (*JARS, OPENSSL) if not file.exists()
+    file.name for file in (*JARS, OPENSSL, WELL_KNOWN) if not file.exists()
 ]
 needs_java = pytest.mark.needs(not MISSING, f"no {', '.join(MISSING[:3])} ..: {INSTALL}")
 
@@ -71,11 +59,10 @@ JUNIT_TESTS = [
 ]
 
 
-def run(*command: object, timeout_s: float = 120) -> str:
+def run(*command: object, env: Mapping[str, str] = os.environ) -> str:
     """Run a command and return its stdout."""
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{command[0]}: {done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -88,6 +75,7 @@ class Java:
     libraries: Path  # a folder with OPENSSL_NAME
     rows: Path  # a raw file
     answers: Path  # what the Python client is answered to it, AnalyzeFilesResponse as JSON
+    printed: str  # what the documented command prints about it
     gateway: str  # HOST:PORT
 
     def command(self, *flags: str) -> list[str]:
@@ -98,25 +86,19 @@ class Java:
 
 @pytest.fixture(scope="module")
 def java(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Java:
-    """Compile everything, and ask the gateway for the answers to expect."""
+    """Compile the client by the documented command and its tests beside it; ask for the answers to expect."""
     folder = tmp_path_factory.mktemp("java")
-    generated, classes = folder / "generated", folder / "classes"
-    for place in (generated, classes):
-        place.mkdir()
-    common = Path(error_details_pb2.__file__).parents[2]  # has google/rpc, which Debian's jars lack
-    includes = (ROOT / "protos", common, Path(grpc_tools.__file__).parent / "_proto")
-    outputs = (f"--java_out={generated}", f"--grpc_out={generated}")
-    plugin = f"--plugin=protoc-gen-grpc={shutil.which('grpc_java_plugin')}"
-    run("protoc", plugin, *(f"-I{path}" for path in includes), *outputs, *PROTOS)
-    sources = [path for root in (generated, MAIN, TESTS) for path in root.rglob("*.java")]
+    simulate(folder / "world", 500, 3, lambda _what, _done: None)
+    rows, answers, classes = folder / "world" / "icn.csv", folder / "answers.json", folder / "classes"
+    [documented] = [line for block in blocks("sh") for line in block.splitlines() if PROGRAM.name in line]
+    command = documented.replace("localhost:50051", gateway.target).replace("icn.csv", str(rows))
+    printed = run(*command.split(), env=os.environ | {"OUT": str(folder)})
     quick = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-nowarn")
     jars = ":".join(map(str, JARS))
-    run("javac", *quick, "-cp", jars, "-d", classes, *sources)
-    simulate(folder / "world", 500, 3, lambda _what, _done: None)
-    rows, answers = folder / "world" / "icn.csv", folder / "answers.json"
+    run("javac", *quick, "-cp", f"{classes}:{jars}", "-d", classes, *TESTS.rglob("*.java"))
     answers.write_text(MessageToJson(pb.AnalyzeFilesResponse(files=python_answers(gateway.target, rows))))
     shutil.copy(OPENSSL, folder / OPENSSL_NAME)
-    return Java(f"{classes}:{MAIN / 'resources'}:{jars}", folder, rows, answers, gateway.target)
+    return Java(f"{classes}:{MAIN / 'resources'}:{jars}", folder, rows, answers, printed, gateway.target)
 
 
 def python_answers(target: str, rows: Path) -> list[pb.AnalyzeResponse]:
@@ -187,11 +169,29 @@ def test_junit(name: str, outcomes: dict[str, str]) -> None:
 @needs_java
 def test_the_program_prints_the_rows_that_the_backend_stores(java: Java) -> None:
     [answer] = json.loads(java.answers.read_text())["files"]
-    assert tables(run(*java.command(), "io.epcsentinel.client.Main", java.gateway, java.rows)) == {
+    assert tables(java.printed) == {
         "EventHistory": answer["EventHistory"],
         "epcAnomalyStats": answer["epcAnomalyStats"],
         "fileAnomalyStats": [answer["fileAnomalyStats"]],
     }
+
+
+@needs_java
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "the file is empty"),
+        ("epc_code\tlocation_id\n", "line 1: has to name the columns [epc_code, location_id, business_step,"),
+        ("epc_code,location_id,business_step,event_type,event_time\na,b,Factory,Aggregation,-", "line 2: For input"),
+    ],
+)
+def test_the_program_says_what_is_wrong_with_a_file(text: str, problem: str, java: Java, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(text)
+    words = [*java.command(), "io.epcsentinel.client.AnalyzeCsv", java.gateway, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{file}: {problem}" in done.stderr
 
 
 def tables(printed: str) -> dict[str, list[dict[str, object]]]:
@@ -210,9 +210,6 @@ def value_of(column: str, text: str) -> object:
     if column in ("eventId", "epcCode"):
         return text
     return {"true": True, "false": False}[text] if text.isalpha() else float(text)
-
-
-# ---------------------------------------------------------------- documents
 
 
 def blocks(language: str) -> list[str]:
@@ -238,7 +235,7 @@ def test_the_service_config_retries_methods_of_the_contract() -> None:
         assert name["service"] == service.full_name
         found = service.methods_by_name[name["method"]]
         assert not found.client_streaming  # a timeout would end streams, and a retry ends with the first answer
-    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"]
 
 
 def test_documented_code_and_dependencies_are_those_of_the_example() -> None:
@@ -255,8 +252,28 @@ def test_the_documented_properties_are_those_of_the_bean() -> None:
     bean = (MAIN / "java/io/epcsentinel/client/AnomalyClientConfiguration.java").read_text()
     known = set(re.findall(r"\$\{(epc-sentinel\.[a-z-]+)", bean))
     assert set(re.findall(r"^\| `(epc-sentinel\.[a-z-]+)`", DOCS.read_text(), re.MULTILINE)) == known
-    properties = (MAIN / "resources/application.properties").read_text()
+    properties = (RESOURCES / "epc-sentinel.properties").read_text()
     assert set(re.findall(r"^(epc-sentinel\.[a-z-]+)=", properties, re.MULTILINE)) <= known
+
+
+def test_no_resource_clashes_with_one_of_the_application() -> None:
+    """Of two jars with an application.properties each, the class path shows one."""
+    assert {path.parent for path in (MAIN / "resources").rglob("*") if path.is_file()} == {RESOURCES}
+
+
+def test_no_plugin_of_the_build_is_left_to_maven() -> None:
+    """The compiler plugin that Maven 3.8 takes by itself is 3.1, which does not know ``maven.compiler.release``."""
+    maven = "{http://maven.apache.org/POM/4.0.0}"
+    pom = ElementTree.parse(EXAMPLE / "pom.xml")
+    versions = {
+        plugin.findtext(f"{maven}artifactId", ""): plugin.findtext(f"{maven}version", "")
+        for plugin in pom.iter(f"{maven}plugin")
+    }
+    lifecycle = ("clean", "resources", "compiler", "surefire", "jar", "install", "deploy", "site")
+    assert {f"maven-{name}-plugin" for name in lifecycle} <= versions.keys()
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions.values()), versions
+    main = next(pom.iter(f"{maven}mainClass")).text or ""
+    assert (MAIN / "java" / f"{main.replace('.', '/')}.java").is_file()
 
 
 def test_the_install_line_is_documented() -> None:

@@ -13,21 +13,35 @@ import io.epcsentinel.v1.AnalyzeResponse;
 import io.epcsentinel.v1.Detector;
 import io.epcsentinel.v1.EventFinding;
 import io.epcsentinel.v1.ScanEvent;
+import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.Context;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 
 /** Calls of a real gateway that is there all the time. */
@@ -105,6 +119,64 @@ class AnomalyClientTest {
     }
 
     @Test
+    void aFileThatFailsHalfwayKeepsWhatWasJudged() {
+        int last = rows.size() - 1;
+        List<ScanEvent> damaged = new ArrayList<>(rows);
+        damaged.set(last, rows.get(last).toBuilder().clearEventTime().build());
+        UnfinishedFileException unfinished =
+                assertThrows(UnfinishedFileException.class, () -> client.analyzeFile(damaged, LSTM, 200));
+        assertEquals(Status.Code.INVALID_ARGUMENT, unfinished.getStatus().getCode());
+        List<AnalyzeResponse> answers = new ArrayList<>(unfinished.answers());
+        assertFalse(answers.isEmpty());
+        assertEquals(client.analyzeFile(rows, LSTM, 200).subList(0, answers.size()), answers);
+
+        List<ScanEvent> rest = new ArrayList<>(unfinished.rest());
+        String field = AnomalyClient.badFields(unfinished).keySet().iterator().next();
+        int bad = Integer.parseInt(field.replaceAll("\\D", ""));
+        assertEquals(damaged.get(last), rest.get(bad));
+        rest.set(bad, rows.get(last));
+        answers.addAll(client.analyzeFile(rest, LSTM, AnomalyClient.MAX_EVENTS));
+        assertEquals(FileReport.of(client.analyzeFile(rows, LSTM, 200)).fileAnomalyStats(),
+                FileReport.of(answers).fileAnomalyStats());
+    }
+
+    @Test
+    void whatCannotBeSentIsRefusedByName() {
+        assertRefused("no events", () -> client.analyze(List.of(), LSTM));
+        assertRefused("no events", () -> client.analyzeFile(List.of(), LSTM, 200));
+        assertRefused("events[1] is null", () -> client.analyze(Arrays.asList(rows.get(0), null), LSTM));
+        assertRefused("maxEvents is 0", () -> client.analyzeFile(rows, LSTM, 0));
+        assertRefused("maxEvents is -1", () -> client.analyzeFile(rows, LSTM, -1));
+        Instant now = Instant.now();
+        assertRefused("event 7: epcCode is null", () -> Events.of(7, null, 1, "Factory", "Aggregation", now, 1));
+        assertRefused("event 7: businessStep is null", () -> Events.of(7, "", 1, null, "Aggregation", now, 1));
+        assertRefused("event 7: eventType is null", () -> Events.of(7, "", 1, "Factory", null, now, 1));
+        assertRefused("event 7: eventTime is null", () -> Events.of(7, "", 1, "Factory", "Aggregation", null, 1));
+    }
+
+    @Test
+    void anyChannelWillDoAndStaysOpen() throws Exception {
+        ManagedChannel channel = Grpc.newChannelBuilder(TARGET, InsecureChannelCredentials.create())
+                .defaultServiceConfig(Connection.serviceConfig())
+                .build();
+        Duration patience = Duration.ofSeconds(30);
+        Channel wrapped = ClientInterceptors.intercept(channel, new Attempts());
+        for (Channel any : List.of(channel, wrapped)) {
+            List<Long> answers = new CopyOnWriteArrayList<>();
+            try (AnomalyClient borrower = new AnomalyClient(any, null, patience);
+                    AnomalyStream stream =
+                            borrower.stream((request, answer) -> answers.add(answer.getFileId()), patience)) {
+                assertEquals("lstm-deep-learning", borrower.analyze(rows, LSTM).getMethod());
+                stream.send(Scans.numbered(7));
+                stream.finish();
+            }
+            assertEquals(List.of(7L), answers);
+            assertFalse(channel.isShutdown());
+        }
+        channel.shutdownNow();
+    }
+
+    @Test
     void countsOfOneEpcInTwoPartsAreAdded() {
         AnalyzeResponse part = client.analyze(List.of(Scans.scan(1, "forged", 7)), Detector.DETECTOR_RULES);
         FileReport report = FileReport.of(List.of(part, part));
@@ -174,6 +246,24 @@ class AnomalyClientTest {
         assertEquals("lstm-deep-learning", client.analyze(rows, LSTM).getMethod());
     }
 
+    /** CANCELLED is retried, if it is the gateway that cancels. */
+    @Test
+    void aCallThatTheCallerCancelsIsNotMadeAgain() throws Exception {
+        Attempts attempts = new Attempts();
+        List<ScanEvent> events = Scans.many(20_000);
+        try (AnomalyClient counted = new AnomalyClient(Connection.plaintext(TARGET), Duration.ofSeconds(60), attempts);
+                Context.CancellableContext context = Context.current().withCancellation()) {
+            CompletableFuture<AnalyzeResponse> call = CompletableFuture.supplyAsync(
+                    () -> counted.analyze(events, LSTM), context.fixedContextExecutor(ForkJoinPool.commonPool()));
+            attempts.awaitSent(1);
+            context.cancel(null);
+            ExecutionException cancelled = assertThrows(ExecutionException.class, call::get);
+            assertEquals(Status.Code.CANCELLED, Status.fromThrowable(cancelled).getCode());
+            TimeUnit.SECONDS.sleep(1); // the first pause is half a second at most
+            assertEquals(1, attempts.sent());
+        }
+    }
+
     @Test
     void springMakesTheClientFromPropertiesAndClosesIt() {
         System.setProperty("epc-sentinel.target", TARGET);
@@ -181,6 +271,7 @@ class AnomalyClientTest {
         try (var context = new AnnotationConfigApplicationContext(AnomalyClientConfiguration.class)) {
             bean = context.getBean(AnomalyClient.class);
             assertNotNull(bean.analyze(rows.subList(0, 5), LSTM));
+            assertEquals("60", context.getEnvironment().getProperty("epc-sentinel.deadline-s")); // of the file
         } finally {
             System.clearProperty("epc-sentinel.target");
         }
@@ -192,5 +283,11 @@ class AnomalyClientTest {
         Path file = Path.of("some.pem");
         assertThrows(IllegalArgumentException.class, () -> new Connection(TARGET, null, null, null, file));
         assertThrows(IllegalArgumentException.class, () -> new Connection(TARGET, file, file, null, null));
+    }
+
+    private static void assertRefused(String start, Executable call) {
+        String message = assertThrows(IllegalArgumentException.class, call).getMessage();
+        assertTrue(message.startsWith(start), message);
+        assertTrue(message.contains(": "), message); // and what to do
     }
 }

@@ -41,11 +41,29 @@ final class GatewayProcess implements AutoCloseable {
         process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
     }
 
-    @Override
-    public void close() throws InterruptedException {
+    /** Stops it where it is (SIGSTOP): it neither answers nor closes a connection until it is resumed. */
+    void pause() throws IOException, InterruptedException {
+        signal("STOP");
+    }
+
+    void resume() throws IOException, InterruptedException {
+        signal("CONT");
+    }
+
+    private void signal(String name) throws IOException, InterruptedException {
+        new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+    }
+
+    /** Sends SIGTERM and waits for the end. */
+    void stop() throws InterruptedException {
         process.destroy();
         if (!process.waitFor(15, TimeUnit.SECONDS)) {
             kill();
         }
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        stop();
     }
 }

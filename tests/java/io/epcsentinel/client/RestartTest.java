@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -76,6 +78,54 @@ class RestartTest {
                             .getCode());
             StatusRuntimeException lost = assertThrows(StatusRuntimeException.class, stream::finish);
             assertEquals(Status.Code.UNAVAILABLE, lost.getStatus().getCode());
+        }
+    }
+
+    @Test
+    void aGatewayThatIsStoppedUnderLoadCostsNoCall() throws Exception {
+        List<Long> answers = new CopyOnWriteArrayList<>();
+        AtomicBoolean over = new AtomicBoolean();
+        try (GatewayProcess gateway = new GatewayProcess();
+                AnomalyClient client = new AnomalyClient(Connection.plaintext(gateway.target()), PATIENCE);
+                AnomalyStream stream = client.stream((request, answer) -> answers.add(answer.getFileId()), PATIENCE)) {
+            client.analyze(Scans.many(5), Detector.DETECTOR_RULES); // waits for the start
+            List<CompletableFuture<Integer>> callers = IntStream.range(0, 4)
+                    .mapToObj(caller -> CompletableFuture.supplyAsync(() -> callUntil(client, over)))
+                    .toList();
+            send(stream, 0, 200);
+            gateway.stop();
+            gateway.start();
+            send(stream, 200, 400);
+            stream.finish();
+            over.set(true);
+            for (CompletableFuture<Integer> caller : callers) {
+                assertTrue(caller.get(PATIENCE.toSeconds(), TimeUnit.SECONDS) > 1);
+            }
+            assertEquals(LongStream.range(0, 400).boxed().toList(), answers);
+        }
+    }
+
+    private static int callUntil(AnomalyClient client, AtomicBoolean over) {
+        int calls = 0;
+        for (; !over.get(); calls++) {
+            client.analyze(Scans.many(5), Detector.DETECTOR_RULES);
+        }
+        return calls;
+    }
+
+    @Test
+    void aCallThatAStoppingGatewayCancelsIsMadeAgain() throws Exception {
+        List<Long> answers = new CopyOnWriteArrayList<>();
+        Attempts attempts = new Attempts();
+        try (CancellingFront front = new CancellingFront(System.getProperty("test.target"));
+                AnomalyClient client = new AnomalyClient(Connection.plaintext(front.target()), PATIENCE, attempts);
+                AnomalyStream stream = client.stream((request, answer) -> answers.add(answer.getFileId()), PATIENCE)) {
+            assertEquals("rule-based", client.analyze(Scans.many(5), Detector.DETECTOR_RULES).getMethod());
+            assertEquals(2, attempts.sent());
+            send(stream, 0, 3);
+            stream.finish();
+            assertEquals(List.of(0L, 1L, 2L), answers);
+            assertEquals(1, stream.restarts());
         }
     }
 

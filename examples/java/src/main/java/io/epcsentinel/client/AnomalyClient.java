@@ -12,6 +12,7 @@ import io.grpc.Channel;
 import io.grpc.ClientInterceptor;
 import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,8 +28,9 @@ public final class AnomalyClient implements AutoCloseable {
     /** The most events of one request that the gateway takes unless it is set otherwise. */
     public static final int MAX_EVENTS = 50_000;
 
-    private final ManagedChannel connections;
     private final Channel channel;
+    private final ManagedChannel owned; // null: the caller's
+    private final Runnable reconnect;
     private final CallCredentials token;
     private final Duration deadline;
 
@@ -37,19 +39,38 @@ public final class AnomalyClient implements AutoCloseable {
      * @param interceptors of all calls, such as that of OpenTelemetry
      */
     public AnomalyClient(Connection connection, Duration deadline, ClientInterceptor... interceptors) {
-        this.connections = connection.open();
-        this.channel = ClientInterceptors.intercept(connections, interceptors);
+        this.owned = connection.open();
+        this.channel = ClientInterceptors.intercept(owned, interceptors);
+        this.reconnect = owned::resetConnectBackoff;
         this.token = connection.callCredentials();
+        this.deadline = deadline;
+    }
+
+    /**
+     * Uses a channel that is there already, and leaves it open. Retries are those of the channel.
+     *
+     * @param token what each call carries; null: nothing
+     * @param deadline of each call of {@link #analyze}, for all its attempts and waits together
+     */
+    public AnomalyClient(Channel channel, CallCredentials token, Duration deadline) {
+        this.owned = null;
+        this.channel = channel;
+        this.reconnect = channel instanceof ManagedChannel managed ? managed::resetConnectBackoff : () -> {};
+        this.token = token;
         this.deadline = deadline;
     }
 
     /**
      * Judges events of one file in one request.
      *
-     * @throws io.grpc.StatusRuntimeException with the status of the last attempt
+     * @throws StatusRuntimeException with the status of the last attempt
+     * @throws IllegalArgumentException there are no events, or one is null
      */
     public AnalyzeResponse analyze(List<ScanEvent> events, Detector detector) {
-        AnalyzeRequest request = AnalyzeRequest.newBuilder().addAllData(events).setDetector(detector).build();
+        AnalyzeRequest request = AnalyzeRequest.newBuilder()
+                .addAllData(Events.checked(events))
+                .setDetector(detector)
+                .build();
         return AnomalyServiceGrpc.newBlockingStub(channel)
                 .withCallCredentials(token)
                 .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS)
@@ -62,11 +83,19 @@ public final class AnomalyClient implements AutoCloseable {
      * @param events of one file
      * @param maxEvents of one request
      * @return the answers, to be merged by {@link FileReport#of}
+     * @throws UnfinishedFileException a part has failed; has the answers to the parts before, and the rest
+     * @throws IllegalArgumentException there are no events, one is null, or {@code maxEvents} is not positive
      */
     public List<AnalyzeResponse> analyzeFile(List<ScanEvent> events, Detector detector, int maxEvents) {
         List<AnalyzeResponse> answers = new ArrayList<>();
-        for (List<ScanEvent> batch : Batches.of(events, maxEvents)) {
-            answers.add(analyze(batch, detector));
+        List<List<ScanEvent>> batches = Batches.of(Events.checked(events), maxEvents);
+        for (List<ScanEvent> batch : batches) {
+            try {
+                answers.add(analyze(batch, detector));
+            } catch (StatusRuntimeException failure) {
+                List<List<ScanEvent>> rest = batches.subList(answers.size(), batches.size());
+                throw new UnfinishedFileException(failure, answers, rest.stream().flatMap(List::stream).toList());
+            }
         }
         return answers;
     }
@@ -74,13 +103,14 @@ public final class AnomalyClient implements AutoCloseable {
     /**
      * Opens a stream that survives restarts of the gateway.
      *
-     * @param onAnswer takes each request with its answer, in order, on a thread of gRPC: it must not wait
+     * @param onAnswer takes each request with its answer, in order, on a thread of the stream: it may wait, which slows
+     *     the stream down, but must not send or finish
      * @param giveUp how long to try without any answer
      */
     public AnomalyStream stream(BiConsumer<AnalyzeRequest, AnalyzeResponse> onAnswer, Duration giveUp) {
         return new AnomalyStream(
                 AnomalyServiceGrpc.newStub(channel).withCallCredentials(token),
-                connections::resetConnectBackoff,
+                reconnect,
                 onAnswer,
                 giveUp);
     }
@@ -102,15 +132,19 @@ public final class AnomalyClient implements AutoCloseable {
         return fields;
     }
 
+    /** Closes its channel, after 5 seconds with the calls that still wait; one of the caller stays open. */
     @Override
     public void close() {
-        connections.shutdown();
+        if (owned == null) {
+            return;
+        }
+        owned.shutdown();
         try {
-            connections.awaitTermination(5, TimeUnit.SECONDS);
+            owned.awaitTermination(5, TimeUnit.SECONDS);
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
         }
-        connections.shutdownNow();
+        owned.shutdownNow();
     }
 
     private static BadRequest unpack(com.google.protobuf.Any detail) {

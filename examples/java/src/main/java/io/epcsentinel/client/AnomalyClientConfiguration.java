@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.PropertySource;
 import org.springframework.stereotype.Component;
 
 /**
@@ -11,6 +12,7 @@ import org.springframework.stereotype.Component;
  * because one bean method that calls no other needs none of the proxies of a Configuration.
  */
 @Component
+@PropertySource("classpath:io/epcsentinel/client/epc-sentinel.properties")
 public class AnomalyClientConfiguration {
 
     @Bean

@@ -9,8 +9,12 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -22,9 +26,9 @@ import java.util.function.BiConsumer;
  */
 public final class AnomalyStream implements AutoCloseable {
 
-    /** How a stream ends that may go on; OK before the last answer is a proxy that leaves. */
-    private static final Set<Status.Code> RETRIED =
-            Set.of(Status.Code.UNAVAILABLE, Status.Code.RESOURCE_EXHAUSTED, Status.Code.OK);
+    /** How a stream ends that may go on; CANCELLED is a gateway that stops, OK before the last answer a proxy. */
+    private static final Set<Status.Code> RETRIED = Set.of(
+            Status.Code.UNAVAILABLE, Status.Code.RESOURCE_EXHAUSTED, Status.Code.CANCELLED, Status.Code.OK);
 
     private static final int MAX_UNANSWERED = 64;
     private static final long FIRST_BACKOFF_MS = 100;
@@ -33,63 +37,87 @@ public final class AnomalyStream implements AutoCloseable {
     private final AnomalyServiceStub stub;
     private final Runnable reconnect;
     private final BiConsumer<AnalyzeRequest, AnalyzeResponse> onAnswer;
-    private final long giveUpNs;
-    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(AnomalyStream::daemon);
+    private final Duration giveUp;
+    private final ScheduledExecutorService timer =
+            Executors.newSingleThreadScheduledExecutor(work -> daemon(work, "anomaly-stream-timer"));
+    private final ExecutorService callbacks =
+            Executors.newSingleThreadExecutor(work -> daemon(work, "anomaly-stream-answers"));
 
     // All below is guarded by this.
-    private final Deque<AnalyzeRequest> unanswered = new ArrayDeque<>();
+    private final Deque<AnalyzeRequest> waiting = new ArrayDeque<>(); // for an answer
+    private final Deque<AnalyzeRequest> answered = new ArrayDeque<>(); // but onAnswer is not through with it
     private Attempt attempt;
     private long backoffMs = FIRST_BACKOFF_MS;
     private long lastAnswerNs = System.nanoTime();
+    private StatusRuntimeException lastEnd; // of an attempt since the last answer; null: none
     private int restarts;
-    private boolean done; // by finish or close
-    private StatusRuntimeException failure; // null while the stream goes on
+    private boolean finished;
+    private boolean mute; // closed or onAnswer has thrown: it is not called again
+    private RuntimeException failure; // null while the stream goes on
 
     AnomalyStream(
             AnomalyServiceStub stub,
             Runnable reconnect,
             BiConsumer<AnalyzeRequest, AnalyzeResponse> onAnswer,
             Duration giveUp) {
+        if (giveUp.isNegative() || giveUp.isZero()) {
+            throw new IllegalArgumentException("giveUp is " + giveUp + ": give the time that an answer may take");
+        }
         this.stub = stub;
         this.reconnect = reconnect;
         this.onAnswer = onAnswer;
-        this.giveUpNs = giveUp.toNanos();
+        this.giveUp = giveUp;
         open();
+        watch();
     }
 
     /**
-     * Sends a request; waits while 64 requests have no answer.
+     * Sends a request; waits while 64 requests have no answer or have one that onAnswer is not through with.
      *
-     * @throws StatusRuntimeException the stream has failed; what has no answer can be sent in another stream
+     * @throws StatusRuntimeException the stream has failed; {@link #unanswered} can be sent in another stream
+     * @throws IllegalStateException onAnswer has thrown, or the stream is finished or closed
      */
     public synchronized void send(AnalyzeRequest request) throws InterruptedException {
-        while (failure == null && unanswered.size() >= MAX_UNANSWERED) {
+        Objects.requireNonNull(request, "request");
+        while (failure == null && waiting.size() + answered.size() >= MAX_UNANSWERED) {
             wait();
         }
         throwFailure();
-        if (unanswered.isEmpty()) {
+        if (finished) {
+            throw new IllegalStateException("the stream is finished: send in another one");
+        }
+        if (waiting.isEmpty()) {
             lastAnswerNs = System.nanoTime(); // nobody waited until now
         }
-        unanswered.add(request);
+        waiting.add(request);
         if (attempt != null) {
             attempt.outbox.onNext(request);
         }
     }
 
     /**
-     * Waits until all is answered.
+     * Waits until onAnswer has taken all answers.
      *
-     * @throws StatusRuntimeException the stream has failed before
+     * @throws StatusRuntimeException the stream has failed; {@link #unanswered} can be sent in another stream
+     * @throws IllegalStateException onAnswer has thrown, or the stream is closed
      */
     public synchronized void finish() throws InterruptedException {
-        while (failure == null && !unanswered.isEmpty()) {
+        while ((failure == null && !waiting.isEmpty()) || (!mute && !answered.isEmpty())) {
             wait();
         }
         throwFailure();
-        done = true;
+        finished = true;
         if (attempt != null) {
             attempt.outbox.onCompleted();
+            attempt = null;
         }
+    }
+
+    /** Returns the requests without an answer that onAnswer has taken, in order; complete after finish or close. */
+    public synchronized List<AnalyzeRequest> unanswered() {
+        List<AnalyzeRequest> requests = new ArrayList<>(answered);
+        requests.addAll(waiting);
+        return requests;
     }
 
     /** Returns how often the stream was opened again. */
@@ -97,46 +125,96 @@ public final class AnomalyStream implements AutoCloseable {
         return restarts;
     }
 
-    /** Gives up what has no answer yet. */
+    /** Gives up what has no answer yet, and waits for nothing: a call of onAnswer may still be under way. */
     @Override
     public synchronized void close() {
-        timer.shutdownNow();
-        if (!done && attempt != null) {
-            attempt.outbox.onError(Status.CANCELLED.withDescription("closed by the caller").asException());
+        mute = true;
+        if (failure == null) {
+            fail(new IllegalStateException("the stream is closed: send in another one"));
         }
-        done = true;
+        timer.shutdownNow();
+        callbacks.shutdown();
     }
 
     private synchronized void open() {
-        if (done) {
+        if (failure != null || finished) {
             return;
         }
-        attempt = new Attempt();
-        // Without waitForReady: a gateway that is away ends the attempt, and giveUp stays in force.
-        attempt.outbox = stub.analyzeStream(attempt);
-        unanswered.forEach(attempt.outbox::onNext);
+        Attempt opened = new Attempt();
+        attempt = opened;
+        // Without waitForReady: a gateway that is away ends the attempt.
+        opened.outbox = stub.analyzeStream(opened);
+        List.copyOf(waiting).forEach(opened.outbox::onNext);
+    }
+
+    /** Fails the stream when the gateway owes an answer for longer than giveUp; looks again when that may be. */
+    private synchronized void watch() {
+        if (failure != null || finished) {
+            return;
+        }
+        long silentNs = waiting.isEmpty() ? 0 : System.nanoTime() - lastAnswerNs;
+        if (silentNs < giveUp.toNanos()) {
+            timer.schedule(this::watch, giveUp.toNanos() - silentNs, TimeUnit.NANOSECONDS);
+            return;
+        }
+        Status status = lastEnd == null ? Status.DEADLINE_EXCEEDED : lastEnd.getStatus();
+        fail(status.augmentDescription("no answer for " + giveUp.toMillis() + " ms")
+                .asRuntimeException(lastEnd == null ? null : lastEnd.getTrailers()));
     }
 
     private synchronized void answered(Attempt from, AnalyzeResponse response) {
-        if (from != attempt || unanswered.isEmpty()) {
+        if (from != attempt || waiting.isEmpty()) {
             return; // of an attempt that is over
         }
-        onAnswer.accept(unanswered.remove(), response);
+        AnalyzeRequest request = waiting.remove();
+        answered.add(request);
         lastAnswerNs = System.nanoTime();
+        lastEnd = null;
         backoffMs = FIRST_BACKOFF_MS;
-        notifyAll();
+        callbacks.execute(() -> deliver(request, response));
+    }
+
+    private void deliver(AnalyzeRequest request, AnalyzeResponse response) {
+        synchronized (this) {
+            if (mute) {
+                return;
+            }
+        }
+        Throwable thrown = null;
+        try {
+            onAnswer.accept(request, response);
+        } catch (Throwable error) { // on this thread nobody else would hear of it
+            thrown = error;
+        }
+        synchronized (this) {
+            if (thrown == null) {
+                answered.remove();
+                notifyAll();
+            } else {
+                spoilt(thrown);
+            }
+        }
+    }
+
+    private void spoilt(Throwable thrown) {
+        mute = true;
+        RuntimeException why = new IllegalStateException(
+                "onAnswer threw " + thrown + "; its request is the first of unanswered()", thrown);
+        if (failure != null) {
+            why.addSuppressed(failure);
+        }
+        fail(why);
     }
 
     private synchronized void ended(Attempt from, Status status, Metadata trailers) {
-        if (from != attempt || done) {
+        if (from != attempt || finished) {
             return;
         }
         attempt = null;
-        boolean late = !unanswered.isEmpty() && System.nanoTime() - lastAnswerNs > giveUpNs;
-        if (late || !RETRIED.contains(status.getCode())) {
-            Status shown = status.isOk() ? Status.UNAVAILABLE.withDescription("the stream ended too early") : status;
-            failure = shown.asRuntimeException(trailers); // they name the bad fields
-            notifyAll();
+        Status shown = status.isOk() ? Status.UNAVAILABLE.withDescription("the stream ended too early") : status;
+        lastEnd = shown.asRuntimeException(trailers); // they name the bad fields
+        if (!RETRIED.contains(status.getCode())) {
+            fail(lastEnd);
             return;
         }
         restarts++;
@@ -145,14 +223,25 @@ public final class AnomalyStream implements AutoCloseable {
         backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS);
     }
 
+    /** Ends the stream; what it had no answer to stays. */
+    private void fail(RuntimeException why) {
+        failure = why;
+        Attempt last = attempt;
+        attempt = null;
+        if (last != null) {
+            last.outbox.onError(Status.CANCELLED.withDescription(why.getMessage()).asException());
+        }
+        notifyAll();
+    }
+
     private void throwFailure() {
         if (failure != null) {
             throw failure;
         }
     }
 
-    private static Thread daemon(Runnable work) {
-        Thread thread = new Thread(work, "anomaly-stream");
+    private static Thread daemon(Runnable work, String name) {
+        Thread thread = new Thread(work, name);
         thread.setDaemon(true);
         return thread;
     }

@@ -18,8 +18,13 @@ public final class Batches {
      * Returns all events once, in batches; a file that fits is one batch, in its own order.
      *
      * @param maxEvents of a batch; only the events of a single code may be more, and are cut then
+     * @throws IllegalArgumentException {@code maxEvents} is not positive
      */
     public static List<List<ScanEvent>> of(List<ScanEvent> events, int maxEvents) {
+        if (maxEvents <= 0) {
+            throw new IllegalArgumentException(
+                    "maxEvents is " + maxEvents + ": a request needs one event; the gateway takes 50,000");
+        }
         if (events.size() <= maxEvents) {
             return events.isEmpty() ? List.of() : List.of(events);
         }

@@ -73,9 +73,10 @@ public record Connection(String target, Path caFile, Path certFile, Path keyFile
         return tokenFile == null ? null : new BearerToken(tokenFile);
     }
 
-    static Map<String, ?> serviceConfig() {
+    /** Returns service-config.json, for a channel that is made elsewhere. */
+    public static Map<String, ?> serviceConfig() {
         try (Reader reader = new InputStreamReader(
-                Connection.class.getResourceAsStream("/service-config.json"), StandardCharsets.UTF_8)) {
+                Connection.class.getResourceAsStream("service-config.json"), StandardCharsets.UTF_8)) {
             return new Gson().fromJson(reader, new TypeToken<Map<String, ?>>() {}.getType());
         } catch (IOException error) {
             throw new UncheckedIOException(error);

@@ -2,6 +2,8 @@ package io.epcsentinel.client;
 
 import io.epcsentinel.v1.Detector;
 import io.epcsentinel.v1.ScanEvent;
+import io.grpc.StatusRuntimeException;
+import java.io.IOException;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -10,19 +12,29 @@ import java.util.List;
 import java.util.Objects;
 import java.util.stream.Collectors;
 
-/** What the backend does with a file: Main TARGET FILE prints the rows to store, table by table. */
-final class Main {
+/** What the backend does with a file: AnalyzeCsv HOST:PORT FILE prints the rows to store, table by table. */
+public final class AnalyzeCsv {
 
-    private Main() {}
+    private AnalyzeCsv() {}
 
-    public static void main(String[] arguments) throws Exception {
-        List<ScanEvent> events = RawRows.read(Path.of(arguments[1]), 1);
+    public static void main(String[] arguments) throws ReflectiveOperationException {
+        if (arguments.length != 2) {
+            System.err.println("usage: AnalyzeCsv HOST:PORT FILE");
+            System.exit(2);
+        }
         try (AnomalyClient client = new AnomalyClient(Connection.plaintext(arguments[0]), Duration.ofSeconds(60))) {
+            List<ScanEvent> events = RawRows.read(Path.of(arguments[1]), 1);
             FileReport report = FileReport.of(
                     client.analyzeFile(events, Detector.DETECTOR_LSTM, AnomalyClient.MAX_EVENTS));
             print("EventHistory", FileReport.EventHistory.class, report.eventHistory());
             print("epcAnomalyStats", FileReport.EpcAnomalyStats.class, report.epcAnomalyStats());
             print("fileAnomalyStats", FileReport.FileAnomalyStats.class, List.of(report.fileAnomalyStats()));
+        } catch (StatusRuntimeException refused) {
+            System.err.println(refused.getStatus() + " " + AnomalyClient.badFields(refused));
+            System.exit(1);
+        } catch (IOException | IllegalArgumentException error) {
+            System.err.println(error);
+            System.exit(1);
         }
     }
 
