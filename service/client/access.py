@@ -10,7 +10,7 @@ import grpc
 
 from service.errors import CommandError, SettingsError
 
-Options = Sequence[tuple[str, int]]
+Options = Sequence[tuple[str, int | str]]
 Metadata = tuple[tuple[str, str], ...]
 
 

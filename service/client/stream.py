@@ -13,12 +13,13 @@ from queue import SimpleQueue
 import grpc
 
 from service.client.access import OPEN, Access
-from service.client.gateway import SERVICE, explain
+from service.client.gateway import explain
+from service.client.retries import PASSING, SERVICE
 from service.errors import CommandError
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
-_RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OK}
-"""How a stream ends that may go on: gateway away, gateway full; OK before the last answer is a proxy that leaves."""
+_RETRIED = PASSING | {grpc.StatusCode.OK}
+"""How a stream ends that may go on; OK before the last answer is a proxy that leaves."""
 
 KEEPALIVE = (
     ("grpc.keepalive_time_ms", 20_000),  # notices a gateway whose machine is gone
@@ -69,7 +70,7 @@ class GatewayStream:
         ]
         self._channel = access.channel(target, options)
         self._method = self._channel.stream_stream(
-            f"{SERVICE}/AnalyzeStream",
+            f"/{SERVICE}/AnalyzeStream",
             request_serializer=pb.AnalyzeRequest.SerializeToString,
             response_deserializer=pb.AnalyzeResponse.FromString,
         )

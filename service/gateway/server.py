@@ -20,14 +20,11 @@ from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
 from service.monitoring.tracing import build_tracing
-from service.runtime.process import set_up_for_serving
+from service.runtime.process import CLOSE_S, set_up_for_serving
 from service.settings import Settings
 
 _STOP_S, _LOGS_S = 2.0, 11.0
 """What gRPC, probes and connections, and what logs and traces get to end in, after the drain."""
-
-_CLOSE_S = 18.0
-"""Seconds after its drain in which a gateway is gone, whatever happens; the supervisor waits a little longer."""
 
 log = structlog.get_logger("epc_sentinel.server")
 
@@ -73,7 +70,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
-    faulthandler.dump_traceback_later(settings.drain_s + _CLOSE_S, exit=True)
+    faulthandler.dump_traceback_later(settings.drain_s + CLOSE_S, exit=True)
     await health.drain()
     await _ended("server", _drain(server, servicer, settings.drain_s), settings.drain_s + _STOP_S)
     if probed:

@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
 from service.monitoring import metrics_endpoint as scrape
+from service.runtime.process import CLOSE_S
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ from service.gateway.workers import share, work
 
 _ANSWER_S = 5.0  # a worker that is too busy to show its metrics is left out of a scrape
 
-_CLOSE_S = 20.0  # what a worker may take on top of its drain, for its logs and traces
+MINDED_S = CLOSE_S + 2.0
+"""Seconds after their drain in which workers have ended by themselves, or are killed."""
 
 log = structlog.get_logger("epc_sentinel.workers")
 
@@ -170,7 +172,7 @@ class _Workers(Collector):
         """Drain all workers, and return what was wrong with it."""
         for worker in self._workers:
             worker.process.terminate()
-        deadline = time.monotonic() + self._settings.drain_s + _CLOSE_S
+        deadline = time.monotonic() + self._settings.drain_s + MINDED_S
         bad = []
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))

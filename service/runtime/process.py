@@ -23,6 +23,10 @@ _MMAP_BYTES = 32 * 2**20  # the most that glibc takes
 _TRIM_BYTES = 128 * 2**20
 
 
+CLOSE_S = 18.0
+"""Seconds after its drain in which a gateway is gone, whatever happens; a test adds up the times of a stop."""
+
+
 def run_to_completion(work: Coroutine[Any, Any, _T]) -> _T:
     """Run ``work``, on uvloop where it exists: it is the cheapest loop for grpc.aio."""
     if find_spec("uvloop") is None:

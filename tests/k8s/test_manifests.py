@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from service.gateway.supervisor import MINDED_S
 from service.settings import ENV_PREFIX, Settings, load_settings
 from tests.k8s.overlays import (
     GATEWAY,
@@ -133,7 +135,13 @@ def test_grpc_ports_say_that_they_speak_http2() -> None:
 
 def test_a_gateway_has_time_to_drain(settings: Settings) -> None:
     wait_s = GATEWAY["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert GATEWAY["terminationGracePeriodSeconds"] >= wait_s + settings.drain_s + 5
+    assert GATEWAY["terminationGracePeriodSeconds"] >= wait_s + settings.drain_s + MINDED_S
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "README.md"])
+def test_a_container_has_time_to_drain(file: str) -> None:
+    [given] = re.findall(r"docker run .*--stop-timeout ([0-9]+) ", (ROOT / file).read_text())
+    assert int(given) >= Settings.model_fields["drain_s"].default + MINDED_S
 
 
 def test_triton_has_time_to_finish() -> None:
