@@ -6,7 +6,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.api.health import HealthServicer
-from service.api.interceptor import MAX_PROBES, EntryInterceptor
+from service.api.interceptor import EntryInterceptor
 from service.api.reflection import add_reflection
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.errors import CommandError
@@ -79,13 +79,13 @@ def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.Serve
 
 
 async def listen_for_probes(
-    settings: Settings, health: HealthServicer, *, shared: bool
+    settings: Settings, interceptor: EntryInterceptor, health: HealthServicer, *, shared: bool
 ) -> tuple[grpc.aio.Server, int] | None:
     """Return (a started server of health alone, its port) if one is wanted: kubelets cannot speak TLS to gRPC."""
     if settings.health_port is None:
         return None
     options = [("grpc.so_reuseport", int(shared)), *KEEPALIVE]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PROBES)
+    server = grpc.aio.server(interceptors=[interceptor], options=options)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = _bind(server, settings.host, settings.health_port)
     await server.start()

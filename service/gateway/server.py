@@ -13,7 +13,7 @@ import structlog
 
 from service.api.admission import Admission
 from service.api.health import HealthServicer, follow_dependency, follow_model
-from service.api.interceptor import build_interceptor, rate
+from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.gateway.build import Wiring, build_wiring
 from service.gateway.listen import listen, listen_for_probes
@@ -60,7 +60,9 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     server, port = listen(settings, interceptor, servicer, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
-    probed = await listen_for_probes(settings, health, shared=bond is not None)
+    probed = await listen_for_probes(
+        settings, build_probe_interceptor(monitoring.watch), health, shared=bond is not None
+    )
     event = "listening" if bond is None else "worker listening"
     _say_listening(event, settings, wiring, port, monitoring.port, probed[1] if probed else None)
     if bond is not None:
