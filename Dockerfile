@@ -35,7 +35,8 @@ import grpc, sys; \
 from grpc_health.v1 import health_pb2 as pb, health_pb2_grpc; \
 from service.settings import load_settings; \
 to = load_settings(); \
-stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(f'localhost:{to.health_port or to.port}')); \
+at, direct = f'localhost:{to.health_port or to.port}', [('grpc.enable_http_proxy', 0)]; \
+stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(at, direct)); \
 answer = stub.Check(pb.HealthCheckRequest(service='epcsentinel.v1.AnomalyService'), timeout=5); \
 sys.exit(answer.status != pb.HealthCheckResponse.SERVING)"]
 # No shell in between: SIGTERM reaches the gateway, which then drains.

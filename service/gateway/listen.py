@@ -10,7 +10,10 @@ from service.api.interceptor import EntryInterceptor
 from service.api.reflection import add_reflection
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.errors import CommandError
-from service.settings import Settings
+from service.settings import Settings, place
+
+MAX_METADATA_BYTES = 32 * 1024
+"""Metadata of a call, its token included; 32 bytes more for each key, as HTTP/2 counts."""
 
 KEEPALIVE = (
     # Finds dead peers, and allows clients to keep idle connections alive through load balancers.
@@ -50,6 +53,9 @@ def listen(
             ("grpc.compression_enabled_algorithms_bitset", 1),
             # Two minutes otherwise: connections that never finish their handshake would pile up.
             ("grpc.server_handshake_timeout_ms", 20_000),
+            # One limit: between two, gRPC refuses by chance. Tokens with many roles have 8 to 17 kB.
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ],
     )
     server.add_generic_rpc_handlers((servicer.handler(),))
@@ -65,14 +71,14 @@ def listen(
 
 def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
     """Return the port that the server listens on."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = place(host, port)
     try:
         bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         bound = 0
     if bound == 0:
         raise CommandError(
-            f"cannot listen on {host}:{port}: in use, or not an address of this machine;"
+            f"cannot listen on {address}: in use, or not an address of this machine;"
             " choose others with --host and --port"
         )
     return bound

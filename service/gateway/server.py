@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import gc
-import signal
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -20,7 +19,7 @@ from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
 from service.monitoring.tracing import build_tracing
-from service.runtime.process import CLOSE_S, set_up_for_serving
+from service.runtime.process import CLOSE_S, set_up_for_serving, stop_signals
 from service.settings import Settings
 
 _STOP_S, _LOGS_S = 2.0, 11.0
@@ -34,7 +33,7 @@ what ends the gateway when that process is gone."""
 
 
 async def serve(settings: Settings, bond: Bond | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Args: ``bond`` is given to one of several that share the port.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain. Args: ``bond`` is given to one of several that share the port.
 
     Raises:
         ModelRepositoryError: the model repository cannot be used.
@@ -134,9 +133,9 @@ def _watch_dependencies(
 
 
 def _stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
+    """Return an event that a signal to stop sets."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

@@ -28,8 +28,8 @@ from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
 from service.monitoring import metrics_endpoint as scrape
-from service.runtime.process import CLOSE_S
-from service.settings import Settings
+from service.runtime.process import CLOSE_S, stop_signals
+from service.settings import Settings, place
 
 if TYPE_CHECKING:
     pass
@@ -44,7 +44,7 @@ log = structlog.get_logger("epc_sentinel.workers")
 
 
 def serve_by_workers(settings: Settings) -> None:
-    """Serve with ``settings.workers`` processes until SIGTERM or SIGINT, then drain them.
+    """Serve with ``settings.workers`` processes until SIGTERM, SIGINT or SIGHUP, then drain them.
 
     Raises:
         SettingsError: workers cannot share what the settings ask for.
@@ -226,10 +226,10 @@ def _metrics(settings: Settings, workers: _Workers) -> Iterator[int | None]:
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """Yield what can be read when SIGTERM or SIGINT came."""
+    """Yield what can be read when a signal to stop came."""
     wake, sender = socket.socketpair()
     sender.setblocking(False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, lambda *_: None)
     before = signal.set_wakeup_fd(sender.fileno())
     try:
@@ -258,7 +258,7 @@ def _hold(host: str, port: int, flag: str) -> Iterator[socket.socket]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError:
         raise CommandError(
-            f"cannot listen on {host}:{port}: in use, or not an address of this machine;"
+            f"cannot listen on {place(host, port)}: in use, or not an address of this machine;"
             f" choose others with --host and {flag}"
         ) from None
     with held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import signal
 import sys
 from collections.abc import Coroutine
 from importlib.util import find_spec
@@ -34,6 +35,12 @@ def run_to_completion(work: Coroutine[Any, Any, _T]) -> _T:
     import uvloop  # noqa: PLC0415 - not on every platform
 
     return uvloop.run(work)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return the signals that end a gateway by a drain: SIGTERM, Ctrl-C, and a closed terminal without nohup."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, signal.SIGINT, *hangup]
 
 
 def set_up_for_serving() -> None:
