@@ -148,6 +148,13 @@ class Settings(BaseSettings):
     max_stream_age_s: float = Field(
         86_400.0, gt=0, description="seconds after which a stream ends and is to be opened anew"
     )
+    max_connection_age_s: float = Field(
+        300.0,
+        gt=0,
+        le=1e6,
+        description="seconds after which a connection takes no new call, so that its client looks who else is there;"
+        " running calls and streams go on, up to 1000000",
+    )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
     workers: int = Field(
         1, ge=1, le=256, description="processes that share the port, 1 to 256: for one machine with many cores"

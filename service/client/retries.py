@@ -20,7 +20,7 @@ _KEPT_BYTES = 64 * 2**20
 
 
 def retried() -> Options:
-    """Return options of a channel whose calls wait for a gateway, and are sent again after a failure that passes.
+    """Return options of a channel whose calls go to all gateways in turn, wait for one, and are sent again.
 
     That is what docs/java.md asks of every client: attempts are few, and none is spent while no gateway is there.
     """
@@ -32,8 +32,9 @@ def retried() -> Options:
         "retryableStatusCodes": sorted(code.name for code in PASSING),
     }
     method = {"name": [{"service": SERVICE}], "waitForReady": True, "retryPolicy": policy}
+    config = {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [method]}
     return [
-        ("grpc.service_config", json.dumps({"methodConfig": [method]})),
+        ("grpc.service_config", json.dumps(config)),
         ("grpc.per_rpc_retry_buffer_size", _KEPT_BYTES),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]

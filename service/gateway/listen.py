@@ -15,6 +15,12 @@ from service.settings import Settings, place
 MAX_METADATA_BYTES = 32 * 1024
 """Metadata of a call, its token included; 32 bytes more for each key, as HTTP/2 counts."""
 
+_GRACE_S = 60.0
+"""Seconds beyond the greatest age of a stream that a connection gets to end in: longer is a call nobody waits for."""
+
+_MAX_MS = 2**31 - 1
+"""For gRPC that is for ever."""
+
 KEEPALIVE = (
     # Finds dead peers, and allows clients to keep idle connections alive through load balancers.
     ("grpc.keepalive_time_ms", 60_000),
@@ -49,6 +55,10 @@ def listen(
             # it 64 KiB of requests wait, and larger messages still get the room that they announce.
             ("grpc.http2.bdp_probe", 0),
             *KEEPALIVE,
+            # Clients ask for addresses only when a connection ends: without an age none would ever see a new gateway.
+            ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+            # What runs then is not cut off: a stream ends by itself, with a word, at its own greatest age.
+            ("grpc.max_connection_age_grace_ms", _ms(settings.max_stream_age_s + _GRACE_S)),
             # gRPC inflates a compressed message before it looks at its size: half a megabyte becomes half a gigabyte.
             ("grpc.compression_enabled_algorithms_bitset", 1),
             # Two minutes otherwise: connections that never finish their handshake would pile up.
@@ -67,6 +77,10 @@ def listen(
 
         credentials = server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     return server, _bind(server, settings.host, settings.port, credentials)
+
+
+def _ms(seconds: float) -> int:
+    return min(int(seconds * 1e3), _MAX_MS)
 
 
 def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:

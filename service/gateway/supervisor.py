@@ -1,8 +1,8 @@
 """``serve --workers N``: N gateways on one port, and this process, which minds them.
 
-The kernel deals the connections out to the workers (SO_REUSEPORT), for good: a client with one connection has one
-worker. gRPC does not survive a fork, so workers are fresh processes, and no gRPC is ever made here. A worker that dies
-is replaced; one that cannot begin ends all. Workers end when this process does, however that comes.
+The kernel deals the connections out to the workers (SO_REUSEPORT), for as long as they last: a client with one has one
+worker at a time. gRPC does not survive a fork, so workers are fresh processes, and no gRPC is ever made here. A worker
+that dies is replaced; one that cannot begin ends all. Workers end when this process does, however that comes.
 """
 
 from __future__ import annotations
