@@ -1,7 +1,8 @@
 # The gateway and the model that it works by.
 #   docker build -t epc-sentinel .
-#   docker run --read-only --cap-drop ALL --stop-timeout 15 -p 50051:50051 epc-sentinel
-# Settings are the variables EPC_SENTINEL_*. The stop timeout has to be longer than EPC_SENTINEL_DRAIN_S.
+#   docker run --read-only --cap-drop ALL --stop-timeout 35 -p 50051:50051 epc-sentinel
+# Settings are the variables EPC_SENTINEL_*. The stop timeout is EPC_SENTINEL_DRAIN_S and
+# the 20 s after it in which a gateway is gone, whatever hangs, and something to spare.
 
 # The Python that the tests run on. One base for both stages: the venv is bound to its interpreter and C library.
 FROM python:3.11-slim-trixie AS base
@@ -34,7 +35,8 @@ import grpc, sys; \
 from grpc_health.v1 import health_pb2 as pb, health_pb2_grpc; \
 from service.settings import load_settings; \
 to = load_settings(); \
-stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(f'localhost:{to.health_port or to.port}')); \
+at, direct = f'localhost:{to.health_port or to.port}', [('grpc.enable_http_proxy', 0)]; \
+stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(at, direct)); \
 answer = stub.Check(pb.HealthCheckRequest(service='epcsentinel.v1.AnomalyService'), timeout=5); \
 sys.exit(answer.status != pb.HealthCheckResponse.SERVING)"]
 # No shell in between: SIGTERM reaches the gateway, which then drains.

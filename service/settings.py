@@ -38,7 +38,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on, 0.0.0.0 for all interfaces")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address to listen on, 0.0.0.0 for all interfaces, :: for IPv6 too"
+    )
     port: int = Field(50051, ge=0, le=65535, description="TCP port to listen on, 1 to 65535, or 0 for any free one")
     backend: str = Field(
         "onnx:model_repository", description="where the model runs: onnx:REPOSITORY in process, or triton://HOST:PORT"
@@ -149,6 +151,13 @@ class Settings(BaseSettings):
     max_stream_age_s: float = Field(
         86_400.0, gt=0, description="seconds after which a stream ends and is to be opened anew"
     )
+    max_connection_age_s: float = Field(
+        300.0,
+        gt=0,
+        le=1e6,
+        description="seconds after which a connection takes no new call, so that its client looks who else is there;"
+        " running calls and streams go on, up to 1000000",
+    )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
     workers: int = Field(
         1, ge=1, le=256, description="processes that share the port, 1 to 256: for one machine with many cores"
@@ -233,6 +242,11 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
 def without_password(url: str) -> str:
     """Return a URL, also a misspelt one, without the user and the password in it; other texts as they are."""
     return re.sub(r"^(\w*:?/*).*@", r"\1", url)
+
+
+def place(host: str, port: int) -> str:
+    """Return HOST:PORT, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def flag_name(field: str) -> str:

@@ -18,15 +18,16 @@ from google.protobuf.message import DecodeError
 
 from service.api.call import Call, begin
 from service.api.status import CallStatus, cancelled_code, reason_of, request_id, status_of
-from service.errors import InvalidRequest, Unauthenticated
+from service.errors import DeadlineExceeded, InvalidRequest, Unauthenticated
 from service.monitoring.records import Refusal, Watch
 from service.security.auth import caller
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-Enter = Callable[[Context, Call, ExitStack], None]
-"""Lets a call in, and has the stack give back what it takes; raises SentinelError if it has to stay outside."""
+Enter = Callable[[Context, Call, ExitStack], float | None]
+"""Lets a call in, has the stack give back what it takes, and returns how many seconds its message may take; raises
+SentinelError if it has to stay outside."""
 
 _SETTLE_S = 0.02
 """A call that broke off reads as one without a message: its cancellation comes a moment later."""
@@ -60,8 +61,8 @@ def guarded(method: ServedMethod, enter: Enter) -> Handler:
     deserialize = handler.request_deserializer
 
     async def let_in(request: Any, context: Context, call: Call, stack: ExitStack) -> Any:  # noqa: ANN401 - what it takes
-        enter(context, call, stack)
-        message = request if takes == "stream" else await _only_message(context, deserialize)
+        limit_s = enter(context, call, stack)
+        message = request if takes == "stream" else await _only_message(context, deserialize, limit_s)
         call.entered = True
         return message
 
@@ -86,8 +87,12 @@ def guarded(method: ServedMethod, enter: Enter) -> Handler:
     return make(behaviour, read_by_grpc, handler.response_serializer)  # type: ignore[no-any-return]
 
 
-async def _only_message(context: Context, deserialize: Callable[[bytes], Any] | None) -> Any:  # noqa: ANN401
-    raw = await context.read()
+async def _only_message(context: Context, deserialize: Callable[[bytes], Any] | None, limit_s: float | None) -> Any:  # noqa: ANN401 - what the method takes
+    try:
+        async with asyncio.timeout(limit_s):
+            raw = await context.read()
+    except TimeoutError:
+        raise DeadlineExceeded(f"the message of the call was not there within {limit_s:g} s") from None
     if not isinstance(raw, bytes):  # it is grpc.aio.EOF
         await asyncio.sleep(_SETTLE_S)
         raise InvalidRequest([("request", "is missing: send one message")])

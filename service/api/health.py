@@ -1,4 +1,4 @@
-"""Readiness follows the model: a golden probe runs all the time, and grpc.health.v1 says what it found."""
+"""grpc.health.v1: readiness follows the model, by a golden probe that runs all the time; liveness does not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from service.errors import SentinelError
 
+LIVENESS = "liveness"
+"""What kubelets ask before they restart a gateway, which brings no model server back."""
+
 _Status = health_pb2.HealthCheckResponse
 _SOON_S = 1.0
 """Seconds between probes of what is down: back is to be noticed soon."""
@@ -24,7 +27,7 @@ log = structlog.get_logger("epc_sentinel.health")
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """One status for the server and its services.
+    """One status for the server and its services, and that of `LIVENESS`.
 
     The one of grpcio-health-checking keeps watchers for ever, which holds up a drain until its time is over.
     """
@@ -49,9 +52,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def Check(self, request: Any, context: _Context) -> Any:  # noqa: ANN401, N802 - the stubs have no types
         """Answer the status, NOT_FOUND for a service that is not here."""
-        if request.service not in self._services:
+        if (status := self._status(request.service)) is _Status.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
-        return _Status(status=self._status(request.service))
+        return _Status(status=status)
 
     async def Watch(self, request: Any, context: _Context) -> None:  # noqa: ANN401, N802 - as above
         """Tell the status, and every change of it, until the server drains."""
@@ -68,6 +71,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
                     await self._changed.wait()
 
     def _status(self, service: str) -> Any:  # noqa: ANN401 - as above
+        if service == LIVENESS:
+            return _Status.NOT_SERVING if self._draining else _Status.SERVING
         if service not in self._services:
             return _Status.SERVICE_UNKNOWN
         return _Status.SERVING if self._serving else _Status.NOT_SERVING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -20,8 +20,20 @@ from service.settings import Settings
 
 _OURS = f"/{pb.DESCRIPTOR.package}."
 
-MAX_PROBES = 100
-"""Health checks at a time, watchers included: they are open to everybody."""
+_CHECKS, _CHECKS_OF_PEER = 100, 10
+_WATCHES, _WATCHES_OF_PEER = 1_000, 8
+"""Calls of health at a time, which are open to everybody: of all, and of one address."""
+
+_MESSAGE_S = 5.0
+"""Seconds within which the message of a call of health is there: one that never comes holds a slot no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSlots:
+    """Room for calls of health. A Watch lasts, and takes no room from a Check."""
+
+    checks: Slots = field(default_factory=lambda: Slots("health checks", _CHECKS, _CHECKS_OF_PEER))
+    watches: Slots = field(default_factory=lambda: Slots("health watches", _WATCHES, _WATCHES_OF_PEER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +42,8 @@ class Limits:
 
     calls: Slots
     streams: Slots
-    probes: Slots  # of health, which is open to all
     calls_per_s: Rate | None
+    health: HealthSlots = field(default_factory=HealthSlots)
 
 
 class EntryInterceptor(grpc.aio.ServerInterceptor):
@@ -69,26 +81,28 @@ class EntryInterceptor(grpc.aio.ServerInterceptor):
         handler = handler or grpc.unary_unary_rpc_method_handler(_unknown)
         stream = bool(handler.request_streaming or handler.response_streaming)
 
-        def enter(context: Context, call: Call, stack: ExitStack) -> None:
-            self._enter(path, context, call, stack, stream=stream)
+        def enter(context: Context, call: Call, stack: ExitStack) -> float | None:
+            return self._enter(path, context, call, stack, stream=stream)
 
         return guarded(ServedMethod(name, handler, self._watch, ours=path.startswith(_OURS)), enter)
 
-    def _enter(self, path: str, context: Context, call: Call, stack: ExitStack, *, stream: bool) -> None:
-        """Let the call in, and have ``stack`` give back what it takes.
+    def _enter(self, path: str, context: Context, call: Call, stack: ExitStack, *, stream: bool) -> float | None:
+        """Let the call in, have ``stack`` give back what it takes, and return how many seconds its message may take.
 
         Raises:
             Unauthenticated, PermissionDenied, Overloaded: it has to stay outside.
         """
         if auth.is_open(path):
-            stack.enter_context(self._limits.probes.taken(""))
-            return
+            health = self._limits.health
+            stack.enter_context((health.watches if stream else health.checks).taken(call.address))
+            return _MESSAGE_S
         who = self._identify(context, call)
         auth.set_caller(who)
         auth.authorize(who, path)
         if self._limits.calls_per_s:
             self._limits.calls_per_s.spend(who.name, 1)
         stack.enter_context((self._limits.streams if stream else self._limits.calls).taken(who.name))
+        return None
 
     def _identify(self, context: Context, call: Call) -> auth.Caller:
         if self._verifier is not None:
@@ -116,11 +130,20 @@ def build_interceptor(settings: Settings, watch: Watch) -> EntryInterceptor:
     limits = Limits(
         calls=Slots("calls", settings.max_calls, settings.max_calls_per_caller),
         streams=Slots("streams", settings.max_streams, settings.max_streams_per_caller),
-        probes=Slots("health checks", MAX_PROBES),
         calls_per_s=rate(settings, "calls", settings.rate_limit_calls_per_s),
     )
     verifier = (lambda: auth.first_of([watched.value for watched in verifiers])) if verifiers else None
     return EntryInterceptor(verifier, limits, certificates=settings.tls_client_ca is not None, watch=watch)
+
+
+def build_probe_interceptor(watch: Watch) -> EntryInterceptor:
+    """Return the door of the port that answers health alone; ``watch`` is told of every call.
+
+    Its slots are its own: who fills those of the port that serves takes none from kubelets.
+    """
+    others = Slots("calls", _CHECKS)
+    limits = Limits(calls=others, streams=others, calls_per_s=None)
+    return EntryInterceptor(None, limits, certificates=False, watch=watch)
 
 
 def rate(settings: Settings, what: str, per_s: float | None) -> Rate | None:

@@ -1,12 +1,15 @@
-"""Server reflection, so that grpcurl and its like need no proto file."""
+"""Server reflection, for tools that have no proto file: v1, which tools ask first today, and v1alpha."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool
-from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]
+
+_V1 = "grpc.reflection.v1.ServerReflection"
+"""v1alpha under its final name: the messages are the same on the wire. grpcio-reflection has v1alpha alone."""
 
 
 class _Pool:
@@ -14,6 +17,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._pool: Any = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+        self._pool.AddSerializedFile(_v1_file())
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the pool has
         return getattr(self._pool, name)
@@ -29,4 +33,20 @@ class _Pool:
 
 def add_reflection(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
     """Let the server describe ``services`` and itself."""
-    reflection.enable_server_reflection((*services, reflection.SERVICE_NAME), server, pool=_Pool())
+    servicer = reflection.aio.ReflectionServicer((*services, _V1, reflection.SERVICE_NAME), pool=_Pool())
+    method = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        reflection_pb2.ServerReflectionRequest.FromString,
+        reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    for name in (_V1, reflection.SERVICE_NAME):
+        handler = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
+        server.add_generic_rpc_handlers((handler,))
+
+
+def _v1_file() -> bytes:
+    """Return the descriptor of grpc/reflection/v1/reflection.proto, serialised."""
+    alpha = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(alpha)
+    named = text_format.MessageToString(alpha)
+    return text_format.Parse(named.replace("v1alpha", "v1"), descriptor_pb2.FileDescriptorProto()).SerializeToString()

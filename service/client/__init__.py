@@ -1,6 +1,7 @@
 """How is a running gateway asked?
 
 - access: authority, certificate and token
+- retries: which failures pass
 - gateway: whole files
 - stream: a live stream that survives restarts
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import grpc
 
 from service.errors import CommandError, SettingsError
 
-Options = Sequence[tuple[str, int]]
+Options = Sequence[tuple[str, int | str]]
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -23,12 +24,14 @@ class Access:
 
     def channel(self, target: str, options: Options = ()) -> grpc.Channel:
         """Return a channel to HOST:PORT."""
+        options = [*options, *_no_proxy(target)]
         if self.credentials is None:
             return grpc.insecure_channel(target, options)
         return grpc.secure_channel(target, self.credentials, options)
 
     def aio_channel(self, target: str, options: Options = ()) -> grpc.aio.Channel:
         """Return a channel to HOST:PORT for asyncio."""
+        options = [*options, *_no_proxy(target)]
         if self.credentials is None:
             return grpc.aio.insecure_channel(target, options)
         return grpc.aio.secure_channel(target, self.credentials, options)
@@ -39,6 +42,13 @@ class Access:
 
 
 OPEN = Access()
+
+_LOOPBACK = re.compile(r"(?:\w+:/{0,3})?(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?(?:,.*)?")
+
+
+def _no_proxy(target: str) -> Options:
+    """Return the option that keeps connections of this machine to itself: gRPC takes them to http_proxy, too."""
+    return [("grpc.enable_http_proxy", 0)] if _LOOPBACK.fullmatch(target) else []
 
 
 def access_by_files(ca: Path | None, cert: Path | None, key: Path | None, token: Path | None) -> Access:

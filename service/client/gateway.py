@@ -6,13 +6,12 @@ import grpc
 
 from service.api.requests import DetectorName, encode_request
 from service.client.access import OPEN, Access
+from service.client.retries import SERVICE, retried
 from service.errors import CommandError
 from service.events.columns import Events
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 _TIMEOUT_S = 300.0
-
-SERVICE = f"/{pb.DESCRIPTOR.services_by_name['AnomalyService'].full_name}"
 
 
 class GatewayClient:
@@ -22,9 +21,9 @@ class GatewayClient:
         """Args: ``target`` is HOST:PORT. Nothing is connected before the first call."""
         self._target = target
         self._access = access
-        self._channel = access.aio_channel(target, [("grpc.max_receive_message_length", -1)])
+        self._channel = access.aio_channel(target, [("grpc.max_receive_message_length", -1), *retried()])
         self._analyze_files = self._channel.unary_unary(
-            f"{SERVICE}/AnalyzeFiles",
+            f"/{SERVICE}/AnalyzeFiles",
             request_serializer=pb.AnalyzeRequest.SerializeToString,
             response_deserializer=pb.AnalyzeFilesResponse.FromString,
         )

@@ -13,12 +13,19 @@ from queue import SimpleQueue
 import grpc
 
 from service.client.access import OPEN, Access
-from service.client.gateway import SERVICE, explain
+from service.client.gateway import explain
+from service.client.retries import PASSING, SERVICE
 from service.errors import CommandError
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
-_RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OK}
-"""How a stream ends that may go on: gateway away, gateway full; OK before the last answer is a proxy that leaves."""
+_RETRIED = PASSING | {grpc.StatusCode.OK}
+"""How a stream ends that may go on; OK before the last answer is a proxy that leaves."""
+
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 20_000),  # notices a gateway whose machine is gone
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),  # no limit: gRPC else all but stops to ping on a stream that waits
+)
 
 _FIRST_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 2.0
 
@@ -59,12 +66,11 @@ class GatewayStream:
             ("grpc.max_receive_message_length", -1),
             ("grpc.use_local_subchannel_pool", 1),  # else all streams share a connection, and with it one gateway
             ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.keepalive_time_ms", 20_000),  # notices a gateway whose machine is gone
-            ("grpc.keepalive_timeout_ms", 10_000),
+            *KEEPALIVE,
         ]
         self._channel = access.channel(target, options)
         self._method = self._channel.stream_stream(
-            f"{SERVICE}/AnalyzeStream",
+            f"/{SERVICE}/AnalyzeStream",
             request_serializer=pb.AnalyzeRequest.SerializeToString,
             response_deserializer=pb.AnalyzeResponse.FromString,
         )

@@ -68,6 +68,7 @@ def serve(
     max_streams: Annotated[str | None, setting("max_streams")] = None,
     max_streams_per_caller: Annotated[str | None, setting("max_streams_per_caller")] = None,
     max_stream_age_s: Annotated[str | None, setting("max_stream_age_s")] = None,
+    max_connection_age_s: Annotated[str | None, setting("max_connection_age_s")] = None,
     workers: Annotated[str | None, setting("workers")] = None,
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import gc
-import signal
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -13,21 +12,18 @@ import structlog
 
 from service.api.admission import Admission
 from service.api.health import HealthServicer, follow_dependency, follow_model
-from service.api.interceptor import build_interceptor, rate
+from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.gateway.build import Wiring, build_wiring
 from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
 from service.monitoring.tracing import build_tracing
-from service.runtime.process import set_up_for_serving
+from service.runtime.process import CLOSE_S, set_up_for_serving, stop_signals
 from service.settings import Settings
 
 _STOP_S, _LOGS_S = 2.0, 11.0
 """What gRPC, probes and connections, and what logs and traces get to end in, after the drain."""
-
-_CLOSE_S = 18.0
-"""Seconds after its drain in which a gateway is gone, whatever happens; the supervisor waits a little longer."""
 
 log = structlog.get_logger("epc_sentinel.server")
 
@@ -37,7 +33,7 @@ what ends the gateway when that process is gone."""
 
 
 async def serve(settings: Settings, bond: Bond | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Args: ``bond`` is given to one of several that share the port.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain. Args: ``bond`` is given to one of several that share the port.
 
     Raises:
         ModelRepositoryError: the model repository cannot be used.
@@ -63,7 +59,9 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     server, port = listen(settings, interceptor, servicer, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
-    probed = await listen_for_probes(settings, health, shared=bond is not None)
+    probed = await listen_for_probes(
+        settings, build_probe_interceptor(monitoring.watch), health, shared=bond is not None
+    )
     event = "listening" if bond is None else "worker listening"
     _say_listening(event, settings, wiring, port, monitoring.port, probed[1] if probed else None)
     if bond is not None:
@@ -73,7 +71,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
-    faulthandler.dump_traceback_later(settings.drain_s + _CLOSE_S, exit=True)
+    faulthandler.dump_traceback_later(settings.drain_s + CLOSE_S, exit=True)
     await health.drain()
     await _ended("server", _drain(server, servicer, settings.drain_s), settings.drain_s + _STOP_S)
     if probed:
@@ -137,9 +135,9 @@ def _watch_dependencies(
 
 
 def _stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
+    """Return an event that a signal to stop sets."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

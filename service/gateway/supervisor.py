@@ -1,8 +1,8 @@
 """``serve --workers N``: N gateways on one port, and this process, which minds them.
 
-The kernel deals the connections out to the workers (SO_REUSEPORT), for good: a client with one connection has one
-worker. gRPC does not survive a fork, so workers are fresh processes, and no gRPC is ever made here. A worker that dies
-is replaced; one that cannot begin ends all. Workers end when this process does, however that comes.
+The kernel deals the connections out to the workers (SO_REUSEPORT), for as long as they last: a client with one has one
+worker at a time. gRPC does not survive a fork, so workers are fresh processes, and no gRPC is ever made here. A worker
+that dies is replaced; one that cannot begin ends all. Workers end when this process does, however that comes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -27,22 +26,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
-from service.monitoring import metrics_endpoint
-from service.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 from service.gateway.workers import share, work
+from service.monitoring import metrics_endpoint
+from service.runtime.process import CLOSE_S, stop_signals
+from service.settings import Settings, place
 
 _ANSWER_S = 5.0  # a worker that is too busy to show its metrics is left out of a scrape
 
-_CLOSE_S = 20.0  # what a worker may take on top of its drain, for its logs and traces
+MINDED_S = CLOSE_S + 2.0
+"""Seconds after their drain in which workers have ended by themselves, or are killed."""
 
 log = structlog.get_logger("epc_sentinel.workers")
 
 
 def serve_by_workers(settings: Settings) -> None:
-    """Serve with ``settings.workers`` processes until SIGTERM or SIGINT, then drain them.
+    """Serve with ``settings.workers`` processes until SIGTERM, SIGINT or SIGHUP, then drain them.
 
     Raises:
         SettingsError: workers cannot share what the settings ask for.
@@ -170,7 +168,7 @@ class _Workers(Collector):
         """Drain all workers, and return what was wrong with it."""
         for worker in self._workers:
             worker.process.terminate()
-        deadline = time.monotonic() + self._settings.drain_s + _CLOSE_S
+        deadline = time.monotonic() + self._settings.drain_s + MINDED_S
         bad = []
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -224,10 +222,10 @@ def _metrics(settings: Settings, workers: _Workers) -> Iterator[int | None]:
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """Yield what can be read when SIGTERM or SIGINT came."""
+    """Yield what can be read when a signal to stop came."""
     wake, sender = socket.socketpair()
     sender.setblocking(False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, lambda *_: None)
     before = signal.set_wakeup_fd(sender.fileno())
     try:
@@ -256,7 +254,7 @@ def _hold(host: str, port: int, flag: str) -> Iterator[socket.socket]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError:
         raise CommandError(
-            f"cannot listen on {host}:{port}: in use, or not an address of this machine;"
+            f"cannot listen on {place(host, port)}: in use, or not an address of this machine;"
             f" choose others with --host and {flag}"
         ) from None
     with held:

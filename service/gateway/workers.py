@@ -37,7 +37,8 @@ def work(settings: Settings, number: int, pipe: Connection) -> None:
     from service.gateway import server  # noqa: PLC0415 - as above: gRPC, numpy, the model
     from service.monitoring import logs  # noqa: PLC0415 - as above: gRPC, numpy, the model
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent sends SIGTERM
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # they reach all processes of a terminal: the parent sends SIGTERM
+        signal.signal(ignored, signal.SIG_IGN)
     logs.configure(settings.log_format, settings.log_level, worker=number)
 
     def bond(monitoring: Monitoring, stop: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.api.responses import build_responses
 from service.client.access import OPEN, Access
-from service.client.gateway import GatewayClient
+from service.client.gateway import GatewayClient, check_reachable
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
@@ -102,6 +102,7 @@ async def _embedded(judge_all: _JudgeAll, detector: DetectorName, settings: Sett
 
 
 async def _remote(judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access) -> list[_Answers]:
+    await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
     client = GatewayClient(target, access)
 
     async def judge(events: Events) -> _Answers:

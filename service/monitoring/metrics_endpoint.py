@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from service.errors import CommandError
-from service.settings import Settings
+from service.settings import Settings, place
 
 _TIMEOUT_S = 10.0
 
@@ -32,10 +33,10 @@ def listen(settings: Settings, registry: CollectorRegistry, drift: Callable[[], 
     host, port = settings.host, settings.metrics_port or 0
     context = _context(settings)
     try:
-        server = make_server(host, port, _app(registry, drift), server_class=_Server, handler_class=_Handler)
+        server = make_server(host, port, _app(registry, drift), server_class=_server(host), handler_class=_Handler)
     except OSError as error:
         raise CommandError(
-            f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics-port"
+            f"cannot serve metrics on {place(host, port)}: {error.strerror}; choose another port with --metrics-port"
         ) from None
     server.context = context
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -92,6 +93,16 @@ class _Server(ThreadingMixIn, WSGIServer):
             return
         with encrypted:
             super().finish_request(encrypted, client_address)
+
+
+class _Server6(_Server):
+    """The same for an IPv6 address; `::` is all interfaces of both kinds."""
+
+    address_family = socket.AF_INET6
+
+
+def _server(host: str) -> type[_Server]:
+    return _Server6 if ":" in host else _Server
 
 
 class _Handler(WSGIRequestHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import signal
 import sys
 from collections.abc import Coroutine
 from importlib.util import find_spec
@@ -23,6 +24,10 @@ _MMAP_BYTES = 32 * 2**20  # the most that glibc takes
 _TRIM_BYTES = 128 * 2**20
 
 
+CLOSE_S = 18.0
+"""Seconds after its drain in which a gateway is gone, whatever happens; a test adds up the times of a stop."""
+
+
 def run_to_completion(work: Coroutine[Any, Any, _T]) -> _T:
     """Run ``work``, on uvloop where it exists: it is the cheapest loop for grpc.aio."""
     if find_spec("uvloop") is None:
@@ -30,6 +35,12 @@ def run_to_completion(work: Coroutine[Any, Any, _T]) -> _T:
     import uvloop  # noqa: PLC0415 - not on every platform
 
     return uvloop.run(work)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return the signals that end a gateway by a drain: SIGTERM, Ctrl-C, and a closed terminal without nohup."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, signal.SIGINT, *hangup]
 
 
 def set_up_for_serving() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from service.gateway.supervisor import MINDED_S
 from service.settings import ENV_PREFIX, Settings, load_settings
 from tests.k8s.overlays import (
     GATEWAY,
@@ -106,16 +108,17 @@ def test_the_variables_are_settings_of_a_gateway_behind_triton(settings: Setting
     assert named <= {ENV_PREFIX + field.upper() for field in Settings.model_fields}
     port = find("Service", "triton")["spec"]["ports"][0]
     assert settings.backend == f"triton://triton:{port['port']}"
-    assert settings.fallback, "liveness would restart gateways for a Triton that is down: see gateway.yaml"
+    assert settings.fallback, "the rules answer for a Triton that is down"
 
 
 def test_the_ports_agree(settings: Settings) -> None:
-    [container_port] = GATEWAY["containers"][0]["ports"]
+    container_port, health_port = GATEWAY["containers"][0]["ports"]
     [service_port] = find("Service", "epc-sentinel")["spec"]["ports"]
     assert find("Service", "epc-sentinel")["spec"]["clusterIP"] == "None"  # so that no port is translated
     assert container_port["containerPort"] == service_port["port"] == settings.port
     assert service_port["targetPort"] == container_port["name"]
-    assert {GATEWAY["containers"][0][probe]["grpc"]["port"] for probe in PROBES} == {settings.port}
+    assert {GATEWAY["containers"][0][probe]["grpc"]["port"] for probe in PROBES} == {settings.health_port}
+    assert health_port["containerPort"] == settings.health_port
 
     [triton] = TRITON["containers"]
     ports = {port["name"]: port["containerPort"] for port in triton["ports"]}
@@ -133,7 +136,13 @@ def test_grpc_ports_say_that_they_speak_http2() -> None:
 
 def test_a_gateway_has_time_to_drain(settings: Settings) -> None:
     wait_s = GATEWAY["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert GATEWAY["terminationGracePeriodSeconds"] >= wait_s + settings.drain_s + 5
+    assert GATEWAY["terminationGracePeriodSeconds"] >= wait_s + settings.drain_s + MINDED_S
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "README.md"])
+def test_a_container_has_time_to_drain(file: str) -> None:
+    [given] = re.findall(r"docker run .*--stop-timeout ([0-9]+) ", (ROOT / file).read_text())
+    assert int(given) >= Settings.model_fields["drain_s"].default + MINDED_S
 
 
 def test_triton_has_time_to_finish() -> None:
@@ -145,18 +154,28 @@ def test_the_probes_ask_for_names_that_the_gateway_knows_and_a_dead_triton_fails
     start_gateway: Callable[..., Gateway],
 ) -> None:
     names = {probe: GATEWAY["containers"][0][probe]["grpc"]["service"] for probe in PROBES}
-    assert names == {"startupProbe": "", "readinessProbe": "epcsentinel.v1.AnomalyService", "livenessProbe": ""}
-    running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": "triton://127.0.0.1:9"})  # nobody is there
+    assert names == {
+        "startupProbe": "liveness",
+        "readinessProbe": "epcsentinel.v1.AnomalyService",
+        "livenessProbe": "liveness",
+    }
+    nobody = {"EPC_SENTINEL_BACKEND": "triton://127.0.0.1:9", "EPC_SENTINEL_HEALTH_PORT": "0"}
+    running = start_gateway(**gateway_env() | nobody)
     assert {name: running.health(name) for name in names.values()} == dict.fromkeys(names.values(), "SERVING")
     running.wait_log("svm degraded")
     assert {line["event"] for line in running.log()} == {"listening", "degraded", "svm degraded"}
+    strict = start_gateway(ready=False, **gateway_env() | nobody | {"EPC_SENTINEL_FALLBACK": "false"})
+    assert strict.health("epcsentinel.v1.AnomalyService") == "NOT_SERVING"
+    assert strict.health("liveness") == "SERVING", "kubelets would restart gateways for a Triton that is down"
 
 
 def test_the_gateway_and_triton_work_together(start_gateway: Callable[..., Gateway], bundled_repository: Path) -> None:
     program, repository, *arguments = TRITON["containers"][0]["args"]
     assert (program, repository) == ("tritonserver", "--model-repository=/models")
     with TritonServer(bundled_repository, extra_args=arguments) as triton:
-        running = start_gateway(**gateway_env() | {"EPC_SENTINEL_BACKEND": f"triton://{triton.url}"})
+        running = start_gateway(
+            **gateway_env() | {"EPC_SENTINEL_BACKEND": f"triton://{triton.url}", "EPC_SENTINEL_HEALTH_PORT": "0"}
+        )
         assert [line["event"] for line in running.log()] == ["listening", "ready"]
 
 

@@ -205,6 +205,8 @@ def test_the_health_check_knows_a_ready_gateway_from_one_that_is_not_and_from_no
         return check_health(image.environment(int(target.rpartition(":")[2])))
 
     assert check(gateway.target) == 0
+    own = image.environment(int(gateway.target.rpartition(":")[2]))
+    assert check_health(own | {"http_proxy": f"http://127.0.0.1:{free_port}"}) == 0, "nobody is there"
     down = start_gateway("--backend", f"triton://127.0.0.1:{free_port}", "--no-fallback", ready=False)
     assert check(down.target) == 1
     assert check(f"127.0.0.1:{free_port}") == 1

@@ -35,6 +35,7 @@ def test_list(gateway: Gateway) -> None:
     assert grpcurl(gateway, "list").splitlines() == [
         "epcsentinel.v1.AnomalyService",
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     ]
     assert grpcurl(gateway, "list", SERVICE).splitlines() == [

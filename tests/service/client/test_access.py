@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from service.client.access import access_by_files
+from service.client.gateway import check_reachable
 from service.errors import CommandError, SettingsError
 from tests.support.gateway import ROOT, Gateway
 from tests.support.secrets import key_entry, new_token
@@ -64,3 +67,24 @@ def test_files_that_do_not_go_together_are_named(files: Path) -> None:
     before = access.metadata()
     token.write_text("another")
     assert access.metadata() == (("authorization", "Bearer another"),) != before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "ipv4:127.0.0.1", "dns:///localhost"])
+def test_connections_of_this_machine_go_past_a_proxy(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
+    check_reachable(f"{host}:{gateway.target.rpartition(':')[2]}")
+
+
+def test_connections_to_other_machines_go_by_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        proxy.settimeout(10)
+        with ThreadPoolExecutor() as pool:
+            tried = pool.submit(check_reachable, "gateway.example:50051", within_s=3)
+            connection, _ = proxy.accept()
+            with connection:
+                assert connection.recv(4096).startswith(b"CONNECT gateway.example:50051 ")
+                with pytest.raises(CommandError):
+                    tried.result()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +84,24 @@ def test_sigterm_loses_no_call_in_flight_and_watchers_do_not_hold_it_up(start_ga
     with pytest.raises(grpc.RpcError) as caught:
         call(running.target, "Analyze", b"", timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2", "--history", "none")], ids=["1", "2"])
+def test_a_terminal_that_closes_ends_it_by_a_drain_unless_nohup_rules_that_out(
+    start_gateway: Callable[..., Gateway], workers: tuple[str, ...]
+) -> None:
+    running = start_gateway(*workers)
+    os.kill(running.pid, signal.SIGHUP)
+    assert running.wait() == 0
+    assert running.log()[-1]["event"] == "stopped"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        kept = start_gateway(*workers)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.kill(kept.pid, signal.SIGHUP)
+    assert analyze(kept.target, many(5)).file_id == 1
+    assert not [line for line in kept.log() if line["event"] == "draining"]
 
 
 def test_drain_ends_when_its_time_is_over(start_gateway: Callable[..., Gateway]) -> None:
