@@ -25,7 +25,8 @@ class RulesAsFallback:
         except ModelUnavailable as error:
             judgement = await self.rules.judge(view, deadline)
             warning = f"The model could not answer ({error}); rules judged these events, with coarser scores."
-            return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=joined(warning, judgement.warning))
+            warning = joined(warning, judgement.warning)
+            return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=warning, degraded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,5 @@ class ModelAsFallback:
             return await self.detector.judge(view, deadline)
         except ModelUnavailable as error:
             judgement = await self.otherwise.judge(view, deadline)
-            return replace(judgement, warning=joined(f"{self.name} could not answer ({error}).", judgement.warning))
+            warning = joined(f"{self.name} could not answer ({error}).", judgement.warning)
+            return replace(judgement, warning=warning, degraded=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,15 @@ _ATTEMPTS, _PATIENCE = 10, 2
 """Exchanges per request at most, and those lost to other gateways after which this one claims its turn."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """The events of a request with what the history knows of them."""
+
+    view: View
+    warning: str  # what the caller should know of that, "" for nothing
+    unavailable: bool = False  # the history is: the view is that of the request
+
+
 class Memory:
     """The history of one gateway; requests take turns, because each may change what the next one knows."""
 
@@ -47,23 +57,24 @@ class Memory:
     def __len__(self) -> int:
         return len(self._index)
 
-    async def recall(self, view: View) -> tuple[View, str]:
+    async def recall(self, view: View) -> Recalled:
         """Return the view with all that is known of its journeys, and what the caller should know of that."""
         try:
             remembered = await self.remember(view.events)
         except HistoryUnavailable as error:
-            return view, f"The history is unavailable ({error}): judged from the events of this request alone."
+            warning = f"The history is unavailable ({error}): judged from the events of this request alone."
+            return Recalled(view, warning, unavailable=True)
         late = remembered.late and (
             f"{remembered.late} of these events came after later events of their items: judged in their place in time;"
             " the answers given for the later ones stand."
         )
         if view.causal:
-            return View(view.events, causal=True, given=remembered.case), late or ""
+            return Recalled(View(view.events, causal=True, given=remembered.case), late or "")
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
-        return View(view.events, causal=False, given=case), ""
+        return Recalled(View(view.events, causal=False, given=case), "")
 
     async def close(self) -> None:
         """Let the store's connections go."""

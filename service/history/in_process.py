@@ -54,7 +54,7 @@ class MemoryStore:
         stored = self._logs.get(log.key)
         if stored is None:
             return Tail(b"", b"", whole=True) if log.generation else None
-        if stored.generation != log.generation:
+        if stored.generation != log.generation or len(stored.records) < log.known_bytes:
             return Tail(stored.generation, bytes(stored.records), whole=True)
         if len(stored.records) > log.known_bytes:
             return Tail(stored.generation, bytes(stored.records[log.known_bytes :]), whole=False)

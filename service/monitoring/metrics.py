@@ -119,7 +119,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "epc_sentinel_degraded_answers",
-            "Answers with a warning: without the model or without the history.",
+            "Answers without the model or without the history that they should have had; each has a warning.",
             registry=registry,
         )
         self._scores = Scores()
@@ -163,7 +163,7 @@ class Metrics:
         self._scores.add(version, verdicts.scores)
         if verdicts.method == Method.RULES_AS_FALLBACK:
             self._fallback.inc()
-        if verdicts.warning:
+        if verdicts.degraded:
             self._degraded.inc()
 
     def call_ended(self, method: str, code: str) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,8 +38,11 @@ from tests.support.processes import need
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 OLDEST = "1.30"  # as base/kustomization.yaml says
+VALKEY_CLI = shutil.which("valkey-cli") or shutil.which("redis-cli")
 TRITON_PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002}  # Triton's own, when no flag changes them
 TRITON_EXIT_S = 30  # Triton's --exit-timeout-secs, when no flag changes it
+
+needs_valkey_cli = pytest.mark.needs(VALKEY_CLI is not None, "needs redis-cli: apt-get install redis-tools")
 
 Object = dict[str, Any]
 Choice = tuple[str, ...]  # components, in the order of the overlay
@@ -351,7 +356,7 @@ def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Calla
     objects = overlay("valkey")
     program, *arguments = find("StatefulSet", "valkey", objects)["spec"]["template"]["spec"]["containers"][0]["args"]
     assert program == "valkey-server"
-    assert arguments[-2:] == ["--maxmemory-policy", "volatile-ttl"]
+    assert arguments[-2:] == ["--maxmemory-policy", "noeviction"]
     own = [a.replace("$(VALKEY_PASSWORD)", "SECRET") for a in arguments if a not in ("--dir", "/data")]
     env = gateway_env(find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"])
     with Valkey(*own) as valkey:
@@ -359,6 +364,29 @@ def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Calla
         running = start_gateway(**env)
         running.wait_log("ready")
         assert "history degraded" not in [line["event"] for line in running.log()]
+
+
+@needs_valkey_cli
+def test_the_probes_of_valkey_notice_that_it_hangs_and_let_it_load(tmp_path: Path) -> None:
+    [container] = find("StatefulSet", "valkey", overlay("valkey"))["spec"]["template"]["spec"]["containers"]
+    (tmp_path / "valkey-cli").symlink_to(str(VALKEY_CLI))
+
+    def passes(probe: str, port: int, password: str = "secret") -> bool:
+        command = [part.replace("valkey-cli", f"valkey-cli -p {port}") for part in container[probe]["exec"]["command"]]
+        env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": password}
+        limit_s = container[probe]["timeoutSeconds"]
+        return subprocess.run(command, env=env, capture_output=True, timeout=limit_s, check=False).returncode == 0
+
+    with Valkey("--requirepass", "secret") as valkey:
+        assert passes("readinessProbe", valkey.port)
+        assert passes("livenessProbe", valkey.port)
+        assert not passes("readinessProbe", valkey.port, "wrong")
+        assert passes("livenessProbe", valkey.port, "wrong"), "a server that refuses lives, as one that loads its data"
+        valkey.kill(signal.SIGSTOP)
+        assert not passes("readinessProbe", valkey.port)
+        assert not passes("livenessProbe", valkey.port)
+        valkey.kill()
+        assert not passes("livenessProbe", valkey.port)
 
 
 def test_envoy_gets_its_files_where_it_looks_for_them() -> None:

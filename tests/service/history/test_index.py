@@ -96,6 +96,7 @@ def test_who_does_not_know_all_learns_it_and_writes_nothing(make: Make, key: byt
             (log(key, append=records(1, 9)), True, records(3)),
             (log(key, b"x" * GENERATION_BYTES, RECORD.itemsize, records(1, 9)), True, records(3)),
             (log(key, generation, RECORD.itemsize, records(1, 9)), False, records(2, 1)),
+            (log(key, generation, 4 * RECORD.itemsize, records(1, 9)), True, records(3)),  # a failover lost the fourth
         ):
             reply = await append(store, other, ignorant, counts=counts)
             assert not reply.committed
