@@ -18,7 +18,7 @@ from service.errors import HistoryUnavailable
 from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
-from service.history.index import HistoryIndex
+from service.history.generations import Generations
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
 from service.history.plan import Remembered, plan
@@ -45,17 +45,16 @@ class Memory:
     """The history of one gateway; requests take turns, because each may change what the next one knows."""
 
     def __init__(self, store: Store, reference: Reference, *, max_events: int) -> None:
-        """Args: ``max_events`` is the size of the index past which it begins anew."""
+        """Args: ``max_events`` that are kept in memory, beside those of the lots that the last requests needed."""
         self._store = store
         self._reference = reference
-        self._max_events = max_events
         self._name = secrets.token_bytes(8)
-        self._ledger, self._index = Ledger(), HistoryIndex()
+        self._ledger, self._generations = Ledger(), Generations(max_events)
         self._turn = asyncio.Lock()
         self._alone = True  # no other gateway seems to write: there is no need to read before each commit
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._generations)
 
     async def recall(self, view: View) -> Recalled:
         """Return the view with all that is known of its journeys, and what the caller should know of that."""
@@ -96,9 +95,11 @@ class Memory:
         """Go through the steps of `service.history.ledger`."""
         items = await threads.run(threads.WINDOWS, partial(NamedItems.of, events.epc_codes), len(events))
         async with self._turn:
-            if len(self._index) > self._max_events:
-                self._ledger, self._index = Ledger(), HistoryIndex()
-            ledger, index = self._ledger, self._index
+            ledger, generations = self._ledger, self._generations
+            used = ledger.use(items)
+            if not generations.is_ready(used):
+                await threads.run(threads.ALWAYS_OFF, partial(generations.make_ready, used, ledger), len(generations))
+            index = generations.index
             if not self._alone or ledger.must_read(items):
                 reply = await self._store.exchange(ledger.to_read(items))
                 self._alone = not ledger.is_news(reply)
@@ -135,4 +136,4 @@ class Memory:
         return not reply.tails
 
     def _learn(self, items: NamedItems, reply: Reply) -> None:
-        self._index.queue(self._ledger.learn(items, reply))
+        self._generations.index.queue(self._ledger.learn(items, reply))

@@ -189,6 +189,17 @@ def test_memory_is_bounded_and_drops_the_oldest(key: bytes) -> None:
     run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
 
 
+def test_of_a_log_that_is_too_long_for_the_memory_the_newer_half_stays(key: bytes) -> None:
+    async def work(store: Store) -> None:
+        first = log(key, append=records(10))
+        assert (await append(store, first)).cut == []
+        second = log(key, first.next_generation, len(first.append), records(1, 10))
+        assert (await append(store, second)).cut == [0]
+        assert await read(store, key) == (second.next_generation, records(6, 5))
+
+    run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
+
+
 def test_hashes_of_other_meanings_and_small_numbers_do_not_meet() -> None:
     lots, places = (column.ravel() for column in np.meshgrid(np.arange(300), np.arange(60)))
     hashes = np.concatenate([mix(meaning, lots, places) for meaning in range(10)])
