@@ -93,6 +93,9 @@ class Analyzer:
         if memory is None:
             return await detector.judge(view, deadline)
         async with deadline.enforced("the deadline passed before the history answered"):
-            view, warning = await memory.recall(view)
-        judgement = await detector.judge(view, deadline)
-        return replace(judgement, warning=joined(warning, judgement.warning)) if warning else judgement
+            recalled = await memory.recall(view)
+        judgement = await detector.judge(recalled.view, deadline)
+        if not recalled.warning:
+            return judgement
+        warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable
+        return replace(judgement, warning=warning, degraded=degraded)

@@ -46,6 +46,7 @@ class EnsembleDetector:
             f"{lstm.model_version}+{svm.model_version}",
             joined(lstm.warning, svm.warning),
             np.stack([each.max(axis=1) for each in (lstm.scores, svm.scores, scores)], axis=1),
+            lstm.degraded or svm.degraded,
         )
 
 

@@ -34,7 +34,8 @@ class RulesAsFallback:
             reason = str(error)
         judgement = await self.rules.judge(view, deadline)
         warning = f"The model could not answer ({reason}); rules judged these events, with coarser scores."
-        return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=joined(warning, judgement.warning))
+        warning = joined(warning, judgement.warning)
+        return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=warning, degraded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +52,5 @@ class ModelAsFallback:
             return await self.detector.judge(view, deadline)
         except ModelUnavailable as error:
             judgement = await self.otherwise.judge(view, deadline)
-            return replace(judgement, warning=joined(f"{self.name} could not answer ({error}).", judgement.warning))
+            warning = joined(f"{self.name} could not answer ({error}).", judgement.warning)
+            return replace(judgement, warning=warning, degraded=True)

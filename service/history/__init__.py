@@ -6,6 +6,7 @@
 - items: codes as the history names them
 - ledger: what a gateway knows of the store, and the steps of a request
 - index: the records that it has read, by item
+- generations: which of them it keeps
 - plan: what a request adds
 - history: requests against the history, in turn
 """

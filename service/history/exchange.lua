@@ -23,8 +23,12 @@ for at = 1, logs do
   if now ~= generation then
     tails[#tails + 1] = {at - 1, now, redis.call('GETRANGE', key, name_bytes, -1), 1}
   elseif now ~= '' then
-    local tail = redis.call('GETRANGE', key, name_bytes + known, -1)
-    if tail ~= '' then tails[#tails + 1] = {at - 1, now, tail, 0} end
+    local tail = redis.call('GETRANGE', key, name_bytes + known - 1, -1) -- from the last byte that is known
+    if tail == '' then -- a replica took over that had not got all yet
+      tails[#tails + 1] = {at - 1, now, redis.call('GETRANGE', key, name_bytes, -1), 1}
+    elseif #tail > 1 then
+      tails[#tails + 1] = {at - 1, now, tail:sub(2), 0}
+    end
   end
 end
 

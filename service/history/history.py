@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from service.errors import HistoryUnavailable
 from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
-from service.history.index import HistoryIndex
+from service.history.generations import Generations
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
 from service.history.plan import Remembered, plan
@@ -31,39 +32,48 @@ _ATTEMPTS, _PATIENCE = 10, 2
 """Exchanges per request at most, and those lost to other gateways after which this one claims its turn."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """The events of a request with what the history knows of them."""
+
+    view: View
+    warning: str  # what the caller should know of that, "" for nothing
+    unavailable: bool = False  # the history is: the view is that of the request
+
+
 class Memory:
     """The history of one gateway; requests take turns, because each may change what the next one knows."""
 
     def __init__(self, store: Store, reference: Reference, *, max_events: int) -> None:
-        """Args: ``max_events`` is the size of the index past which it begins anew."""
+        """Args: ``max_events`` that are kept in memory, beside those of the lots that the last requests needed."""
         self._store = store
         self._reference = reference
-        self._max_events = max_events
         self._name = secrets.token_bytes(8)
-        self._ledger, self._index = Ledger(), HistoryIndex()
+        self._ledger, self._generations = Ledger(), Generations(max_events)
         self._turn = asyncio.Lock()
         self._alone = True  # no other gateway seems to write: there is no need to read before each commit
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._generations)
 
-    async def recall(self, view: View) -> tuple[View, str]:
+    async def recall(self, view: View) -> Recalled:
         """Return the view with all that is known of its journeys, and what the caller should know of that."""
         try:
             remembered = await self.remember(view.events)
         except HistoryUnavailable as error:
-            return view, f"The history is unavailable ({error}): judged from the events of this request alone."
+            warning = f"The history is unavailable ({error}): judged from the events of this request alone."
+            return Recalled(view, warning, unavailable=True)
         late = remembered.late and (
             f"{remembered.late} of these events came after later events of their items: judged in their place in time;"
             " the answers given for the later ones stand."
         )
         if view.causal:
-            return View(view.events, causal=True, given=remembered.case), late or ""
+            return Recalled(View(view.events, causal=True, given=remembered.case), late or "")
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
-        return View(view.events, causal=False, given=case), ""
+        return Recalled(View(view.events, causal=False, given=case), "")
 
     async def close(self) -> None:
         """Let the store's connections go."""
@@ -85,9 +95,11 @@ class Memory:
         """Go through the steps of `service.history.ledger`."""
         items = await threads.run(threads.WINDOWS, partial(NamedItems.of, events.epc_codes), len(events))
         async with self._turn:
-            if len(self._index) > self._max_events:
-                self._ledger, self._index = Ledger(), HistoryIndex()
-            ledger, index = self._ledger, self._index
+            ledger, generations = self._ledger, self._generations
+            used = ledger.use(items)
+            if not generations.is_ready(used):
+                await threads.run(threads.ALWAYS_OFF, partial(generations.make_ready, used, ledger), len(generations))
+            index = generations.index
             if not self._alone or ledger.must_read(items):
                 reply = await self._store.exchange(ledger.to_read(items))
                 self._alone = not ledger.is_news(reply)
@@ -124,4 +136,4 @@ class Memory:
         return not reply.tails
 
     def _learn(self, items: NamedItems, reply: Reply) -> None:
-        self._index.queue(self._ledger.learn(items, reply))
+        self._generations.index.queue(self._ledger.learn(items, reply))

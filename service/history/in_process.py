@@ -13,10 +13,12 @@ class MemoryStore:
     """The store in this process: gone with it, bounded by events and by age."""
 
     def __init__(self, *, max_events: int, ttl_s: float, max_log_events: int = MAX_LOG_EVENTS) -> None:
-        """Args: ``ttl_s`` a log lives after its last event; the oldest go first past ``max_events``."""
+        """Args: ``ttl_s`` a log lives after its last event; past ``max_events`` the oldest logs go, and of a log that
+        is as long alone the older half.
+        """
         self._max_counts = max_events
         self._max_bytes = max_events * RECORD.itemsize
-        self._max_log_bytes = max_log_events * RECORD.itemsize
+        self._max_log_bytes = min(max_log_events, max_events) * RECORD.itemsize
         self._ttl_s = ttl_s
         self._logs: OrderedDict[bytes, _StoredLog] = OrderedDict()  # the least recently written first
         self._items: OrderedDict[bytes, int] = OrderedDict()
@@ -54,7 +56,7 @@ class MemoryStore:
         stored = self._logs.get(log.key)
         if stored is None:
             return Tail(b"", b"", whole=True) if log.generation else None
-        if stored.generation != log.generation:
+        if stored.generation != log.generation or len(stored.records) < log.known_bytes:
             return Tail(stored.generation, bytes(stored.records), whole=True)
         if len(stored.records) > log.known_bytes:
             return Tail(stored.generation, bytes(stored.records[log.known_bytes :]), whole=False)

@@ -5,7 +5,7 @@ Derived from the logs alone and brought up to date by their tails, so it can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,9 @@ class HistoryIndex:
     def __init__(self) -> None:
         self.groups = RunningGroups()
         self._records = np.zeros(_ROOM, dtype=RECORD)  # of all lots, as they came
+        self._lot = np.zeros(_ROOM, dtype=np.int64)  # of each record
         self._before = np.zeros(_ROOM, dtype=np.int64)  # the record of the same item before each one, -1 if none
+        self._by_lot: Index | None = None  # the order of the records by lot, once asked for
         self._length = 0
         self._queue: list[Told | News] = []  # what is not in the columns yet
         self._queued = 0  # records in it
@@ -84,6 +86,19 @@ class HistoryIndex:
             else:
                 self._read(told)
             self._queued -= len(told.records)
+
+    def lots(self) -> set[int]:
+        """Return the numbers of the lots of which records were taken in."""
+        return set(np.unique(self._lot[: self._length]).tolist())
+
+    def of_lots(self, numbers: Sequence[int]) -> Told:
+        """Return the records of the lots of those numbers that were taken in, as they came; nothing comes any more."""
+        if self._by_lot is None:
+            self._by_lot = np.argsort(self._lot[: self._length], kind="stable")
+        lots = self._lot[self._by_lot]
+        begins, ends = (np.searchsorted(lots, numbers, side=side).tolist() for side in ("left", "right"))
+        rows = np.concatenate([self._by_lot[begin:end] for begin, end in zip(begins, ends, strict=True)])
+        return Told(self._records[rows], self._lot[rows])
 
     def rows(self, items: NamedItems, lot: NDArray[np.int64]) -> ItemRows:
         """Return where the items are, of the lots [U] of those numbers, once all is taken in."""
@@ -147,7 +162,8 @@ class HistoryIndex:
         """Add records [n], those of one log in its order, with their ``item`` [n] in ``rows`` and their groups."""
         begin, end = self._length, self._length + len(records)
         self._records, self._before = room(self._records, end), room(self._before, end)
-        self._records[begin:end] = records
+        self._lot = room(self._lot, end)
+        self._records[begin:end], self._lot[begin:end] = records, rows.lot[item]
         events = mix(EVENT, rows.keys[0, item], records["event_id"])
         added = self._table.add(
             np.concatenate([rows.keys.ravel(), events]),

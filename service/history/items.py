@@ -39,20 +39,25 @@ class NamedItems:
         parts = codes.parse(epc_codes)
         well_formed = parts.well_formed.tolist()
         log_of, logs = factorize([_log_name(code, of) for code, of in zip(epc_codes, well_formed, strict=True)])
-        counts: dict[str, int] = {ALL_ITEMS.decode(): 0}
-        of_log = []  # product, number, number_product
-        for name in logs:
-            names = ("product:" + name[:15], "number:" + name[16:], "both:" + name[8:]) if name[0] not in "?#" else ()
-            of_log.append([counts.setdefault(one, len(counts)) for one in names] or [0, 0, 0])
+        counts: dict[bytes, int] = {ALL_ITEMS: 0}
+        log_keys = [name.encode(errors="surrogatepass") for name in logs]
+        of_log = [[counts.setdefault(one, len(counts)) for one in count_keys(key)] or [0, 0, 0] for key in log_keys]
         by_log = np.array(of_log, dtype=np.intp).reshape(-1, 3)[log_of]
         return cls(
             parts=parts,
-            log_keys=[name.encode(errors="surrogatepass") for name in logs],
+            log_keys=log_keys,
             log_of=log_of.astype(np.intp),
             item=item_hash(parts.header, parts.date, parts.serial),
-            count_keys=[name.encode() for name in counts],
+            count_keys=list(counts),
             count_of=dict(zip(("product", "number", "number_product"), by_log.T, strict=True)),
         )
+
+
+def count_keys(log_key: bytes) -> tuple[bytes, ...]:
+    """Return the counts that the items of a log are part of: product, number, number_product; none if malformed."""
+    if log_key[:1] in b"?#":
+        return ()
+    return b"product:" + log_key[:15], b"number:" + log_key[16:], b"both:" + log_key[8:]
 
 
 def _log_name(code: str, well_formed: bool) -> str:

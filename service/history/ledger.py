@@ -2,6 +2,7 @@
 
 A gateway judges from what it knows, and commits on condition that nothing else stands there. A request goes:
 
+0. Use. The lots that it needs are taken down as used last (`use`); others may be forgotten before (`keep`).
 1. Read. Where a count is in doubt (`must_read`), or others seem to write, what is new is asked for (`to_read`) and
    taken down (`learn`); the records go to the index.
 2. Expect. What the commit will depend on is written down: the counts as far as known (`expect`).
@@ -16,13 +17,14 @@ A gateway judges from what it knows, and commits on condition that nothing else 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.history.items import ALL_ITEMS, NamedItems
+from service.history.items import ALL_ITEMS, NamedItems, count_keys
 from service.history.store import GENERATION_BYTES, RECORD, Exchange, Log, Reply
 
 
@@ -34,6 +36,9 @@ class Told:
     lot: NDArray[np.int64]  # number of the lot of each
 
 
+_LATEST = 2
+"""Requests before the present one whose lots are kept whatever their size."""
+
 _NOTHING = Told(np.zeros(0, dtype=RECORD), np.zeros(0, dtype=np.int64))
 
 
@@ -42,16 +47,51 @@ class _Lot:
     number: int  # of this life of the log, never used again
     generation: bytes  # b"" if nothing is known of the log
     known_bytes: int
+    used: int  # by which request, as the ledger counts them
 
 
 class Ledger:
     """Logs with what is known of each, and counts with those that are in doubt. Nobody else writes to it meanwhile."""
 
     def __init__(self) -> None:
-        self._lots: dict[bytes, _Lot] = {}
+        self._lots: dict[bytes, _Lot] = {}  # the last used are the last ones
+        self._requests = 0
         self._next_number = 1
         self._counts: dict[bytes, int] = {}  # as the store had them when all items were as many
         self._doubtful: set[bytes] = set()  # counts that others have changed since, maybe
+
+    def use(self, items: NamedItems) -> list[int]:
+        """Take down that a request needs the lots of ``items``, and return the numbers of those that are known."""
+        self._requests += 1
+        known = [(key, lot) for key in items.log_keys if (lot := self._lots.pop(key, None)) is not None]
+        self._lots.update(known)
+        for _, lot in known:
+            lot.used = self._requests
+        return [lot.number for _, lot in known]
+
+    def latest(self) -> set[int]:
+        """Return the numbers of the lots that the last requests used: whoever asks by turns needs them again."""
+        return {lot.number for lot in takewhile(self._is_latest, reversed(self._lots.values()))}
+
+    def keep(self, lots: Collection[int], events: int) -> dict[int, int]:
+        """Forget all but those of ``lots`` that were used last, with so many ``events``, and the latest in any case.
+
+        Returns:
+            The events of each lot that was kept, by its number.
+        """
+        kept: dict[bytes, _Lot] = {}
+        for key, lot in reversed(self._lots.items()):
+            events -= lot.known_bytes // RECORD.itemsize
+            if lot.number in lots and (events >= 0 or self._is_latest(lot)):
+                kept[key] = lot
+        self._lots = dict(reversed(kept.items()))
+        counts = {ALL_ITEMS}.union(*map(count_keys, kept))
+        self._counts = {key: count for key, count in self._counts.items() if key in counts}
+        self._doubtful &= counts
+        return {lot.number: lot.known_bytes // RECORD.itemsize for lot in kept.values()}
+
+    def _is_latest(self, lot: _Lot) -> bool:
+        return lot.used >= self._requests - _LATEST
 
     def must_read(self, items: NamedItems) -> bool:
         """Return whether a count of ``items`` was read before, and may have changed."""
@@ -132,12 +172,13 @@ class Ledger:
         """Return what is known of the logs of ``items``, with ``appends`` [L] to them."""
         logs = []
         for at, key in enumerate(items.log_keys):
-            lot = self._lots.get(key) or _Lot(0, b"", 0)
+            lot = self._lots.get(key) or _Lot(0, b"", 0, 0)
             append = appends[at] if appends else b""
             logs.append(Log(key, lot.generation, lot.known_bytes, append, secrets.token_bytes(GENERATION_BYTES)))
         return logs
 
     def _begin(self, key: bytes) -> None:
         """Begin a log anew, as one of which nothing is known."""
-        self._lots[key] = _Lot(self._next_number, b"", 0)
+        self._lots.pop(key, None)
+        self._lots[key] = _Lot(self._next_number, b"", 0, self._requests)
         self._next_number += 1

@@ -120,7 +120,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "epc_sentinel_degraded_answers",
-            "Answers with a warning: without the model or without the history.",
+            "Answers without the model or without the history that they should have had; each has a warning.",
             registry=registry,
         )
         self._scores = Scores()
@@ -174,7 +174,7 @@ class Metrics:
         self._scores.add(version, judgement.scores)
         if judgement.method == Method.RULES_AS_FALLBACK:
             self._fallback.inc()
-        if judgement.warning:
+        if judgement.degraded:
             self._degraded.inc()
 
     def call_ended(self, method: str, code: str) -> None:

@@ -233,7 +233,7 @@ def test_the_gateway_works_with_the_valkey_that_is_deployed(start_gateway: Calla
     objects = overlay("valkey")
     program, *arguments = find("StatefulSet", "valkey", objects)["spec"]["template"]["spec"]["containers"][0]["args"]
     assert program == "valkey-server"
-    assert arguments[-2:] == ["--maxmemory-policy", "volatile-ttl"]
+    assert arguments[-2:] == ["--maxmemory-policy", "noeviction"]
     own = [a.replace("$(VALKEY_PASSWORD)", "SECRET") for a in arguments if a not in ("--dir", "/data")]
     env = gateway_env(find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"])
     with Valkey(*own) as valkey:

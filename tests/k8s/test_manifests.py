@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -26,11 +29,15 @@ from tests.k8s.overlays import (
     overlay,
 )
 from tests.servers.triton.fixture import TritonServer
+from tests.servers.valkey import Valkey
 from tests.support.dockerfile import all_of
 from tests.support.gateway import ROOT, Gateway
 
+VALKEY_CLI = shutil.which("valkey-cli") or shutil.which("redis-cli")
 TRITON_PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002}  # Triton's own, when no flag changes them
 TRITON_EXIT_S = 30  # Triton's --exit-timeout-secs, when no flag changes it
+
+needs_valkey_cli = pytest.mark.needs(VALKEY_CLI is not None, "needs redis-cli: apt-get install redis-tools")
 
 
 @pytest.fixture
@@ -203,3 +210,26 @@ def test_triton_gets_a_gpu_and_no_queue_policies() -> None:
     assert "KIND_GPU" in config
     for policy in ("priority_levels", "max_queue_size", "default_timeout_microseconds", "allow_timeout_override"):
         assert policy not in config
+
+
+@needs_valkey_cli
+def test_the_probes_of_valkey_notice_that_it_hangs_and_let_it_load(tmp_path: Path) -> None:
+    [container] = find("StatefulSet", "valkey", overlay("valkey"))["spec"]["template"]["spec"]["containers"]
+    (tmp_path / "valkey-cli").symlink_to(str(VALKEY_CLI))
+
+    def passes(probe: str, port: int, password: str = "secret") -> bool:
+        command = [part.replace("valkey-cli", f"valkey-cli -p {port}") for part in container[probe]["exec"]["command"]]
+        env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": password}
+        limit_s = container[probe]["timeoutSeconds"]
+        return subprocess.run(command, env=env, capture_output=True, timeout=limit_s, check=False).returncode == 0
+
+    with Valkey("--requirepass", "secret") as valkey:
+        assert passes("readinessProbe", valkey.port)
+        assert passes("livenessProbe", valkey.port)
+        assert not passes("readinessProbe", valkey.port, "wrong")
+        assert passes("livenessProbe", valkey.port, "wrong"), "a server that refuses lives, as one that loads its data"
+        valkey.kill(signal.SIGSTOP)
+        assert not passes("readinessProbe", valkey.port)
+        assert not passes("livenessProbe", valkey.port)
+        valkey.kill()
+        assert not passes("livenessProbe", valkey.port)

@@ -173,9 +173,9 @@ def test_a_memory_is_bounded_and_goes_on(world: Events) -> None:
     async def scenario() -> list[int]:
         sizes = []
         for batch in cut(world.take(np.arange(1_500)), 50):
-            view, warning = await memory.recall(View(batch, causal=True))
-            assert view.given is not None
-            assert not warning
+            recalled = await memory.recall(View(batch, causal=True))
+            assert recalled.view.given is not None
+            assert not recalled.warning
             sizes.append(len(memory))
         return sizes
 

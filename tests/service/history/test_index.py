@@ -96,6 +96,7 @@ def test_who_does_not_know_all_learns_it_and_writes_nothing(make: Make, key: byt
             (log(key, append=records(1, 9)), True, records(3)),
             (log(key, b"x" * GENERATION_BYTES, RECORD.itemsize, records(1, 9)), True, records(3)),
             (log(key, generation, RECORD.itemsize, records(1, 9)), False, records(2, 1)),
+            (log(key, generation, 4 * RECORD.itemsize, records(1, 9)), True, records(3)),  # a failover lost the fourth
         ):
             reply = await append(store, other, ignorant, counts=counts)
             assert not reply.committed
@@ -184,6 +185,17 @@ def test_memory_is_bounded_and_drops_the_oldest(key: bytes) -> None:
             assert (await append(store, log(key + b"%d" % at, append=records(1)), counts=(b"%d" % at,))).committed
         kept = [at for at in range(30) if (await read(store, key + b"%d" % at))[1]]
         assert kept == list(range(20, 30))
+
+    run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
+
+
+def test_of_a_log_that_is_too_long_for_the_memory_the_newer_half_stays(key: bytes) -> None:
+    async def work(store: Store) -> None:
+        first = log(key, append=records(10))
+        assert (await append(store, first)).cut == []
+        second = log(key, first.next_generation, len(first.append), records(1, 10))
+        assert (await append(store, second)).cut == [0]
+        assert await read(store, key) == (second.next_generation, records(6, 5))
 
     run(MemoryStore(max_events=10, ttl_s=DAY_S), work)
 
