@@ -34,12 +34,12 @@ class Relay:
                 one.close()
 
     def _accept(self) -> None:
-        host, _, port = self._target.rpartition(":")
         while True:
             try:
                 near, _ = self._server.accept()
             except OSError:  # closed
                 return
+            host, _, port = self._target.rpartition(":")
             try:
                 far = socket.create_connection((host, int(port)))
             except OSError:  # nobody is there at the moment
