@@ -17,7 +17,7 @@ from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import type_index
 from service.features.running_groups import GroupedScans, Legs, RunningGroups, Sighting
-from service.history.items import EVENT, ITEM_ROWS, NamedItems, item_hash
+from service.history.items import EVENT, EVENT_COLUMNS, ITEM_ROWS, NamedItems, item_hash
 from service.history.ledger import Told
 from service.history.store import RECORD
 
@@ -120,7 +120,8 @@ class HistoryIndex:
         if not len(old):
             none = np.zeros(0, dtype=np.intp)
             return none, none, found
-        keys = mix(EVENT, rows.keys[0, events.epc[old]], events.event_id[old])
+        columns = (getattr(events, name)[old] for name in EVENT_COLUMNS)
+        keys = mix(EVENT, rows.keys[0, events.epc[old]], *columns)
         stored = np.full(len(events), -1)
         stored[old] = self._value[self._table.find(keys)] - 1
         repeated = np.flatnonzero(stored >= 0)
@@ -164,7 +165,7 @@ class HistoryIndex:
         self._records, self._before = room(self._records, end), room(self._before, end)
         self._lot = room(self._lot, end)
         self._records[begin:end], self._lot[begin:end] = records, rows.lot[item]
-        events = mix(EVENT, rows.keys[0, item], records["event_id"])
+        events = mix(EVENT, rows.keys[0, item], *(records[name] for name in EVENT_COLUMNS))
         added = self._table.add(
             np.concatenate([rows.keys.ravel(), events]),
             np.concatenate([rows.rows.ravel(), np.zeros(len(records), dtype=np.intp)]),  # stored once: it is new

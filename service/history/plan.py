@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.groups import Index, stable_order
+from service.events.hash_table import mix
 from service.events.vocabulary import type_index
 from service.features import table as features
 from service.features.case import Case
@@ -18,7 +19,7 @@ from service.features.past import JudgedBefore, Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.history.index import HistoryIndex, ItemRows, News, legs
-from service.history.items import NamedItems
+from service.history.items import EVENT, NamedItems
 from service.history.ledger import Ledger
 from service.history.store import RECORD
 
@@ -34,6 +35,7 @@ class Remembered:
     stored: Stored
     case: Case  # causal
     late: int  # events of the request that came after later ones of their item
+    reused: int  # events of the request with the id that another event of their item had before
 
     def everything(self) -> Events:
         """Return the stored events of the same items that the request does not have, and then those of the request."""
@@ -54,6 +56,15 @@ class Stored:
     def of(cls, events: Events, rows: ItemRows, index: HistoryIndex) -> Stored:
         numbers, epc, found = index.find(rows, events, EARLIER_EVENTS)
         return cls(index.take(numbers), epc, found)
+
+    def reused(self, events: Events) -> int:
+        """Return how many ``events`` have the id of a record of their item that came before them."""
+        of_record = mix(EVENT, self.epc, self.records["event_id"])
+        of_event = mix(EVENT, events.epc, events.event_id)
+        order = np.argsort(of_record, kind="stable")
+        place = np.minimum(np.searchsorted(of_record[order], of_event), len(order) - 1)
+        first = order[place]
+        return int(((of_record[first] == of_event) & (first != self.found)).sum())
 
     def disordered(self) -> NDArray[np.bool_]:
         """Return whether [K] the item of each record has one that came after a later one."""
@@ -78,12 +89,13 @@ def plan(
         items=_items_before(items, rows, ledger.counts(items)),
         groups=index.groups,
     )
-    together, asked = events, None
+    together, asked, reused = events, None, 0
     if len(stored.epc):
         together, asked, past = _among_stored(events, stored, past)
+        reused = stored.reused(events)
     case = Case.after(past, together, reference, asked)
     late = 0 if past.judged_before is None else _late(case, past.judged_before.stored, len(events.epc_codes))
-    remembered = Remembered(events, stored, case, late)
+    remembered = Remembered(events, stored, case, late, reused)
     if case.sighting is None:
         return remembered, None
     return remembered, _news(case, case.sighting, past, items, rows)
