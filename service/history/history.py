@@ -21,7 +21,7 @@ from service.features.reference import Reference
 from service.history.generations import Generations
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
-from service.history.plan import Remembered, plan
+from service.history.plan import SHORT_JOURNEY, Remembered, plan
 from service.history.store import Reply, Store
 from service.runtime import threads
 
@@ -137,7 +137,7 @@ class Memory:
 
 def _warning(remembered: Remembered) -> str:
     """Return what the caller should know of events that came late, or with the id of others."""
-    late, reused = remembered.late, remembered.reused
+    late, reused, short = remembered.late, remembered.reused, remembered.short
     warnings = []
     if late:
         warnings.append(
@@ -148,5 +148,10 @@ def _warning(remembered: Remembered) -> str:
         warnings.append(
             f"{reused} of these events have an event_id that another event of their item had before: taken for new"
             " ones, as time, place, type or step differ."
+        )
+    if short:
+        warnings.append(
+            f"{short} of these events were sent again, of items with very many events in disorder: judged from the last"
+            f" {SHORT_JOURNEY} events up to each, so their scores may differ from those given first."
         )
     return " ".join(warnings)
