@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ from service.features.reference import Reference
 from service.history.generations import Generations
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
-from service.history.plan import Remembered, plan
+from service.history.plan import SHORT_JOURNEY, Remembered, plan
 from service.history.store import Reply, Store
 from service.runtime import threads
 
@@ -63,17 +63,13 @@ class Memory:
         except HistoryUnavailable as error:
             warning = f"The history is unavailable ({error}): judged from the events of this request alone."
             return Recalled(view, warning, unavailable=True)
-        late = remembered.late and (
-            f"{remembered.late} of these events came after later events of their items: judged in their place in time;"
-            " the answers given for the later ones stand."
-        )
         if view.causal:
-            return Recalled(View(view.events, causal=True, given=remembered.case), late or "")
+            return Recalled(View(view.events, causal=True, given=remembered.case), _warning(remembered))
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
-        return Recalled(View(view.events, causal=False, given=case), "")
+        return Recalled(View(view.events, causal=False, given=case), _warning(replace(remembered, late=0)))
 
     async def close(self) -> None:
         """Let the store's connections go."""
@@ -137,3 +133,25 @@ class Memory:
 
     def _learn(self, items: NamedItems, reply: Reply) -> None:
         self._generations.index.queue(self._ledger.learn(items, reply))
+
+
+def _warning(remembered: Remembered) -> str:
+    """Return what the caller should know of events that came late, or with the id of others."""
+    late, reused, short = remembered.late, remembered.reused, remembered.short
+    warnings = []
+    if late:
+        warnings.append(
+            f"{late} of these events came after later events of their items: judged in their place in time;"
+            " the answers given for the later ones stand."
+        )
+    if reused:
+        warnings.append(
+            f"{reused} of these events have an event_id that another event of their item had before: taken for new"
+            " ones, as time, place, type or step differ."
+        )
+    if short:
+        warnings.append(
+            f"{short} of these events were sent again, of items with very many events in disorder: judged from the last"
+            f" {SHORT_JOURNEY} events up to each, so their scores may differ from those given first."
+        )
+    return " ".join(warnings)

@@ -5,7 +5,7 @@ Derived from the logs alone and brought up to date by their tails, so it can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,16 @@ from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import type_index
 from service.features.running_groups import GroupedScans, Legs, RunningGroups, Sighting
-from service.history.items import EVENT, ITEM_ROWS, NamedItems, item_hash
+from service.history.items import EVENT, EVENT_COLUMNS, ITEM_ROWS, NamedItems, item_hash
 from service.history.ledger import Told
 from service.history.store import RECORD
 
 _ROOM = 64
 """Rows of arrays at first: a gateway may have thousands of streams that hardly remember anything."""
+
+
+_REACH = 4
+"""Records of an item that are looked through at most for each of its events in a request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +55,17 @@ class News:
     rows: ItemRows  # of the items
     grow: list[int]  # [C] new items by count
     sighting: Sighting
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What an index has for a request of A events: K records of their items."""
+
+    numbers: Index  # [K] of the records for `HistoryIndex.take`, item by item as they came
+    epc: Index  # [K] the item of each
+    record: Index  # [A] number of the record of each event, -1 if it is new
+    place: Index  # [A] where that is in K, -1 if it is not there
+    is_far: NDArray[np.bool_]  # [A] the item has so many records that only its last ones are in K
 
 
 class HistoryIndex:
@@ -109,42 +124,65 @@ class HistoryIndex:
         rows = self._table.find(keys.ravel()).reshape(keys.shape)
         return ItemRows(lot, keys, rows, self._value[rows])
 
-    def find(self, rows: ItemRows, events: Events, limit: int) -> tuple[Index, Index, Index]:
-        """Return the records of U items: ([K] numbers for `take`, item by item as they came, [K] item, [A] found).
+    def find(self, rows: ItemRows, events: Events, limit: int) -> Found:
+        """Return what is stored of the ``events`` [A] and of the U items of ``rows``: the last ``limit`` records each.
 
-        Of each item these are the last ``limit`` ones, or, if ``events`` [A] repeat some, all since the first of those,
-        and ``limit`` before. ``found`` is the place in K of each event that is stored, -1 if it is new.
+        Of an item whose events are repeated there are all records since the first of those, and ``limit`` before;
+        unless that is out of proportion to the events that it has here: see `Found.is_far`.
         """
-        found = np.full(len(events), -1)
         old = np.flatnonzero(rows.has_records[events.epc])
+        record = np.full(len(events), -1)
         if not len(old):
             none = np.zeros(0, dtype=np.intp)
-            return none, none, found
-        keys = mix(EVENT, rows.keys[0, events.epc[old]], events.event_id[old])
-        stored = np.full(len(events), -1)
-        stored[old] = self._value[self._table.find(keys)] - 1
-        repeated = np.flatnonzero(stored >= 0)
+            return Found(none, none, record, record, np.zeros(len(events), dtype=np.bool_))
+        columns = (getattr(events, name)[old] for name in EVENT_COLUMNS)
+        keys = mix(EVENT, rows.keys[0, events.epc[old]], *columns)
+        record[old] = self._value[self._table.find(keys)] - 1
+        repeated = np.flatnonzero(record >= 0)
         first_repeated = np.full(len(rows.lot), self._length)
-        np.minimum.at(first_repeated, events.epc[repeated], stored[repeated])
-        chains = self._chains(rows.value[0] - 1, first_repeated, limit)
-        item, number = (np.concatenate(column) for column in zip(*chains, strict=True))
+        np.minimum.at(first_repeated, events.epc[repeated], record[repeated])
+        most = 2 * limit + _REACH * np.bincount(events.epc, minlength=len(rows.lot))
+        item, number, is_far = self._last(rows.value[0] - 1, first_repeated, limit, most)
         order = np.lexsort((number, item))
-        by_number = np.argsort(number[order])
-        found[repeated] = by_number[np.searchsorted(number[order][by_number], stored[repeated])]
-        return number[order], item[order], found
+        number, item = number[order], item[order]
+        by_number = np.argsort(number)
+        place = np.full(len(events), -1)
+        at = by_number[np.minimum(np.searchsorted(number[by_number], record[repeated]), len(number) - 1)]
+        place[repeated] = np.where(number[at] == record[repeated], at, -1)
+        return Found(number, item, record, place, is_far[events.epc])
 
-    def _chains(self, row: Index, first_repeated: Index, limit: int) -> Iterator[tuple[Index, Index]]:
-        """Yield (items, a record of each), from their last ones ``row`` [U] back; see `find`."""
-        left = np.full(len(row), limit)
+    def _last(
+        self, row: Index, first_repeated: Index, limit: int, most: NDArray[np.int64]
+    ) -> tuple[Index, Index, NDArray[np.bool_]]:
+        """Return ([k] items, [k] a record of each, from their last ones ``row`` [U] back, [U] is far); see `find`."""
+        left, is_far = np.full(len(row), limit), np.zeros(len(row), dtype=np.bool_)
         item = np.flatnonzero(row >= 0)
         row = row[item]
-        yield item, row
+        items, rows, steps = [item], [row], 1
         while len(item):
             left[item] -= row < first_repeated[item]
             row = self._before[row]
             goes_on = (row >= 0) & (left[item] > 0)
-            item, row = item[goes_on], row[goes_on]
-            yield item, row
+            is_far[item[goes_on & (steps >= most[item])]] = True
+            goes_on &= steps < most[item]
+            item, row, steps = item[goes_on], row[goes_on], steps + 1
+            items.append(item)
+            rows.append(row)
+        step = np.repeat(np.arange(len(items)), [len(one) for one in items])
+        item, row = np.concatenate(items), np.concatenate(rows)
+        kept = ~is_far[item] | (step < limit)
+        return item[kept], row[kept], is_far
+
+    def before(self, last: Index, limit: int) -> tuple[Index, Index]:
+        """Return the ``limit`` records of the items up to each of ``last`` [n]: ([k] as they came, [k] up to which)."""
+        chain = np.full((limit, len(last)), -1)
+        row = last
+        for step in range(limit):
+            chain[limit - 1 - step] = row
+            row = np.where(row >= 0, self._before[row], -1)
+        by_last = chain.T.ravel()
+        kept = np.flatnonzero(by_last >= 0)
+        return by_last[kept], kept // limit
 
     def take(self, numbers: Index) -> NDArray[np.void]:
         """Return records by their numbers."""
@@ -164,7 +202,7 @@ class HistoryIndex:
         self._records, self._before = room(self._records, end), room(self._before, end)
         self._lot = room(self._lot, end)
         self._records[begin:end], self._lot[begin:end] = records, rows.lot[item]
-        events = mix(EVENT, rows.keys[0, item], records["event_id"])
+        events = mix(EVENT, rows.keys[0, item], *(records[name] for name in EVENT_COLUMNS))
         added = self._table.add(
             np.concatenate([rows.keys.ravel(), events]),
             np.concatenate([rows.rows.ravel(), np.zeros(len(records), dtype=np.intp)]),  # stored once: it is new

@@ -22,6 +22,9 @@ ITEM_ROWS, ITEM, EVENT = np.array([[6], [7], [8]]), 9, 10
 Lower ones are those of the groups of `features.mate_groups`.
 """
 
+EVENT_COLUMNS = ("event_id", "time_us", "location_id", "event_type", "step")
+"""What tells an event from the others of its item: ids alone are not for ever, as where rows of a file are numbered."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedItems:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.groups import Index, stable_order
+from service.events.hash_table import mix
 from service.events.vocabulary import type_index
 from service.features import table as features
 from service.features.case import Case
@@ -18,12 +19,17 @@ from service.features.past import JudgedBefore, Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.history.index import HistoryIndex, ItemRows, News, legs
-from service.history.items import NamedItems
+from service.history.items import EVENT, NamedItems
 from service.history.ledger import Ledger
 from service.history.store import RECORD
 
 EARLIER_EVENTS = 64
 """Earlier events of an item that are read: journeys have 5 events in the mean and 10 at most, if nothing is wrong."""
+
+SHORT_JOURNEY, _ALONE = 10, 20_000
+"""Events of the journey that each repeated event has a right to, where it needs one of its own; and events that such
+journeys of one request may have beside those. The work is in proportion to the request, and no normal journey is cut.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +40,8 @@ class Remembered:
     stored: Stored
     case: Case  # causal
     late: int  # events of the request that came after later ones of their item
+    reused: int  # events of the request with the id that another event of their item had before
+    short: int  # repeated events of the request that were judged from less than was known when they came first
 
     def everything(self) -> Events:
         """Return the stored events of the same items that the request does not have, and then those of the request."""
@@ -48,18 +56,53 @@ class Stored:
 
     records: NDArray[np.void]  # [K]
     epc: Index  # [K] index into the request's codes
-    found: Index  # [A] the record of each event of the request, -1 if it is new
+    found: Index  # [A] the record of each event of the request, -1 if it is not among them
+
+    record: Index  # [A] its number in the index, -1 if it is new
+    alone: NDArray[
+        np.bool_
+    ]  # [A] a repeated event that is judged from the records up to its own, apart from the item's
+    near: NDArray[np.bool_]  # [A] a repeated event of an item whose records are all here
+    late: NDArray[np.bool_]  # [A] such an event that came after later ones
 
     @classmethod
     def of(cls, events: Events, rows: ItemRows, index: HistoryIndex) -> Stored:
-        numbers, epc, found = index.find(rows, events, EARLIER_EVENTS)
-        return cls(index.take(numbers), epc, found)
+        found = index.find(rows, events, EARLIER_EVENTS)
+        records, repeated, near = index.take(found.numbers), found.record >= 0, ~found.is_far & (found.place >= 0)
+        alone, late = repeated & ~near, np.zeros(len(events), dtype=np.bool_)
+        if near.any():
+            overtaken, behind = _disorder(records, found.epc, events, np.flatnonzero(~repeated))
+            alone[near], late[near] = overtaken[found.place[near]], behind[found.place[near]]
+        return cls(records, found.epc, found.place, found.record, alone, near, late)
 
-    def disordered(self) -> NDArray[np.bool_]:
-        """Return whether [K] the item of each record has one that came after a later one."""
-        time_us, event_id, same = self.records["time_us"], self.records["event_id"], self.epc[1:] == self.epc[:-1]
-        back = (time_us[1:] < time_us[:-1]) | ((time_us[1:] == time_us[:-1]) & (event_id[1:] < event_id[:-1]))
-        return np.isin(self.epc, self.epc[1:][same & back])
+    def reused(self, events: Events) -> int:
+        """Return how many ``events`` have the id of a record of their item that came before them."""
+        of_record = mix(EVENT, self.epc, self.records["event_id"])
+        of_event = mix(EVENT, events.epc, events.event_id)
+        order = np.argsort(of_record, kind="stable")
+        place = np.minimum(np.searchsorted(of_record[order], of_event), len(order) - 1)
+        first = order[place]
+        return int(((of_record[first] == of_event) & (first != self.found)).sum())
+
+
+def _disorder(
+    records: NDArray[np.void], epc: Index, events: Events, new: Index
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether each of the ``records`` [K] was overtaken by an earlier event that came later, and who did so.
+
+    What was not overtaken has the same past now that it had when it came. The ``new`` ones of the events come last.
+    """
+    epc = np.concatenate([epc, events.epc[new]])
+    by_item = np.argsort(epc, kind="stable")  # as they came
+    time_us = np.concatenate([records["time_us"], events.time_us[new]])[by_item]
+    event_id = np.concatenate([records["event_id"], events.event_id[new]])[by_item]
+    rank = np.empty(len(epc), dtype=np.intp)
+    rank[np.lexsort((event_id, time_us, epc[by_item]))] = np.arange(len(epc))
+    lowest, highest = np.minimum.accumulate(rank[::-1])[::-1], np.maximum.accumulate(rank)
+    overtaken, behind = np.zeros((2, len(epc)), dtype=np.bool_)
+    overtaken[by_item[:-1]] = lowest[1:] < rank[:-1]
+    behind[by_item[1:]] = highest[:-1] > rank[1:]
+    return overtaken[: len(records)], behind[: len(records)]
 
 
 def plan(
@@ -78,12 +121,15 @@ def plan(
         items=_items_before(items, rows, ledger.counts(items)),
         groups=index.groups,
     )
-    together, asked = events, None
+    together, asked, late, reused, short = events, None, 0, 0, 0
     if len(stored.epc):
-        together, asked, past = _among_stored(events, stored, past)
+        together, asked, past, short = _among_stored(events, stored, past, index)
+        reused = stored.reused(events)
     case = Case.after(past, together, reference, asked)
-    late = 0 if past.judged_before is None else _late(case, past.judged_before.stored, len(events.epc_codes))
-    remembered = Remembered(events, stored, case, late)
+    if past.judged_before is not None:
+        in_case = _late(case, past.judged_before.stored, len(events.epc_codes))
+        late = int(np.where(stored.near, stored.late, in_case).sum())
+    remembered = Remembered(events, stored, case, late, reused, short)
     if case.sighting is None:
         return remembered, None
     return remembered, _news(case, case.sighting, past, items, rows)
@@ -102,29 +148,30 @@ def _items_before(items: NamedItems, rows: ItemRows, counts: NDArray[np.float64]
     }
 
 
-def _among_stored(events: Events, stored: Stored, past: Past) -> tuple[Events, Index, Past]:
-    """Return (the events after the stored ones of their items, [A] where each event is, the past with those).
+def _among_stored(events: Events, stored: Stored, past: Past, index: HistoryIndex) -> tuple[Events, Index, Past, int]:
+    """Return (the events after the stored ones of their items, [A] where each event is, the past with those, ..).
 
-    A repeated event of an item whose events came in disorder gets a journey of its own, that of its first time.
+    A repeated event that was overtaken since gets a journey of its own, that of its first time: the last records up to
+    its own. Last comes how many such journeys are shorter than they might be.
     """
-    codes, new = len(events.epc_codes), np.flatnonzero(stored.found < 0)
-    again = np.flatnonzero((stored.found >= 0) & np.append(stored.disordered(), False)[stored.found])
-    then = [
-        np.flatnonzero((stored.epc == events.epc[at]) & (np.arange(len(stored.epc)) <= stored.found[at]))
-        for at in again
-    ]
-    before = np.concatenate([np.arange(len(stored.epc)), *then])
-    owner = np.concatenate([stored.epc, np.repeat(codes + np.arange(len(then)), [len(rows) for rows in then])])
+    codes, new, alone = len(events.epc_codes), np.flatnonzero(stored.record < 0), np.flatnonzero(stored.alone)
+    numbers, owner = index.before(stored.record[alone], EARLIER_EVENTS + 1)
+    size, short = np.bincount(owner, minlength=len(alone)), 0
+    if len(numbers) > _ALONE + SHORT_JOURNEY * len(events):
+        kept = np.cumsum(size)[owner] - np.arange(len(owner)) <= SHORT_JOURNEY
+        numbers, owner, short = numbers[kept], owner[kept], int((size > SHORT_JOURNEY).sum())
+        size = np.minimum(size, SHORT_JOURNEY)
+    before = np.concatenate([stored.records, index.take(numbers)])
     asked = stored.found.copy()
     asked[new] = len(before) + np.arange(len(new))
-    asked[again] = len(stored.epc) + np.cumsum([len(rows) for rows in then], dtype=np.intp) - 1
-    epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[again].tolist())]
-    together = _together(stored.records[before], owner, events, new, epc_codes)
-    records = np.concatenate([stored.records[before], np.zeros(len(new), dtype=RECORD)])
+    asked[alone] = len(stored.records) + np.cumsum(size) - 1
+    epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[alone].tolist())]
+    together = _together(before, np.concatenate([stored.epc, codes + owner]), events, new, epc_codes)
+    records = np.concatenate([before, np.zeros(len(new), dtype=RECORD)])
     judged_before = JudgedBefore(np.arange(len(records)) < len(before), legs(records), records["companions"])
-    if len(again):
-        past = past.repeated(events.epc[again])
-    return together, asked, replace(past, judged_before=judged_before)
+    if len(alone):
+        past = past.repeated(events.epc[alone])
+    return together, asked, replace(past, judged_before=judged_before), short
 
 
 def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
@@ -141,15 +188,15 @@ def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index
     )
 
 
-def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> int:
-    """Return how many asked events came after later ones of their item; journeys past ``codes`` are of such items."""
+def _late(case: Case, stored: NDArray[np.bool_], codes: int) -> NDArray[np.bool_]:
+    """Return whether [A] the new events and those with journeys of their own, past ``codes``, came after later ones."""
     journeys = case.journeys
     at = np.arange(len(journeys.order))
     is_stored = stored[journeys.order]
     last_known = journeys.spread(np.maximum.reduceat(np.where(is_stored, at, -1), journeys.start))
     last = journeys.spread(journeys.start + journeys.length - 1)
     late = np.where(is_stored, (journeys.events.epc >= codes) & (at < last), last_known > at)
-    return int(late[case.rows].sum())
+    return late[case.rows]
 
 
 def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_rows: ItemRows) -> News:

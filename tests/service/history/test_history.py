@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import grpc
@@ -224,6 +225,51 @@ def test_a_late_event_sees_the_events_before_it_only(gateways: Make) -> None:
         assert np.abs((await one.follow(events.take(np.array([5])))).scores[0] - after).max() <= TOLERANCE
         for used in (one, *others):
             await used.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_id_with_other_contents_is_a_new_event_and_the_answer_says_so(gateways: Make) -> None:
+    """Rows of two files are numbered from 1 each: the second file holds what the items did next."""
+    first = worlds.to_events(worlds.shipment(worlds.ROUTE, range(4_000, 4_004)))
+    first = first.take(np.lexsort((first.event_id, first.time_us)))
+    halves = [first.take(np.arange(20)), first.take(np.arange(20, 40))]
+    ids = np.arange(1, 21)
+    numbered = [replace(halves[0], event_id=ids), replace(halves[1], event_id=np.concatenate([[20], ids[1:-1], [1]]))]
+
+    async def scenario() -> None:
+        one, *others = gateways()
+        last, whole = [one, *others][-1], await analyzer().follow(first)
+        answers = [await one.follow(half) for half in numbered]
+        again = [await last.follow(half) for half in numbered]
+        retrospective = await last.analyze(numbered[1], history=True)
+        for used in (one, *others):
+            await used.close()
+        assert not answers[0].warning
+        for answer in (answers[1], again[1], retrospective):
+            assert answer.warning.startswith("18 of these events have an event_id that another event")
+        assert not answers[1].degraded
+        for half, answer, repeated in zip(range(2), answers, again, strict=True):
+            assert np.abs(answer.scores - whole.scores[20 * half : 20 * half + 20]).max() <= TOLERANCE, half
+            assert np.abs(answer.scores - repeated.scores).max() <= TOLERANCE, half
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("column", ["time_us", "location_id", "event_type", "step"])
+def test_whatever_differs_makes_a_new_event(column: str) -> None:
+    model = registry.load(ROOT / "model_repository", None, feature_spec_hash=feature_spec_hash())
+    store = MemoryStore(max_events=300, ttl_s=3_600)
+    memory = Memory(store, Reference.from_json(model.manifest.reference), max_events=300)
+    events = worlds.to_events(worlds.journey(worlds.code(4_000))[:3])
+    other = events.take(np.array([2]))
+    getattr(other, column)[0] += 1
+
+    async def scenario() -> None:
+        await memory.remember(events)
+        for batch, known, reused in ((events, 3, 0), (other, 4, 1), (other, 4, 1), (events, 4, 0)):
+            assert (await memory.remember(batch)).reused == reused
+            assert len(memory) == known
 
     asyncio.run(scenario())
 

@@ -94,7 +94,10 @@ class ScanEvent(google.protobuf.message.Message):
     EVENT_TIME_FIELD_NUMBER: builtins.int
     FILE_ID_FIELD_NUMBER: builtins.int
     event_id: builtins.int
-    """The caller's id of the event; unique within a request."""
+    """The caller's id of the event; unique within a request. With history, an event is a repeated one, and gets its first
+    answer again, if the stored event of this id has the same code, time, place, type and step. With other contents it is
+    a new event, and warning says so.
+    """
     epc_code: builtins.str
     """The scanned code, "header.company.product.lot.date.serial". A damaged or empty code is judged (epcFake)."""
     location_id: builtins.int
