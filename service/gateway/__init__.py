@@ -5,5 +5,6 @@
 - listen: its ports
 - server: its life, from start to drain
 - workers: one worker of several
+- heart: whether a worker's event loop lives
 - supervisor: the process that minds workers
 """

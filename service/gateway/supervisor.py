@@ -2,7 +2,8 @@
 
 The kernel deals the connections out to the workers (SO_REUSEPORT), for as long as they last: a client with one has one
 worker at a time. gRPC does not survive a fork, so workers are fresh processes, and no gRPC is ever made here. A worker
-that dies is replaced; one that cannot begin ends all. Workers end when this process does, however that comes.
+that dies is replaced, and one that hangs is killed; one that cannot begin ends all. Workers end when this process does,
+however that comes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
+from service.gateway.heart import LOOK_S, SILENT_LOOKS, Heart
 from service.gateway.workers import share, work
 from service.monitoring import metrics_endpoint
 from service.runtime.process import CLOSE_S, stop_signals
@@ -75,6 +77,7 @@ class _Worker:
     number: int  # from 1
     process: SpawnProcess
     pipe: Connection
+    heart: Heart
     listens: bool = False
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _asked: int = 0
@@ -93,6 +96,12 @@ class _Worker:
         if failure:
             raise CommandError(failure)
         self.listens = True
+
+    def check(self) -> None:
+        """Kill the worker if it hangs: its callers wait, and try again elsewhere as soon as their connections end."""
+        if self.heart.look() >= SILENT_LOOKS:
+            log.error("a worker hangs and is killed", worker=self.number)
+            self.process.kill()
 
     def ask(self, page: str) -> bytes | None:
         """Return the worker's ``page`` ("metrics" or "drift"), None if it has no time or is gone."""
@@ -130,22 +139,28 @@ class _Workers(Collector):
             raise CommandError(f"workers did not end as they should: {', '.join(bad)}")
 
     def _start(self, number: int) -> _Worker:
-        context = get_context("spawn")
+        context, heart = get_context("spawn"), Heart()
         pipe, theirs = context.Pipe()
         process = context.Process(
-            target=work, args=(share(self._settings, number), number, theirs), name=f"worker {number}"
+            target=work, args=(share(self._settings, number), number, theirs, heart), name=f"worker {number}"
         )
         process.start()
         theirs.close()  # so that the pipe ends with the worker
-        return _Worker(number, process, pipe)
+        return _Worker(number, process, pipe, heart)
 
     def _mind(self, wake: socket.socket, listening: Callable[[], None]) -> None:
         told = False
+        next_look_s = time.monotonic() + LOOK_S
         while True:
             silent = [worker.pipe for worker in self._workers if not worker.listens]
-            ready = wait([wake, *silent, *(worker.process.sentinel for worker in self._workers)])
+            sentinels = [worker.process.sentinel for worker in self._workers]
+            ready = wait([wake, *silent, *sentinels], max(0.0, next_look_s - time.monotonic()))
             if wake in ready:
                 return
+            if time.monotonic() >= next_look_s:
+                next_look_s = time.monotonic() + LOOK_S
+                for worker in self._workers:
+                    worker.check()
             for at, worker in enumerate(self._workers):
                 if worker.pipe in ready:
                     worker.hear()
@@ -190,7 +205,7 @@ class _Workers(Collector):
                 ]
         yield from families.values()
         yield CounterMetricFamily(
-            "epc_sentinel_worker_restarts", "Workers that died and were replaced.", value=self._restarts
+            "epc_sentinel_worker_restarts", "Workers that died or hung and were replaced.", value=self._restarts
         )
 
     def drift(self) -> bytes:

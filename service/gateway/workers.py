@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from service.errors import CommandError, SentinelError
+from service.gateway.heart import Heart
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ def share(settings: Settings, number: int) -> Settings:
     return settings.model_copy(update=changes)
 
 
-def work(settings: Settings, number: int, pipe: Connection) -> None:
-    """Be a worker: a gateway that tells its parent by ``pipe`` that it listens, or why it cannot."""
+def work(settings: Settings, number: int, pipe: Connection, heart: Heart) -> None:
+    """Be a worker: a gateway that tells its parent by ``pipe`` that it listens, or why it cannot, and by ``heart`` that
+    it lives.
+    """
     import uvloop  # noqa: PLC0415 - the parent needs none of it
 
     from service.gateway import server  # noqa: PLC0415 - as above: gRPC, numpy, the model
@@ -41,7 +45,10 @@ def work(settings: Settings, number: int, pipe: Connection) -> None:
         signal.signal(ignored, signal.SIG_IGN)
     logs.configure(settings.log_format, settings.log_level, worker=number)
 
+    beating: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks weakly
+
     def bond(monitoring: Monitoring, stop: Callable[[], object]) -> None:
+        beating.add(asyncio.get_running_loop().create_task(heart.beat()))
         pipe.send("")
         pages = {"metrics": monitoring.exposition, "drift": monitoring.drift}
 

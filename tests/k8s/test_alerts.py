@@ -82,7 +82,8 @@ def test_every_metric_that_is_asked_for_exists(start_gateway: Callable[..., Gate
     running = start_gateway("--metrics-port", "0", "--drift-window", "20", "--audit-log", str(tmp_path / "audit.jsonl"))
     for _ in range(4):
         call(running.target, "Analyze", many(100).SerializeToString())
-    exposed = {name for name, _ in samples(scrape(running))}
+    several = start_gateway("--metrics-port", "0", "--workers", "2", "--history", "none")
+    exposed = {name for one in (running, several) for name, _ in samples(scrape(one))}
     rules = [rule["expr"] for group in GROUPS for rule in group["rules"]]
     variables = [str(variable.get("definition", "")) for variable in DASHBOARD["templating"]["list"]]
     used = set(re.findall(r"\b(?:epc_sentinel|process)_\w+", " ".join([*queries(), *rules, *variables])))

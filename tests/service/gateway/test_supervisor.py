@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from service.client.retries import retried
+from service.gateway.heart import LOOK_S, SILENT_LOOKS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.command import run
 from tests.support.gateway import Gateway
@@ -115,6 +118,39 @@ def test_a_worker_that_dies_is_replaced(two: Gateway) -> None:
     found = samples(scrape(two))
     assert value(found, "worker_restarts_total") == 1
     assert all(value(found, "requests_total", worker=number) > 0 for number in ("1", "2"))
+
+
+def test_a_worker_that_hangs_is_replaced_and_costs_no_call(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway(*WORKERS, "--metrics-port", "0")
+    old = workers_of(gateway)
+    options = [*retried(), ("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as stack, ThreadPoolExecutor(CONNECTIONS) as pool:
+        channels = [stack.enter_context(grpc.insecure_channel(gateway.target, options)) for _ in range(CONNECTIONS)]
+        methods = [channel.unary_unary("/epcsentinel.v1.AnomalyService/Analyze") for channel in channels]
+        ask = functools.partial(pool.map, lambda method: bytes(method(SMALL, timeout=60)), methods)
+        assert len(set(ask())) == 1
+        os.kill(min(old), signal.SIGSTOP)
+        began = time.monotonic()
+        assert len(set(ask())) == 1, "the connections of the worker that hangs have got answers too"
+        assert 4 < time.monotonic() - began < 30
+    wait_for(lambda: len(workers_of(gateway) - old) == 1)
+    assert len([line for line in gateway.log() if line["event"] == "a worker hangs and is killed"]) == 1
+    wait_for(lambda: len([line for line in gateway.log() if line["event"] == "worker listening"]) == 3)
+    assert value(samples(scrape(gateway)), "worker_restarts_total") == 1
+
+
+def test_a_machine_that_stands_still_is_no_worker_that_hangs(start_gateway: Callable[..., Gateway]) -> None:
+    """As by `docker pause`: all are stopped, the process that minds the workers too."""
+    gateway = start_gateway(*WORKERS)
+    pids = [*workers_of(gateway), gateway.pid]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(SILENT_LOOKS * LOOK_S + 1)
+    for pid in reversed(pids):  # who minds them looks first
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(2)
+    assert len(call_on_many(gateway.target)) == CONNECTIONS
+    assert workers_of(gateway) == set(pids[:-1])
 
 
 def test_a_stop_drains_every_worker(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
