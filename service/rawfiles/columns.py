@@ -12,7 +12,8 @@ import numpy as np
 
 from service.errors import CommandError
 from service.events.columns import Events, factorize, step_codes, type_codes
-from service.rawfiles.rows import READ_ERRORS, Header, open_raw, split_row, time_us, whole_number
+from service.rawfiles.rows import READ_ERRORS, Header, open_raw, split_row, whole_number
+from service.rawfiles.times import DATES_ONLY, dates_only, time_us
 
 REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
 OPTIONAL = ("event_id", "file_id", "scan_location")
@@ -25,6 +26,7 @@ class RawEvents:
     events: Events
     places: dict[int, str]  # location_id -> name, where the files name them (column scan_location)
     sources: dict[int, str]  # file_id -> name of the file, for files without a file_id column
+    warnings: tuple[str, ...] = ()  # one line each: what about a file makes its answer doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,13 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
     """
     columns = _Columns()
-    sources = {}
+    sources, warnings = {}, []
     for number, path in enumerate(paths, start=1):
-        columns.paths.append((len(columns.line), path))
+        columns.paths.append((first := len(columns.line), path))
         if _read_file(path, number, columns):
             sources[number] = path.name
+        if dates_only(np.array(columns.time_us[first:], dtype=np.int64)):
+            warnings.append(f"{path.name} {DATES_ONLY}")
         on_file()
     _check_ids(columns)
     epc, epc_codes = factorize(columns.epc_code)
@@ -93,7 +97,7 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         time_us=np.array(columns.time_us, dtype=np.int64),
         file_id=np.array(columns.file_id, dtype=np.int64),
     )
-    return RawEvents(events, columns.places, sources)
+    return RawEvents(events, columns.places, sources, tuple(warnings))
 
 
 def _read_file(path: Path, number: int, columns: _Columns) -> bool:
@@ -159,7 +163,7 @@ def _whole_number(table: _Table, line: int, row: list[str], column: str) -> int:
 def _microseconds(table: _Table, line: int, text: str) -> int:
     value = time_us(text)
     if value is None:
-        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time"
+        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time that can be read without a guess"
         raise table.error(line, "event_time", f"{problem}; write it as 2025-07-01 10:34:17")
     return value
 

@@ -12,7 +12,8 @@ import pandera.pandas as pa
 from service.events.columns import type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
 from service.rawfiles.folders import raw_files_of
-from service.rawfiles.rows import time_us, whole_number
+from service.rawfiles.rows import whole_number
+from service.rawfiles.times import DATES_ONLY, dates_only, time_us
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
 from training.errors import DataError
@@ -69,6 +70,8 @@ def read_folder(folder: Path) -> RawFolder:
             if name not in table.header.names
         ]
         parts.append(_typed(table.rows, path.name, number, first_row, locations))
+        if dates_only(parts[-1]["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
+            warnings.append(f"{path.name} {DATES_ONLY}")
         first_row += len(table.rows)
         files[path.name] = RawTable(table.header, table.rows.iloc[:0], table.filled)
     rows = pd.concat(parts, ignore_index=True)
@@ -130,7 +133,7 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
 
 
 def parse_times(text: pd.Series) -> pd.Series:
-    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.rows.time_us`; formats may be mixed."""
+    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.times.time_us`; formats may be mixed."""
     values = by_value(text, time_us)
     times = values.fillna(0).to_numpy(np.int64).view("datetime64[us]").copy()
     times[values.isna().to_numpy()] = np.datetime64("NaT")

@@ -12,6 +12,7 @@ from service.errors import CommandError, SentinelError
 from service.events.vocabulary import KINDS
 from service.rawfiles import folders
 from service.rawfiles.columns import read_files
+from service.rawfiles.times import DATES_ONLY, time_us
 from tests.support.folders.raw import CODE, FIRST, HEADER, ROWS, SECOND, fill, quarantine
 from training.datasets import dataset
 from training.datasets import folder as training_folder
@@ -61,6 +62,22 @@ def test_all_rows_bad_is_an_error_with_the_reason(tmp_path: Path) -> None:
         DataError, match=r"8400 of 8400 rows cannot be used: event_time is no time .* first a\.csv line 2"
     ):
         dataset.load(fill(tmp_path, a__csv=text))
+
+
+def test_times_that_would_be_guessed_are_set_aside_row_by_row(tmp_path: Path) -> None:
+    bad = ["250701100017", "2025070110", "45839.44", "25/07/01 10:00", "2025-07-01 오전 10:00", "2025-07-01 24:00"]
+    text = ROWS + "".join(SECOND.replace("2025-07-01 11:02:38", time) for time in bad)
+    loaded, rows = quarantine(fill(tmp_path, a__csv=text + SECOND.replace("2025-07-01 11:02:38", "202507011103")))
+    assert [row["text"].strip().rpartition(",")[2] for row in rows] == bad
+    assert loaded.events.time_us.tolist() == [
+        time_us(f"2025-07-01 {clock}") for clock in ("10:34:17", "11:02:38", "11:03")
+    ]
+
+
+def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
+    dates = ROWS.replace(" 10:34:17", "").replace(" 11:02:38", " 00:00:00")
+    loaded = dataset.load(fill(tmp_path, a__csv=ROWS, b__csv=dates))
+    assert [warning for warning in loaded.warnings if "dates only" in warning] == [f"b.csv {DATES_ONLY}"]
 
 
 def test_damaged_codes_and_unknown_names_are_events(tmp_path: Path) -> None:
