@@ -7,16 +7,10 @@ ends, so that one stray quote costs one row and line numbers are those of an edi
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, cast
 
 SEPARATORS = ("\t", ",", ";")
-READ_ERRORS = (OSError, EOFError, zlib.error)
-"""What reading an opened raw file may raise; the latter two if a .gz is damaged."""
 
 _INT64 = 2**63
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
@@ -41,11 +35,6 @@ class Header:
         cells, separator = max(((_header_cells(text, mark), mark) for mark in SEPARATORS), key=lambda cut: len(cut[0]))
         names = [name.strip() for name in cells]
         return cls(tuple(name.lower() for name in names), separator, names != cells)
-
-
-def open_raw(path: Path) -> IO[bytes]:
-    """Open a raw file for reading; one that ends in .gz is unpacked. Reading may raise READ_ERRORS."""
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
