@@ -5,5 +5,5 @@
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
 - tally: what a replay counts
-- progress: progress of long work
+- progress: progress of long work, warnings
 """

@@ -19,7 +19,7 @@ from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.gateway.build import build_wiring
-from service.jobs.progress import progress_bar
+from service.jobs.progress import progress_bar, warn
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
 from service.runtime import threads
@@ -64,6 +64,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         raw = read_files(paths, lambda: progress.advance(task))
         if not len(raw.events):
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
+        warn(raw.warnings)
         pieces = split(raw.events, settings.max_events_per_request)
         task = progress.add_task("Judging events", total=len(raw.events))
 

@@ -1,8 +1,8 @@
-"""Progress of long work, on stderr: stdout carries the answer."""
+"""Progress of long work and warnings, on stderr: stdout carries the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import rich.progress
@@ -24,6 +24,13 @@ def progress_bar() -> rich.progress.Progress:
         disable=not console.is_terminal,
         transient=True,
     )
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Write warnings on stderr, a line each; what would steer a terminal is an escape."""
+    for text in warnings:
+        shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+        typer.echo(f"warning: {shown}", err=True)
 
 
 @contextmanager

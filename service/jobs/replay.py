@@ -27,10 +27,11 @@ from service.client.stream import Answered, GatewayStream
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
+from service.jobs.progress import warn
 from service.jobs.render import kinds_of, printable, time_text
 from service.jobs.tally import Tally
 from service.rawfiles.columns import read_files
-from service.rawfiles.folders import raw_files
+from service.rawfiles.folders import left_out, raw_files
 
 _SHOW_S = 0.25
 
@@ -59,6 +60,7 @@ def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
         CommandError: a file cannot be used, the gateway refused, or events got no answer.
     """
     raw = read_files(raw_files(paths))
+    warn([*left_out(paths), *raw.warnings])
     # Events that happen come in no file; and a request is about one.
     events = replace(raw.events, file_id=np.ones_like(raw.events.file_id))
     if not len(events):

@@ -1,6 +1,8 @@
 """What does a raw scan file mean?
 
+- encoding: which letters its bytes are
 - rows: what a line means
+- times: what a time means
 - columns: files to columns
 - folders: which files of a folder are raw files
 """

@@ -1,4 +1,4 @@
-"""Raw scan files to columns: what `rawrows` reads, columns in any order, no pandas."""
+"""Raw scan files to columns: what `rows` reads, columns in any order, no pandas."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from service.errors import CommandError
 from service.events.columns import Events, factorize, step_codes, type_codes
-from service.rawfiles.rows import READ_ERRORS, Header, open_raw, split_row, time_us, whole_number
+from service.rawfiles.encoding import READ_ERRORS, read_raw
+from service.rawfiles.rows import Header, split_row, whole_number
+from service.rawfiles.times import DATES_ONLY, dates_only, time_us
 
 REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
 OPTIONAL = ("event_id", "file_id", "scan_location")
@@ -25,6 +28,7 @@ class RawEvents:
     events: Events
     places: dict[int, str]  # location_id -> name, where the files name them (column scan_location)
     sources: dict[int, str]  # file_id -> name of the file, for files without a file_id column
+    warnings: tuple[str, ...] = ()  # one line each: what about a file makes its answer doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,16 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
     """
     columns = _Columns()
-    sources = {}
+    sources, warnings = {}, []
     for number, path in enumerate(paths, start=1):
-        columns.paths.append((len(columns.line), path))
-        if _read_file(path, number, columns):
+        columns.paths.append((first := len(columns.line), path))
+        numbered, warning = _read_file(path, number, columns)
+        if numbered:
             sources[number] = path.name
+        if warning:
+            warnings.append(f"{path.name} {warning}")
+        if dates_only(np.array(columns.time_us[first:], dtype=np.int64)):
+            warnings.append(f"{path.name} {DATES_ONLY}")
         on_file()
     _check_ids(columns)
     epc, epc_codes = factorize(columns.epc_code)
@@ -93,28 +102,28 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         time_us=np.array(columns.time_us, dtype=np.int64),
         file_id=np.array(columns.file_id, dtype=np.int64),
     )
-    return RawEvents(events, columns.places, sources)
+    return RawEvents(events, columns.places, sources, tuple(warnings))
 
 
-def _read_file(path: Path, number: int, columns: _Columns) -> bool:
-    """Append the rows of a file; return whether its events got ``number`` as their file_id."""
-    line = 1
+def _read_file(path: Path, number: int, columns: _Columns) -> tuple[bool, str]:
+    """Append the rows of a file; return (whether its events got ``number`` as their file_id, a warning or "")."""
     try:
-        with open_raw(path) as stream:
-            header = Header.of(stream.readline())
-            table = _Table(path, number, _index(path, header))
-            for line, text in enumerate(stream, 2):
-                row, problem = split_row(text, header)
-                if problem:
-                    raise CommandError(f"{path}: line {line}: {problem}")
-                if row:
-                    _append(table, line, row, columns)
+        raw = read_raw(path)
+        stream = BytesIO(raw.data)
+        header = Header.of(stream.readline())
     except READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or "input/output error"
         raise CommandError(f"{path}: cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
-    return "file_id" not in table.index
+    table = _Table(path, number, _index(path, header))
+    for line, text in enumerate(stream, 2):
+        row, problem = split_row(text, header)
+        if problem:
+            raise CommandError(f"{path}: line {line}: {problem}")
+        if row:
+            _append(table, line, row, columns)
+    return "file_id" not in table.index, raw.warning
 
 
 def _index(path: Path, header: Header) -> dict[str, int]:
@@ -159,7 +168,7 @@ def _whole_number(table: _Table, line: int, row: list[str], column: str) -> int:
 def _microseconds(table: _Table, line: int, text: str) -> int:
     value = time_us(text)
     if value is None:
-        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time"
+        problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a time that can be read without a guess"
         raise table.error(line, "event_time", f"{problem}; write it as 2025-07-01 10:34:17")
     return value
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.rawfiles.columns import REQUIRED
-from service.rawfiles.rows import READ_ERRORS, Header, open_raw
+from service.rawfiles.encoding import READ_ERRORS, first_line
+from service.rawfiles.rows import Header
 
 _NAME = re.compile(r"(?P<stem>[^.].*)\.(csv|tsv|txt)(\.gz)?|(?P<bare>[^.]+)\.gz", re.IGNORECASE)
+_WORKBOOKS = {".xls", ".xlsx"}
 _OTHER_TABLES = {"locations", "transitions", "quarantine", "truth"}
 
 
@@ -36,10 +39,27 @@ def raw_files(paths: Sequence[Path]) -> list[Path]:
 def raw_files_of(folder: Path) -> list[Path]:
     """Return the raw files of a folder in name order: tables of events, whether or not they can be used.
 
-    A raw file that is damaged, of another encoding or without a column is one too: whoever reads it says what is wrong,
-    and no events are left out in silence. Masters, truth tables and what was set aside are none.
+    A raw file that is damaged, of an unknown encoding or without a column is one too: whoever reads it says what is
+    wrong, and no events are left out in silence. Masters, truth tables and what was set aside are none.
     """
     return sorted(path for path in folder.iterdir() if _may_be_raw(path) and _is_raw(path))
+
+
+def left_out(paths: Sequence[Path]) -> list[str]:
+    """Return a warning per folder that has tables which are neither raw files nor known to be others."""
+    warnings = []
+    for folder in filter(Path.is_dir, paths):
+        names = sorted(path.name for path in folder.iterdir() if _is_unknown(path))
+        if names:
+            warnings.append(
+                f"{', '.join(names)} left out: no text with the columns epc_code and event_time in its first line"
+            )
+    return warnings
+
+
+def _is_unknown(path: Path) -> bool:
+    workbook = path.suffix.lower() in _WORKBOOKS and not path.name.startswith((".", "~$"))
+    return workbook or (_may_be_raw(path) and not _is_raw(path) and not _is_truth(_names(path)))
 
 
 def _may_be_raw(path: Path) -> bool:
@@ -49,14 +69,21 @@ def _may_be_raw(path: Path) -> bool:
 
 def _is_raw(path: Path) -> bool:
     try:
-        with open_raw(path) as stream:
-            line = stream.readline()
+        names = _names(path)
     except READ_ERRORS:
         return True
+    return {"epc_code", "event_time"} <= names and not _is_truth(names)
+
+
+def _is_truth(names: AbstractSet[str]) -> bool:
+    """Return whether these are the columns of a truth table, which may repeat codes and times."""
+    return not {"location_id", "scan_location"} & names and {kind.lower() for kind in KINDS} <= names
+
+
+def _names(path: Path) -> AbstractSet[str]:
+    """Return the names of the columns, those that can be told if the encoding is unknown. Raises READ_ERRORS."""
+    line = first_line(path)
     try:
-        names = set(Header.of(line).names)
+        return set(Header.of(line).names)
     except UnicodeDecodeError:
-        return b"epc_code" in line.replace(b"\0", b"")  # UTF-16 puts zeros between the letters
-    placed = bool({"location_id", "scan_location"} & names)
-    labels = not placed and {kind.lower() for kind in KINDS} <= names  # a truth table that repeats codes and times
-    return {"epc_code", "event_time"} <= names and not labels
+        return set(Header.of(line.decode("ascii", "ignore").encode()).names)

@@ -7,27 +7,13 @@ ends, so that one stray quote costs one row and line numbers are those of an edi
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import IO, cast
 
 SEPARATORS = ("\t", ",", ";")
-READ_ERRORS = (OSError, EOFError, zlib.error)
-"""What reading an opened raw file may raise; the latter two if a .gz is damaged."""
 
-_EPOCH, _EPOCH_UTC = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _INT64 = 2**63
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
-_TIME = re.compile(
-    r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[ T]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
-    r" *(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +35,6 @@ class Header:
         cells, separator = max(((_header_cells(text, mark), mark) for mark in SEPARATORS), key=lambda cut: len(cut[0]))
         names = [name.strip() for name in cells]
         return cls(tuple(name.lower() for name in names), separator, names != cells)
-
-
-def open_raw(path: Path) -> IO[bytes]:
-    """Open a raw file for reading; one that ends in .gz is unpacked. Reading may raise READ_ERRORS."""
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
@@ -91,38 +72,3 @@ def whole_number(text: str) -> int | None:
     found = _WHOLE.fullmatch(text.strip())
     value = int(found[1]) if found and len(found[1]) < 32 else _INT64
     return value if -_INT64 <= value < _INT64 else None
-
-
-def time_us(text: str) -> int | None:
-    """Return the microseconds since 1970-01-01 UTC of a time, None if ``text`` is none. Without a zone it is UTC.
-
-    ISO 8601 (2025-07-01 10:34:17, 2025-07-01T10:34:17.25+09:00, 20250701T103417Z), year first with slashes or dots
-    and without leading zeros (2025/7/1 9:05), 14 digits (20250701103417), seconds (9-11 digits) or milliseconds
-    (12-13 digits) since 1970. Whether 01/02/2025 is January or February is not guessed: it is no time.
-    """
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        if 9 <= len(text) <= 13:
-            return int(text) * (1_000_000 if len(text) < 12 else 1_000)
-        text = f"{text[:8]}T{text[8:]}" if len(text) == 14 else text
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        found = _year_first(text)
-        if found is None:
-            return None
-        time = found
-    return (time - (_EPOCH if time.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
-
-
-def _year_first(text: str) -> datetime | None:
-    found = _TIME.fullmatch(text)
-    if not found:
-        return None
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
-    zone = "Z" if zone and zone.isalpha() else zone or ""
-    clock = f"{int(hour or 0):02}:{minute or '00'}:{second or '00'}.{fraction or '0'}"
-    try:
-        return datetime.fromisoformat(f"{year}-{int(month):02}-{int(day):02}T{clock}{zone}")
-    except ValueError:
-        return None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from service.events.columns import Events, step_codes, type_codes
 from service.model.manifest import digest_of
-from training.datasets.folder import RawFolder, quarantine_summary, quarantined, read_folder
+from training.datasets.folder import REPEATED, RawFolder, quarantine_summary, quarantined, read_folder
 from training.datasets.masters import Masters, read_masters
 from training.errors import DataError
 
@@ -43,13 +43,15 @@ def load(folder: Path, quarantine: Path | None = None) -> Dataset:
     logged as a warning, which the commands show on stderr.
 
     Raises:
-        DataError: no raw files, a file without the needed columns, two different events of one id, no usable row, or
-            no locations.csv. Without transitions.csv there are no routes, and a warning.
+        DataError: no raw files, a file without the needed columns, two different events of one id, a file (masters
+            too) without a usable row, or no locations.csv. Without transitions.csv there are no routes, and a warning.
     """
     raw = read_folder(folder)
     if quarantine is not None:
         write_quarantine(raw, quarantine)
     loaded = to_dataset(raw)
+    for name, why in _useless_files(raw).items():
+        raise DataError(f"{folder / name}: {why}; correct the file, or take it out of the folder")
     for warning in loaded.warnings:
         _LOG.warning("warning: %s: %s", folder, warning)
     if loaded.quarantined and quarantine is not None:
@@ -76,8 +78,34 @@ def to_dataset(raw: RawFolder) -> Dataset:
         masters=masters,
         files={name: digest_of(raw.folder / name) for name in raw.files},
         quarantined=len(raw.rows) - len(rows),
-        warnings=(*raw.warnings, *([summary] if summary else []), *warnings),
+        warnings=(
+            *raw.warnings,
+            *([summary] if summary else []),
+            *(f"{name}: {why}" for name, why in _useless_files(raw).items()),
+            *_copies(raw),
+            *warnings,
+        ),
     )
+
+
+def _useless_files(raw: RawFolder) -> dict[str, str]:
+    """Return the files that have rows, of which not one can be used, and why; copies of others are `_copies`."""
+    found = {}
+    for name, rows in raw.rows.groupby("file", sort=False):
+        if (rows["problem"] != "").all() and (rows["problem"] != REPEATED).any():
+            found[str(name)] = f"none of its {len(rows)} rows can be used: {rows['problem'].iloc[0]}"
+    return found
+
+
+def _copies(raw: RawFolder) -> list[str]:
+    """Return a warning per file that mostly repeats earlier rows, as "icn (1).csv" beside icn.csv does."""
+    usable = raw.rows[raw.rows["problem"].isin(["", REPEATED])]
+    again = usable.duplicated(["epc_code", "event_time", "location_id", "event_type"]).groupby(usable["file"])
+    return [
+        f"{name}: {count} of {total} rows repeat EPC, time, place and type of an earlier row: is it a copy?"
+        for name, count, total in zip(again.groups, again.sum(), again.size(), strict=True)
+        if 2 * count >= total
+    ]
 
 
 def _events(rows: pd.DataFrame) -> Events:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandera.pandas as pa
 
 from service.events.columns import type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
-from service.rawfiles.folders import raw_files_of
-from service.rawfiles.rows import time_us, whole_number
+from service.rawfiles.folders import left_out, raw_files_of
+from service.rawfiles.rows import whole_number
+from service.rawfiles.times import DATES_ONLY, dates_only, time_us
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
 from training.errors import DataError
@@ -38,7 +39,7 @@ _PROBLEMS = {
     "event_id": "event_id is no whole number",
     "file_id": "file_id is no whole number",
 }
-_REPEATED = "repeats an earlier row, event_id included"
+REPEATED = "repeats an earlier row, event_id included"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,17 +61,21 @@ def read_folder(folder: Path) -> RawFolder:
     """
     paths = raw_files(folder)
     locations, warnings = read_locations(folder)
+    warnings += left_out([folder])
     files, parts, first_row = {}, [], 1
     for number, path in enumerate(paths, 1):
         table = read_table(path, USED)
+        warnings += [f"{path.name} {table.warning}"] if table.warning else []
         warnings += [
             f"{path.name} has no column {name}: it is taken from {other} where that is possible"
             for name, other in _INSTEAD.items()
             if name not in table.header.names
         ]
         parts.append(_typed(table.rows, path.name, number, first_row, locations))
+        if dates_only(parts[-1]["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
+            warnings.append(f"{path.name} {DATES_ONLY}")
         first_row += len(table.rows)
-        files[path.name] = RawTable(table.header, table.rows.iloc[:0], table.filled)
+        files[path.name] = replace(table, rows=table.rows.iloc[:0])
     rows = pd.concat(parts, ignore_index=True)
     _set_repeated_aside(rows, folder)
     return RawFolder(folder, files, rows, locations, warnings)
@@ -130,7 +135,7 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
 
 
 def parse_times(text: pd.Series) -> pd.Series:
-    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.rows.time_us`; formats may be mixed."""
+    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.times.time_us`; formats may be mixed."""
     values = by_value(text, time_us)
     times = values.fillna(0).to_numpy(np.int64).view("datetime64[us]").copy()
     times[values.isna().to_numpy()] = np.datetime64("NaT")
@@ -142,7 +147,7 @@ def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:
     usable = rows[rows["problem"] == ""]
     twice = usable[usable["event_id"].duplicated(keep=False)]
     again = twice.duplicated(["event_id", "epc_code", "event_time", "location_id", "event_type", "business_step"])
-    rows.loc[twice.index[again], "problem"] = _REPEATED
+    rows.loc[twice.index[again], "problem"] = REPEATED
     other = twice[~again]
     other = other[other["event_id"].duplicated()]
     if len(other):

@@ -44,25 +44,30 @@ def read_locations(folder: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return (location_id, scan_location, latitude, longitude of the usable rows of the location master, warnings).
 
     Raises:
-        DataError: there is no location master, or it lacks a column.
+        DataError: there is no location master, it lacks a column, or none of its rows can be used.
     """
     path = folder / LOCATIONS
     if not path.is_file():
         raise DataError(
             f"{path}: not found; a data folder needs it, with location_id, scan_location, Latitude, Longitude"
         )
-    raw = _read(path, ("location_id", "latitude", "longitude"))
+    raw, warnings = _read(path, ("location_id", "latitude", "longitude"))
     places = raw[["line", "problem"]].assign(
         location_id=by_value(raw["location_id"], whole_number),
         scan_location=place_names(raw["scan_location"]) if "scan_location" in raw else "",
         latitude=_numbers(raw["latitude"]),
         longitude=_numbers(raw["longitude"]),
     )
-    return _usable(places, _PLACES, path)
+    usable, bad = _usable(places, _PLACES, path)
+    return usable, [*warnings, *bad]
 
 
 def read_masters(folder: Path, locations: pd.DataFrame, rows: pd.DataFrame) -> tuple[Masters, list[str]]:
-    """Return (the masters, warnings); ``rows`` are events, which name places that the location master lacks."""
+    """Return (the masters, warnings); ``rows`` are events, which name places that the location master lacks.
+
+    Raises:
+        DataError: the transition master lacks a column, or none of its rows can be used.
+    """
     routes, warnings = _read_routes(folder / TRANSITIONS, ids_by_name(locations, rows))
     places = locations.sort_values("location_id")
     masters = Masters(
@@ -82,7 +87,7 @@ def _read_routes(path: Path, id_of: pd.Series) -> tuple[pd.DataFrame, list[str]]
         none = pd.DataFrame(columns=[*_ENDS, *TRANSIT_COLUMNS, _COUNT])
         return none, [f"no {path.name}: transit times are learned from the events alone"]
     mean, deviation, least, most = TRANSIT_COLUMNS
-    raw = _read(path, (*_ENDS.values(), mean, least, most))
+    raw, warnings = _read(path, (*_ENDS.values(), mean, least, most))
     routes = raw[["line", "problem"]].copy()
     for end, name in _ENDS.items():
         routes[end] = place_names(raw[name]).map(id_of).astype("Int64")
@@ -90,7 +95,8 @@ def _read_routes(path: Path, id_of: pd.Series) -> tuple[pd.DataFrame, list[str]]
         routes[column] = _numbers(raw[column]) if column in raw else np.nan
     routes[deviation] = routes[deviation].fillna(0.0)  # a route that was seen once has none
     routes[_COUNT] = _numbers(raw[_COUNT]).fillna(1.0) if _COUNT in raw else 1.0
-    return _usable(routes, _ROUTES, path)
+    usable, bad = _usable(routes, _ROUTES, path)
+    return usable, [*warnings, *bad]
 
 
 def ids_by_name(locations: pd.DataFrame, rows: pd.DataFrame | None = None) -> pd.Series:
@@ -122,11 +128,11 @@ def by_value(text: pd.Series, of: Callable[[str], int | None]) -> pd.Series:
     return pd.Series(values.take(code), index=text.index)
 
 
-def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    rows = read_table(path).rows
-    if missing := [name for name in needed if name not in rows]:
+def _read(path: Path, needed: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
+    table = read_table(path)
+    if missing := [name for name in needed if name not in table.rows]:
         raise DataError(f"{path}: no column {', '.join(missing)}; it needs {', '.join(needed)}")
-    return rows
+    return table.rows, [f"{path.name} {table.warning}"] if table.warning else []
 
 
 def _numbers(text: pd.Series) -> pd.Series:
@@ -136,7 +142,11 @@ def _numbers(text: pd.Series) -> pd.Series:
 
 
 def _usable(rows: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return (the rows in which the schema finds no failure, a warning that counts and shows the others)."""
+    """Return (the rows in which the schema finds no failure, a warning that counts and shows the others).
+
+    Raises:
+        DataError: there are rows, and not one of them can be used.
+    """
     rows, table = rows.copy(), rows[rows["problem"] == ""]
     try:
         schema.validate(table, lazy=True)
@@ -145,6 +155,8 @@ def _usable(rows: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> tuple
             rows.loc[case.index, "problem"] = f"{case.column}: {case.failure_case} ({case.check})"
     bad = rows[rows["problem"] != ""]
     shown = "; ".join(f"line {line}: {problem}" for line, problem in bad[["line", "problem"]].head(3).to_numpy())
+    if 0 < len(rows) == len(bad):
+        raise DataError(f"{path}: none of its {len(rows)} rows can be used: {shown}")
     warnings = [f"{path.name}: {len(bad)} of {len(rows)} rows are left out: {shown}"] if len(bad) else []
     return rows[rows["problem"] == ""].drop(columns=["line", "problem"]), warnings
 

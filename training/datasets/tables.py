@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from service.rawfiles.rows import READ_ERRORS, Header, open_raw, split_row
+from service.rawfiles.encoding import READ_ERRORS, first_line, read_raw
+from service.rawfiles.rows import Header, split_row
 from training.errors import DataError
 
 _BLOCK = 1 << 22  # bytes that pyarrow reads at once
@@ -32,6 +34,8 @@ class RawTable:
     header: Header
     rows: pd.DataFrame  # [M] the columns asked for, as text; line; problem: why it is no row of the table, else ""
     filled: dict[str, int]  # column name: rows with a value in it
+    encoding: str
+    warning: str  # what is to be said of the encoding, or ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,11 +53,10 @@ def read_header(path: Path) -> Header:
 
     Raises:
         DataError: the file cannot be read.
-        UnicodeDecodeError: its first line is not UTF-8.
+        UnicodeDecodeError: its first line is in no encoding known.
     """
     try:
-        with open_raw(path) as stream:
-            return Header.of(stream.readline())
+        return Header.of(first_line(path))
     except READ_ERRORS as error:
         raise _unreadable(path, error) from None
 
@@ -74,23 +77,21 @@ def read_table(path: Path, wanted: Collection[str] | None = None) -> RawTable:
     if twice := [name for name in kept if kept.count(name) > 1]:
         raise DataError(f"{path}: column {twice[0]} is there twice; remove one of the two")
     try:
-        with open_raw(path) as stream:
-            data = stream.read()
+        raw = read_raw(path)
     except READ_ERRORS as error:
         raise _unreadable(path, error) from None
-    table, line, problem = _parse(_lines(data), header)
+    table, line, problem = _parse(_lines(raw.data), header)
     rows = pd.DataFrame({"line": line, "problem": problem})
     for name in kept:
         text = table[header.names.index(name)].to_pandas()
         rows[name] = text.str.strip() if header.padded else text
     counts = [pc.sum(pc.not_equal(column, "")).as_py() or 0 for column in table.columns]
-    return RawTable(header, rows, dict(zip(header.names, counts, strict=True)))
+    return RawTable(header, rows, dict(zip(header.names, counts, strict=True)), raw.encoding, raw.warning)
 
 
 def raw_text(path: Path, numbers: Collection[int]) -> dict[int, str]:
     """Return the text of some lines of a file, by their numbers from 1."""
-    with open_raw(path) as stream:
-        found = {number: line for number, line in enumerate(stream, 1) if number in numbers}
+    found = {number: line for number, line in enumerate(BytesIO(read_raw(path).data), 1) if number in numbers}
     return {number: line.decode(errors="replace").rstrip("\r\n") for number, line in found.items()}
 
 

@@ -26,8 +26,9 @@ def files(world: World) -> Section:
         usable = every[every["problem"] == ""]
         ends = [f"{time:%Y-%m-%d %H:%M}" for time in usable["event_time"].agg(["min", "max"]).dropna()] or ["-", "-"]
         counts = (len(every), len(every) - len(usable), usable["epc_code"].nunique())
-        rows.append((name, _SEPARATORS[table.header.separator], *(f"{count:,}" for count in counts), *ends))
-    columns = ("file", "separator", "rows", "set aside", "EPCs", "first", "last")
+        form = (table.encoding, _SEPARATORS[table.header.separator])
+        rows.append((name, *form, *(f"{count:,}" for count in counts), *ends))
+    columns = ("file", "encoding", "separator", "rows", "set aside", "EPCs", "first", "last")
     return Section("Files", "In the order of their names, which numbers the rows.", columns, rows)
 
 

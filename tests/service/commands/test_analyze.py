@@ -43,6 +43,15 @@ def test_what_steers_a_terminal_is_shown_as_escapes(tmp_path: Path) -> None:
     assert r"\x1b[31m[bold]forged" in done.stdout
 
 
+def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "days.csv"
+    path.write_text(HEADER + FORGED.replace(" 10:35:17", ""))
+    done = run("analyze", path, "--json", "--detector", "rules")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert done.stderr.startswith("warning: days.csv has dates only")
+    assert json.loads(done.stdout)["files"]
+
+
 def test_json_is_the_contracts_answer(table: Path) -> None:
     done = run("analyze", table, SAMPLE, "--json", "--detector", "rules")
     answer = json.loads(done.stdout)

@@ -67,4 +67,21 @@ def test_damaged_codes_steps_and_types_are_data(tmp_path: Path) -> None:
 
 def test_other_encodings_are_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="not UTF-8; save the file as UTF-8"):
-        read(tmp_path, HEADER + NORMAL.replace("Factory", "인천공장"), encoding="cp949")
+        read(tmp_path, HEADER + NORMAL.replace("Factory", "Köln"), encoding="latin-1")
+
+
+def test_one_damaged_line_is_no_other_encoding(tmp_path: Path) -> None:
+    korean = (HEADER + NORMAL.replace("Factory", "인천공장") * 2).encode()
+    path = tmp_path / "a.csv"
+    path.write_bytes(korean + NORMAL.replace("Factory", "인천공장").encode("cp949"))
+    with pytest.raises(CommandError, match="line 4: not UTF-8"):
+        read_files([path])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp949"])
+def test_korean_encodings_are_read_and_said(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("scan_location," + HEADER + "인천공장," + NORMAL, encoding=encoding)
+    raw = read_files([path])
+    assert raw.places == {1: "인천공장"}
+    assert raw.warnings == (f"a.csv is not UTF-8: it is read as {encoding.replace('utf', 'UTF')}",)

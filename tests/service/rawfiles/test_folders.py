@@ -54,7 +54,7 @@ def test_tables_of_events_are_raw_and_others_are_not(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("a__csv", HEADER.replace("location_id", "scan_location") + ROW, "no column location_id"),
-        ("a__csv", HEADER.encode("utf-16"), "not UTF-8"),
+        ("a__csv", b"K\xf6ln," + HEADER.encode(), "not UTF-8"),
         ("a__csv__gz", gzip.compress((HEADER + ROW * 50).encode())[:-20], "cannot be read"),
     ],
 )

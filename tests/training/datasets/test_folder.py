@@ -12,7 +12,8 @@ from service.errors import CommandError, SentinelError
 from service.events.vocabulary import KINDS
 from service.rawfiles import folders
 from service.rawfiles.columns import read_files
-from tests.support.folders.raw import CODE, FIRST, HEADER, ROWS, SECOND, fill, quarantine
+from service.rawfiles.times import DATES_ONLY, time_us
+from tests.support.folders.raw import CODE, FIRST, HEADER, LOCATIONS, ROUTES, ROWS, SECOND, columns, fill, quarantine
 from training.datasets import dataset
 from training.datasets import folder as training_folder
 from training.errors import DataError
@@ -28,7 +29,7 @@ def test_bad_rows_are_set_aside_and_named_and_shift_no_id(tmp_path: Path, caplog
         9: ("\N{REPLACEMENT CHARACTER}", "not UTF-8"),
     }
     text = HEADER + FIRST + "".join(f"{bad[line][0]}\n" for line in range(3, 8)) + "\n"
-    folder = fill(tmp_path, a__csv=text.encode() + b"\xff\n" + SECOND.encode(), b__csv=ROWS)
+    folder = fill(tmp_path, a__csv=text.encode() + b"\xff\n" + SECOND.encode(), b__csv=ROWS.replace("07-01", "07-02"))
     loaded, rows = quarantine(folder)
     assert loaded.quarantined == len(bad)
     assert [(row["file"], int(row["line"]), row["text"]) for row in rows] == [
@@ -61,6 +62,22 @@ def test_all_rows_bad_is_an_error_with_the_reason(tmp_path: Path) -> None:
         DataError, match=r"8400 of 8400 rows cannot be used: event_time is no time .* first a\.csv line 2"
     ):
         dataset.load(fill(tmp_path, a__csv=text))
+
+
+def test_times_that_would_be_guessed_are_set_aside_row_by_row(tmp_path: Path) -> None:
+    bad = ["250701100017", "2025070110", "45839.44", "25/07/01 10:00", "2025-07-01 오전 10:00", "2025-07-01 24:00"]
+    text = ROWS + "".join(SECOND.replace("2025-07-01 11:02:38", time) for time in bad)
+    loaded, rows = quarantine(fill(tmp_path, a__csv=text + SECOND.replace("2025-07-01 11:02:38", "202507011103")))
+    assert [row["text"].strip().rpartition(",")[2] for row in rows] == bad
+    assert loaded.events.time_us.tolist() == [
+        time_us(f"2025-07-01 {clock}") for clock in ("10:34:17", "11:02:38", "11:03")
+    ]
+
+
+def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
+    dates = ROWS.replace(" 10:34:17", "").replace(" 11:02:38", " 00:00:00")
+    loaded = dataset.load(fill(tmp_path, a__csv=ROWS, b__csv=dates))
+    assert [warning for warning in loaded.warnings if "dates only" in warning] == [f"b.csv {DATES_ONLY}"]
 
 
 def test_damaged_codes_and_unknown_names_are_events(tmp_path: Path) -> None:
@@ -130,9 +147,13 @@ def test_only_raw_files_are_raw(tmp_path: Path) -> None:
         ({"a__csv": "epc_code,event_time,location_id\n"}, "a.csv: no column event_type (or business_step)"),
         ({"a__csv": HEADER}, "no rows below the header lines"),
         ({"a__csv": HEADER.strip() + ",epc_code\n"}, "a.csv: column epc_code is there twice"),
-        ({"a__csv": "인천공장,".encode("cp949") + ROWS.encode()}, "a.csv: not UTF-8; save it as UTF-8"),
-        ({"a__csv": ROWS.encode("utf-16")}, "a.csv: not UTF-8; save it as UTF-8"),
-        ({"a__csv": ROWS, "locations__csv": "설명".encode("cp949")}, "locations.csv: not UTF-8"),
+        ({"a__csv": b"K\xf6ln," + ROWS.encode()}, "a.csv: not UTF-8; save it as UTF-8"),
+        ({"a__csv": ROWS, "locations__csv": b"K\xf6ln"}, "locations.csv: not UTF-8"),
+        ({"a__csv": ROWS, "locations__csv": "설명".encode("cp949")}, "locations.csv: no column location_id"),
+        ({"a__csv": ROWS, "locations__csv": LOCATIONS.replace(",37.", ",x37.").replace(",1,인", ",,인").replace(",5,인",
+          ",,인")}, "locations.csv: none of its 2 rows can be used"),
+        ({"a__csv": ROWS, "transitions__csv": ROUTES.replace(",인천", ",부산")}, "none of its 1 rows can be used"),
+        ({"a__csv": ROWS, "b__csv": ROWS.replace("2025-07-01 1", "01/07/2025 1")}, "b.csv: none of its 2 rows can"),
         ({"a__csv": ROWS, "locations__csv": "scan_location,Latitude\n"}, "locations.csv: no column location_id"),
         ({"a__csv": ROWS, "transitions__csv": "from_scan_location\n"}, "transitions.csv: no column to_scan_location"),
     ],
@@ -141,6 +162,44 @@ def test_what_makes_a_folder_unusable(tmp_path: Path, files: dict[str, str | byt
     with pytest.raises(DataError) as caught:
         dataset.load(fill(tmp_path, **files))
     assert says in str(caught.value)
+
+
+ENCODINGS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp949"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends_are_recognised_and_said(tmp_path: Path, encoding: str, end: str) -> None:
+    named = "scan_location," + ROWS.replace("\n001", "\n인천공장,001")
+    texts = {"a.csv": named, "locations.csv": LOCATIONS, "transitions.csv": ROUTES}
+    (tmp_path / "plain").mkdir()
+    expected = dataset.load(fill(tmp_path / "plain", **{"a__csv": named}))
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.replace("\n", end).encode(encoding))
+    loaded = dataset.load(tmp_path)
+    said = [] if encoding == "utf-8-sig" else [f"{name} is not UTF-8: it is read as" for name in sorted(texts)]
+    assert loaded.quarantined == 0
+    assert columns(loaded.events) == columns(expected.events)
+    assert loaded.masters.route_hours.tolist() == expected.masters.route_hours.tolist()
+    assert sorted(warning.rpartition(" ")[0] for warning in loaded.warnings) == said
+    assert columns(read_files([tmp_path / "a.csv"]).events) == columns(expected.events)
+
+
+def test_a_copy_of_a_file_is_named(tmp_path: Path) -> None:
+    folder = fill(tmp_path, icn__csv=ROWS)
+    (folder / "icn (1).csv").write_text(ROWS)
+    [warning] = dataset.load(folder).warnings
+    assert warning.startswith("icn.csv: 2 of 2 rows repeat EPC, time, place and type of an earlier row")
+    with_ids = f"event_id,{HEADER}7,{FIRST}8,{SECOND}"
+    for name in ("icn.csv", "icn (1).csv"):
+        (folder / name).write_text(with_ids)
+    assert any(warning.startswith("icn.csv: 2 of 2 rows repeat") for warning in dataset.load(folder).warnings)
+
+
+def test_no_table_is_left_out_without_a_word(tmp_path: Path) -> None:
+    folder = fill(tmp_path, a__csv=ROWS, b__csv=ROWS.replace("epc_code", "code"), c__xlsx="PK", truth__csv="x\n")
+    [warning] = dataset.load(folder).warnings
+    assert warning.startswith("b.csv, c.xlsx left out: ")
 
 
 def test_damaged_gzip_is_named(tmp_path: Path) -> None:
@@ -158,6 +217,8 @@ OF_BOTH: dict[str, bytes] = {
     "other.csv": b"a,b\n",
     "truth.csv": HEADER.encode(),
     "wide.csv": HEADER.encode("utf-16"),
+    "return.csv": HEADER.replace("\n", "\r").encode(),
+    "foreign.csv": b"K\xf6ln," + HEADER.encode(),
     "unplaced.csv": HEADER.replace("location_id,", "").encode(),
 }
 

@@ -10,8 +10,8 @@ from training.inspection.report import Inspection, inspect_folder
 
 def test_files(found: Inspection) -> None:
     assert table(found, "Files") == {
-        "a.csv": ("comma", "10", "0", "6", "2025-07-01 10:00", "2025-08-01 10:00"),
-        "b.csv": ("semicolon", "2", "2", "0", "-", "-"),
+        "a.csv": ("UTF-8", "comma", "10", "0", "6", "2025-07-01 10:00", "2025-08-01 10:00"),
+        "b.csv": ("UTF-8", "semicolon", "2", "2", "0", "-", "-"),
     }
     assert found.summary.startswith("10 events of 6 EPCs in 2 files; 2 rows set aside. 12 rows read in ")
 
@@ -28,7 +28,8 @@ def test_rows_set_aside(found: Inspection) -> None:
     assert [row[:2] for row in section.rows] == [("b.csv", "2"), ("b.csv", "3")]
     assert "event_time is no time" in section.rows[0][2]
     assert section.rows[1][3] == EVIL.replace("\x1b", r"\x1b")
-    [warning] = found.warnings
+    warning, useless = found.warnings
+    assert useless.startswith("b.csv: none of its 2 rows can be used: event_time is no time")
     assert warning.startswith("2 of 12 rows cannot be used: event_time is no time")
 
 
