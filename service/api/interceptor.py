@@ -77,14 +77,14 @@ class EntryInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler:
         """Return the method's handler behind the door; also where there is none, so that only callers learn that."""
         handler, path = await continuation(handler_call_details), str(handler_call_details.method)
-        name = path.rpartition("/")[2] if handler else "unknown"
+        name, ours = path.rpartition("/")[2] if handler else "unknown", handler is not None and path.startswith(_OURS)
         handler = handler or grpc.unary_unary_rpc_method_handler(_unknown)
         stream = bool(handler.request_streaming or handler.response_streaming)
 
         def enter(context: Context, call: Call, stack: ExitStack) -> float | None:
             return self._enter(path, context, call, stack, stream=stream)
 
-        return guarded(ServedMethod(name, handler, self._watch, ours=path.startswith(_OURS)), enter)
+        return guarded(ServedMethod(name, handler, self._watch, ours=ours), enter)
 
     def _enter(self, path: str, context: Context, call: Call, stack: ExitStack, *, stream: bool) -> float | None:
         """Let the call in, have ``stack`` give back what it takes, and return how many seconds its message may take.

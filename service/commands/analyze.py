@@ -58,6 +58,7 @@ def analyze(
         model_version=model_version,
         fallback=fallback,
         max_events_per_request=max_events_per_request,
+        model_timeout_s=30,  # nobody waits as a caller does: better late than by rules
     )
     from service.client.access import access_by_files
     from service.jobs import render

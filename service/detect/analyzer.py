@@ -51,7 +51,7 @@ class Analyzer:
         Raises:
             NotImplementedYet: the contract names the detector, this version or its models do not have it.
             ModelUnavailable: the model cannot answer, and fallback is off.
-            DeadlineExceeded: it was not done in time; never answered by fallback.
+            DeadlineExceeded: it was not done in time, by rules neither.
         """
         used = self._always if history is None else history
         return await self._judge(View(events, causal=False), detector, deadline, self._memory if used else None)

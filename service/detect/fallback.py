@@ -15,6 +15,26 @@ _RULES_S, _RULES_S_PER_EVENT = 0.25, 2e-5
 and some 5 us per event of a large one."""
 
 
+async def _ask(detector: Detector, view: View, deadline: Deadline, kept_s: float) -> Judgement | str:
+    """Return the judgement of ``view``, or why there is none with ``kept_s`` seconds left until the deadline.
+
+    Raises:
+        DeadlineExceeded: the deadline itself passed.
+    """
+    try:
+        return await detector.judge(view, deadline.less(kept_s))
+    except ModelUnavailable as error:
+        return str(error)
+    except DeadlineExceeded as error:
+        if deadline.passed:
+            raise
+        return str(error)
+
+
+def _for_rules_s(view: View) -> float:
+    return _RULES_S + _RULES_S_PER_EVENT * len(view)
+
+
 @dataclass(frozen=True, slots=True)
 class RulesAsFallback:
     """Lets the rules judge what a detector cannot, since its model does not answer, or not in time."""
@@ -24,23 +44,18 @@ class RulesAsFallback:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`. Rules never answer after the deadline."""
-        try:
-            return await self.detector.judge(view, deadline.less(_RULES_S + _RULES_S_PER_EVENT * len(view)))
-        except ModelUnavailable as error:
-            reason = str(error)
-        except DeadlineExceeded as error:
-            if deadline.passed:
-                raise
-            reason = str(error)
+        found = await _ask(self.detector, view, deadline, _for_rules_s(view))
+        if isinstance(found, Judgement):
+            return found
         judgement = await self.rules.judge(view, deadline)
-        warning = f"The model could not answer ({reason}); rules judged these events, with coarser scores."
+        warning = f"The model could not answer ({found}); rules judged these events, with coarser scores."
         warning = joined(warning, judgement.warning)
         return replace(judgement, method=Method.RULES_AS_FALLBACK, warning=warning, degraded=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAsFallback:
-    """Lets the model in use judge what a canary cannot."""
+    """Lets the model in use judge what a canary cannot, or not in time for the model in use and the rules after it."""
 
     detector: Detector
     name: str  # of what cannot, for the warning: "epc_lstm/2"
@@ -48,9 +63,8 @@ class ModelAsFallback:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        try:
-            return await self.detector.judge(view, deadline)
-        except ModelUnavailable as error:
-            judgement = await self.otherwise.judge(view, deadline)
-            warning = joined(f"{self.name} could not answer ({error}).", judgement.warning)
-            return replace(judgement, warning=warning, degraded=True)
+        found = await _ask(self.detector, view, deadline, 2 * _for_rules_s(view))
+        if isinstance(found, Judgement):
+            return found
+        judgement = await self.otherwise.judge(view, deadline)
+        return replace(judgement, warning=joined(f"{self.name} could not answer ({found}).", judgement.warning))

@@ -120,8 +120,8 @@ class ModelDetector:
                 async with self._large_turn:  # of all large requests one at a time: small ones find a free thread
                     await call(batch)
             return answers
-        if len(prepared.batches) == 1:
-            await call(prepared.batches[0])
-            return answers
-        await together(call(batch) for batch in prepared.batches)
+        ahead = 1 if self._backend.on_trial or len(prepared.batches) == 1 else 0
+        for batch in prepared.batches[:ahead]:
+            await call(batch)
+        await together(call(batch) for batch in prepared.batches[ahead:])
         return answers

@@ -94,7 +94,7 @@ class Memory:
             ledger, generations = self._ledger, self._generations
             used = ledger.use(items)
             if not generations.is_ready(used):
-                await threads.run(threads.ALWAYS_OFF, partial(generations.make_ready, used, ledger), len(generations))
+                await threads.run(threads.ALWAYS_OFF, partial(generations.make_ready, used, ledger), len(events))
             index = generations.index
             if not self._alone or ledger.must_read(items):
                 reply = await self._store.exchange(ledger.to_read(items))

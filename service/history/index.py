@@ -58,7 +58,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class StoredEvents:
     """What an index has for a request of A events: K records of their items."""
 
     numbers: Index  # [K] of the records for `HistoryIndex.take`, item by item as they came
@@ -124,17 +124,17 @@ class HistoryIndex:
         rows = self._table.find(keys.ravel()).reshape(keys.shape)
         return ItemRows(lot, keys, rows, self._value[rows])
 
-    def find(self, rows: ItemRows, events: Events, limit: int) -> Found:
+    def find(self, rows: ItemRows, events: Events, limit: int) -> StoredEvents:
         """Return what is stored of the ``events`` [A] and of the U items of ``rows``: the last ``limit`` records each.
 
         Of an item whose events are repeated there are all records since the first of those, and ``limit`` before;
-        unless that is out of proportion to the events that it has here: see `Found.is_far`.
+        unless that is out of proportion to the events that it has here: see `StoredEvents.is_far`.
         """
         old = np.flatnonzero(rows.has_records[events.epc])
         record = np.full(len(events), -1)
         if not len(old):
             none = np.zeros(0, dtype=np.intp)
-            return Found(none, none, record, record, np.zeros(len(events), dtype=np.bool_))
+            return StoredEvents(none, none, record, record, np.zeros(len(events), dtype=np.bool_))
         columns = (getattr(events, name)[old] for name in EVENT_COLUMNS)
         keys = mix(EVENT, rows.keys[0, events.epc[old]], *columns)
         record[old] = self._value[self._table.find(keys)] - 1
@@ -149,7 +149,7 @@ class HistoryIndex:
         place = np.full(len(events), -1)
         at = by_number[np.minimum(np.searchsorted(number[by_number], record[repeated]), len(number) - 1)]
         place[repeated] = np.where(number[at] == record[repeated], at, -1)
-        return Found(number, item, record, place, is_far[events.epc])
+        return StoredEvents(number, item, record, place, is_far[events.epc])
 
     def _last(
         self, row: Index, first_repeated: Index, limit: int, most: NDArray[np.int64]

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import DeadlineExceeded, ModelUnavailable, WrongModel
 from service.events.vocabulary import KINDS
-
-if TYPE_CHECKING:
-    from service.model.manifest import Manifest
-
+from service.model.manifest import Manifest
 from service.runtime.deadline import Deadline
 from service.runtime.tasks import together
 
@@ -46,6 +43,11 @@ class Backend(Protocol):
     @property
     def any_length(self) -> bool:
         """Whether requests are best padded to their own longest sequence, not to one of the manifest's lengths."""
+        ...
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether the next call decides if further ones will be let through: of a request, one goes ahead then."""
         ...
 
     async def infer(

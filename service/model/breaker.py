@@ -41,8 +41,8 @@ class Breaker:
         """Whether calls are turned away, but for a trial now and then."""
         return bool(self._wrong) or self._failures >= FAILURES
 
-    def enter(self) -> None:
-        """Let a call through; it has to tell how it ended.
+    def enter(self) -> bool:
+        """Let a call through, which has to tell how it ended; return whether it is the trial.
 
         Raises:
             ModelUnavailable: it may not; says why.
@@ -50,10 +50,11 @@ class Breaker:
         if self._wrong:
             raise ModelUnavailable(self._wrong)
         if self._failures < FAILURES:
-            return
+            return False
         if self._trial or self._now_s() < self._rests_until_s:
             raise ModelUnavailable(self._reason)
         self._trial = True
+        return True
 
     def succeeded(self) -> None:
         """Take note of a call that was answered."""
@@ -61,21 +62,26 @@ class Breaker:
         if was_open and not self.is_open:
             log.info("the model is asked again", model=self._model)
 
-    def failed(self, reason: str, *, hung: bool = False) -> bool:
+    def failed(self, reason: str, *, hung: bool = False, trial: bool = False) -> bool:
         """Take note of a call that was not; return whether that opened the breaker, as one that ``hung`` does at once.
 
         Else those that wait behind it would each wait as long.
         """
-        was_open, self._trial, self._reason = self.is_open, False, reason
+        was_open, self._reason = self.is_open, reason
+        self.left(trial)
         self._failures += FAILURES if hung else 1
         self._rests_until_s = self._now_s() + self._rest_s
         if opened := self.is_open and not was_open:
             log.warning("the model is left alone", model=self._model, reason=reason, trial_after_s=self._rest_s)
         return opened
 
-    def left(self) -> None:
-        """Take note of a call whose end says nothing of the model: its caller had no more time, or went away."""
-        self._trial = False
+    def left(self, trial: bool) -> None:
+        """Take note of a call whose end says nothing of the model: its caller had no more time, or went away.
+
+        Only the ``trial`` itself ends the trial: calls that began before the breaker opened may end later.
+        """
+        if trial:
+            self._trial = False
 
     def probed(self, wrong: str = "") -> None:
         """Take note of a probe that was answered: rightly, or ``wrong`` in that it says why."""

@@ -27,6 +27,11 @@ class GuardedBackend:
         """See `Backend.any_length`."""
         return self._backend.any_length
 
+    @property
+    def on_trial(self) -> bool:
+        """See `Backend.on_trial`."""
+        return self.breaker.is_open
+
     async def infer(
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
@@ -35,20 +40,20 @@ class GuardedBackend:
         Raises:
             ModelUnavailable: also if the model took more than its budget, or failed a moment ago.
         """
-        self.breaker.enter()
+        trial, limit = self.breaker.enter(), deadline.within(self._budget_s)
         try:
-            probabilities = await self._backend.infer(features, lengths, deadline.within(self._budget_s))
+            probabilities = await self._backend.infer(features, lengths, limit)
         except DeadlineExceeded:
-            if deadline.passed:
-                self.breaker.left()
+            if limit is deadline:  # the caller's own; the clock cannot tell, as uvloop's timers come a bit early
+                self.breaker.left(trial)
                 raise
-            await self._failed(reason := f"the model did not answer within {self._budget_s:g} s", hung=True)
+            await self._failed(reason := f"the model did not answer within {self._budget_s} s", trial=trial, hung=True)
             raise ModelUnavailable(reason) from None
         except ModelUnavailable as error:
-            await self._failed(str(error))
+            await self._failed(str(error), trial=trial)
             raise
         except BaseException:  # the caller left
-            self.breaker.left()
+            self.breaker.left(trial)
             raise
         self.breaker.succeeded()
         return probabilities
@@ -77,8 +82,6 @@ class GuardedBackend:
         """See `Backend.close`."""
         await self._backend.close()
 
-    async def _failed(self, reason: str, *, hung: bool = False) -> None:
-        if self.breaker.failed(
-            reason, hung=hung
-        ):  # perhaps it is the connection alone that is dead, and nobody has told us
+    async def _failed(self, reason: str, *, trial: bool = False, hung: bool = False) -> None:
+        if self.breaker.failed(reason, hung=hung, trial=trial):  # perhaps it is the connection alone that is dead
             await self._backend.renew()

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
@@ -18,13 +17,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-u
 
 from service.errors import ModelUnavailable
 from service.events.vocabulary import KINDS
+from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
 from service.runtime import threads
 from service.runtime.deadline import Deadline
 from service.runtime.timing import timed
-
-if TYPE_CHECKING:
-    pass
-from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
 
 _CACHED = 64
 """Sequences that onnxruntime gets at once: more do not fit into the processor's cache, and cost more each."""
@@ -34,6 +30,7 @@ class OnnxBackend:
     """Runs the model file in this process with onnxruntime."""
 
     any_length = True
+    on_trial = False
 
     def __init__(self, onnx: Path | bytes, threads: int = 2) -> None:
         """Load the model ``onnx``, a file or its contents; up to ``threads`` calls run at the same time, one core each.

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import grpc
@@ -30,6 +31,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1000),
     # A new channel is a new connection: else channels of one target share theirs, the dead one too.
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),  # a model server is near: a proxy of the environment is for the world outside
     # Notices a server whose machine is gone, while calls wait; pings without calls would be too many for Triton.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -59,6 +61,7 @@ class TritonBackend:
     """Asks for exactly one version of one model on a Triton server."""
 
     any_length = False  # its batcher joins requests of one length
+    on_trial = False
 
     def __init__(self, url: str, model: str, version: int, outgoing: Outgoing = untraced) -> None:
         """Remember the server at ``url`` ("HOST:PORT"); connects on first use, so that it need not be up yet.
@@ -72,7 +75,7 @@ class TritonBackend:
         self._url = url
         self._outgoing = outgoing
         self._client: Any = None  # made in the event loop that will use it
-        self._closing: set[asyncio.Task[None]] = set()
+        self._old: set[Any] = set()  # clients that were renewed, as long as calls may use them
 
     async def infer(
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
@@ -80,25 +83,32 @@ class TritonBackend:
         """See `Backend.infer`; the deadline travels to the server."""
         if self._client is None:
             self._client = self._triton.InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
-        return await infer_in_chunks(self._run, features, lengths, deadline, parallel=_PARALLEL)
+        run = partial(self._run, self._client)  # the same to the end of this call, whoever renews it meanwhile
+        return await infer_in_chunks(run, features, lengths, deadline, parallel=_PARALLEL)
 
     async def renew(self) -> None:
         """See `Backend.renew`; calls of now keep the old channel for as long as they may take."""
         old, self._client = self._client, None
         if old is not None:
-            closing = asyncio.create_task(_close_later(old))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._old.add(old)
+            asyncio.get_running_loop().call_later(PATIENCE_S, lambda: asyncio.ensure_future(self._let_go(old)))
 
     async def close(self) -> None:
         """Close the channel; running calls fail with ModelUnavailable."""
-        for closing in list(self._closing):
-            closing.cancel()
-        if self._client is not None:
-            await self._client.close()
+        for client in (*self._old, self._client):
+            if client is not None:
+                await self._let_go(client)
+
+    async def _let_go(self, client: Any) -> None:  # noqa: ANN401 - tritonclient has no types
+        self._old.discard(client)
+        await client.close()
 
     async def _run(
-        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
+        self,
+        client: Any,  # noqa: ANN401 - as above
+        features: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        deadline: Deadline,
     ) -> NDArray[np.float32]:
         left_s = deadline.left_s
         inputs = [
@@ -107,7 +117,7 @@ class TritonBackend:
         ]
         try:
             with timed("infer", int(lengths.sum())), self._outgoing() as headers:
-                result = await self._client.infer(
+                result = await client.infer(
                     self._model,
                     inputs,
                     model_version=self._version,
@@ -127,13 +137,6 @@ class TritonBackend:
         tensor = self._triton.InferInput(name, list(array.shape), datatype)
         tensor.set_data_from_numpy(array)
         return tensor
-
-
-async def _close_later(client: Any) -> None:  # noqa: ANN401 - tritonclient has no types
-    try:
-        await asyncio.sleep(PATIENCE_S)
-    finally:
-        await client.close()
 
 
 def map_error(error: Exception, *, patience_over: bool = False) -> SentinelError:

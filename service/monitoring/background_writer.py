@@ -66,9 +66,9 @@ class BackgroundWriter(Generic[T]):
         self._thread.start()
 
     def put(self, one: T, size: int = 1) -> bool:
-        """Hand something over, never waiting; return whether there was room for its ``size``."""
+        """Hand something over, never waiting; return whether there was room for its ``size``, and a writer for it."""
         with self._changed:
-            if self.waiting + size > self._bounds.waiting:
+            if self.waiting + size > self._bounds.waiting or not self._thread.is_alive():
                 self.dropped += size
                 return False
             self._queue.append((one, size))

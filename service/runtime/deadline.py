@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded
 
+_TICK_S = 0.001
+"""Timers of uvloop come so much early, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -29,7 +32,8 @@ class Deadline:
     @property
     def passed(self) -> bool:
         """Whether it is too late."""
-        return self.left_s == 0.0
+        left_s = self.left_s
+        return left_s is not None and left_s < _TICK_S
 
     def within(self, seconds: float | None) -> Deadline:
         """Return this moment, or the one ``seconds`` from now if that is earlier; None changes nothing."""

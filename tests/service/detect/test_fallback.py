@@ -109,3 +109,11 @@ def test_a_canary_takes_its_files_and_its_failures_are_the_models_in_use() -> No
 def test_what_was_warned_of_inside_is_still_said() -> None:
     coarse = Fixed(Method.RULES, warning="Rules of last year.")
     assert said(RulesAsFallback(DOWN, coarse))[2] == f"{WARNING} Rules of last year."
+
+
+def test_a_canary_that_takes_too_long_leaves_the_model_in_use_its_time() -> None:
+    late = Fixed(Method.LSTM, error=DeadlineExceeded("the model did not answer before the deadline"))
+    in_use = RulesAsFallback(OLD, RULES)
+    method, version, warning = said(ModelAsFallback(late, "epc_lstm/2", in_use), left_s=1)
+    assert (method, version) == ("lstm-deep-learning", "epc_lstm/1")
+    assert warning.startswith("epc_lstm/2 could not answer")

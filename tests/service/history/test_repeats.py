@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.features.case import View
+from service.history.history import Memory
 from service.history.in_process import MemoryStore
 from service.history.plan import EARLIER_EVENTS, SHORT_JOURNEY, Remembered
-from tests.service.history.test_generations import memory
-from tests.support.worlds import ROUTE, START, code, journey, shipment, to_events
+from tests.support.worlds import ROUTE, START, code, journey, reference, shipment, to_events
 
 CODES = ("NOREAD", "", code(4_000))
 
@@ -59,7 +59,7 @@ def test_repeated_events_are_judged_as_when_they_came(seed: int) -> None:
     first, rest = parts(events.take(np.arange(100)), 1), events.take(np.arange(100, len(events)))
 
     async def scenario() -> None:
-        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
+        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
         answers = [await gateway.remember(one) for one in first]
         late = np.array([one.late for one in answers])
         known = np.concatenate([windows(one) for one in answers])
@@ -85,7 +85,7 @@ def test_an_item_of_many_events_that_came_one_by_one_gets_its_answers_again(item
     events = scans(300, item)
 
     async def scenario() -> None:
-        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
+        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
         known = np.concatenate([windows(await gateway.remember(one)) for one in parts(events, 1)])
         for again in (np.arange(100), np.arange(200, 300), np.arange(0, 300, 20)):
             repeated = await gateway.remember(events.take(again))
@@ -102,7 +102,7 @@ def test_the_work_is_in_proportion_to_the_request() -> None:
     events = scans(20_000)
 
     async def scenario() -> tuple[list[float], Remembered, str]:
-        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
+        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
         for one in parts(events, 500):
             await gateway.remember(one)
         took = []
@@ -126,7 +126,7 @@ def test_one_old_event_of_an_item_of_very_many_is_found_at_once() -> None:
     events = scans(30_000)
 
     async def scenario() -> None:
-        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
+        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
         for one in parts(events, 5_000):
             await gateway.remember(one)
         again = await gateway.remember(events.take(np.array([7])))
@@ -142,7 +142,7 @@ def test_a_normal_file_sent_again_has_no_journey_cut() -> None:
     rng = np.random.default_rng(3)
 
     async def scenario() -> None:
-        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
+        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
         for one in parts(events.take(rng.permutation(len(events))), 1_000):
             await gateway.remember(one)
         again = await gateway.remember(events)

@@ -59,7 +59,7 @@ def test_after_a_rest_one_call_is_the_trial_and_decides() -> None:
     breaker, clock = opened()
     clock.now_s = 1.5
     assert [lets_in(breaker) for _ in range(3)] == [True, False, False]
-    breaker.failed("down")
+    breaker.failed("down", trial=True)
     assert not lets_in(breaker), "it rests again"
     clock.now_s = 3
     assert lets_in(breaker)
@@ -71,8 +71,11 @@ def test_after_a_rest_one_call_is_the_trial_and_decides() -> None:
 def test_a_trial_whose_caller_left_says_nothing_and_the_next_call_is_the_trial() -> None:
     breaker, clock = opened()
     clock.now_s = 1.5
-    breaker.enter()
-    breaker.left()
+    trial = breaker.enter()
+    assert trial
+    breaker.left(False)  # a call that had begun before it opened
+    assert not lets_in(breaker), "the trial is on its way"
+    breaker.left(trial)
     assert breaker.is_open
     assert lets_in(breaker)
 

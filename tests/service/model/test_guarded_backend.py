@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -13,14 +14,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
+import uvloop
+from numpy.typing import NDArray
 
+from service.detect.model_detector import ModelDetector
+from service.errors import DeadlineExceeded, ModelUnavailable
+from service.features.case import View
+from service.features.reference import Reference
+from service.features.table import feature_spec_hash
+from service.model.backend import infer_in_chunks
+from service.model.breaker import Breaker
+from service.model.guarded_backend import GuardedBackend
+from service.model.manifest import Manifest
+from service.model.repository import Model
+from service.model.repository import load as load_model
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.runtime.deadline import NEVER, Deadline
 from tests.servers.relay import Relay
 from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import Gateway
 from tests.support.requests import call, many
 from tests.support.versions import shift_scores
+from tests.support.worlds import code, journey, to_events
 
 CALLS_PER_S = 20
 DEADLINE_S = 2.0
@@ -118,6 +135,81 @@ def test_a_connection_that_swallows_everything_is_replaced(
         assert not found.lost
         assert set(found.methods(dead + 5, time.monotonic())) == {"lstm-deep-learning"}
         assert relay.accepted >= 2
+
+
+@pytest.fixture
+def bundled_model(bundled_repository: Path) -> tuple[Model, Reference]:
+    model = load_model(bundled_repository, feature_spec_hash=feature_spec_hash())
+    return model, Reference.from_json(model.manifest.reference)
+
+
+@pytest.fixture
+def bundled_manifest(bundled_model: tuple[Model, Reference]) -> Manifest:
+    return bundled_model[0].manifest
+
+
+class Slow:
+    """A backend that takes its time, and knows its deadline; a failing one if told so."""
+
+    any_length, on_trial = True, False
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.fails, self.calls = seconds, False, 0
+
+    async def infer(
+        self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
+    ) -> NDArray[np.float32]:
+        self.calls += 1
+
+        async def run(part: NDArray[np.float32], _lengths: NDArray[np.int64], _: Deadline) -> NDArray[np.float32]:
+            await asyncio.sleep(self.seconds)
+            if self.fails:
+                raise ModelUnavailable("down")
+            return np.full((*part.shape[:2], 5), 0.5, dtype=np.float32)
+
+        return await infer_in_chunks(run, features, lengths, deadline, parallel=2)
+
+    async def renew(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+ONE = (np.zeros((1, 4, 3), dtype=np.float32), np.full((1, 1), 4, dtype=np.int64))
+
+
+@pytest.mark.parametrize("budget_s", [None, 1.5])
+def test_a_callers_own_deadline_says_nothing_of_the_model(bundled_manifest: Manifest, budget_s: float | None) -> None:
+    """On uvloop, as a gateway runs: its timers come up to a millisecond early."""
+
+    async def main() -> Breaker:
+        breaker = Breaker("epc_lstm/1")
+        guarded = GuardedBackend(Slow(0.05), bundled_manifest, breaker, budget_s)
+        for number in range(100):
+            with pytest.raises(DeadlineExceeded):
+                await guarded.infer(*ONE, Deadline.after(0.0051 + number * 1e-5))
+        return breaker
+
+    assert not uvloop.run(main()).is_open
+
+
+def test_a_request_of_several_batches_closes_the_breaker_when_the_model_is_back(
+    bundled_model: tuple[Model, Reference],
+) -> None:
+    async def main() -> list[bool]:
+        model, reference = bundled_model
+        slow, breaker = Slow(0.01), Breaker("epc_lstm/1", rest_s=0.05)
+        detector = ModelDetector(GuardedBackend(slow, model.manifest, breaker, 1.5), model, reference)
+        view = View(to_events([scan for at in range(300) for scan in journey(code(at))]), causal=True)
+        slow.fails = True
+        for _ in range(2):
+            with pytest.raises(ModelUnavailable):
+                await detector.judge(view, NEVER)
+        slow.fails = False
+        await asyncio.sleep(0.1)
+        await detector.judge(view, NEVER)
+        return [breaker.is_open, slow.calls > 4]
+
+    assert uvloop.run(main()) == [False, True]
 
 
 @pytest.mark.parametrize("fallback", [True, False])
