@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.support.gateway import ROOT
 from tests.support.processes import end, free_ports
@@ -41,7 +41,7 @@ class Envoy:
         shutil.copy(CONFIG / "routes.yaml", self.routes)
         canary_py("weight", str(weight), "--file", str(self.routes))
         self._gateways = {"epc-sentinel-canary": canary, "epc-sentinel": stable}
-        self.port, self.admin_port = free_ports(2)
+        self.port, self.admin_port, self.status_port = free_ports(3)
         self.target = f"127.0.0.1:{self.port}"
         self._log = self._folder / "envoy.log"
         config = self._folder / "envoy.yaml"
@@ -81,6 +81,10 @@ class Envoy:
         """Wait until a cluster has ``count`` endpoints that take calls."""
         self._wait(lambda: self.healthy(cluster) == count, f"{count} healthy gateways in {cluster}")
 
+    def access_log(self) -> list[dict[str, Any]]:
+        """Return a record for each call so far."""
+        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+
     def updates(self) -> int:
         """Return how often Envoy took a new file of routes."""
         return sum(self.stats("http.front.rds.gateways.update_success").values())
@@ -102,7 +106,8 @@ class Envoy:
         for place, here in (
             ("/etc/envoy/config", str(CONFIG)),
             ("/etc/envoy/routes", str(self.routes.parent)),
-            ("address: 0.0.0.0, port_value: 9901", f"address: 127.0.0.1, port_value: {self.admin_port}"),
+            ("address: 127.0.0.1, port_value: 9901", f"address: 127.0.0.1, port_value: {self.admin_port}"),
+            ("address: 0.0.0.0, port_value: 9902", f"address: 127.0.0.1, port_value: {self.status_port}"),
             ("address: 0.0.0.0, port_value: 8080", f"address: 127.0.0.1, port_value: {self.port}"),
             *((f"address: {name}, port_value: 50051", _place(target)) for name, target in self._gateways.items()),
         ):
