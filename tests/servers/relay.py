@@ -37,10 +37,14 @@ class Relay:
         while True:
             try:
                 near, _ = self._server.accept()
-                host, _, port = self._target.rpartition(":")
-                far = socket.create_connection((host, int(port)))
-            except OSError:
+            except OSError:  # closed
                 return
+            host, _, port = self._target.rpartition(":")
+            try:
+                far = socket.create_connection((host, int(port)))
+            except OSError:  # nobody is there at the moment
+                near.close()
+                continue
             self.accepted += 1
             self._open |= {near, far}
             for source, sink in ((near, far), (far, near)):
@@ -51,5 +55,7 @@ class Relay:
             while data := source.recv(65536):
                 if source not in self._dead:
                     sink.sendall(data)
-            if source not in self._dead:
-                sink.shutdown(socket.SHUT_WR)
+        if source not in self._dead:
+            for one in (source, sink):
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
