@@ -15,7 +15,7 @@ from service.events.columns import Events
 from service.features.case import View
 from service.history.in_process import MemoryStore
 from service.history.plan import EARLIER_EVENTS, SHORT_JOURNEY, Remembered
-from tests.service.history.test_generations import memory
+from tests.support.history import memory
 from tests.support.worlds import ROUTE, START, code, journey, shipment, to_events
 
 CODES = ("NOREAD", "", code(4_000))
@@ -56,7 +56,7 @@ def test_repeated_events_are_judged_as_when_they_came(seed: int) -> None:
     events = to_events([one for serial in range(12) for one in [*journey(code(serial)), *journey(code(serial))[:2]]])
     events = replace(events, time_us=events.time_us + rng.integers(0, 10, len(events)) * 60_000_000)
     events = events.take(rng.permutation(len(events)))
-    first, rest = parts(events.take(np.arange(100)), 1), events.take(np.arange(100, len(events)))
+    first = parts(events.take(np.arange(100)), 1)
 
     async def scenario() -> None:
         gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
@@ -64,19 +64,15 @@ def test_repeated_events_are_judged_as_when_they_came(seed: int) -> None:
         late = np.array([one.late for one in answers])
         known = np.concatenate([windows(one) for one in answers])
         assert 10 < late.sum() < 90
-        for new in parts(rest, 20):
+        for begin in range(100, len(events), 20):
             again = np.sort(rng.choice(100, 60, replace=False))
-            repeated = await gateway.remember(_joined(events.take(again), new))
+            new = np.arange(begin, min(begin + 20, len(events)))
+            repeated = await gateway.remember(events.take(np.concatenate([again, new])))
             assert np.abs(windows(repeated)[:60] - known[again]).max() < 1e-5
             assert repeated.late >= late[again].sum()
             assert repeated.short == 0
 
     asyncio.run(scenario())
-
-
-def _joined(first: Events, second: Events) -> Events:
-    columns = ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id")
-    return replace(first, **{name: np.concatenate([getattr(one, name) for one in (first, second)]) for name in columns})
 
 
 @pytest.mark.parametrize("item", CODES)
