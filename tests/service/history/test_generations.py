@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -12,23 +11,14 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.features.case import join
-from service.features.reference import Reference
-from service.features.table import feature_spec_hash
 from service.history.history import Memory
 from service.history.in_process import MemoryStore
-from service.history.store import RECORD, Exchange, Reply, Store
-from service.model import repository
-from tests.support.gateway import ROOT
+from service.history.store import RECORD, Exchange, Reply
+from tests.support.history import memory
 from tests.support.worlds import ROUTE, shipment, to_events
 
 LOTS = range(20_001, 20_009)
 MANY = 10**6
-
-
-@cache
-def reference() -> Reference:
-    model = repository.load(ROOT / "model_repository", None, feature_spec_hash=feature_spec_hash())
-    return Reference.from_json(model.manifest.reference)
 
 
 class CountingStore(MemoryStore):
@@ -44,10 +34,6 @@ class CountingStore(MemoryStore):
         return reply
 
 
-def memory(store: Store, max_events: int) -> Memory:
-    return Memory(store, reference(), max_events=max_events)
-
-
 def lot(number: int, items: int = 30) -> Events:
     """Return the normal journeys of a lot, in the order of time; ids are those of no other lot."""
     events = to_events(shipment(ROUTE, range(4_000, 4_000 + items), lot=number))
@@ -59,9 +45,9 @@ def parts(events: Events, size: int) -> list[Events]:
     return [events.take(np.arange(begin, min(begin + size, len(events)))) for begin in range(0, len(events), size)]
 
 
-async def features(memory: Memory, batches: list[Events]) -> list[NDArray[np.float32]]:
+async def features(gateway: Memory, batches: list[Events]) -> list[NDArray[np.float32]]:
     """Return the features [n, F] of the events of each batch, sent one after the other."""
-    known = [await memory.remember(batch) for batch in batches]
+    known = [await gateway.remember(batch) for batch in batches]
     return [one.case.features[one.case.rows] for one in known]
 
 

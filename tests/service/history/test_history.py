@@ -196,6 +196,7 @@ def test_late_events_are_judged_in_their_place_and_earlier_answers_stand(gateway
         first, second = await one.follow(on_time), await one.follow(later)
         assert not first.warning
         assert "12 of these events came after later events of their items" in second.warning
+        assert not second.degraded
         last = [one, *others][-1]
         for batch, judgement in ((later, second), (on_time, first), (events, None)):
             again = await last.follow(batch)
@@ -325,6 +326,7 @@ def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> No
             blind = await one.follow(second)
             assert loop.time() - started < 1
             assert "The history is unavailable" in blind.warning
+            assert blind.degraded
             assert str(server.port) not in blind.warning
             assert np.abs(blind.scores - alone).max() <= TOLERANCE, attempt
         retrospective = await one.analyze(second, history=True)

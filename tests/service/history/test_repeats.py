@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.features.case import View
-from service.history.history import Memory
 from service.history.in_process import MemoryStore
 from service.history.plan import EARLIER_EVENTS, SHORT_JOURNEY, Remembered
-from tests.support.worlds import ROUTE, START, code, journey, reference, shipment, to_events
+from tests.support.history import memory
+from tests.support.worlds import ROUTE, START, code, journey, shipment, to_events
 
 CODES = ("NOREAD", "", code(4_000))
 
@@ -56,27 +56,23 @@ def test_repeated_events_are_judged_as_when_they_came(seed: int) -> None:
     events = to_events([one for serial in range(12) for one in [*journey(code(serial)), *journey(code(serial))[:2]]])
     events = replace(events, time_us=events.time_us + rng.integers(0, 10, len(events)) * 60_000_000)
     events = events.take(rng.permutation(len(events)))
-    first, rest = parts(events.take(np.arange(100)), 1), events.take(np.arange(100, len(events)))
+    first = parts(events.take(np.arange(100)), 1)
 
     async def scenario() -> None:
-        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
+        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
         answers = [await gateway.remember(one) for one in first]
         late = np.array([one.late for one in answers])
         known = np.concatenate([windows(one) for one in answers])
         assert 10 < late.sum() < 90
-        for new in parts(rest, 20):
+        for begin in range(100, len(events), 20):
             again = np.sort(rng.choice(100, 60, replace=False))
-            repeated = await gateway.remember(_joined(events.take(again), new))
+            new = np.arange(begin, min(begin + 20, len(events)))
+            repeated = await gateway.remember(events.take(np.concatenate([again, new])))
             assert np.abs(windows(repeated)[:60] - known[again]).max() < 1e-5
             assert repeated.late >= late[again].sum()
             assert repeated.short == 0
 
     asyncio.run(scenario())
-
-
-def _joined(first: Events, second: Events) -> Events:
-    columns = ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id")
-    return replace(first, **{name: np.concatenate([getattr(one, name) for one in (first, second)]) for name in columns})
 
 
 @pytest.mark.parametrize("item", CODES)
@@ -85,7 +81,7 @@ def test_an_item_of_many_events_that_came_one_by_one_gets_its_answers_again(item
     events = scans(300, item)
 
     async def scenario() -> None:
-        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
+        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
         known = np.concatenate([windows(await gateway.remember(one)) for one in parts(events, 1)])
         for again in (np.arange(100), np.arange(200, 300), np.arange(0, 300, 20)):
             repeated = await gateway.remember(events.take(again))
@@ -102,7 +98,7 @@ def test_the_work_is_in_proportion_to_the_request() -> None:
     events = scans(20_000)
 
     async def scenario() -> tuple[list[float], Remembered, str]:
-        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
+        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
         for one in parts(events, 500):
             await gateway.remember(one)
         took = []
@@ -126,7 +122,7 @@ def test_one_old_event_of_an_item_of_very_many_is_found_at_once() -> None:
     events = scans(30_000)
 
     async def scenario() -> None:
-        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
+        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
         for one in parts(events, 5_000):
             await gateway.remember(one)
         again = await gateway.remember(events.take(np.array([7])))
@@ -142,7 +138,7 @@ def test_a_normal_file_sent_again_has_no_journey_cut() -> None:
     rng = np.random.default_rng(3)
 
     async def scenario() -> None:
-        gateway = Memory(MemoryStore(max_events=10**6, ttl_s=60), reference(), max_events=10**6)
+        gateway = memory(MemoryStore(max_events=10**6, ttl_s=60), 10**6)
         for one in parts(events.take(rng.permutation(len(events))), 1_000):
             await gateway.remember(one)
         again = await gateway.remember(events)

@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from redis.asyncio import Redis
+from redis import Redis
 
 from service.errors import HistoryUnavailable
 from service.history import valkey as module
 from service.history.store import GENERATION_BYTES, RECORD, Exchange, Log
 from service.history.valkey import ValkeyStore
 from tests.servers.relay import Relay
-from tests.servers.valkey import Valkey
+from tests.servers.valkey import AT_ONCE, Name, Valkey, demote
 from tests.support.gateway import Gateway
 from tests.support.observed import samples, scrape, value
 
@@ -22,41 +22,18 @@ ALIVE_WITHIN_S = 6.0
 """The longest rest of a store is 4 s."""
 
 
-class Name(Relay):
-    """A name that leads to the primary, as a Service does: connections that there are stay where they are."""
-
-    def point_at(self, target: str) -> None:
-        """Let new connections go there."""
-        self._target = target
-
-
 @pytest.fixture
 def pair() -> Iterator[tuple[Valkey, Valkey]]:
     """A primary and its replica."""
-    now = ("--repl-diskless-sync-delay", "0")
-    with Valkey(*now) as primary, Valkey(*now, "--replicaof", "127.0.0.1", str(primary.port)) as replica:
+    with Valkey(*AT_ONCE) as primary, Valkey(*AT_ONCE, "--replicaof", "127.0.0.1", str(primary.port)) as replica:
         yield primary, replica
 
 
-def address(server: Valkey) -> str:
-    return f"127.0.0.1:{server.port}"
-
-
-async def command(server: Valkey, *words: str | int) -> object:
-    async with Redis(port=server.port) as client:
-        return await client.execute_command(*words)
-
-
-async def fail_over(name: Name, old: Valkey, new: Valkey) -> None:
-    await command(new, "REPLICAOF", "NO", "ONE")
-    await command(old, "REPLICAOF", "127.0.0.1", new.port)
-    name.point_at(address(new))
-
-
-async def in_step(primary: Valkey) -> None:
-    async with Redis(port=primary.port) as client:
-        await client.set("last", "1")
-        assert await client.wait(1, 10_000) == 1
+def in_step(primary: Valkey) -> None:
+    """Wait until the replica has all."""
+    with Redis(port=primary.port) as client:
+        client.set("last", "1")
+        assert client.execute_command("WAIT", 1, 10_000) == 1
 
 
 async def append(store: ValkeyStore, key: bytes, size: int = 1) -> None:
@@ -85,15 +62,16 @@ def test_a_store_follows_its_name_after_a_failover(pair: tuple[Valkey, Valkey]) 
     async def scenario(name: Name) -> None:
         store = ValkeyStore(f"valkey://{name.address}", ttl_s=60, timeout_s=2)
         await append(store, b"before")
-        await in_step(primary)
-        await fail_over(name, primary, replica)
+        in_step(primary)
+        demote(primary, replica)
+        name.point_at(replica)
         with pytest.raises(HistoryUnavailable, match=r"^its server is a replica$"):
             await append(store, b"new")
         await soon(lambda: append(store, b"after"))
         assert (await store.exchange(Exchange([], [b"all"]))).items == [2], "one before and one after"
         await store.close()
 
-    with Name(address(primary)) as name:
+    with Name(primary.address) as name:
         asyncio.run(scenario(name))
 
 
@@ -103,17 +81,17 @@ def test_a_probe_finds_a_server_that_takes_no_writes_and_follows_the_name(pair: 
     async def scenario(name: Name) -> None:
         store = ValkeyStore(f"valkey://{name.address}", ttl_s=60, timeout_s=2)
         await store.ping()
-        await in_step(primary)
-        await command(primary, "REPLICAOF", "127.0.0.1", replica.port)
+        in_step(primary)
+        demote(primary, replica)
         for _ in range(2):  # while the name leads there, each probe says so
             with pytest.raises(HistoryUnavailable, match=r"^its server is a replica$"):
                 await store.ping()
-        await fail_over(name, primary, replica)
+        name.point_at(replica)
         await store.ping()  # it was let go already
         await append(store, b"after")  # and a probe ends the rest
         await store.close()
 
-    with Name(address(primary)) as name:
+    with Name(primary.address) as name:
         asyncio.run(scenario(name))
 
 
@@ -128,12 +106,12 @@ def test_a_probe_finds_a_server_that_refuses_writes(setting: tuple[str, str], re
     async def scenario(server: Valkey) -> None:
         store = ValkeyStore(server.url, ttl_s=60, timeout_s=2)
         await append(store, b"before")
-        await command(server, "CONFIG", "SET", *setting)
+        server.command("CONFIG", "SET", *setting)
         with pytest.raises(HistoryUnavailable, match=f"^{reason}$"):
             await store.ping()
         with pytest.raises(HistoryUnavailable):
             await append(store, b"after")
-        await command(server, "CONFIG", "SET", setting[0], "0")
+        server.command("CONFIG", "SET", setting[0], "0")
         await store.ping()
         await append(store, b"after")
         await store.close()
@@ -147,10 +125,10 @@ def test_what_a_probe_writes_is_small_and_goes_by_itself() -> None:
         store = ValkeyStore(server.url, ttl_s=86_400, timeout_s=2)
         for _ in range(3):
             await store.ping()
-        async with Redis(port=server.port) as client:
-            [key] = await client.keys()
+        with Redis(port=server.port) as client:
+            [key] = client.keys()
             assert key.startswith(b"{epc-sentinel:")
-            assert 0 < await client.pttl(key) <= 60_000
+            assert 0 < client.pttl(key) <= 60_000
         await store.close()
 
     with Valkey() as server:
@@ -163,8 +141,8 @@ def test_a_probe_says_that_the_server_evicts(monkeypatch: pytest.MonkeyPatch) ->
     async def scenario(server: Valkey) -> None:
         store = ValkeyStore(server.url, ttl_s=60, timeout_s=2)
         await store.ping()
-        used = (await Redis(port=server.port).info("memory"))["used_memory"]
-        await command(server, "CONFIG", "SET", "maxmemory", used + 200_000)
+        used = Redis(port=server.port).info("memory")["used_memory"]
+        server.command("CONFIG", "SET", "maxmemory", used + 200_000)
         for at in range(20):
             await append(store, b"lot%d" % at, size=200)
         for _ in range(2):
@@ -183,7 +161,7 @@ def test_a_probe_needs_no_permission_that_exchanges_do_not_need() -> None:
     rules = ["on", ">secret", *may, "+pexpire", "+incrby", "+client|setinfo"]
 
     async def scenario(server: Valkey) -> None:
-        store = ValkeyStore(f"valkey://shop:secret@{address(server)}", ttl_s=60, timeout_s=2)
+        store = ValkeyStore(f"valkey://shop:secret@{server.address}", ttl_s=60, timeout_s=2)
         await append(store, b"lot")
         await store.ping()
         await store.close()
@@ -204,7 +182,7 @@ def test_a_dead_line_is_given_up_for_a_new_one(first: str) -> None:
         assert relay.accepted == 2
         await store.close()
 
-    with Valkey() as server, Relay(address(server)) as relay:
+    with Valkey() as server, Relay(server.address) as relay:
         asyncio.run(scenario(relay))
 
 
@@ -212,13 +190,13 @@ def test_the_gateway_tells_of_a_failover_and_is_well_after_it(
     pair: tuple[Valkey, Valkey], start_gateway: Callable[..., Gateway]
 ) -> None:
     primary, replica = pair
-    with Name(address(primary)) as name:
+    with Name(primary.address) as name:
         flags = ("--history", f"valkey://{name.address}", "--probe-interval-s", "0.2", "--metrics-port", "0")
         running = start_gateway(*flags)
         running.wait_log("ready")
-        asyncio.run(command(primary, "REPLICAOF", "127.0.0.1", replica.port))
+        demote(primary, replica)
         assert running.wait_log("history degraded")["reason"] == "its server is a replica"
         assert value(samples(scrape(running)), "dependency_up", dependency="history") == 0
-        asyncio.run(fail_over(name, primary, replica))
+        name.point_at(replica)
         running.wait_log("history ready")
         assert value(samples(scrape(running)), "dependency_up", dependency="history") == 1
