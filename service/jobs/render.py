@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +36,7 @@ def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
     position = _positions(raw)
     for answer in response.files:
         for finding in answer.event_history:
-            code = raw.events.epc_codes[raw.events.epc[position[finding.event_id]]]
+            [code] = raw.events.sent_codes(np.array([position[finding.event_id]]))
             for kind, score in kinds_of(finding):
                 writer.writerow((answer.file_id, finding.event_id, code, kind, score))
 
@@ -68,7 +69,7 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
         location_id = int(events.location_id[at])
         table.add_row(
             str(finding.event_id),
-            Text(printable(events.epc_codes[events.epc[at]])),
+            Text(printable(events.sent_codes(np.array([at]))[0])),
             Text(printable(raw.places.get(location_id) or f"location {location_id}")),
             time_text(int(events.time_us[at])),
             ", ".join(f"{kind} {score:.1f}" for kind, score in kinds_of(finding)),

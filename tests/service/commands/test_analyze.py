@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import FORGED, HEADER, SAMPLE, assert_one_line, run
+from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, assert_one_line, run
 from tests.support.gateway import Gateway
+from tests.support.requests import NORMAL_CODE
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
     assert done.stderr.startswith("warning: days.csv has dates only")
     assert json.loads(done.stdout)["files"]
+
+
+def test_dirt_around_codes_is_no_forgery_and_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "scanner.csv"
+    path.write_text(HEADER + NORMAL.replace(NORMAL_CODE, f"]C1{NORMAL_CODE}\x1d"))
+    done = run("analyze", path, "--json", "--detector", "rules")
+    [answer] = json.loads(done.stdout)["files"]
+    assert answer["fileAnomalyStats"]["epcFakeCount"] == 0
+    assert answer["warning"].startswith("1 of 1 events have codes with dirt of their transport around")
+    assert done.stderr.startswith("warning: scanner.csv: 1 of 1 events have codes with dirt")
+
+
+def test_a_file_without_one_good_code_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text(HEADER + FORGED.replace("forged", "1.88E+43") * 5)
+    done = run("analyze", path, "--csv", "--detector", "rules")
+    assert done.stderr == "warning: excel.csv: not one of its 5 codes is an EPC code, the first is '1.88E+43'\n"
 
 
 def test_json_is_the_contracts_answer(table: Path) -> None:

@@ -81,11 +81,21 @@ def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
 
 
 def test_damaged_codes_and_unknown_names_are_events(tmp_path: Path) -> None:
-    text = HEADER + f",1,Factory,Aggregation,2025-07-01\n {CODE}1,999,Office,Coffee,2099-01-01\n"
+    text = HEADER + f",1,Factory,Aggregation,2025-07-01\n- {CODE}1,999,Office,Coffee,2099-01-01\n"
     loaded = dataset.load(fill(tmp_path, a__csv=text))
-    assert list(loaded.events.epc_codes) == ["", f" {CODE}1"]
+    assert list(loaded.events.epc_codes) == ["", f"- {CODE}1"]
     assert loaded.events.location_id.tolist() == [1, 999]
     assert (loaded.events.step.tolist(), loaded.events.event_type.tolist()) == ([0, -1], [0, -1])
+
+
+def test_dirt_of_transport_around_codes_is_left_out_and_counted(tmp_path: Path) -> None:
+    dirty = ROWS.replace(CODE, f"]C1{CODE}", 1).replace("1,5,", "1\0,5,")
+    folder = fill(tmp_path, a__csv=ROWS, b__csv=dirty.replace("07-01", "07-02"))
+    loaded = dataset.load(folder)
+    assert list(loaded.events.epc_codes) == [f"{CODE}1"]
+    [warning] = loaded.warnings
+    assert warning.startswith("b.csv: 2 of 2 events have codes with dirt of their transport around")
+    assert training_folder.read_folder(folder).dirty_codes == 2
 
 
 def test_given_ids_are_exact(tmp_path: Path) -> None:
