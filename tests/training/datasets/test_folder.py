@@ -50,6 +50,11 @@ def test_bad_rows_are_set_aside_and_named_and_shift_no_id(tmp_path: Path, caplog
     ]
 
 
+def test_no_cell_of_the_quarantine_is_a_formula(tmp_path: Path) -> None:
+    _, rows = quarantine(fill(tmp_path, a__csv=f"{ROWS}=1+1\n-1\n+1\n@A1\n"))
+    assert [row["text"] for row in rows] == ["'=1+1", "'-1", "'+1", "'@A1"]
+
+
 def test_no_bad_rows_no_quarantine_file(tmp_path: Path) -> None:
     folder = fill(tmp_path, a__csv=ROWS, quarantine__csv="file,line,problem,text\nold.csv,3,old,x\n")
     dataset.load(folder, folder / dataset.QUARANTINE)
