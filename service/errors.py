@@ -59,6 +59,10 @@ class WrongModel(ModelUnavailable):
     """The backend answers, but not as the model of the manifest does: no answer of it can be used."""
 
 
+class UnusableFeatures(SentinelError):
+    """Something of an event comes out as no number: no model and no rule could tell that from normal."""
+
+
 class DeadlineExceeded(SentinelError):
     """The caller's deadline passed before the answer was ready."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
-from service.events.columns import Events, factorize, step_codes, type_codes
+from service.events.columns import Events, code_columns, step_codes, type_codes
 from service.events.vocabulary import EVENT_TYPES, LEVELS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.threads import give_way
@@ -112,7 +112,7 @@ def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:
     with timed("decode", 0):  # these events were counted when the message was parsed
         ints, texts = _read_columns(data)
         event_id, file_id, seconds, nanos = (ints[name] for name in ("event_id", "file_id", "seconds", "nanos"))
-        epc, epc_codes = factorize(texts["epc_code"])
+        epc, epc_codes, spelling = code_columns(texts["epc_code"])
         events = Events(
             event_id=event_id,
             epc=epc,
@@ -122,6 +122,7 @@ def _decode_events(data: Sequence[pb.ScanEvent], *, one_file: bool) -> Events:
             event_type=type_codes(texts["event_type"]),
             time_us=seconds * 1_000_000 + nanos // 1_000,
             file_id=file_id,
+            spelling=spelling,
         )
     with timed("validate", len(data)):
         violations = [*_time_violations(data, seconds, nanos), *_id_violations(event_id)]
@@ -186,11 +187,12 @@ def encode_request(events: Events, detector: DetectorName) -> pb.AnalyzeRequest:
     """Return the request that `decode_request` reads back as ``events`` and ``detector``."""
     request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector])
     types, steps = (*EVENT_TYPES, ""), (*LEVELS, "")  # the code UNKNOWN = -1 picks the empty name
-    for row in zip(*(column.tolist() for column in _columns(events)), strict=True):
-        event_id, epc, location_id, step, event_type, time_us, file_id = row
+    codes = events.sent_codes(np.arange(len(events)))
+    for code, *row in zip(codes, *(column.tolist() for column in _columns(events)), strict=True):
+        event_id, location_id, step, event_type, time_us, file_id = row
         scan = request.data.add(
             event_id=event_id,
-            epc_code=events.epc_codes[epc],
+            epc_code=code,
             location_id=location_id,
             business_step=steps[step],
             event_type=types[event_type],
@@ -204,7 +206,6 @@ def encode_request(events: Events, detector: DetectorName) -> pb.AnalyzeRequest:
 def _columns(events: Events) -> tuple[NDArray[Any], ...]:
     return (
         events.event_id,
-        events.epc,
         events.location_id,
         events.step,
         events.event_type,

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.detector import Judgement
+from service.detect.detector import Judgement, joined
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -23,9 +23,13 @@ def build_responses(events: Events, judgement: Judgement) -> list[pb.AnalyzeResp
     files, rank = _files(events.file_id)
     answers = [
         pb.AnalyzeResponse(
-            file_id=file_id, method=judgement.method, model_version=judgement.model_version, warning=judgement.warning
+            file_id=file_id,
+            method=judgement.method,
+            model_version=judgement.model_version,
+            # Not a warning of the judgement, which says that its quality is less: it counts as degraded.
+            warning=joined(judgement.warning, events.spelling.warning(rank == at) if events.spelling else ""),
         )
-        for file_id in files
+        for at, file_id in enumerate(files)
     ]
     flagged = np.flatnonzero(judgement.flags.any(axis=1))
     # Stable: inside a file the events keep their order. The numbers are worked out by column, so that a request of as
@@ -101,14 +105,14 @@ def _add_stats(
     """Add the counts by file, and by file and EPC with a finding; all are set, so that zeros show in JSON."""
     # Codes are numbered by first appearance, so sorting by (file rank, code) gives the order of the request.
     key = flagged_rank.astype(np.int64) * len(events.epc_codes) + events.epc[flagged]
-    pairs, row_of = np.unique(key, return_inverse=True)
+    pairs, first, row_of = np.unique(key, return_index=True, return_inverse=True)
     epc_counts = np.zeros((len(pairs), len(KINDS)), dtype=np.int64)
     np.add.at(epc_counts, row_of, flags)
     file_counts = np.zeros((len(answers), len(KINDS)), dtype=np.int64)
     np.add.at(file_counts, flagged_rank, flags)
-    rank, epc = np.divmod(pairs, len(events.epc_codes))
-    for at, code, counts in zip(rank.tolist(), epc.tolist(), epc_counts.tolist(), strict=True):
-        _set_counts(answers[at].epc_anomaly_stats.add(epc_code=events.epc_codes[code]), counts)
+    rank, codes = pairs // len(events.epc_codes), events.sent_codes(flagged[first])
+    for at, code, counts in zip(rank.tolist(), codes, epc_counts.tolist(), strict=True):
+        _set_counts(answers[at].epc_anomaly_stats.add(epc_code=code), counts)
     for answer, counts in zip(answers, file_counts.tolist(), strict=True):
         _set_counts(answer.file_anomaly_stats, counts)
 

@@ -26,6 +26,7 @@ from service.errors import (
     PermissionDenied,
     SentinelError,
     Unauthenticated,
+    UnusableFeatures,
     WrongModel,
 )
 
@@ -40,6 +41,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
     WrongModel: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnusableFeatures: grpc.StatusCode.FAILED_PRECONDITION,  # again with the next try, so none is advised
     HistoryUnavailable: grpc.StatusCode.UNAVAILABLE,  # calls go on without history, so no caller meets it
     # Only the operator can repair it, and its message names paths: the caller gets the internal error.
     ModelRepositoryError: grpc.StatusCode.INTERNAL,

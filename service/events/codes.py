@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import compress
@@ -19,6 +20,15 @@ _FIELDS = {
     "serial": (36, 45),
 }
 _DOTS = (3, 11, 19, 26, 35)
+
+_AROUND = r"\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff"  # blanks, controls (NUL, GS, CR), marks without width
+_DIRTY = re.compile(
+    rf"(?:[{_AROUND}']|\][A-Za-z][0-9A-Za-z])*"  # what makes a cell a text, and an AIM identifier (]C1)
+    r"([0-9]{3}\.[0-9]{7}\.[0-9]{7}\.[0-9]{6}\.[0-9]{8}\.[0-9]{9})"
+    rf"[{_AROUND}]*",
+)
+_MOST_DIRT = 64
+"""Characters around a code at most; a longer text is no code with dirt around it, and is not looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +63,27 @@ _PLACE_VALUES = _place_values()  # products with digits are whole numbers below 
 _SLICE = 512
 """Codes whose digits are multiplied at once: for larger products OpenBLAS wakes its own threads, which then wait for
 more work at full speed, 20 ms in which they keep a core from everybody else."""
+
+
+def without_dirt(codes: Sequence[str]) -> list[str] | None:
+    """Return the codes without what their transport put around them, None if there is nothing around any.
+
+    The rule: blanks, control characters, an AIM identifier and a leading apostrophe around an otherwise good code are
+    dirt of the transport, which says nothing of the item. Everything else is content, and judged as it is: so are these
+    characters inside of a code, or around one that would be malformed without them as well.
+    """
+    odd = [at for at, code in enumerate(codes) if len(code) != CODE_LENGTH or not code.isascii()]
+    found = [(at, match[1]) for at in odd if (match := _clean(codes[at]))]
+    if not found:
+        return None
+    clean = list(codes)
+    for at, code in found:
+        clean[at] = code
+    return clean
+
+
+def _clean(code: str) -> re.Match[str] | None:
+    return _DIRTY.fullmatch(code) if CODE_LENGTH < len(code) <= CODE_LENGTH + _MOST_DIRT else None
 
 
 def parse(codes: Sequence[str]) -> Codes:

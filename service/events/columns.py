@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events.codes import without_dirt
 from service.events.vocabulary import STEP_CODE, TYPE_CODE, UNKNOWN
 from service.runtime.threads import give_way
 
@@ -16,6 +17,34 @@ _SLICE = 1_000
 """Texts that are numbered at once: no other thread waits for the interpreter longer than that takes, 0.1 ms."""
 
 _Code = TypeVar("_Code", bound=np.integer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spelling:
+    """The codes of N events as they were sent, where something was around them that `codes.without_dirt` left out."""
+
+    texts: Sequence[str]  # distinct
+    clean: Sequence[str]  # each without what was around it
+    of: NDArray[np.int32]  # [N] index into both
+
+    @property
+    def is_dirty(self) -> NDArray[np.bool_]:
+        """Which events [N] were sent with something around their codes."""
+        changed = [text != code for text, code in zip(self.texts, self.clean, strict=True)]
+        return np.array(changed, dtype=np.bool_)[self.of]
+
+    def warning(self, rows: NDArray[np.bool_]) -> str:
+        """Return in one sentence what was left out around the codes of the events ``rows``, "" if nothing was."""
+        dirty = rows & self.is_dirty
+        if not dirty.any():
+            return ""
+        most = int(np.bincount(self.of[dirty]).argmax())
+        before, _, behind = self.texts[most].partition(self.clean[most])
+        where = " and ".join(f"{dirt!a} {side}" for dirt, side in ((before, "before"), (behind, "behind")) if dirt)
+        return (
+            f"{int(dirty.sum())} of {int(rows.sum())} events have codes with dirt of their transport around"
+            f" ({where}, for one): it was left out."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +62,16 @@ class Events:
     event_type: NDArray[np.int8]  # [N] code of the event type, UNKNOWN if not in EVENT_TYPES
     time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
     file_id: NDArray[np.int64]  # [N]
+    spelling: Spelling | None = None  # as the codes were sent, None if that is how they are
 
     def __len__(self) -> int:
         return len(self.event_id)
+
+    def sent_codes(self, at: NDArray[np.intp]) -> list[str]:
+        """Return the codes of the events at ``at`` as they were sent: by these the sender knows the items."""
+        if self.spelling is None:
+            return [self.epc_codes[code] for code in self.epc[at].tolist()]
+        return [self.spelling.texts[text] for text in self.spelling.of[at].tolist()]
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
         """Return the events at ``index`` (positions or a mask), codes of absent EPCs dropped."""
@@ -49,7 +85,17 @@ class Events:
             event_type=self.event_type[index],
             time_us=self.time_us[index],
             file_id=self.file_id[index],
+            spelling=self.spelling and replace(self.spelling, of=self.spelling.of[index]),
         )
+
+
+def code_columns(texts: Sequence[str]) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
+    """Return (epc [N], epc_codes [U], spelling) of codes [N] as they were sent, see `codes.without_dirt`."""
+    sent, distinct = factorize(texts)
+    if (clean := without_dirt(distinct)) is None:
+        return sent, distinct, None
+    epc, codes = factorize(clean)
+    return epc[sent], codes, Spelling(distinct, clean, sent)
 
 
 def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def join(requests: Sequence[Events]) -> tuple[Events, Key]:
     """Return the events of several requests as one, one after the other, and the request [U] of each of its codes."""
     codes = [len(events.epc_codes) for events in requests]
     first = np.cumsum([0, *codes[:-1]]).tolist()  # an EPC in two requests is two: each is judged by its request alone
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(events, name) for events in requests])
         for name in ("event_id", "location_id", "step", "event_type", "time_us", "file_id")
     }

@@ -165,8 +165,8 @@ class Reference:
         """
         return cls(
             location_id=np.asarray(tables["location_id"], dtype=np.int64),
-            latitude=_floats(tables["latitude"], -1),
-            longitude=_floats(tables["longitude"], -1),
+            latitude=_floats(tables["latitude"], -1, may_be_unknown=True),
+            longitude=_floats(tables["longitude"], -1, may_be_unknown=True),
             scan=_counts(tables["scan"]),
             type_pair=_floats(tables["type_pair"], TYPES + 1, TYPES),
             type_pair_gap=_floats(tables["type_pair_gap"], TYPES + 1, TYPES, len(LANE_QUANTILES)),
@@ -191,9 +191,16 @@ def _counts(table: Mapping[str, Any]) -> Counts:
     return Counts(np.asarray(table["key"], dtype=np.int64), _floats(table["count"], -1))
 
 
-def _floats(values: Sequence[Any], *shape: int) -> NDArray[np.float64]:
-    """Return nested lists of numbers as an array; None becomes NaN."""
-    return np.asarray(values, dtype=np.float64).reshape(shape)
+def _floats(values: Sequence[Any], *shape: int, may_be_unknown: bool = False) -> NDArray[np.float64]:
+    """Return nested lists of numbers as an array; None becomes NaN, if a value may be unknown.
+
+    Raises:
+        ValueError: a value is not finite: it would be above no bound, and so pass as normal.
+    """
+    numbers = np.asarray(values, dtype=np.float64).reshape(shape)
+    if not may_be_unknown and not np.isfinite(numbers).all():
+        raise ValueError("a number of a reference table is not finite")
+    return numbers
 
 
 def _plain(table: Counts | NDArray[np.int64] | NDArray[np.float64]) -> JsonValue:

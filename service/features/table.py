@@ -13,6 +13,7 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import UnusableFeatures
 from service.events.groups import Key
 from service.events.journeys import Journeys
 from service.features import companions, journey
@@ -62,20 +63,43 @@ def compute(journeys: Journeys, reference: Reference, *, causal: bool, scope: Ke
 
     A ``scope`` [U], the request of each code, keeps requests apart that are judged together: retrospective features
     are those that each request gets alone, to the last bit.
+
+    Raises:
+        UnusableFeatures: a value is not finite.
     """
-    return _of_trail(Trail.of(journeys, reference, causal=causal, scope=scope))[0]
+    table, _ = _of_trail(Trail.of(journeys, reference, causal=causal, scope=scope))
+    _check_finite(table, journeys)
+    return table
 
 
 def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] causal features as `compute` does, the groups of the fresh events, None without such).
 
     Earlier scans that the ``past`` knows of are companions too; events judged before keep the companions they had then.
+
+    Raises:
+        UnusableFeatures: a value is not finite, be it one of the past.
     """
     table, sighting = _of_trail(Trail.of(journeys, reference, causal=True, past=past))
     if past.judged_before is not None:
         before = np.flatnonzero(past.judged_before.stored[journeys.order])
         table[before, COMPANIONS] = past.judged_before.companions[journeys.order[before]]
+    _check_finite(table, journeys)
     return table, sighting
+
+
+def _check_finite(table: NDArray[np.float32], journeys: Journeys) -> None:
+    """Raise UnusableFeatures, which names the first event and feature, unless all of ``table`` [N, F] is finite.
+
+    A NaN is above no threshold of a rule, and a model clips it to some number: the event would pass as normal.
+    """
+    if np.isfinite(table).all():
+        return
+    row, column = np.argwhere(~np.isfinite(table))[0].tolist()
+    raise UnusableFeatures(
+        f"event_id {journeys.events.event_id[row]}: its feature {NAMES[column]} comes out as no finite number,"
+        " so the event cannot be judged; the reference tables of the model or what the history knows may be damaged"
+    )
 
 
 def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:

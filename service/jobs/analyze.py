@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from service.api.responses import build_responses
 from service.client.access import OPEN, Access
 from service.client.gateway import GatewayClient, check_reachable
-from service.detect.names import DetectorName
+from service.detect.detector import joined
+from service.detect.names import DetectorName, Method
 from service.errors import CommandError
 from service.events.columns import Events
 from service.gateway.build import build_wiring
@@ -161,7 +162,7 @@ def merge(events: Events, answers: Sequence[Sequence[pb.AnalyzeResponse]]) -> pb
     for answer in (answer for piece in answers for answer in piece):
         _add(answer, files[answer.file_id])
     position = {event_id: at for at, event_id in enumerate(events.event_id.tolist())}
-    epc = {code: at for at, code in enumerate(events.epc_codes)}
+    epc = dict(zip(events.sent_codes(np.arange(len(events))), events.epc.tolist(), strict=True))
     for merged in files.values():
         merged.event_history.sort(key=lambda finding: position[finding.event_id])
         merged.epc_anomaly_stats.sort(key=lambda stats: epc[stats.epc_code])
@@ -169,12 +170,13 @@ def merge(events: Events, answers: Sequence[Sequence[pb.AnalyzeResponse]]) -> pb
 
 
 def _add(answer: pb.AnalyzeResponse, merged: pb.AnalyzeResponse) -> None:
-    """Add one piece's answer for a file; a fallback anywhere is a fallback of the whole."""
-    judged_by = (merged if merged.warning else answer).method
+    """Add one piece's answer for a file; a fallback anywhere is a fallback of the whole, and every warning is kept."""
+    judged_by = merged.method if merged.method == Method.RULES_AS_FALLBACK else answer.method
+    warning = joined(merged.warning, "" if answer.warning in merged.warning else answer.warning)
     counts = {
         name: getattr(merged.file_anomaly_stats, name) + getattr(answer.file_anomaly_stats, name)
         for name in _FILE_COUNTS
     }
     merged.MergeFrom(answer)
-    merged.method = judged_by
+    merged.method, merged.warning = judged_by, warning
     merged.file_anomaly_stats.CopyFrom(pb.FileAnomalyStats(**counts))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.rawfiles.cells import no_formula
 from service.rawfiles.columns import RawEvents
 
 MAX_TABLE_ROWS = 500
@@ -24,20 +26,21 @@ _WIDE = 160  # columns where the output is no terminal: a code must not be cut i
 
 
 def write_json(response: pb.AnalyzeFilesResponse) -> None:
-    """Write the AnalyzeFilesResponse as proto-JSON."""
-    sys.stdout.write(MessageToJson(response, ensure_ascii=False) + "\n")
+    """Write the AnalyzeFilesResponse as proto-JSON, in ASCII where the terminal has no other letters."""
+    is_ascii = not sys.stdout.encoding.lower().startswith("utf")
+    sys.stdout.write(MessageToJson(response, ensure_ascii=is_ascii) + "\n")
 
 
 def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
-    """Write one row per flagged event and kind."""
+    """Write one row per flagged event and kind; a code that a spreadsheet would run gets an apostrophe before it."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("file_id", "event_id", "epc_code", "kind", "score"))
     position = _positions(raw)
     for answer in response.files:
         for finding in answer.event_history:
-            code = raw.events.epc_codes[raw.events.epc[position[finding.event_id]]]
+            [code] = raw.events.sent_codes(np.array([position[finding.event_id]]))
             for kind, score in kinds_of(finding):
-                writer.writerow((answer.file_id, finding.event_id, code, kind, score))
+                writer.writerow((answer.file_id, finding.event_id, no_formula(code), kind, score))
 
 
 def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
@@ -68,7 +71,7 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
         location_id = int(events.location_id[at])
         table.add_row(
             str(finding.event_id),
-            Text(printable(events.epc_codes[events.epc[at]])),
+            Text(printable(events.sent_codes(np.array([at]))[0])),
             Text(printable(raw.places.get(location_id) or f"location {location_id}")),
             time_text(int(events.time_us[at])),
             ", ".join(f"{kind} {score:.1f}" for kind, score in kinds_of(finding)),

@@ -1,5 +1,6 @@
 """What does a raw scan file mean?
 
+- cells: what is written into one
 - encoding: which letters its bytes are
 - rows: what a line means
 - times: what a time means

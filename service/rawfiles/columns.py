@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import CommandError
-from service.events.columns import Events, factorize, step_codes, type_codes
+from service.events.codes import parse
+from service.events.columns import Events, code_columns, step_codes, type_codes
 from service.rawfiles.encoding import READ_ERRORS, read_raw
 from service.rawfiles.rows import Header, split_row, whole_number
 from service.rawfiles.times import DATES_ONLY, dates_only, time_us
@@ -91,7 +92,7 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
             warnings.append(f"{path.name} {DATES_ONLY}")
         on_file()
     _check_ids(columns)
-    epc, epc_codes = factorize(columns.epc_code)
+    epc, epc_codes, spelling = code_columns(columns.epc_code)
     events = Events(
         event_id=np.array(columns.event_id, dtype=np.int64),
         epc=epc,
@@ -101,8 +102,23 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         event_type=type_codes(columns.event_type),
         time_us=np.array(columns.time_us, dtype=np.int64),
         file_id=np.array(columns.file_id, dtype=np.int64),
+        spelling=spelling,
     )
+    warnings += _code_warnings(events, columns.paths)
     return RawEvents(events, columns.places, sources, tuple(warnings))
+
+
+def _code_warnings(events: Events, paths: Sequence[tuple[int, Path]]) -> Iterator[str]:
+    """Yield what is wrong with the codes of a whole file in one line, instead of once per event."""
+    well_formed = parse(events.epc_codes).well_formed[events.epc]
+    ends = [begin for begin, _ in paths[1:]] + [len(events)]
+    for (begin, path), end in zip(paths, ends, strict=True):
+        rows = (np.arange(len(events)) >= begin) & (np.arange(len(events)) < end)
+        if events.spelling and (dirt := events.spelling.warning(rows)):
+            yield f"{path.name}: {dirt}"
+        if end - begin > 1 and not well_formed[begin:end].any():
+            first = events.sent_codes(np.array([begin]))[0]
+            yield f"{path.name}: not one of its {end - begin} codes is an EPC code, the first is {first[:60]!a}"
 
 
 def _read_file(path: Path, number: int, columns: _Columns) -> tuple[bool, str]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from service.events.columns import Events, step_codes, type_codes
 from service.model.manifest import digest_of
+from service.rawfiles.cells import no_formula
 from training.datasets.folder import REPEATED, RawFolder, quarantine_summary, quarantined, read_folder
 from training.datasets.masters import Masters, read_masters
 from training.errors import DataError
@@ -60,10 +61,13 @@ def load(folder: Path, quarantine: Path | None = None) -> Dataset:
 
 
 def write_quarantine(raw: RawFolder, path: Path) -> None:
-    """Write the rows that cannot be used to ``path``; no file if there are none, not even one of an earlier run."""
+    """Write the rows that cannot be used to ``path``; no file if there are none, not even one of an earlier run.
+
+    What a spreadsheet would run gets an apostrophe before it.
+    """
     path.unlink(missing_ok=True)
     if len(bad := quarantined(raw)):
-        bad.to_csv(path, index=False)
+        bad.assign(**{name: bad[name].map(no_formula) for name in ("file", "text")}).to_csv(path, index=False)
 
 
 def to_dataset(raw: RawFolder) -> Dataset:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from service.events.columns import type_codes
+from service.events.columns import code_columns, type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
 from service.rawfiles.folders import left_out, raw_files_of
 from service.rawfiles.rows import whole_number
@@ -51,6 +51,7 @@ class RawFolder:
     rows: pd.DataFrame  # [M] file, line, problem ("" if usable) and the columns of an event
     locations: pd.DataFrame  # location_id, scan_location, latitude, longitude
     warnings: list[str]
+    dirty_codes: int = 0  # rows of which something around the code was left out
 
 
 def read_folder(folder: Path) -> RawFolder:
@@ -62,7 +63,7 @@ def read_folder(folder: Path) -> RawFolder:
     paths = raw_files(folder)
     locations, warnings = read_locations(folder)
     warnings += left_out([folder])
-    files, parts, first_row = {}, [], 1
+    files, parts, first_row, dirty = {}, [], 1, 0
     for number, path in enumerate(paths, 1):
         table = read_table(path, USED)
         warnings += [f"{path.name} {table.warning}"] if table.warning else []
@@ -71,14 +72,17 @@ def read_folder(folder: Path) -> RawFolder:
             for name, other in _INSTEAD.items()
             if name not in table.header.names
         ]
-        parts.append(_typed(table.rows, path.name, number, first_row, locations))
+        codes, warning = clean_codes(table.rows["epc_code"])
+        warnings += [f"{path.name}: {warning}"] if warning else []
+        dirty += int((codes != table.rows["epc_code"]).sum())
+        parts.append(_typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations))
         if dates_only(parts[-1]["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
             warnings.append(f"{path.name} {DATES_ONLY}")
         first_row += len(table.rows)
         files[path.name] = replace(table, rows=table.rows.iloc[:0])
     rows = pd.concat(parts, ignore_index=True)
     _set_repeated_aside(rows, folder)
-    return RawFolder(folder, files, rows, locations, warnings)
+    return RawFolder(folder, files, rows, locations, warnings, dirty)
 
 
 def raw_files(folder: Path) -> list[Path]:
@@ -132,6 +136,15 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
             failed = rows.index.isin(cases["index"]) & (rows["problem"] == "")
             rows.loc[failed, "problem"] = _PROBLEMS[str(column)]
     return rows
+
+
+def clean_codes(text: pd.Series) -> tuple[pd.Series, str]:
+    """Return (codes without what transport put around them, see `codes.without_dirt`; a warning or "")."""
+    epc, codes, spelling = code_columns(text.tolist())
+    if spelling is None:
+        return text, ""
+    clean = pd.Series(np.array(codes, dtype=object)[epc], index=text.index)
+    return clean, spelling.warning(np.ones(len(text), dtype=np.bool_))
 
 
 def parse_times(text: pd.Series) -> pd.Series:

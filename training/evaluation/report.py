@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.events.vocabulary import MODES
+from service.rawfiles.cells import no_formula
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.html_report import write_html
 from training.evaluation.slices import ALL, COLUMNS, Row
@@ -79,6 +80,7 @@ def write_files(evaluation: Evaluation, folder: Path) -> None:
 def write_csv(evaluation: Evaluation, path: Path) -> None:
     """Write every number as a row; the column "labels" says of each what it was measured against."""
     table = evaluation.table.assign(labels=_labels(evaluation))
+    table["slice"] = table["slice"].map(no_formula)  # names of variants are those of a truth file
     table.to_csv(path, index=False)
 
 

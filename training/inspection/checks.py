@@ -81,6 +81,7 @@ def code_validity(world: World) -> Section:
     """Return how many codes have which flaw, and the parts that they are made of."""
     parts, texts = world.codes, world.data.events.epc_codes
     well = parts.well_formed
+    dirty = ("(rows) with dirt of transport around, left out", share(world.raw.dirty_codes, len(world.raw.rows)), "")
     flaws = [
         ("malformed", ~well),
         ("the date is no date", well & ~parts.date_valid),
@@ -91,6 +92,7 @@ def code_validity(world: World) -> Section:
         (flaw, share(int(has.sum()), len(texts)), texts[int(np.argmax(has))][:80] if has.any() else "")
         for flaw, has in flaws
     ]
+    rows.insert(0, dirty)
     for name in ("header", "company", "product", "lot"):
         values = getattr(parts, name)[well]
         rows.append((f"distinct {name}", f"{len(np.unique(values)):,}", _most(values)))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from service.errors import UnusableFeatures
 from service.model.sequences import pad
 from training.network.lstm import CalibratedModel, EpcLstm
 from training.network.one_class_svm import OneClassSvms
@@ -16,7 +17,13 @@ _PREDICT_BATCH = 1024
 
 @torch.inference_mode()
 def predict(model: CalibratedModel | EpcLstm | OneClassSvms, part: Samples) -> NDArray[np.float32]:
-    """Return what ``model`` says of each row [N, 5] of ``part``: probabilities, or logits of a bare EpcLstm."""
+    """Return what ``model`` says of each row [N, 5] of ``part``: probabilities, or logits of a bare EpcLstm.
+
+    Raises:
+        UnusableFeatures: a feature is not finite; a model would make some number of it.
+    """
+    if not np.isfinite(part.features).all():
+        raise UnusableFeatures("a feature of the samples is not finite: they cannot be judged")
     model.eval()
     device = next(model.buffers()).device
     windows = part.windows

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.api.requests import decode_request
+from service.api.requests import decode_request, encode_request
 from service.api.responses import build_responses
 from service.detect.detector import Judgement
-from service.detect.names import Method
+from service.detect.names import DetectorName, Method
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -115,3 +115,28 @@ def test_as_many_files_as_events_cost_no_more_than_one_file() -> None:
         return time.perf_counter() - started
 
     assert seconds(np.arange(count)) < 10 * seconds(np.zeros(count, dtype=np.int64)) + 0.5
+
+
+def test_a_code_with_dirt_around_is_the_item_and_is_answered_as_it_was_sent() -> None:
+    spellings = [NORMAL_CODE, f"]C1{NORMAL_CODE}", f"{NORMAL_CODE}\x1d"]
+    body = request(*(scan(at, epc_code=code, file_id=1 + at // 2) for at, code in enumerate(spellings * 2)))
+    events = decode(body)
+    assert list(events.epc_codes) == [NORMAL_CODE]
+    flags = np.zeros((6, 5), dtype=np.bool_)
+    flags[[1, 3, 5], FAKE] = True
+    answers = build_responses(events, judgement(flags))
+    assert [stats.epc_code for answer in answers for stats in answer.epc_anomaly_stats] == [
+        spellings[1], spellings[0], spellings[2],
+    ]  # fmt: skip
+    assert [answer.warning.partition(" have ")[0] for answer in answers] == ["1 of 2 events"] * 2 + ["2 of 2 events"]
+    assert "']C1' before" in answers[0].warning
+    again = encode_request(events, DetectorName.LSTM)
+    assert [scan.epc_code for scan in again.data] == [scan.epc_code for scan in body.data]
+    part = events.take(np.array([4, 5]))
+    assert part.sent_codes(np.arange(2)) == spellings[1:]
+
+
+def test_clean_codes_cost_no_spelling() -> None:
+    events = decode(many(20))
+    assert events.spelling is None
+    assert events.sent_codes(np.array([0])) == [events.epc_codes[0]]

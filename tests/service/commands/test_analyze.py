@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import FORGED, HEADER, SAMPLE, assert_one_line, run
+from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, assert_one_line, run
 from tests.support.gateway import Gateway
+from tests.support.requests import NORMAL_CODE
 
 
 @pytest.fixture
@@ -50,6 +51,45 @@ def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
     assert done.stderr.startswith("warning: days.csv has dates only")
     assert json.loads(done.stdout)["files"]
+
+
+def test_dirt_around_codes_is_no_forgery_and_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "scanner.csv"
+    path.write_text(HEADER + NORMAL.replace(NORMAL_CODE, f"]C1{NORMAL_CODE}\x1d"))
+    done = run("analyze", path, "--json", "--detector", "rules")
+    [answer] = json.loads(done.stdout)["files"]
+    assert answer["fileAnomalyStats"]["epcFakeCount"] == 0
+    assert answer["warning"].startswith("1 of 1 events have codes with dirt of their transport around")
+    assert done.stderr.startswith("warning: scanner.csv: 1 of 1 events have codes with dirt")
+
+
+def test_a_file_without_one_good_code_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text(HEADER + FORGED.replace("forged", "1.88E+43") * 5)
+    done = run("analyze", path, "--csv", "--detector", "rules")
+    assert done.stderr == "warning: excel.csv: not one of its 5 codes is an EPC code, the first is '1.88E+43'\n"
+
+
+HOSTILE = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "한글=1"]
+
+
+def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.csv"
+    path.write_text(HEADER + "".join(FORGED.replace("forged", code) for code in HOSTILE), encoding="utf-8")
+    done = run("analyze", path, "--csv", "--detector", "rules")
+    codes = {row["epc_code"] for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert codes == {*(f"'{code}" for code in HOSTILE[:-1]), HOSTILE[-1]}
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json", None])
+def test_a_terminal_without_the_letters_gets_escapes(tmp_path: Path, form: str | None) -> None:
+    path = tmp_path / "인천.csv"
+    path.write_text(f"scan_location,{HEADER}인천공장,{FORGED.replace('forged', '한글é😀')}", encoding="utf-8")
+    done = run("analyze", path, "--detector", "rules", *([form] if form else []), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\ud55c\\uae00" in done.stdout
+    if form == "--json":
+        assert json.loads(done.stdout)["files"][0]["epcAnomalyStats"][0]["epcCode"] == "한글é😀"
 
 
 def test_json_is_the_contracts_answer(table: Path) -> None:

@@ -39,6 +39,15 @@ def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
     assert not (tmp_path / QUARANTINE).exists()  # only --out writes files
 
 
+def test_a_terminal_without_the_letters_gets_escapes(tmp_path: Path) -> None:
+    write_foreign_world(tmp_path, 1_000, 4)
+    command = [sys.executable, "-m", "service", "inspect", str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Werk K\\xf6ln 1" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,10 +12,12 @@ from service.detect.canary import Canary, share_of
 from service.detect.detector import Detector, Judgement
 from service.detect.fallback import ModelAsFallback, RulesAsFallback
 from service.detect.names import Method
-from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError
+from service.detect.rules_detector import RulesDetector
+from service.errors import DeadlineExceeded, ModelUnavailable, SentinelError, UnusableFeatures
 from service.events.vocabulary import KINDS
 from service.features.case import View
 from service.runtime.deadline import Deadline
+from tests.support import worlds
 from tests.support.worlds import code, journey, to_events
 
 
@@ -54,6 +56,16 @@ def said(detector: Detector, file_id: int = 1, left_s: float | None = None) -> t
 
     judgement = asyncio.run(main())
     return judgement.method, judgement.model_version, judgement.warning
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_an_event_that_cannot_be_judged_is_an_error_and_never_normal(causal: bool) -> None:
+    known = worlds.reference()
+    rules = RulesDetector(replace(known, lot_serial=known.lot_serial * np.nan))
+    view = View(to_events(journey(code(4_000))), causal=causal)
+    for detector in (rules, RulesAsFallback(DOWN, rules)):
+        with pytest.raises(UnusableFeatures, match="event_id"):
+            asyncio.run(detector.judge(view, Deadline.after(None)))
 
 
 def test_a_model_that_answers_needs_nobody() -> None:

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.events import codes
+from service.events.codes import without_dirt
 from tests.support import reference_features
 from tests.support.gateway import ROOT
 from tests.support.worlds import code
@@ -89,3 +90,24 @@ def test_taking_many_codes_apart_keeps_no_other_thread_busy() -> None:
     command = [sys.executable, "-c", _OTHER_THREADS]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 0.1, "OpenBLAS' threads spin after a large product"
+
+
+GOOD = "001.8804823.1293291.010004.20250701.000004001"
+
+
+@pytest.mark.parametrize(("before", "behind"), [
+    (" ", ""), ("", "\t"), ("", "\r"), ("", "\0"), ("\x1d", "\x1d"), ("\xa0", "\u3000"), ("]C1", ""), (" ]d2", ""),
+    ("'", ""),    ("\ufeff", "\u200b"), ("]Q3'", " \r\n"),
+])  # fmt: skip
+def test_dirt_of_transport_is_left_out(before: str, behind: str) -> None:
+    assert without_dirt([GOOD, before + GOOD + behind]) == [GOOD, GOOD]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [GOOD, "", "forged", " forged", "x" + GOOD, GOOD + "'", "]C1" + GOOD[:-1], GOOD.replace(".", " .", 1), f'"{GOOD}"',
+     " " * 65 + GOOD, " " * 9_000_000, "]C1" * 3_000_000,
+     GOOD.replace("8", "\u0668")],
+)  # fmt: skip
+def test_content_is_left_as_it_is(code: str) -> None:
+    assert without_dirt([code]) is None

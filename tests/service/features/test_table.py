@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from service.errors import UnusableFeatures
 from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
-from service.features.reference import Reference
+from service.features.reference import Counts, Reference
 from service.features.table import FEATURES, NAMES, compute, feature_spec_hash, table_of
 from tests.support import reference_features, worlds
 from tests.support.gateway import ROOT
@@ -79,6 +80,26 @@ def _assert_same(got: NDArray[np.floating], expected: NDArray[np.floating], tole
     wrong = np.argwhere(~np.isclose(got, expected, rtol=tolerance, atol=tolerance))
     found = [f"event {at}: {NAMES[f]} is {got[at, f]:.6g}, should be {expected[at, f]:.6g}" for at, f in wrong]
     assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("table", ["lot_serial", "lot_day", "product_scan"])
+def test_no_event_with_a_value_that_is_no_number_passes(causal: bool, table: str) -> None:
+    known = worlds.reference()
+    damaged = getattr(known, table)
+    bad = replace(damaged, count=damaged.count * np.nan) if isinstance(damaged, Counts) else damaged * np.nan
+    events = to_events(worlds.journey(code(4_000)))
+    with pytest.raises(UnusableFeatures, match=r"event_id \d+: its feature \w+ comes out as no finite number"):
+        compute(Journeys.of(events), replace(known, **{table: bad}), causal=causal)
+
+
+@pytest.mark.parametrize("table", ["lane_gap", "type_pair_gap", "route_hours", "lot_serial"])
+def test_tables_with_values_that_are_no_numbers_are_not_loaded(table: str) -> None:
+    known = worlds.reference()
+    tables = replace(known, **{table: getattr(known, table) * np.nan}).to_json()
+    with pytest.raises(ValueError, match="not finite"):
+        Reference.from_json(tables)
+    assert np.isnan(Reference.from_json(replace(known, latitude=known.latitude * np.nan).to_json()).latitude).all()
 
 
 @pytest.mark.parametrize("causal", [False, True])

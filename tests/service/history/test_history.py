@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from service.api.requests import encode_request
 from service.detect.analyzer import Analyzer
 from service.detect.detector import Judgement
+from service.errors import UnusableFeatures
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.case import View
@@ -27,7 +28,7 @@ from service.gateway.build import build_wiring
 from service.history.history import Memory
 from service.history.in_process import MemoryStore
 from service.history.items import ALL_ITEMS
-from service.history.store import Exchange
+from service.history.store import RECORD, Exchange
 from service.history.valkey import ValkeyStore
 from service.model import repository as registry
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -162,6 +163,24 @@ def items_of(url: str) -> int:
         return reply.items[0]
 
     return asyncio.run(read())
+
+
+def test_damaged_companions_of_the_history_are_a_named_error(world: Events) -> None:
+    model = registry.load(ROOT / "model_repository", None, feature_spec_hash=feature_spec_hash())
+    reference = Reference.from_json(model.manifest.reference)
+    store = MemoryStore(max_events=10_000, ttl_s=3_600)
+    batch = world.take(np.arange(50))
+
+    async def again() -> None:
+        await Memory(store, reference, max_events=10_000).recall(View(batch, causal=True))
+
+    asyncio.run(again())
+    for log in store._logs.values():
+        records = np.frombuffer(bytes(log.records), dtype=RECORD).copy()
+        records["companions"] = np.nan
+        log.records[:] = records.tobytes()
+    with pytest.raises(UnusableFeatures, match=r"event_id \d+"):
+        asyncio.run(again())
 
 
 def test_a_memory_is_bounded_and_goes_on(world: Events) -> None:

@@ -34,3 +34,8 @@ def test_a_fallback_in_one_piece_is_a_fallback_of_the_whole() -> None:
         [merged] = merge(events, answers).files
         assert (merged.method, merged.warning) == ("rule-based-fallback", "why")
         assert (merged.file_anomaly_stats.total_events, merged.file_anomaly_stats.jump_count) == (4, 4)
+    model.warning = "codes"
+    for answers in ([[fallback], [model], [model]], [[model], [fallback]]):
+        [merged] = merge(events, answers).files
+        assert merged.method == "rule-based-fallback"
+        assert sorted(merged.warning.split()) == ["codes", "why"]

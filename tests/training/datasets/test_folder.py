@@ -50,6 +50,11 @@ def test_bad_rows_are_set_aside_and_named_and_shift_no_id(tmp_path: Path, caplog
     ]
 
 
+def test_no_cell_of_the_quarantine_is_a_formula(tmp_path: Path) -> None:
+    _, rows = quarantine(fill(tmp_path, a__csv=f"{ROWS}=1+1\n-1\n+1\n@A1\n"))
+    assert [row["text"] for row in rows] == ["'=1+1", "'-1", "'+1", "'@A1"]
+
+
 def test_no_bad_rows_no_quarantine_file(tmp_path: Path) -> None:
     folder = fill(tmp_path, a__csv=ROWS, quarantine__csv="file,line,problem,text\nold.csv,3,old,x\n")
     dataset.load(folder, folder / dataset.QUARANTINE)
@@ -81,11 +86,21 @@ def test_a_file_with_dates_only_is_named(tmp_path: Path) -> None:
 
 
 def test_damaged_codes_and_unknown_names_are_events(tmp_path: Path) -> None:
-    text = HEADER + f",1,Factory,Aggregation,2025-07-01\n {CODE}1,999,Office,Coffee,2099-01-01\n"
+    text = HEADER + f",1,Factory,Aggregation,2025-07-01\n- {CODE}1,999,Office,Coffee,2099-01-01\n"
     loaded = dataset.load(fill(tmp_path, a__csv=text))
-    assert list(loaded.events.epc_codes) == ["", f" {CODE}1"]
+    assert list(loaded.events.epc_codes) == ["", f"- {CODE}1"]
     assert loaded.events.location_id.tolist() == [1, 999]
     assert (loaded.events.step.tolist(), loaded.events.event_type.tolist()) == ([0, -1], [0, -1])
+
+
+def test_dirt_of_transport_around_codes_is_left_out_and_counted(tmp_path: Path) -> None:
+    dirty = ROWS.replace(CODE, f"]C1{CODE}", 1).replace("1,5,", "1\0,5,")
+    folder = fill(tmp_path, a__csv=ROWS, b__csv=dirty.replace("07-01", "07-02"))
+    loaded = dataset.load(folder)
+    assert list(loaded.events.epc_codes) == [f"{CODE}1"]
+    [warning] = loaded.warnings
+    assert warning.startswith("b.csv: 2 of 2 events have codes with dirt of their transport around")
+    assert training_folder.read_folder(folder).dirty_codes == 2
 
 
 def test_given_ids_are_exact(tmp_path: Path) -> None:
