@@ -15,7 +15,10 @@ ENV PIP_PYTHON=/venv/bin/python
 # No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
-RUN pip install --no-cache-dir "./[triton,valkey]"
+# tracing is 5 MB more. parquet, for --detection-log, would be 170 MB, as much as the rest: whoever wants it builds with
+#   --build-arg EXTRAS=triton,valkey,tracing,parquet
+ARG EXTRAS=triton,valkey,tracing
+RUN pip install --no-cache-dir "./[${EXTRAS}]"
 
 FROM base
 WORKDIR /app

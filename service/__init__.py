@@ -3,6 +3,7 @@
 - errors: what crosses the borders of wings when something fails
 - progress: how long work says how far it is
 - __main__: the console script
+- environment: variables that no setting has
 - settings: the settings of the gateway
 - runtime: where and how work runs
 - security: who calls, and what he may do

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
 import traceback
 from typing import Annotated
 
+import structlog
 import typer
 from typer.exceptions import TyperException
 
 from service.commands import analyze, bench, replay, serve, studies, training, verify
+from service.environment import ENV_PREFIX
 from service.errors import CommandError, SentinelError
+from service.settings import without_urls
 
 app = typer.Typer(
     name="epc-sentinel",
@@ -55,20 +59,44 @@ def main() -> None:
 
 
 def _fail(error: Exception) -> int:
-    if "--debug" in sys.argv:
-        traceback.print_exc()
     if isinstance(error, TyperException):
-        message = error.format_message()  # empty where the help was printed instead
+        message = without_urls(error.format_message())  # empty where the help was printed instead
         text, code = f"{message} (see epc-sentinel COMMAND --help)" if message else "", error.exit_code
     elif isinstance(error, CommandError):
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):
         text, code = str(error), 1
     else:
-        text, code = f"unexpected {type(error).__name__}: {error} (epc-sentinel --debug COMMAND shows where)", 1
+        why = without_urls(str(error))
+        text, code = f"unexpected {type(error).__name__}: {why} (epc-sentinel --debug COMMAND shows where)", 1
+    debug = "--debug" in sys.argv
+    if _wants_json(sys.argv[1:]):
+        _log_failure(text.splitlines(), error if debug else None)
+        return code
+    if debug:
+        traceback.print_exception(error)
     for line in text.splitlines():
         print(f"error: {line}", file=sys.stderr)
     return code
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Return whether ``serve`` was told to log JSON; its settings may be what is wrong, so they are not asked."""
+    if "serve" not in arguments:
+        return False
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--log-format", nargs="?", default=os.environ.get(f"{ENV_PREFIX}LOG_FORMAT"))
+    return bool(parser.parse_known_args(arguments)[0].log_format == "json")
+
+
+def _log_failure(lines: list[str], error: Exception | None) -> None:
+    """Write each line as the gateway's log has them, for those who read it; with the traceback of ``error``."""
+    from service.monitoring import logs  # noqa: PLC0415 - other commands have no use for it
+
+    logs.configure("json", "error")
+    log = structlog.get_logger("epc_sentinel.main")
+    for line in lines:
+        log.error("command failed", reason=line, exc_info=error)
 
 
 if __name__ == "__main__":

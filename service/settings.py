@@ -7,15 +7,21 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.environment import ENV_PREFIX, is_service_link, unknown_variables
 from service.errors import SettingsError
 
-ENV_PREFIX = "EPC_SENTINEL_"
-
 _HISTORY_URL = re.compile(r"(valkeys?|rediss?)://\S+")
+HISTORY_URL_FORM = (
+    "which is valkey://USER:PASSWORD@HOST:PORT/DATABASE; write # ? / @ : of a password as %23 %3F %2F %40 %3A"
+)
+_NO_SECRET = re.compile(r"[^:/@?#]*|(\w+:)?(//)?([\w.-]*|\[[0-9a-fA-F:.]*\])(:\d*)?(/[\w.-]*)*")
+_URL = re.compile(r"(\w+:/|valkeys?:|rediss?:)[^\s'\"()]*")
+_SCHEME = re.compile(r"(onnx|triton|valkeys?|rediss?|https?|tcp):/*")
 _TRITON_URL = re.compile(r"triton://(?P<address>(?:[^/\s:\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})/?")
 
 
@@ -174,6 +180,8 @@ class Settings(BaseSettings):
     def _check_history(cls, value: str) -> str:
         if value not in ("memory", "none") and not _HISTORY_URL.match(value):
             raise ValueError("neither memory, none nor the URL of a server such as valkey://HOST:PORT")
+        if "://" in value and not _is_url(value):
+            raise ValueError(f"no usable URL, {HISTORY_URL_FORM}")
         return value
 
     @property
@@ -191,14 +199,18 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any typ
     """Return the settings; flags that are None are not given.
 
     Raises:
-        SettingsError: one line per bad value: which flag or variable, what is wrong, what it takes.
+        SettingsError: one line per bad value: which flag or variable, what is wrong, what it takes; and one per
+            variable that is no setting.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    unknown = unknown_variables(os.environ, Settings.model_fields)
     try:
         settings = Settings(**given)
     except ValidationError as error:
         lines = [_explain(problem["loc"], problem["msg"], given) for problem in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join([*lines, *unknown])) from None
+    if unknown:
+        raise SettingsError("\n".join(unknown))
     _check_together(settings)
     return settings
 
@@ -233,15 +245,32 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
     problem = message.removeprefix("Value error, ").removeprefix("Input ")
     line = f"{source} is {without_password(str(value))!r}: {problem}. It sets the {_description(name)}"
-    if name == "port" and str(value).startswith("tcp://"):
+    if name not in given and is_service_link(variable, value):
         # A Kubernetes Service of the name "epc-sentinel" injects EPC_SENTINEL_PORT=tcp://.. into every pod.
         line += ". This value comes from Kubernetes: set enableServiceLinks: false in the pod"
     return line
 
 
-def without_password(url: str) -> str:
-    """Return a URL, also a misspelt one, without the user and the password in it; other texts as they are."""
-    return re.sub(r"^(\w*:?/*).*@", r"\1", url)
+def without_password(value: str) -> str:
+    """Return a value as it may be shown: of what could hold a password, a misspelt URL too, only how it begins."""
+    if _NO_SECRET.fullmatch(value):
+        return value
+    scheme = _SCHEME.match(value)
+    return f"{scheme[0] if scheme else ''}..."
+
+
+def without_urls(text: str) -> str:
+    """Return a text of somebody else's making, with no more of its URLs than may be shown."""
+    return _URL.sub(lambda found: without_password(found[0]), text)
+
+
+def _is_url(value: str) -> bool:
+    """Return whether the server of a history is named; a password with a # or a ? ends the address too early."""
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and parts.port != 0 and not parts.fragment and "@" not in parts.path + parts.query
+    except ValueError:  # its text shows what it took for the port: the password
+        return False
 
 
 def place(host: str, port: int) -> str:

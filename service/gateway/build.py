@@ -28,7 +28,7 @@ from service.model.onnx_backend import OnnxBackend
 from service.model.repository import Model, load, load_svm
 from service.model.signing import Trust, load_trust
 from service.model.triton_backend import Outgoing, TritonBackend, untraced
-from service.settings import OnnxTarget, Settings, without_password
+from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, without_password
 
 log = structlog.get_logger("epc_sentinel.build")
 
@@ -179,8 +179,10 @@ def build_store(settings: Settings) -> Store | None:
         ) from None
     try:
         return ValkeyStore(settings.history, ttl_s=settings.history_ttl_s, timeout_s=settings.history_timeout_s)
-    except ValueError as error:
-        raise CommandError(f"the history {without_password(settings.history)} is no usable URL: {error}") from None
+    except ValueError:  # its text may show the password
+        raise CommandError(
+            f"the history {without_password(settings.history)} is no usable URL, {HISTORY_URL_FORM}"
+        ) from None
 
 
 def _reference(model: Model, settings: Settings) -> Reference:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from service.environment import ENV_PREFIX, unknown_variables
 from service.errors import SettingsError
-from service.settings import OnnxTarget, TritonTarget, load_settings
+from service.settings import OnnxTarget, Settings, TritonTarget, load_settings
 from tests.support.command import assert_one_line, run
 
 
@@ -41,3 +43,80 @@ def test_bad_settings_are_one_line_each_naming_flag_or_variable() -> None:
 def test_the_variable_that_kubernetes_injects_is_explained() -> None:
     done = run("serve", EPC_SENTINEL_PORT="tcp://10.0.0.1:50051")
     assert_one_line(done, 2, "EPC_SENTINEL_PORT", "enableServiceLinks: false")
+
+
+def test_unknown_variables_are_refused_by_name_and_their_values_stay_unsaid() -> None:
+    done = run("serve", EPC_SENTINEL_AUTH_KEY="/etc/keys.toml", EPC_SENTINEL_WURZELGNOM="secret-4711")
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first == "error: the variable EPC_SENTINEL_AUTH_KEY is no setting: did you mean EPC_SENTINEL_AUTH_KEYS?"
+    assert "EPC_SENTINEL_WURZELGNOM" in second
+    assert "4711" not in done.stderr
+
+
+def test_every_variable_that_a_letter_is_missing_in_is_refused() -> None:
+    for field in Settings.model_fields:
+        name = f"{ENV_PREFIX}{field.upper()[:-2]}{field.upper()[-1]}"
+        if name.removeprefix(ENV_PREFIX).lower() not in Settings.model_fields:
+            [line] = unknown_variables({name: "9464"}, Settings.model_fields)
+            assert f"did you mean {ENV_PREFIX}{field.upper()}?" in line
+
+
+def test_all_variables_that_kubernetes_injects_are_explained_in_one_line() -> None:
+    links = {
+        "EPC_SENTINEL_SERVICE_HOST": "10.0.0.1",
+        "EPC_SENTINEL_SERVICE_PORT": "50051",
+        "EPC_SENTINEL_SERVICE_PORT_GRPC": "50051",
+        "EPC_SENTINEL_PORT_50051_TCP": "tcp://10.0.0.1:50051",
+        "EPC_SENTINEL_PORT_50051_TCP_PROTO": "tcp",
+        "EPC_SENTINEL_CANARY_PORT": "tcp://10.0.0.2:50051",
+        "EPC_SENTINEL_CANARY_SERVICE_HOST": "10.0.0.2",
+    }
+    done = run("serve", **links)
+    assert_one_line(done, 2, *links, "enableServiceLinks: false")
+    assert not unknown_variables({"EPC_SENTINEL_METRICS_PORT": "9464"}, Settings.model_fields)
+    assert "METRICS_PORT?" in unknown_variables({"EPC_SENTINEL_METRIC_PORT": "9464"}, Settings.model_fields)[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "valkey://:{}#rest@host:6379",
+        "valkey://:123#{}@host:6379",
+        "valkey://:{}?rest@host",
+        "valkey://:12/{}@host",
+        "valkey://user:{}",
+        "valkey://user:x@{}:y@host:port",
+        "valkey:user:{}",
+        "valkey://host:6379?password={}&db=x",
+        "http://user:{}@collector:x",
+    ],
+)
+def test_no_message_shows_a_password(url: str) -> None:
+    secret = "Zwiebel-Fisch"
+    value = url.format(secret)
+    for arguments in (["--history", value], ["--backend", value], ["--tracing", value], [value], [f"--histry={value}"]):
+        done = run("serve", *arguments)
+        assert done.returncode != 0
+        assert secret not in done.stderr, arguments
+        assert done.stderr.startswith("error: ")
+
+
+def test_start_errors_are_lines_of_the_log_where_that_is_json() -> None:
+    cases = [
+        ({"EPC_SENTINEL_LOG_FORMAT": "json", "EPC_SENTINEL_PORT": "x"}, []),
+        ({}, ["--log-format", "json", "--prot", "1"]),
+        ({}, ["--log-format=json", "--backend", "onnx:nowhere"]),
+        ({"EPC_SENTINEL_LOG_FORMAT": "json"}, ["--tls-cert", "missing.pem", "--tls-key", "missing.pem"]),
+    ]
+    for environment, arguments in cases:
+        done = run("serve", *arguments, **environment)
+        assert done.returncode in (1, 2)
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        assert lines, done.stderr
+        assert (lines[-1]["event"], lines[-1]["level"]) == ("command failed", "error")
+        assert lines[-1]["reason"]
+    done = run("--debug", "serve", "--backend", "onnx:nowhere", EPC_SENTINEL_LOG_FORMAT="json")
+    assert "Traceback" in json.loads(done.stderr.splitlines()[-1])["exception"]
+    done = run("serve", "--log-format", "console", EPC_SENTINEL_LOG_FORMAT="json", EPC_SENTINEL_PORT="x")
+    assert done.stderr.startswith("error: ")

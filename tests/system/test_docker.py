@@ -141,6 +141,13 @@ def closure(requirements: Iterable[str]) -> set[str]:
     return {name for name, _ in found}
 
 
+def image_extras() -> list[str]:
+    [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]
+    assert "./[${EXTRAS}]" in install
+    [extras] = [rest.removeprefix("EXTRAS=") for rest in all_of("ARG")]
+    return extras.split(",")
+
+
 def test_hadolint_finds_nothing() -> None:
     done = subprocess.run([BIN / "hadolint", DOCKERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -171,8 +178,8 @@ def test_the_build_has_every_file_of_the_service(image: Image, context: Path) ->
 
 def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]
-    extras = [name for group in re.findall(r"\./\[(.*)\]", install) for name in group.split(",")]
+    extras = image_extras()
+    assert {"triton", "valkey", "tracing"} <= set(extras)
     wanted = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     training, own = (
         {canonicalize_name(Requirement(text).name) for text in texts}

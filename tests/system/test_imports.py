@@ -16,7 +16,7 @@ FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "trainin
 LAZY = {f"service/commands/{name}.py" for name in ("training", "studies", "bench")}  # import what a command needs in it
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
-    ("errors", "progress"),
+    ("errors", "progress", "environment"),
     ("runtime",),
     ("security", "events"),
     ("settings", "rawfiles", "model"),
@@ -41,7 +41,7 @@ TRAINING_FLOORS = (
     ("studies", "train"),
 )
 NEEDS_ALONE = {
-    "settings": {"errors", "events"},
+    "settings": {"environment", "errors", "events"},
     "rawfiles": {"errors", "events"},
     "client": {"api", "events", "errors", "pb"},
 }

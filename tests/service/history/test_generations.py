@@ -14,7 +14,7 @@ from service.features.case import join
 from service.history.history import Memory
 from service.history.in_process import MemoryStore
 from service.history.store import RECORD, Exchange, Reply
-from tests.support.history import memory
+from tests.service.history.memories import memory
 from tests.support.worlds import ROUTE, shipment, to_events
 
 LOTS = range(20_001, 20_009)

@@ -15,7 +15,7 @@ from service.events.columns import Events
 from service.features.case import View
 from service.history.in_process import MemoryStore
 from service.history.plan import EARLIER_EVENTS, SHORT_JOURNEY, Remembered
-from tests.support.history import memory
+from tests.service.history.memories import memory
 from tests.support.worlds import ROUTE, START, code, journey, shipment, to_events
 
 CODES = ("NOREAD", "", code(4_000))
