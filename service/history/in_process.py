@@ -56,7 +56,7 @@ class MemoryStore:
         stored = self._logs.get(log.key)
         if stored is None:
             return Tail(b"", b"", whole=True) if log.generation else None
-        if stored.generation != log.generation or len(stored.records) < log.known_bytes:
+        if stored.generation != log.generation or not _has(stored.records, log):
             return Tail(stored.generation, bytes(stored.records), whole=True)
         if len(stored.records) > log.known_bytes:
             return Tail(stored.generation, bytes(stored.records[log.known_bytes :]), whole=False)
@@ -90,3 +90,8 @@ class _StoredLog:
     generation: bytes
     records: bytearray
     written: float
+
+
+def _has(records: bytearray, log: Log) -> bool:
+    """Return whether what is known of a log stands in its ``records``."""
+    return len(records) >= log.known_bytes and records.startswith(log.last, log.known_bytes - len(log.last))

@@ -47,6 +47,7 @@ class _Lot:
     number: int  # of this life of the log, never used again
     generation: bytes  # b"" if nothing is known of the log
     known_bytes: int
+    last: bytes  # the last record that is known
     used: int  # by which request, as the ledger counts them
 
 
@@ -121,6 +122,7 @@ class Ledger:
             if tail is not None:
                 lot = self._lots[key]
                 lot.generation, lot.known_bytes = tail.generation, lot.known_bytes + len(tail.records)
+                lot.last = tail.records[-RECORD.itemsize :] or lot.last
                 news.append(np.frombuffer(tail.records, dtype=RECORD))
                 numbers.append(lot.number)
         if not news:
@@ -156,6 +158,7 @@ class Ledger:
             lot = self._lots[log.key]
             lot.generation = lot.generation or log.next_generation
             lot.known_bytes += len(log.append)
+            lot.last = log.append[-RECORD.itemsize :] or lot.last
         for at in reply.cut:
             del self._lots[items.log_keys[at]]
 
@@ -172,13 +175,14 @@ class Ledger:
         """Return what is known of the logs of ``items``, with ``appends`` [L] to them."""
         logs = []
         for at, key in enumerate(items.log_keys):
-            lot = self._lots.get(key) or _Lot(0, b"", 0, 0)
+            lot = self._lots.get(key) or _Lot(0, b"", 0, b"", 0)
             append = appends[at] if appends else b""
-            logs.append(Log(key, lot.generation, lot.known_bytes, append, secrets.token_bytes(GENERATION_BYTES)))
+            name = secrets.token_bytes(GENERATION_BYTES)
+            logs.append(Log(key, lot.generation, lot.known_bytes, append, name, lot.last))
         return logs
 
     def _begin(self, key: bytes) -> None:
         """Begin a log anew, as one of which nothing is known."""
         self._lots.pop(key, None)
-        self._lots[key] = _Lot(self._next_number, b"", 0, self._requests)
+        self._lots[key] = _Lot(self._next_number, b"", 0, b"", self._requests)
         self._next_number += 1

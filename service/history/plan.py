@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -217,6 +218,7 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
     records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)
+    records["commit"] = np.void(secrets.token_bytes(records["commit"].itemsize))
     records["companions"] = case.features[rows, features.COMPANIONS]
     cuts = np.searchsorted(log, np.arange(len(items.log_keys) + 1)).tolist()
     appends = [records[begin:end].tobytes() for begin, end in pairwise(cuts)]

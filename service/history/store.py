@@ -32,7 +32,7 @@ RECORD = np.dtype(
         ("event_type", "i1"),  # code, UNKNOWN included
         ("step", "i1"),  # level, UNKNOWN included
         ("kind_before", "i1"),  # 0..TYPES-1, -1 for a first scan
-        ("reserved", "V3"),
+        ("commit", "V3"),  # random, one for all that was committed at once: where it is, all before it is the same too
         ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),  # features as judged
     ]
 )
@@ -56,6 +56,7 @@ class Log:
     known_bytes: int  # of records
     append: bytes = b""  # whole records
     next_generation: bytes = b""  # the name if it begins anew: random, so that no two lives are taken for one
+    last: bytes = b""  # the last record that is known: another one stands there if a failover lost some
 
 
 @dataclass(frozen=True, slots=True)

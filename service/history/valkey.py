@@ -84,7 +84,7 @@ class ValkeyStore:
         arguments: list[bytes | int] = [len(request.logs), writes, expects, request.gateway]
         arguments += [int(request.claim), self._ttl_ms, self._longest, *_SIZES]
         for log in request.logs:
-            arguments += [log.generation, log.known_bytes, log.append, log.next_generation]
+            arguments += [log.generation, log.known_bytes, log.append, log.next_generation, log.last]
         arguments += [*grow, *(request.expected or ())]
         committed, items, tails, cut = await self._ask(lambda: self._script(keys=keys, args=arguments))
         return Reply(

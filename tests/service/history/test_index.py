@@ -9,6 +9,7 @@ import secrets
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,8 @@ def test_who_does_not_know_all_learns_it_and_writes_nothing(make: Make, key: byt
             (log(key, b"x" * GENERATION_BYTES, RECORD.itemsize, records(1, 9)), True, records(3)),
             (log(key, generation, RECORD.itemsize, records(1, 9)), False, records(2, 1)),
             (log(key, generation, 4 * RECORD.itemsize, records(1, 9)), True, records(3)),  # a failover lost the fourth
+            (replace(log(key, generation, 3 * RECORD.itemsize), last=records(1, 9)), True, records(3)),  # or the third
+            (replace(log(key, generation, 2 * RECORD.itemsize), last=records(1, 1)), False, records(1, 2)),
         ):
             reply = await append(store, other, ignorant, counts=counts)
             assert not reply.committed

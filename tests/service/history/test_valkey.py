@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 
+import numpy as np
 import pytest
 from redis import Redis
 
@@ -14,9 +15,11 @@ from service.history import valkey as module
 from service.history.store import GENERATION_BYTES, RECORD, Exchange, Log
 from service.history.valkey import ValkeyStore
 from tests.servers.relay import Relay
-from tests.servers.valkey import AT_ONCE, Name, Valkey, demote
+from tests.servers.valkey import AT_ONCE, Name, Valkey, demote, stored
 from tests.support.gateway import Gateway
+from tests.support.history import memory
 from tests.support.observed import samples, scrape, value
+from tests.support.worlds import ROUTE, shipment, to_events
 
 ALIVE_WITHIN_S = 6.0
 """The longest rest of a store is 4 s."""
@@ -41,7 +44,7 @@ async def append(store: ValkeyStore, key: bytes, size: int = 1) -> None:
     assert (await store.exchange(Exchange([log], [b"all"], [1]))).committed
 
 
-async def soon(works: Callable[[], Awaitable[None]]) -> int:
+async def soon(works: Callable[[], Awaitable[object]]) -> int:
     """Return how often it failed before it worked."""
     loop = asyncio.get_running_loop()
     deadline, failures = loop.time() + ALIVE_WITHIN_S, 0
@@ -200,3 +203,32 @@ def test_the_gateway_tells_of_a_failover_and_is_well_after_it(
         name.point_at(replica)
         running.wait_log("history ready")
         assert value(samples(scrape(running)), "dependency_up", dependency="history") == 1
+
+
+def test_what_a_failover_lost_is_stored_when_it_is_sent_again(pair: tuple[Valkey, Valkey]) -> None:
+    """Both servers take writes for a moment, and their logs grow by as many records of other events."""
+    primary, replica = pair
+    events = to_events(shipment(ROUTE, range(4_000, 4_009)))
+    common, of_old, of_new = (events.take(np.arange(begin, begin + 30)) for begin in (0, 30, 60))
+
+    async def scenario(name: Name) -> None:
+        urls = (f"valkey://{name.address}", replica.url)
+        one, other = (memory(ValkeyStore(url, ttl_s=60, timeout_s=2), 10**6) for url in urls)
+        await one.remember(common)
+        in_step(primary)
+        replica.command("REPLICAOF", "NO", "ONE")
+        await other.remember(common)
+        await other.remember(of_new)
+        await one.remember(of_old)
+        primary.command("REPLICAOF", "127.0.0.1", replica.port)
+        name.point_at(replica)
+        other_item = to_events(shipment(ROUTE, [1]))
+        assert await soon(lambda: one.remember(other_item)) > 0
+        for gateway in (one, other):
+            await gateway.remember(events.take(np.arange(90)))
+            await gateway.close()
+
+    with Name(primary.address) as name:
+        asyncio.run(scenario(name))
+    kept = events.take(np.arange(90))
+    assert stored(replica.url, kept) == sorted(zip(kept.event_id.tolist(), kept.epc.tolist(), strict=True))
