@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -13,6 +14,8 @@ from typer.exceptions import TyperException
 
 from service.commands import analyze, bench, replay, serve, studies, training, verify
 from service.errors import CommandError, SentinelError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="epc-sentinel",
@@ -64,6 +67,11 @@ def _fail(error: Exception) -> int:
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):
         text, code = str(error), 1
+    elif isinstance(error, OSError) and error.errno in _NO_ROOM:
+        text, code = (
+            f"{error.filename or 'a file'}: no room to write it ({error.strerror}): free some, and try again",
+            1,
+        )
     else:
         text, code = f"unexpected {type(error).__name__}: {error} (epc-sentinel --debug COMMAND shows where)", 1
     for line in text.splitlines():
