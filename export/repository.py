@@ -185,5 +185,8 @@ def _place(target: Path, onnx: Path, manifest: Manifest, sign: Ed25519PrivateKey
 
 def _write_atomically(path: Path, text: str) -> None:
     scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

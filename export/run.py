@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
+from export.undo import all_or_nothing
+from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
 from service.features import table as features
 from service.model.manifest import MODEL_FILE, MODEL_NAME, SVM_NAME, Manifest, digest_of
@@ -18,6 +20,9 @@ from service.model.repository import versions
 from training.network.lstm import CalibratedModel
 from training.network.one_class_svm import OneClassSvms
 from training.runs.folder import Run
+
+_MODELS = (MODEL_NAME, SVM_NAME)
+"""What shares the numbers of the versions."""
 
 
 def export_run(
@@ -32,6 +37,8 @@ def export_run(
 
     With ``sign`` the version is signed with that key. A run of an earlier release has no one-class SVMs to export.
 
+    If it fails, the repository is as it was before.
+
     Returns:
         The folder of the network's version.
 
@@ -41,10 +48,16 @@ def export_run(
         ModelRepositoryError: the version exists and ``replace`` is off, or does not fit the repository.
     """
     run = Run.load(run_folder)
-    number = version if version is not None else max(versions(repository), default=0) + 1
-    if run.svm is not None:  # first: a network that is there has its SVMs beside it
-        _export(run, SVM_NAME, repository, number, replace=replace, sign=sign)
-    return _export(run, MODEL_NAME, repository, number, replace=replace, sign=sign)
+    free = 1 + max((taken for name in _MODELS for taken in versions(repository, name)), default=0)
+    number = free if version is None else version
+    if not replace and any(number in versions(repository, name) for name in _MODELS):
+        raise ModelRepositoryError(
+            f"version {number} exists in {repository}: versions are never changed; the next one, {free}, is free"
+        )
+    with all_or_nothing(repository, _MODELS, number):
+        if run.svm is not None:  # first: a network that is there has its SVMs beside it
+            _export(run, SVM_NAME, repository, number, replace=replace, sign=sign)
+        return _export(run, MODEL_NAME, repository, number, replace=replace, sign=sign)
 
 
 def _export(  # noqa: PLR0913 - two of them are options, given by name

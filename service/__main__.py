@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -17,6 +18,8 @@ from service.commands import analyze, bench, replay, serve, studies, training, v
 from service.environment import ENV_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="epc-sentinel",
@@ -66,6 +69,11 @@ def _fail(error: Exception) -> int:
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):
         text, code = str(error), 1
+    elif isinstance(error, OSError) and error.errno in _NO_ROOM:
+        text, code = (
+            f"{error.filename or 'a file'}: no room to write it ({error.strerror}): free some, and try again",
+            1,
+        )
     else:
         why = without_urls(str(error))
         text, code = f"unexpected {type(error).__name__}: {why} (epc-sentinel --debug COMMAND shows where)", 1

@@ -96,8 +96,8 @@ def train(  # noqa: PLR0913, PLR0917
         table.to_csv(out / cross_validation.FOLDS_FILE)
         found["folds"] = cross_validation.summary(table)
     run = replace(run, record=record.model_copy(update=found))
-    run.save(out)
     write_curves(fitted.curves, out)
+    run.save(out)  # last of all: a folder with a record is a finished training
     checkpoint.path.unlink()
     progress("done", 1.0)
     return run

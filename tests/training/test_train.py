@@ -6,16 +6,21 @@ import csv
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from export.run import export_run
+from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS, MODES
-from service.model.repository import read_manifest
+from service.model.repository import read_manifest, versions
+from tests.support.gateway import ROOT
 from tests.support.trained import SHORT, Stopped, TinyWorld, silent, stop_after_the_first_epoch, weights
 from training.errors import DataError
 from training.fitting.calibrated import fit_model
@@ -48,6 +53,83 @@ def test_a_run_folder_tells_what_it_was_made_of(tiny_run: Path, tiny_world: Tiny
     parts = lineage["events_by_split"]
     assert parts["train"] > 4 * parts["validation"] > 0
     assert 0.9 * lineage["events"] < sum(parts.values()) < lineage["events"]
+
+
+def test_labels_without_a_normal_event_are_an_error_before_the_fit(tiny_world: TinyWorld, tmp_path: Path) -> None:
+    truth = pd.read_parquet(tiny_world.folder / "truth.parquet").assign(**dict.fromkeys(KINDS, 1))
+    truth.to_parquet(tmp_path / "truth.parquet")
+    with pytest.raises(DataError, match="not one event of the train part is labelled as normal"):
+        train(tiny_world.folder, tmp_path / "truth.parquet", tmp_path / "run", SHORT, silent)
+    assert not (tmp_path / "run" / CHECKPOINT).exists()
+
+
+_LIMITED = (
+    "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.argv[0] = 'x';"
+)
+
+
+def limited(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that can write no file of more than 20 kB, as on a full disk."""
+    command = [sys.executable, "-c", f"{_LIMITED} runpy.run_module('service', run_name='__main__')"]
+    return subprocess.run(
+        [*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_export_without_room_is_one_line_and_leaves_the_repository(tiny_run: Path, tmp_path: Path) -> None:
+    done = limited("export", tiny_run, "--out", tmp_path / "repository")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "no room to write it" in line
+    assert not (tmp_path / "repository").exists()
+
+
+def test_a_training_without_room_is_one_line_and_leaves_nothing_half_written(
+    tiny_world: TinyWorld, tmp_path: Path
+) -> None:
+    truth = tiny_world.folder / "truth.parquet"
+    done = limited("train", "--data", tiny_world.folder, "--truth", truth, "--out", tmp_path / "run",
+                   "--epochs", 1, "--hidden", 8)  # fmt: skip
+    assert done.returncode == 1
+    assert "no room to write it" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == []
+
+
+def test_an_export_that_fails_late_leaves_the_repository(tiny_run: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    export_run(tiny_run, repository)
+    (repository / "epc_lstm" / "config.pbtxt").unlink()
+    (repository / "epc_lstm" / "config.pbtxt").mkdir()  # the last thing that is written
+    before = contents_of(repository)
+    for options in ({}, {"version": 1, "replace": True}):
+        with pytest.raises(OSError, match="config"):
+            export_run(tiny_run, repository, **options)
+        assert contents_of(repository) == before
+        assert versions(repository, "epc_svm") == versions(repository) == [1]
+
+
+def test_the_advised_version_is_free_for_every_model(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "epc_svm" / "4").mkdir(parents=True)
+    with pytest.raises(ModelRepositoryError, match=r"version 4 exists .* the next one, 5, is free"):
+        export_run(tiny_run, tmp_path, 4)
+    shutil.rmtree(tmp_path / "epc_svm" / "4")
+    export_run(tiny_run, tmp_path, 4)
+    shutil.rmtree(tmp_path / "epc_lstm" / "4")
+    assert export_run(tiny_run, tmp_path) == tmp_path / "epc_lstm" / "5"
+
+
+def test_a_run_is_written_whole_or_not_at_all(tiny_run: Path, tmp_path: Path) -> None:
+    run = Run.load(tiny_run)
+    (tmp_path / "weights.pt").mkdir()
+    with pytest.raises(OSError, match=r"weights\.pt"):
+        run.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.pt"]
 
 
 def test_a_run_folder_has_metrics_and_curves(tiny_run: Path) -> None:

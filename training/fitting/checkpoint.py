@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -67,9 +68,14 @@ class Checkpoint:
             "best": state.best,
             "curves": state.curves,
         }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)  # into memory: of a full disk torch itself would only say "unexpected pos"
         scratch = self.path.with_suffix(".tmp")
-        torch.save(content, scratch)
-        scratch.replace(self.path)
+        try:
+            scratch.write_bytes(buffer.getvalue())
+            scratch.replace(self.path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def restore(self, state: State) -> None:
         """Bring ``state`` to where the file is, if there is one.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +34,17 @@ class Run:
         return self.record.lengths
 
     def save(self, folder: Path) -> None:
-        """Write the run folder."""
-        torch.save(self.model.state_dict(), folder / WEIGHTS_FILE)
+        """Write the run folder, whole or not at all."""
+        files = {WEIGHTS_FILE: saved(self.model.state_dict())}
         if self.svm is not None:
-            torch.save(self.svm.state(), folder / SVM_FILE)
-        (folder / REFERENCE_FILE).write_text(json.dumps(self.reference.to_json()), encoding="utf-8")
-        (folder / RUN_FILE).write_text(self.record.to_json(), encoding="utf-8")
+            files[SVM_FILE] = saved(self.svm.state())
+        files[REFERENCE_FILE] = json.dumps(self.reference.to_json()).encode()
+        files[RUN_FILE] = self.record.to_json().encode()
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
+            for name, content in files.items():
+                (Path(scratch) / name).write_bytes(content)
+            for name in files:
+                (Path(scratch) / name).replace(folder / name)
 
     @classmethod
     def load(cls, folder: Path) -> Run:
@@ -63,6 +70,13 @@ class Run:
         model.load_state_dict(weights)
         svm = None if kept is None else OneClassSvms(**kept).eval()
         return cls(model.eval(), Reference.from_json(tables), record, svm)
+
+
+def saved(state: object) -> bytes:
+    """Return what `torch.save` writes of ``state``; written from here, a full disk is an OSError that says so."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
 
 
 def padded_lengths(longest: int) -> list[int]:

@@ -107,7 +107,14 @@ def load(
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
     known = labels_of(world, truth)
-    return world, known, Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
+    material = Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
+    for part in ("train", "validation"):
+        if not normal_events(material.take(part)[1]).any():
+            raise DataError(
+                f"{truth or data}: not one event of the {part} part is labelled as normal, so there is nothing to tell"
+                " anomalies from; are 0 and 1 swapped?"
+            )
+    return world, known, material
 
 
 def strangers_of(folder: Path, other: Dataset, truth: Path | None, home: Masters) -> Strangers:
