@@ -16,25 +16,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
-from rich.console import Console
-from rich.table import Table
 
-from tests.servers.envoy import Envoy, canary_py
-from tests.servers.prometheus import BINARY, MISSING, Prometheus
+from tests.servers.envoy import Envoy
+from tests.servers.prometheus import BINARY, Prometheus
 from tests.servers.triton.fixture import TritonServer
 from tests.servers.valkey import Valkey
 from tests.support.client import Client
 from tests.support.gateway import ROOT, Gateway
-from tests.support.processes import free_ports
+from tests.support.processes import end, free_ports
 from tests.support.versions import add_version
+from tests.tools.story import NEW, OLD, STEP_S, Story, show
 
-OLD, NEW, RULES = "epc_lstm/1", "epc_lstm/2", "rule-based-fallback"
-STEP_S, WINDOW = 10, "8s"
 BAD = {  # the faults of a canary, and what finds each
     "foreign features": "traffic",
     "no model server": "fallback-rate",
@@ -44,71 +40,10 @@ BAD = {  # the faults of a canary, and what finds each
 }
 
 
-@dataclass
-class Story:
-    """The parts, and a row per chapter."""
-
-    envoy: Envoy
-    client: Client
-    prometheus: Prometheus | None
-    canary_flags: Sequence[str]  # the ports of whatever gateway is the canary
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def chapter(self, title: str) -> Iterator[list[str]]:
-        """Count the calls of a chapter; what it finds is put into the list."""
-        print(f"-- {title}", flush=True)
-        found: list[str] = []
-        began = time.monotonic()
-        yield found
-        found += self.alerts(time.monotonic() - began)
-        calls = [answer for answer in self.client.answers if began <= answer.sent]
-        lost = [answer for answer in calls if answer.error]
-        self.expect(not lost, f"{title}: {len(lost)} calls lost, the first with {lost[0].error if lost else ''}")
-        who = self.client.versions(since=began)
-        share = {name: who[name] / max(1, len(calls)) for name in (OLD, NEW, RULES)}
-        latency_ms = np.percentile([answer.duration_s for answer in calls] or [0], [50, 99]) * 1e3
-        others = sum(who.values()) - sum(who[name] for name in share)
-        self.rows.append(
-            (title, str(len(calls)), str(len(lost)), *(f"{share[name]:.1%}" if share[name] else "" for name in share),
-             f"{others / max(1, len(calls)):.1%}" if others else "",
-             *(f"{ms:.0f}" for ms in latency_ms), "; ".join(found))
-        )  # fmt: skip
-
-    def alerts(self, last_s: float) -> list[str]:
-        """Return the alerts that fired in the last seconds."""
-        if self.prometheus is None:
-            return []
-        rows = self.prometheus.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{last_s:.0f}s])')
-        return [f"alert {name}" for name in sorted({row["metric"]["alertname"] for row in rows})]
-
-    def expect(self, holds: bool, what: str) -> None:
-        """Remember what went wrong."""
-        if not holds:
-            print(f"   WRONG: {what}", flush=True)
-            self.wrong.append(what)
-
-    def rollout(self, found: list[str], steps: str, cause: str | None) -> None:
-        """Let the script roll the canary out; ``cause`` is what must take it back, None for nothing."""
-        if self.prometheus is None:
-            found.append(f"not run: {MISSING}")
-            return
-        done = canary_py(
-            "rollout", "--file", str(self.envoy.routes), "--prometheus", self.prometheus.url, "--arg",
-            f"window={WINDOW}", "--steps", steps, "--step-s", str(STEP_S), "--interval-s", "2", check=False,
-        )  # fmt: skip
-        verdict = [line for line in done.stdout.splitlines() if line.startswith(("rollback", "promoted"))]
-        found.append(verdict[-1].partition(":")[0] if cause is None and verdict else "".join(verdict[-1:]))
-        causes = "".join(verdict[-1:]).removeprefix("rollback: ").split(", ")  # a slow one may fail calls as well
-        good = done.returncode == 0 if cause is None else cause in causes
-        bad = [line for line in done.stdout.splitlines() if line.startswith("BAD")]
-        self.expect(good, f"the rollout ended with {verdict or done.stderr}, {bad}")
-        time.sleep(1)
-
-
 def main() -> int:
-    """Tell the story; return the exit code."""
+    """Tell the story; return the exit code. Whatever ends it, nothing that it started goes on."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_by_signal)
     with contextlib.ExitStack() as stack:
         began = time.monotonic()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -122,8 +57,7 @@ def main() -> int:
             Gateway(*common, "--model-version", "1", "--metrics-port", "0", "--history", valkey.url)
         )
         good = (*common, "--model-version", "2", *canary_flags)
-        canary = Gateway(*good)
-        stack.callback(canary.stop)
+        canary = stack.enter_context(Gateway(*good))
         envoy = stack.enter_context(Envoy(stable.target, canary.target))
         envoy.wait_healthy("canary", 1)
         prometheus = None
@@ -134,14 +68,20 @@ def main() -> int:
         print(f"all parts are up after {time.monotonic() - began:.0f} s", flush=True)
         client = stack.enter_context(Client(envoy.target, threads=12, per_s=60))
         story = Story(envoy, client, prometheus, canary_flags)
-        canary = good_days(story, canary, good)
+        canary = good_days(story, stack, canary, good)
         streams_survive(story, canary, folder)
         canary.stop()
         bad_days(story, repository, spare)
         servers_die(story, triton, valkey)
-        canary = Gateway(*good)
     show(story, time.monotonic() - began)
     return 1 if story.wrong else 0
+
+
+def end_by_signal(number: int, _frame: object) -> None:
+    """Leave by the way of all errors, which stops every part; a second signal does not cut that short."""
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda *_: None)
+    sys.exit(128 + number)
 
 
 def alert_rules(path: Path) -> Path:
@@ -154,8 +94,8 @@ def alert_rules(path: Path) -> Path:
     return path
 
 
-def good_days(story: Story, canary: Gateway, flags: Sequence[str]) -> Gateway:
-    """A canary that is as it should be: its share, promotion, rollback, and its death. Return the new canary."""
+def good_days(story: Story, stack: contextlib.ExitStack, canary: Gateway, flags: Sequence[str]) -> Gateway:
+    """A canary that is as it should be: share, promotion, rollback, death. Return the new one; ``stack`` stops it."""
     with story.chapter("no canary"):
         time.sleep(STEP_S)
     with story.chapter("canary 10 %") as found:
@@ -180,7 +120,7 @@ def good_days(story: Story, canary: Gateway, flags: Sequence[str]) -> Gateway:
     with contextlib.suppress(Exception):
         canary.stop()
     with story.chapter("the canary comes back"):
-        canary = Gateway(*flags)
+        canary = stack.enter_context(Gateway(*flags))
         story.envoy.wait_healthy("canary", 1)
         began = time.monotonic() + 1
         time.sleep(4)
@@ -194,22 +134,14 @@ def streams_survive(story: Story, canary: Gateway, folder: Path) -> None:
     run = [sys.executable, "-m", "service"]
     subprocess.run([*run, "simulate", "--out", str(world), "--epcs", "500", "--seed", "3"], cwd=ROOT, check=True, capture_output=True)  # fmt: skip  # noqa: E501
     with story.chapter("streams, canary stops with SIGTERM") as found:
-        command = [
-            *run,
-            "replay",
-            str(world),
-            "--target",
-            story.envoy.target,
-            "--batch",
-            "4",
-            "--streams",
-            "4",
-            "--json",
-        ]
-        replay = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        time.sleep(1.5)
-        canary.terminate()
-        out, _ = replay.communicate(timeout=120)
+        command = [*run, "replay", str(world), "--target", story.envoy.target, "--batch", "4", "--streams", "4"]
+        replay = subprocess.Popen([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            time.sleep(1.5)
+            canary.terminate()
+            out, _ = replay.communicate(timeout=120)
+        finally:
+            end(replay)
         summary = json.loads(out)
         found.append(f"{summary['events']} events, {summary['lost']} lost, {summary['retries']} streams reopened")
         story.expect(replay.returncode == 0 and summary["lost"] == 0, f"streams: {found[-1]}")
@@ -286,20 +218,6 @@ def servers_die(story: Story, triton: TritonServer, valkey: Valkey) -> None:
             time.sleep(0.1)
         found.append(f"rules answered; the model {time.monotonic() - down:.0f} s after the restart began")
         story.expect(story.client.versions(since=began)[OLD] > 0, "Triton came back, the model did not")
-
-
-def show(story: Story, duration_s: float) -> None:
-    """Print the table."""
-    table = Table(title=f"The canary, end to end ({duration_s:.0f} s)")
-    for title in ("chapter", "calls", "lost", "stable", "canary", "rules", "other", "p50 ms", "p99 ms", "found"):
-        table.add_column(title, justify="left" if title in ("chapter", "found") else "right")
-    for row in story.rows:
-        table.add_row(*row)
-    Console(width=max(150, Console().width)).print(table)
-    calls = len(story.client.answers)
-    print(f"{calls} calls, {len(story.client.lost())} lost; {len(story.wrong)} things went wrong")
-    for line in story.wrong:
-        print(f"WRONG: {line}")
 
 
 if __name__ == "__main__":
