@@ -13,6 +13,7 @@ from service.monitoring.audit import AuditLog
 from service.monitoring.detection_log import DetectionLog
 from service.monitoring.metrics import Metrics
 from service.monitoring.records import Observer, Watch
+from service.monitoring.refusals import RefusalLines
 from service.monitoring.tracing import Tracing
 from service.runtime import timing
 from service.settings import Settings
@@ -49,10 +50,11 @@ class Monitoring:
             self._show_detections(self._detections)
         self._tracing = tracing
         self._drifts = wiring.drifts
-        self.watch = Watch(observers, self.metrics.call_ended)
+        self._refusals = RefusalLines()
+        self.watch = Watch(observers, self.metrics.call_ended, log_refusal=self._refusals.note)
         if tracing is not None:
             timing.listen(tracing.stage)
-            self.watch = Watch([*observers, tracing], self.metrics.call_ended, request=tracing.request)
+            self.watch = replace(self.watch, observers=[*observers, tracing], request=tracing.request)
         if self._audit is not None:
             self.watch = replace(self.watch, outside=self._audit.refused)
         self._http = None
@@ -76,6 +78,7 @@ class Monitoring:
 
     def close(self) -> None:
         """Write what waits, and close files and ports; blocks for some seconds if a disk is slow."""
+        self._refusals.close()
         if self._audit is not None:
             self._audit.close()
         if self._detections is not None:
@@ -93,6 +96,7 @@ class Monitoring:
         show.counter(
             "audit_failures", "Writes of the audit log that failed and are tried again.", lambda: audit.failures
         )
+        show.gauge("audit_stalled_seconds", "Time that the write in progress has taken.", lambda: audit.stalled_s)
         show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
 
     def _show_detections(self, detections: DetectionLog) -> None:

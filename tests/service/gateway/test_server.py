@@ -135,5 +135,5 @@ def watching(target: str) -> Iterator[list[str]]:
 
 def test_a_port_in_use_is_one_line_not_a_shared_port(gateway: Gateway) -> None:
     port = gateway.target.rpartition(":")[2]
-    with pytest.raises(RuntimeError, match="error: cannot listen on 127"):
+    with pytest.raises(RuntimeError, match='"reason": "cannot listen on 127'):
         Gateway("--port", port)
