@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from prometheus_client import generate_latest
 
@@ -50,6 +51,8 @@ class Monitoring:
             self._show_detections(self._detections)
         self._tracing = tracing
         self._drifts = wiring.drifts
+        if settings.metrics_port is not None:
+            self._show_certificate(settings.tls_cert)
         self._refusals = RefusalLines()
         self.watch = Watch(observers, self.metrics.call_ended, log_refusal=self._refusals.note)
         if tracing is not None:
@@ -98,6 +101,12 @@ class Monitoring:
         )
         show.gauge("audit_stalled_seconds", "Time that the write in progress has taken.", lambda: audit.stalled_s)
         show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
+
+    def _show_certificate(self, cert: Path | None) -> None:
+        from service.security.tls import expires_at_s  # noqa: PLC0415 - a gateway without metrics does without it
+
+        meaning = "Unix time at which the certificate of --tls-cert expires, infinity without one."
+        self.metrics.gauge("certificate_expiry_timestamp_seconds", meaning, lambda: expires_at_s(cert))
 
     def _show_detections(self, detections: DetectionLog) -> None:
         show = self.metrics

@@ -89,7 +89,7 @@ def alert_rules(path: Path) -> Path:
     content = yaml.safe_load((ROOT / "k8s/components/monitoring/rules.yaml").read_text())["spec"]
     for group in content["groups"]:
         group["interval"] = "1s"
-    text = re.sub(r"\[\d+m\]", "[10s]", yaml.safe_dump(content, sort_keys=False, width=10_000))
+    text = re.sub(r"\[\d+[mh]\]", "[10s]", yaml.safe_dump(content, sort_keys=False, width=10_000))
     path.write_text(re.sub(r"\bfor: \w+", "for: 2s", text))
     return path
 

@@ -97,6 +97,9 @@ def test_drain_ends_when_its_time_is_over(start_gateway: Callable[..., Gateway])
     assert {failure.code() for failure in failures} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     [line] = [line for line in running.log() if line["event"] == "drain time is over"]
     assert line["cut_off"] > 0
+    codes = {line["code"] for line in running.log() if line["event"] == "call"}
+    assert codes <= {"OK", "UNAVAILABLE"}, "that the gateway cut a call off is no caller's doing"
+    assert "UNAVAILABLE" in codes
 
 
 def test_what_does_not_end_keeps_no_gateway_from_its_end() -> None:

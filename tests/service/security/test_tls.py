@@ -242,3 +242,15 @@ def test_a_gateway_with_a_bad_file_does_not_start(files: Path) -> None:
     (files / "server-key.pem").write_bytes(b"no key")
     with pytest.raises(RuntimeError, match='"reason": "--tls-cert, --tls-key, --tls-client-ca: the key file holds no'):
         Gateway(*flags(files, mutual=False))
+
+
+def test_the_metrics_say_when_the_certificate_expires(start_gateway: Callable[..., Gateway], files: Path) -> None:
+    gateway = start_gateway(*flags(files, mutual=False), "--metrics-port", "0", ready=False)
+    wait_ready(gateway)
+    identity = CA.issue("gateway")
+    identity.write(files, "server")
+    port = gateway.wait_log("listening")["metrics_port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        lines = dict(line.rsplit(" ", 1) for line in page.read().decode().splitlines() if not line.startswith("#"))
+    expires_s = float(lines["epc_sentinel_certificate_expiry_timestamp_seconds"])
+    assert expires_s == identity.cert.not_valid_after_utc.timestamp()
