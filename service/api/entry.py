@@ -151,15 +151,7 @@ class _Border:
             if is_refusal:
                 watch.outside(_refusal(call, code, reason))
         elif reason:
-            log.info(
-                "refused",
-                request_id=call.request_id,
-                method=call.method,
-                code=code,
-                caller=caller().name,
-                address=call.address,
-                reason=reason,
-            )
+            watch.log_refusal(_refusal(call, code, reason))
             watch.refused(_refusal(call, code, reason))
         elif not call.entered:
             watch.refused(_refusal(call, "CANCELLED", _NO_MESSAGE))

@@ -108,8 +108,7 @@ class EntryInterceptor(grpc.aio.ServerInterceptor):
         if self._verifier is not None:
             return self._verifier()(auth.bearer_token(context.invocation_metadata() or ()))
         if self._certificates:
-            [name] = list(context.auth_context().get("x509_common_name", ()))[:1] or [b""]
-            return auth.named("cert", name.decode(errors="replace"), {auth.Role.ANALYZE})
+            return auth.named("cert", auth.certificate_name(context.auth_context()), {auth.Role.ANALYZE})
         return auth.named("anonymous", call.address, auth.EVERY_ROLE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,9 +88,19 @@ def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     return uuid.uuid4().hex
 
 
+_stopping = threading.Event()
+
+
+def cut_off() -> None:
+    """Say that the gateway itself cancels calls from now on: its drain is over, which is no caller's doing."""
+    _stopping.set()
+
+
 def cancelled_code(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """Return the code of a call that was cancelled: by its deadline or by the caller."""
-    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
+    """Return the code of a call that was cancelled: by its deadline, by the end of the gateway, or by the caller."""
+    if context.time_remaining() == 0:
+        return "DEADLINE_EXCEEDED"
+    return "UNAVAILABLE" if _stopping.is_set() else "CANCELLED"
 
 
 def status_of(error: BaseException, request_id: str) -> CallStatus:

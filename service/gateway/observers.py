@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from prometheus_client import generate_latest
 
@@ -13,6 +14,7 @@ from service.monitoring.audit import AuditLog
 from service.monitoring.detection_log import DetectionLog
 from service.monitoring.metrics import Metrics
 from service.monitoring.records import Observer, Watch
+from service.monitoring.refusals import RefusalLines
 from service.monitoring.tracing import Tracing
 from service.runtime import timing
 from service.settings import Settings
@@ -49,10 +51,13 @@ class Monitoring:
             self._show_detections(self._detections)
         self._tracing = tracing
         self._drifts = wiring.drifts
-        self.watch = Watch(observers, self.metrics.call_ended)
+        if settings.metrics_port is not None:
+            self._show_certificate(settings.tls_cert)
+        self._refusals = RefusalLines()
+        self.watch = Watch(observers, self.metrics.call_ended, log_refusal=self._refusals.note)
         if tracing is not None:
             timing.listen(tracing.stage)
-            self.watch = Watch([*observers, tracing], self.metrics.call_ended, request=tracing.request)
+            self.watch = replace(self.watch, observers=[*observers, tracing], request=tracing.request)
         if self._audit is not None:
             self.watch = replace(self.watch, outside=self._audit.refused)
         self._http = None
@@ -76,6 +81,7 @@ class Monitoring:
 
     def close(self) -> None:
         """Write what waits, and close files and ports; blocks for some seconds if a disk is slow."""
+        self._refusals.close()
         if self._audit is not None:
             self._audit.close()
         if self._detections is not None:
@@ -93,7 +99,14 @@ class Monitoring:
         show.counter(
             "audit_failures", "Writes of the audit log that failed and are tried again.", lambda: audit.failures
         )
+        show.gauge("audit_stalled_seconds", "Time that the write in progress has taken.", lambda: audit.stalled_s)
         show.gauge("audit_waiting", "Entries that are not in the audit log yet.", lambda: audit.waiting)
+
+    def _show_certificate(self, cert: Path | None) -> None:
+        from service.security.tls import expires_at_s  # noqa: PLC0415 - a gateway without metrics does without it
+
+        meaning = "Unix time at which the certificate of --tls-cert expires, infinity without one."
+        self.metrics.gauge("certificate_expiry_timestamp_seconds", meaning, lambda: expires_at_s(cert))
 
     def _show_detections(self, detections: DetectionLog) -> None:
         show = self.metrics

@@ -14,6 +14,7 @@ from service.api.admission import Admission
 from service.api.health import HealthServicer, follow_dependency, follow_model
 from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
 from service.api.servicer import SERVICE, AnomalyServicer
+from service.api.status import cut_off
 from service.gateway.build import Wiring, build_wiring
 from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
@@ -146,6 +147,7 @@ async def _drain(server: grpc.aio.Server, servicer: AnomalyServicer, drain_s: fl
     """Refuse new calls at once, and return when the running ones are done, or cut off after ``drain_s`` seconds."""
 
     def say_so() -> None:
+        cut_off()
         if servicer.running:
             log.warning("drain time is over", cut_off=servicer.running)
 

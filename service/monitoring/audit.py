@@ -37,7 +37,10 @@ log = structlog.get_logger("epc_sentinel.audit")
 
 
 class AuditLog:
-    """Appends to a file, which becomes ``NAME-<time>.EXT`` when it is full; an `Observer`. No file is ever deleted."""
+    """Appends to a file, which becomes ``NAME-<time>.EXT`` when it is full; an `Observer`. No file is ever deleted.
+
+    Where somebody else renames it, as logrotate does, the next entries are in a new file of the old name.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         """Open the file, and start the writer. Args: ``max_bytes`` of a file before it is put aside.
@@ -91,6 +94,11 @@ class AuditLog:
         """Entries that are not written yet."""
         return self._writer.waiting
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds that the write in progress has taken so far."""
+        return self._writer.stalled_s
+
     def close(self) -> None:
         """Write what waits, at most 5 seconds, and close the file; what is lost is counted and logged."""
         self._writer.close()
@@ -116,6 +124,7 @@ class AuditLog:
         while data:
             try:
                 if not begun:
+                    self._follow()
                     self._rotate(len(data))
                 data = data[os.write(self._file, data) :]
                 begun = True
@@ -128,17 +137,29 @@ class AuditLog:
                 time.sleep(_RETRY_S)
         return True
 
+    def _follow(self) -> None:
+        """Go on in a new file if the path does not lead to the open one any more: it was renamed or deleted."""
+        try:
+            there = os.path.samestat(self._path.stat(), os.fstat(self._file))
+        except FileNotFoundError:
+            there = False
+        if not there:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """Open the file of the path, and be done with the one that was open."""
+        old, self._file = self._file, self._open()
+        os.fsync(old)
+        os.close(old)
+
     def _rotate(self, more: int) -> None:
         """Put the file aside if it is too full for ``more`` bytes, and begin a new one."""
         size = os.fstat(self._file).st_size
         if size == 0 or size + more <= self._max_bytes:
             return
-        if self._path.exists():  # else the new file could not be opened the last time
-            now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-            self._path.rename(self._path.with_name(f"{self._path.stem}-{now}{self._path.suffix}"))
-        full, self._file = self._file, self._open()
-        os.fsync(full)
-        os.close(full)
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        self._path.rename(self._path.with_name(f"{self._path.stem}-{now}{self._path.suffix}"))
+        self._exchange()
 
     def _open(self) -> int:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)

@@ -60,6 +60,8 @@ class BackgroundWriter(Generic[T]):
         self._write, self._bounds, self._idle_s = write, bounds, idle_s
         self._queue: deque[tuple[T, int]] = deque()
         self._queued = 0  # what the queue holds; ``waiting`` has what is being written too
+        self._writes_since_s: float | None = None  # on time.monotonic(), while something is being written
+        self._given_up = False
         self._ends_at_s: float | None = None  # on time.monotonic(), once it is to end
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -83,19 +85,37 @@ class BackgroundWriter(Generic[T]):
         """Whether the writer should have ended by now: what cannot be written is lost."""
         return self._ends_at_s is not None and time.monotonic() > self._ends_at_s
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds that the write in progress has taken so far: of a hung disk, more and more."""
+        since_s = self._writes_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
     def close(self) -> None:
-        """Write what waits, and end the thread; one that hangs in a write is left alone after 10 seconds."""
+        """Write what waits, and end the thread; one that hangs in a write is left alone after 10 seconds.
+
+        What waits then is lost, and counted as ``dropped``.
+        """
         with self._changed:
             self._ends_at_s = time.monotonic() + GRACE_S
             self._changed.notify()
         self._thread.join(_JOIN_S)
+        with self._changed:
+            if self._thread.is_alive():
+                self._given_up = True
+                self.dropped += self.waiting
+                self.waiting = 0
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
             batch, size, is_last = self._next()
+            self._writes_since_s = time.monotonic()
             outcome = self._write(batch, is_last)
+            self._writes_since_s = None
             with self._changed:
+                if self._given_up:  # all of this was counted as lost
+                    return
                 self.waiting -= size
                 self.written += outcome.written
                 self.dropped += outcome.lost

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import structlog
+
+_context: Callable[[], Mapping[str, object]] = dict
+
+
+def add_context(read: Callable[[], Mapping[str, object]]) -> None:
+    """Have every line say what ``read`` returns when it is written, as the trace that it belongs to."""
+    global _context  # noqa: PLW0603 - loggers that were used keep their configuration; there is one log per process
+    _context = read
 
 
 def configure(log_format: Literal["console", "json"], level: str, **always: object) -> None:
     """Send the logs of the project and of its libraries to stderr in one format; ``always`` is in every line."""
     shared: list[structlog.typing.Processor] = [
-        lambda _logger, _method, event: {**event, **always},
+        lambda _logger, _method, event: {**event, **always, **_context()},
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

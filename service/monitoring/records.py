@@ -62,6 +62,7 @@ class Watch:
     observers: Sequence[Observer] = ()
     call_ended: Callable[[str, str], None] = lambda _method, _code: None  # told (method, code) of every call
     outside: Callable[[Refusal], None] = lambda _refusal: None  # told of calls that were not let in
+    log_refusal: Callable[[Refusal], None] = lambda _refusal: None  # told of those that get no line of their own
     request: Around = lambda _method, _metadata: nullcontext()
 
     def refused(self, refusal: Refusal) -> None:

@@ -1,7 +1,8 @@
-"""Refused calls for the audit log: the first of a kind at once, further ones counted, so that a flood is few lines."""
+"""Refused calls for both logs: the first of a kind at once, further ones counted, so that a flood is few lines."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import structlog
 
 from service.monitoring.records import Refusal
 
@@ -18,8 +21,12 @@ INTERVAL_S = 60.0
 MAX_KINDS = 100
 """Kinds (caller, address, method, code, reason) that are told apart at a time; the others are counted by code."""
 
+_LOGGED = ("request_id", "method", "code", "caller", "reason")
+
 _MAX_REASON = 300
 _NUMBER = re.compile(r"\d+")
+
+log = structlog.get_logger("epc_sentinel.call")
 
 _Kind = tuple[str, ...]
 
@@ -50,7 +57,7 @@ class Refusals:
             known = self._kinds.get(kind)
             if known is None and len(self._kinds) < MAX_KINDS:
                 self._kinds[kind] = _Count(refusal, _now())
-                return entry(refusal, 1, _now())
+                return entry(refusal, 1)
             if known is None:  # of the kinds that there is no room for
                 others = Refusal("", "", "", "", refusal.code, "of further callers or reasons")
                 known = self._kinds.setdefault((refusal.code,), _Count(others, _now()))
@@ -79,12 +86,44 @@ class Refusals:
         return told
 
 
-def entry(refusal: Refusal, count: int, since: str) -> dict[str, Any]:
-    """Return what the audit log says of ``count`` refused calls of a kind, the last of which is ``refusal``."""
+class RefusalLines:
+    """Writes them to the log, as few as there are entries of the audit log; for one event loop."""
+
+    def __init__(self) -> None:
+        """Make one that has seen nobody yet."""
+        self._refusals = Refusals()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, refusal: Refusal) -> None:
+        """Write a line if the call is the first of its kind; else it is counted, and told within a minute."""
+        if (first := self._refusals.note(refusal)) is not None:
+            _write(first)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._refusals.wait_s, self._tell)
+
+    def close(self) -> None:
+        """Write what was counted."""
+        for one in self._refusals.due(now=True):
+            _write(one)
+
+    def _tell(self) -> None:
+        self._timer = None
+        for one in self._refusals.due(now=True):
+            _write(one)
+
+
+def _write(one: dict[str, Any]) -> None:
+    address = _address(one["peer"]).partition(":")[2]
+    many = {"calls": one["refused"], "since": one["since"]} if one["since"] != one["time"] else {}
+    log.info("refused", **{name: one[name] for name in _LOGGED}, address=address, **many)
+
+
+def entry(refusal: Refusal, count: int, since: str = "") -> dict[str, Any]:
+    """Return what is said of ``count`` refused calls of a kind, the last of which is ``refusal``."""
     return {
-        "time": _now(),
+        "time": (now := _now()),
         "refused": count,
-        "since": since,
+        "since": since or now,
         "request_id": refusal.request_id,
         "caller": refusal.caller,
         "peer": refusal.peer,

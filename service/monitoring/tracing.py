@@ -9,13 +9,19 @@ import importlib
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from service.errors import CommandError
+from service.monitoring import logs
 from service.monitoring.records import Analysis
 from service.settings import Settings
 
 _EXPORT_S = 3  # a collector that is silent for so long loses the spans; also when the gateway stops
+
+
+_TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
+"""Of the request that the call at hand has served last: the call's line in the log comes after the span's end."""
 
 
 class Tracing:
@@ -45,6 +51,7 @@ class Tracing:
         self._provider.add_span_processor(export.BatchSpanProcessor(exporter))
         self._tracer: Any = self._provider.get_tracer("epc_sentinel")
         self._w3c: Any = propagation.TraceContextTextMapPropagator()
+        logs.add_context(lambda: {"trace_id": trace_id} if (trace_id := _TRACE_ID.get()) else {})
 
     @contextmanager
     def request(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Iterator[None]:
@@ -58,6 +65,7 @@ class Tracing:
             record_exception=False,  # its text may name what callers sent
             set_status_on_exception=False,
         ):
+            _TRACE_ID.set(f"{self._api.get_current_span().get_span_context().trace_id:032x}")
             yield
 
     def analysed(self, analysis: Analysis) -> None:

@@ -30,7 +30,7 @@ class Role(StrEnum):
 class Caller:
     """Who makes a call."""
 
-    name: str  # "key:NAME", "jwt:SUB", "cert:COMMON_NAME" or "anonymous@ADDRESS": for logs, audit and limits
+    name: str  # "key:NAME", "jwt:SUB", "cert:NAME" or "anonymous@ADDRESS": for logs, audit and limits
     roles: frozenset[Role]
     expires_at_s: float | None = None  # Unix time at which the token is no longer good; None: never
 
@@ -68,8 +68,21 @@ def set_caller(who: Caller) -> None:
 
 def named(kind: str, name: str, roles: Iterable[Role], expires_at_s: float | None = None) -> Caller:
     """Return a caller whose name says how he is known: "key", "jwt", "cert" or "anonymous"."""
-    separator = "@" if kind == "anonymous" else ":"
-    return Caller(f"{kind}{separator}{name}"[:_MAX_NAME], frozenset(roles), expires_at_s)
+    full = f"{kind}{'@' if kind == 'anonymous' else ':'}{name}"
+    if len(full) > _MAX_NAME:  # two that begin alike are two
+        full = f"{full[: _MAX_NAME - 17]}~{hashlib.sha256(full.encode()).hexdigest()[:16]}"
+    return Caller(full, frozenset(roles), expires_at_s)
+
+
+def certificate_name(properties: Mapping[str, Iterable[bytes]]) -> str:
+    """Return by what a client certificate is known, of the properties that gRPC has of it.
+
+    That is its common name; without one, its first URI (of SPIFFE, for instance) or DNS name; without any, its digest.
+    """
+    for key in ("x509_common_name", "peer_uri", "peer_dns"):
+        if name := next(iter(properties.get(key, ())), b"").decode(errors="replace").strip():
+            return name
+    return f"sha256-{hashlib.sha256(b''.join(properties.get('x509_pem_cert', ()))).hexdigest()}"
 
 
 def is_open(method: str) -> bool:

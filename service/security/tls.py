@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,6 +63,17 @@ def http_context(cert: Path, key: Path, client_ca: Path | None) -> Callable[[], 
 
     watched = Watched("--metrics-tls", [cert, key, *([client_ca] if client_ca else ())], parse)
     return lambda: watched.value
+
+
+def expires_at_s(cert: Path | None) -> float:
+    """Return the Unix time at which a file's first certificate expires; infinity without a file, NaN if unusable."""
+    if cert is None:
+        return math.inf
+    try:
+        chain = x509.load_pem_x509_certificates(cert.read_bytes())
+    except (OSError, ValueError):
+        return math.nan
+    return min(one.not_valid_after_utc.timestamp() for one in chain)
 
 
 def _parse(contents: Sequence[bytes]) -> grpc.ServerCertificateConfiguration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -48,8 +49,11 @@ def queries() -> Iterator[str]:
 
 @pytest.fixture
 def alerts(tmp_path: Path) -> Path:
-    """The rules as Prometheus reads them, beside their tests."""
-    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump({"groups": GROUPS}))
+    """The rules as Prometheus reads them, beside their tests, which say nothing of the one URL of all."""
+    groups = copy.deepcopy(GROUPS)
+    for rule in (rule for group in groups for rule in group["rules"]):
+        del rule["annotations"]["runbook_url"]
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump({"groups": groups}))
     shutil.copy(ROOT / "tests" / "data" / "alerts_test.yaml", tmp_path)
     return tmp_path
 
@@ -68,6 +72,13 @@ def test_every_alert_is_tested_firing_and_silent_and_explained() -> None:
     assert {check["alertname"] for check in asked if not check.get("exp_alerts")} == names
     guide = (ROOT / "docs" / "monitoring.md").read_text()
     assert not [name for name in names if f"`{name}`" not in guide]
+
+
+def test_every_alert_leads_to_the_table_that_explains_it() -> None:
+    guide = (ROOT / "docs" / "monitoring.md").read_text()
+    assert "\n## Alerts and dashboard\n" in guide
+    urls = {rule["annotations"]["runbook_url"] for group in GROUPS for rule in group["rules"]}
+    assert urls == {"https://epc-sentinel.example/docs/monitoring.md#alerts-and-dashboard"}
 
 
 @needs_promtool

@@ -41,9 +41,9 @@ class Identity:
         """The private key as a file's content."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
-    def issue(self, name: str) -> Identity:
-        """Return a certificate for ``name`` on this machine, signed by this authority."""
-        return _identity(name, self)
+    def issue(self, name: str, *others: x509.GeneralName) -> Identity:
+        """Return a certificate signed by this authority: for ``name`` on this machine, or for ``others`` instead."""
+        return _identity(name, self, *others)
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Write NAME.pem and NAME-key.pem; return their paths."""
@@ -58,9 +58,9 @@ def authority(name: str = "test authority") -> Identity:
     return _identity(name, None)
 
 
-def _identity(name: str, issuer: Identity | None) -> Identity:
+def _identity(name: str, issuer: Identity | None, *others: x509.GeneralName) -> Identity:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)] if name else [])
     here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.now(UTC)
     builder = (
@@ -72,7 +72,7 @@ def _identity(name: str, issuer: Identity | None) -> Identity:
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .add_extension(x509.SubjectAlternativeName(others or here), critical=False)
     )
     return Identity(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 

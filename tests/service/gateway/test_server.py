@@ -117,6 +117,9 @@ def test_drain_ends_when_its_time_is_over(start_gateway: Callable[..., Gateway])
     assert {failure.code() for failure in failures} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     [line] = [line for line in running.log() if line["event"] == "drain time is over"]
     assert line["cut_off"] > 0
+    codes = {line["code"] for line in running.log() if line["event"] == "call"}
+    assert codes <= {"OK", "UNAVAILABLE"}, "that the gateway cut a call off is no caller's doing"
+    assert "UNAVAILABLE" in codes
 
 
 def test_what_does_not_end_keeps_no_gateway_from_its_end() -> None:
@@ -155,5 +158,5 @@ def watching(target: str) -> Iterator[list[str]]:
 
 def test_a_port_in_use_is_one_line_not_a_shared_port(gateway: Gateway) -> None:
     port = gateway.target.rpartition(":")[2]
-    with pytest.raises(RuntimeError, match="error: cannot listen on 127"):
+    with pytest.raises(RuntimeError, match='"reason": "cannot listen on 127'):
         Gateway("--port", port)

@@ -135,7 +135,7 @@ def test_a_gateway_serves_a_signed_model_and_refuses_to_start_with_another(
     (tmp_path / "trust.pem").write_bytes(public_pem(KEY))
     flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--trust", str(tmp_path / "trust.pem"))
     for model in ("epc_lstm", "epc_svm"):
-        with pytest.raises(RuntimeError, match=rf"error: {model}/1 in .* is not signed, and --trust is set"):
+        with pytest.raises(RuntimeError, match=rf"\"reason\": \"{model}/1 in .* is not signed, and --trust is set"):
             Gateway(*flags)
         folder = repository / model / "1"
         (folder / "manifest.sig").write_bytes(KEY.sign((folder / "manifest.json").read_bytes()))

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -21,7 +22,7 @@ from service.monitoring import audit
 from service.monitoring.audit import AuditLog
 from service.monitoring.records import Analysis
 from tests.support.gateway import Gateway
-from tests.support.observed import entries
+from tests.support.observed import entries, samples, scrape, value
 from tests.support.requests import call, many, request, scan
 from tests.support.worlds import journey, to_events
 
@@ -197,3 +198,42 @@ def test_every_answered_call_is_in_the_log_after_a_sigterm_under_load(
     assert len(answered) > 20
     assert set(answered) <= set(logged)
     assert len(logged) == len(set(logged))
+
+
+def test_a_file_that_somebody_renames_or_deletes_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = AuditLog(path, max_bytes=LARGE)
+    for number, change in enumerate((lambda: path.rename(tmp_path / "audit.jsonl.1"), path.unlink, lambda: None)):
+        log.analysed(analysis(str(number)))
+        deadline = time.monotonic() + 5
+        while log.waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        change()
+    log.analysed(analysis("3"))
+    log.close()
+    assert [json.loads(line)["request_id"] for line in (tmp_path / "audit.jsonl.1").read_text().splitlines()] == ["0"]
+    assert [json.loads(line)["request_id"] for line in path.read_text().splitlines()] == ["2", "3"]
+    assert (log.written, log.dropped) == (4, 0)
+
+
+def test_a_disk_that_hangs_is_seen_and_what_it_did_not_take_is_counted_and_said_at_the_end(
+    start_gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "audit.jsonl"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(reader, b"x" * 4096)  # full: the next write into it waits for ever
+    running = start_gateway("--audit-log", str(pipe), "--metrics-port", "0")
+    for _ in range(5):
+        call(running.target, "Analyze", many(5).SerializeToString())
+    time.sleep(1.2)
+    seen = samples(scrape(running))
+    assert value(seen, "audit_stalled_seconds") > 1
+    assert value(seen, "audit_waiting") == 5
+    running.terminate()
+    assert running.wait() == 0
+    [line] = [line for line in running.log() if line["event"] == "entries of the audit log are lost"]
+    assert line["entries"] == 5
+    os.close(reader)

@@ -105,3 +105,19 @@ def test_a_writer_that_hangs_is_late_and_is_left_alone(monkeypatch: pytest.Monke
         writer.close()
         assert 0.2 < time.monotonic() - begin < 5
         assert writer.is_late
+
+
+def test_what_a_hanging_disk_did_not_take_is_lost_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_writer, "_JOIN_S", 0.3)
+    disk = Disk()
+    writer = BackgroundWriter("test", disk.write, Bounds(waiting=100, batch=2, gather_s=0.01))
+    with disk.hanging():
+        for number in range(5):
+            writer.put(number)
+        assert disk.asked.wait(5)
+        time.sleep(0.1)
+        assert writer.stalled_s >= 0.1
+        writer.close()
+        assert (writer.written, writer.dropped, writer.waiting) == (0, 5, 0)
+    time.sleep(0.2)
+    assert (writer.written, writer.dropped, writer.waiting) == (0, 5, 0)

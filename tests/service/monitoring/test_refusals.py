@@ -141,3 +141,21 @@ def test_a_flood_of_refused_calls_does_not_fill_the_disk(start_gateway: Callable
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert refused == sum(one["refused"] for one in entries) == 800
     assert len(entries) <= 4
+
+
+def test_a_flood_of_refused_calls_is_few_lines_of_the_log(
+    start_gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    (tmp_path / "keys.toml").write_text(key_entry("backend", new_token(), "analyze"))
+    gateway = start_gateway("--auth-keys", str(tmp_path / "keys.toml"))
+    with grpc.insecure_channel(gateway.target) as channel:
+        calls = [channel.unary_unary(f"/{SERVICE}/Analyze").future(BODY, metadata=bearer(str(n))) for n in range(300)]
+        assert {ended.code() for ended in calls} == {grpc.StatusCode.UNAUTHENTICATED}
+    [first] = [line for line in gateway.log() if line["event"] == "refused"]
+    gateway.terminate()
+    gateway.wait()
+    first, summary = (line for line in gateway.log() if line["event"] == "refused")
+    assert "calls" not in first
+    assert (first["address"], first["code"], first["reason"]) == ("127.0.0.1", "UNAUTHENTICATED", "unknown key")
+    assert (summary["address"], summary["calls"]) == ("127.0.0.1", 299)
+    assert summary["since"]

@@ -151,6 +151,25 @@ def test_a_request_of_its_own_and_a_refused_one(
     assert not bad.events  # no exception text in spans
 
 
+def test_lines_of_the_log_name_the_trace(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
+) -> None:
+    found, endpoint = collector
+    running = start_gateway("--tracing", endpoint)
+    body = many(10).SerializeToString()
+    call(running.target, "Analyze", body, metadata=CALLER)
+    call(running.target, "Analyze", body)
+    with grpc.insecure_channel(running.target) as channel:
+        list(channel.stream_stream("/epcsentinel.v1.AnomalyService/AnalyzeStream")(iter([body]), metadata=CALLER))
+    running.terminate()
+    running.wait()
+    lines = running.log()
+    first, second, stream = (line["trace_id"] for line in lines if line["event"] == "call")
+    assert first == stream == TRACE
+    assert {first, second} == {span.trace_id.hex() for span in found.named("/Analyze")}
+    assert not [line for line in lines if line["event"] in ("listening", "ready", "draining") and "trace_id" in line]
+
+
 def test_the_share_holds_for_requests_whose_callers_do_not_say(
     collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
 ) -> None:

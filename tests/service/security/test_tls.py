@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
 import ssl
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from cryptography import x509
 
 from service.errors import SettingsError
 from service.security.tls import http_context, server_credentials
@@ -70,6 +72,24 @@ def test_a_client_certificate_lets_in_and_names_the_caller(mutual: Gateway, clie
     assert answer(mutual.target, ca=authority("somebody else"), client=client) == "UNAVAILABLE"
     with grpc.insecure_channel(mutual.target) as plain, pytest.raises(grpc.RpcError):
         plain.unary_unary(ANALYZE)(BODY, timeout=5)
+
+
+def test_certificates_without_a_common_name_are_known_by_their_other_names(mutual: Gateway) -> None:
+    uris = [x509.UniformResourceIdentifier(f"spiffe://example.org/{'long/' * 60}{name}") for name in "ab"]
+    dns = x509.DNSName("scanner-3.example.org")
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificates = {
+        "uri-a": CA.issue("", dns, uris[0]), "uri-b": CA.issue("", uris[1]), "dns": CA.issue("", dns),
+        "neither-a": CA.issue("", address), "neither-b": CA.issue("", address), "both": CA.issue("backend-7", uris[0]),
+    }  # fmt: skip
+    for request_id, certificate in certificates.items():
+        assert answer(mutual.target, client=certificate, request_id=request_id) == "OK"
+    callers = {line["request_id"]: line["caller"] for line in mutual.log() if line.get("request_id") in certificates}
+    assert len(set(callers.values())) == len(certificates), callers
+    assert callers["uri-a"].startswith("cert:spiffe://example.org/")
+    assert callers["dns"] == "cert:scanner-3.example.org"
+    assert callers["neither-a"].startswith("cert:sha256-")
+    assert callers["both"] == "cert:backend-7"
 
 
 def test_the_port_of_the_probes_answers_health_alone(mutual: Gateway) -> None:
@@ -220,5 +240,17 @@ def test_files_of_no_use_are_refused_in_one_line(files: Path, name: str, content
 
 def test_a_gateway_with_a_bad_file_does_not_start(files: Path) -> None:
     (files / "server-key.pem").write_bytes(b"no key")
-    with pytest.raises(RuntimeError, match="error: --tls-cert, --tls-key, --tls-client-ca: the key file holds no"):
+    with pytest.raises(RuntimeError, match='"reason": "--tls-cert, --tls-key, --tls-client-ca: the key file holds no'):
         Gateway(*flags(files, mutual=False))
+
+
+def test_the_metrics_say_when_the_certificate_expires(start_gateway: Callable[..., Gateway], files: Path) -> None:
+    gateway = start_gateway(*flags(files, mutual=False), "--metrics-port", "0", ready=False)
+    wait_ready(gateway)
+    identity = CA.issue("gateway")
+    identity.write(files, "server")
+    port = gateway.wait_log("listening")["metrics_port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        lines = dict(line.rsplit(" ", 1) for line in page.read().decode().splitlines() if not line.startswith("#"))
+    expires_s = float(lines["epc_sentinel_certificate_expiry_timestamp_seconds"])
+    assert expires_s == identity.cert.not_valid_after_utc.timestamp()
