@@ -11,11 +11,13 @@ def test_no_outage_loses_an_event() -> None:
         assert one.events > 100, one.victim
         assert (one.lost, one.unstored, one.twice) == (0, 0, 0), one.victim
         assert one.recovered_s < 10, one.victim
-    valkey, triton, gateway, hung, dead = outages
-    assert all("The history is unavailable" in one.response.warning for _, one in valkey.degraded)
+    valkey, failover, triton, gateway, hung, dead = outages
+    for one in (valkey, failover):
+        assert all("The history is unavailable" in answered.response.warning for _, answered in one.degraded)
     assert {one.response.method for _, one in triton.degraded} >= {"rule-based-fallback"}
     assert valkey.degraded
-    for one in (valkey, triton, hung, dead):
+    assert failover.degraded
+    for one in (valkey, failover, triton, hung, dead):
         assert one.retries == 0, "no call fails for want of history or model"
     for one in (hung, dead):
         assert one.longest_s < 3

@@ -1,4 +1,4 @@
-"""What an outage costs, under load: Valkey, Triton or one of two gateways is killed, Triton hangs, its connections die.
+"""What an outage costs, under load: a server is killed, Valkey fails over, Triton hangs, its connections die.
 
 ``python -m tests.tools.kill_matrix --part-s 15`` starts two gateways on one Triton and one Valkey, all of them real
 servers, and plays live streams through both gateways as fast as they answer. For each victim the load runs three parts
@@ -30,31 +30,35 @@ from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Tally
 from tests.servers.relay import Relay
 from tests.servers.triton.fixture import TritonServer
-from tests.servers.valkey import Valkey, stored
+from tests.servers.valkey import AT_ONCE, Name, Valkey, demote, stored
 from tests.support.gateway import ROOT, Gateway
 from tests.tools.soak import later
 from training.datasets.dataset import load
 from training.simulation.world import simulate
 
-VICTIMS = ("valkey", "triton", "gateway", "triton hangs", "connections to triton")
+VICTIMS = ("valkey", "valkey's role", "triton", "gateway", "triton hangs", "connections to triton")
 _GIVE_UP_S = 30.0
 _ROUNDS = 5
 """Times that clients send everything again, at most: until no answer is degraded, as on a busy machine some may be."""
 
 
 class Cluster:
-    """Two gateways, a Triton with the bundled model, and a Valkey."""
+    """Two gateways, a Triton with the bundled model, and a Valkey with a replica."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.valkey = stack.enter_context(Valkey())
+        self.valkey = stack.enter_context(Valkey(*AT_ONCE))
+        replica_of = ("--replicaof", "127.0.0.1", str(self.valkey.port))
+        self._replica = stack.enter_context(Valkey(*AT_ONCE, *replica_of))
+        self._name = stack.enter_context(Name(self.valkey.address))
         self.triton = stack.enter_context(TritonServer(ROOT / "model_repository"))
         self._relay = stack.enter_context(Relay(self.triton.url))
         self.gateways = [self._gateway("0") for _ in range(2)]
         self.ports = [gateway.target.rpartition(":")[2] for gateway in self.gateways]
 
     def _gateway(self, port: str) -> Gateway:
-        flags = ("--backend", f"triton://{self._relay.address}", "--history", self.valkey.url, "--port", port)
+        history = f"valkey://{self._name.address}"
+        flags = ("--backend", f"triton://{self._relay.address}", "--history", history, "--port", port)
         return self._stack.enter_context(Gateway(*flags, "--probe-interval-s", "0.25"))
 
     def strike(self, victim: str) -> None:
@@ -62,6 +66,9 @@ class Cluster:
         match victim:
             case "gateway":
                 os.kill(self.gateways[0].pid, signal.SIGKILL)
+            case "valkey's role":  # the name leads to the replica that it is now
+                demote(self.valkey, self._replica)
+                self.valkey, self._replica = self._replica, self.valkey
             case "triton hangs":
                 os.kill(self.triton.pid, signal.SIGSTOP)
             case "connections to triton":
@@ -77,6 +84,8 @@ class Cluster:
         match victim:
             case "gateway":
                 self.gateways[0] = self._gateway(self.ports[0])
+            case "valkey's role":
+                self._name.point_at(self.valkey)
             case "triton hangs":
                 os.kill(self.triton.pid, signal.SIGCONT)
             case "connections to triton":
