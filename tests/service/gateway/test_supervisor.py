@@ -154,10 +154,18 @@ def test_a_machine_that_stands_still_is_no_worker_that_hangs(start_gateway: Call
 
 
 def test_a_stop_drains_every_worker(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
-    gateway = start_gateway(*WORKERS, "--drain-s", "60", "--audit-log", str(tmp_path / "audit.jsonl"))
+    log = ("--audit-log", str(tmp_path / "audit.jsonl"))
+    gateway = start_gateway(*WORKERS, "--drain-s", "60", "--metrics-port", "0", *log)
+
+    def accepted() -> float:
+        found = samples(scrape(gateway))
+        return value(found, "calls_in_flight") + sum(
+            len(entries(file)) for file in tmp_path.glob("audit-worker*.jsonl")
+        )
+
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(call_on_many, gateway.target, LARGE)
-        wait_for(lambda: any(entries(file) for file in tmp_path.glob("audit-worker*.jsonl")))  # the first is answered
+        wait_for(lambda: accepted() >= CONNECTIONS)  # a call that no worker has yet is for the caller to send again
         gateway.terminate()
         assert all(pb.AnalyzeResponse.FromString(answer).file_id == 1 for answer in answers.result())
     assert gateway.wait() == 0
