@@ -16,8 +16,8 @@ from service.history.store import GENERATION_BYTES, RECORD, Exchange, Log
 from service.history.valkey import ValkeyStore
 from tests.servers.relay import Relay
 from tests.servers.valkey import AT_ONCE, Name, Valkey, demote, stored
+from tests.service.history.memories import memory
 from tests.support.gateway import Gateway
-from tests.support.history import memory
 from tests.support.observed import samples, scrape, value
 from tests.support.worlds import ROUTE, shipment, to_events
 
