@@ -76,6 +76,7 @@ class AnomalyServicer:
             "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._counted(self._analyze_files)),
             "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._counted(self._analyze_stream)),
             "Explain": grpc.unary_unary_rpc_method_handler(self._counted(_not_yet)),
+            "ExplainFindings": grpc.unary_unary_rpc_method_handler(self._counted(_not_yet)),
         }
 
     async def _analyze(self, raw: bytes, context: _Context) -> bytes:

@@ -44,6 +44,16 @@ _NOT_THERE = -1e9
 _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
 """Features that say which event it is: a rare one is no error, and an SVM cannot know that."""
 
+_FAMILIARITY = (
+    *("code_header_log", "code_company_log", "code_product_log", "code_lot_log", "scan_log", "lane_from_log"),
+    *("lot_mates", "product_mates", "scan_mates", "leg_mates", "shipment_mates"),
+)
+"""Features that count how much is known of a code, a place or companions. More of it is no less normal, but unlike what
+was met: tables of a larger world, or a larger request, made an outlier of every event. So they count up to a ceiling."""
+
+_CEILING = 0.5
+"""The quantile of the normal events at which the ceiling is."""
+
 
 class Machine(NamedTuple):
     """The SVMs of one kind: S support vectors, of both modes, in C of the features."""
@@ -62,6 +72,7 @@ class OneClassSvms(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    ceiling: Tensor
     a: Tensor
     b: Tensor
 
@@ -69,6 +80,7 @@ class OneClassSvms(nn.Module):
         self,
         mean: Tensor,
         scale: Tensor,
+        ceiling: Tensor,
         machines: Sequence[Sequence[Tensor]],
         a: Tensor | None = None,
         b: Tensor | None = None,
@@ -79,6 +91,7 @@ class OneClassSvms(nn.Module):
         Args:
             mean: float32 [2, F].
             scale: float32 [2, F], 1 / standard deviation.
+            ceiling: float32 [2, F] in deviations, above which a feature says no more.
             machines: a `Machine` per kind.
             a: float32 [2, 5] of the calibration, the identity by default.
             b: float32 [2, 5], as ``a``.
@@ -88,6 +101,7 @@ class OneClassSvms(nn.Module):
         self.causal_index = causal_index
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
+        self.register_buffer("ceiling", ceiling)
         self.machines = nn.ModuleList(Kernel(Machine(*machine)) for machine in machines)
         self.register_buffer("a", torch.ones(2, len(KINDS)) if a is None else a)
         self.register_buffer("b", torch.zeros(2, len(KINDS)) if b is None else b)
@@ -109,7 +123,8 @@ class OneClassSvms(nn.Module):
     def state(self) -> dict[str, Any]:
         """Return what the module is made of: arguments of its constructor."""
         machines = [tuple(kernel.buffers()) for kernel in self.machines]
-        return {"mean": self.mean, "scale": self.scale, "machines": machines, "a": self.a, "b": self.b}
+        standard = {"mean": self.mean, "scale": self.scale, "ceiling": self.ceiling}
+        return {**standard, "machines": machines, "a": self.a, "b": self.b}
 
     def _mode(self, features: Tensor) -> Tensor:
         """Return int64 [B], the mode of the sequences of features [B, T, F]."""
@@ -118,7 +133,7 @@ class OneClassSvms(nn.Module):
     def _logits(self, features: Tensor, mode: Tensor) -> Tensor:
         """Return [B, T, 5] for features [B, T, F] and mode [B]."""
         x = (features - self.mean[mode].unsqueeze(1)) * self.scale[mode].unsqueeze(1)
-        x = torch.clamp(x, -CLIP, CLIP)
+        x = torch.minimum(torch.clamp(x, min=-CLIP), self.ceiling[mode].unsqueeze(1))
         return torch.stack([kernel(x, mode) for kernel in self.machines], dim=-1)
 
 
@@ -158,9 +173,11 @@ def fit_svms(drawn: Sequence[Samples], check: Sequence[Samples], seed: int) -> O
     tables = [_some_normal(part, rng) for part in drawn]
     mean = np.stack([table.mean(axis=0) for table in tables])
     scale = np.stack([1 / np.maximum(table.std(axis=0), _LEAST_DEVIATION) for table in tables])
-    standard = [np.clip((t - m) * s, -CLIP, CLIP) for t, m, s in zip(tables, mean, scale, strict=True)]
+    standard = [np.maximum((t - m) * s, -CLIP) for t, m, s in zip(tables, mean, scale, strict=True)]
+    ceiling = np.stack([_ceiling(table) for table in standard])
+    standard = [np.minimum(table, most) for table, most in zip(standard, ceiling, strict=True)]
     machines = [_machine(standard, columns_of(kind)) for kind in KINDS]
-    parts = torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(scale.astype(np.float32)), machines
+    parts = (*(torch.from_numpy(part.astype(np.float32)) for part in (mean, scale, ceiling)), machines)
     bare = OneClassSvms(*parts)
     pairs = [platt(bare.logits(part.features, causal=bool(mode)), part.labels) for mode, part in enumerate(check)]
     a, b = (torch.tensor([pair[index] for pair in pairs]) for index in (0, 1))
@@ -176,6 +193,14 @@ def _some_normal(part: Samples, rng: np.random.Generator) -> NDArray[np.float64]
     rows = np.flatnonzero(normal_events(part.labels))
     table: NDArray[np.float64] = part.features[rng.permutation(rows)[:_EVENTS]].astype(np.float64)
     return table
+
+
+def _ceiling(standard: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return in deviations [F] the most that each feature counts, for standardised normal events [N, F]."""
+    ceiling = np.full(standard.shape[1], float(CLIP))
+    columns = [features.INDEX[name] for name in _FAMILIARITY]
+    ceiling[columns] = np.quantile(standard[:, columns], _CEILING, axis=0)
+    return ceiling
 
 
 def _machine(standard: Sequence[NDArray[np.float64]], columns: list[int]) -> Machine:

@@ -52,6 +52,34 @@ DETECTOR_ENSEMBLE: Detector.ValueType  # 4
 """All detectors combined (method "ensemble")."""
 Global___Detector: typing_extensions.TypeAlias = Detector
 
+class _OperatingPoint:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _OperatingPointEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_OperatingPoint.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    OPERATING_POINT_UNSPECIFIED: _OperatingPoint.ValueType  # 0
+    """As the gateway is set; balanced unless it says otherwise."""
+    OPERATING_POINT_PRECISE: _OperatingPoint.ValueType  # 1
+    """Few false alarms: of ten findings hardly one is wrong."""
+    OPERATING_POINT_BALANCED: _OperatingPoint.ValueType  # 2
+    """The best balance of both, by F1."""
+    OPERATING_POINT_SENSITIVE: _OperatingPoint.ValueType  # 3
+    """Few misses: as many findings as the false-positive budget of the training allows."""
+
+class OperatingPoint(_OperatingPoint, metaclass=_OperatingPointEnumTypeWrapper):
+    """How sure a score must be to become a finding. The thresholds are those of the model's manifest, by kind and mode."""
+
+OPERATING_POINT_UNSPECIFIED: OperatingPoint.ValueType  # 0
+"""As the gateway is set; balanced unless it says otherwise."""
+OPERATING_POINT_PRECISE: OperatingPoint.ValueType  # 1
+"""Few false alarms: of ten findings hardly one is wrong."""
+OPERATING_POINT_BALANCED: OperatingPoint.ValueType  # 2
+"""The best balance of both, by F1."""
+OPERATING_POINT_SENSITIVE: OperatingPoint.ValueType  # 3
+"""Few misses: as many findings as the false-positive budget of the training allows."""
+Global___OperatingPoint: typing_extensions.TypeAlias = OperatingPoint
+
 class _HistoryUse:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -137,10 +165,18 @@ class AnalyzeRequest(google.protobuf.message.Message):
     DATA_FIELD_NUMBER: builtins.int
     DETECTOR_FIELD_NUMBER: builtins.int
     HISTORY_FIELD_NUMBER: builtins.int
+    EXPLAIN_FIELD_NUMBER: builtins.int
+    OPERATING_POINT_FIELD_NUMBER: builtins.int
     detector: Global___Detector.ValueType
     """The detector to use; unspecified means the LSTM."""
     history: Global___HistoryUse.ValueType
     """Whether to use and to store what is known of these items beside the request."""
+    explain: builtins.bool
+    """Whether each finding says why: sets the cause and the reason of each flagged kind. Reasons are in the language of the
+    metadata "accept-language", English or Korean.
+    """
+    operating_point: Global___OperatingPoint.ValueType
+    """How sure a score must be to become a finding. Rules have one point alone, evidence of 50 and more."""
     @property
     def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ScanEvent]:
         """At least one event, at most the server's limit (50,000 by default)."""
@@ -151,8 +187,10 @@ class AnalyzeRequest(google.protobuf.message.Message):
         data: collections.abc.Iterable[Global___ScanEvent] | None = ...,
         detector: Global___Detector.ValueType = ...,
         history: Global___HistoryUse.ValueType = ...,
+        explain: builtins.bool = ...,
+        operating_point: Global___OperatingPoint.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector", "history", b"history"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector", "explain", b"explain", "history", b"history", "operating_point", b"operating_point"]) -> None: ...
 
 Global___AnalyzeRequest: typing_extensions.TypeAlias = AnalyzeRequest
 
@@ -252,6 +290,18 @@ class EventFinding(google.protobuf.message.Message):
     LSTM_SEQUENCE_SCORE_FIELD_NUMBER: builtins.int
     SVM_OUTLIER_SCORE_FIELD_NUMBER: builtins.int
     ML_COMBINED_SCORE_FIELD_NUMBER: builtins.int
+    EPC_FAKE_CAUSE_FIELD_NUMBER: builtins.int
+    EPC_FAKE_REASON_FIELD_NUMBER: builtins.int
+    EPC_DUP_CAUSE_FIELD_NUMBER: builtins.int
+    EPC_DUP_REASON_FIELD_NUMBER: builtins.int
+    LOC_ERR_CAUSE_FIELD_NUMBER: builtins.int
+    LOC_ERR_REASON_FIELD_NUMBER: builtins.int
+    EVT_ORDER_ERR_CAUSE_FIELD_NUMBER: builtins.int
+    EVT_ORDER_ERR_REASON_FIELD_NUMBER: builtins.int
+    JUMP_CAUSE_FIELD_NUMBER: builtins.int
+    JUMP_REASON_FIELD_NUMBER: builtins.int
+    RULE_SCORE_FIELD_NUMBER: builtins.int
+    RESOLUTION_FIELD_NUMBER: builtins.int
     event_id: builtins.int
     """The event_id of the request."""
     epc_fake: builtins.bool
@@ -280,6 +330,30 @@ class EventFinding(google.protobuf.message.Message):
     """Only in ensemble answers: the one-class SVM's outlier score, 0 to 100."""
     ml_combined_score: builtins.float
     """Only in ensemble answers: the combined score, 0 to 100."""
+    epc_fake_cause: builtins.str
+    """Only with AnalyzeRequest.explain: the code of the cause of epcFake, one of those in docs/explain.md."""
+    epc_fake_reason: builtins.str
+    """Only with AnalyzeRequest.explain: the cause of epcFake in a sentence, with its numbers."""
+    epc_dup_cause: builtins.str
+    """As epc_fake_cause, of epcDup."""
+    epc_dup_reason: builtins.str
+    """As epc_fake_reason, of epcDup."""
+    loc_err_cause: builtins.str
+    """As epc_fake_cause, of locErr."""
+    loc_err_reason: builtins.str
+    """As epc_fake_reason, of locErr."""
+    evt_order_err_cause: builtins.str
+    """As epc_fake_cause, of evtOrderErr."""
+    evt_order_err_reason: builtins.str
+    """As epc_fake_reason, of evtOrderErr."""
+    jump_cause: builtins.str
+    """As epc_fake_cause, of jump."""
+    jump_reason: builtins.str
+    """As epc_fake_reason, of jump."""
+    rule_score: builtins.float
+    """Only in ensemble answers: the rules' highest evidence, 0 to 100."""
+    resolution: builtins.str
+    """Only in ensemble answers whose members disagree about a flagged kind: who said what, and why it was resolved so."""
     def __init__(
         self,
         *,
@@ -297,33 +371,69 @@ class EventFinding(google.protobuf.message.Message):
         lstm_sequence_score: builtins.float | None = ...,
         svm_outlier_score: builtins.float | None = ...,
         ml_combined_score: builtins.float | None = ...,
+        epc_fake_cause: builtins.str | None = ...,
+        epc_fake_reason: builtins.str | None = ...,
+        epc_dup_cause: builtins.str | None = ...,
+        epc_dup_reason: builtins.str | None = ...,
+        loc_err_cause: builtins.str | None = ...,
+        loc_err_reason: builtins.str | None = ...,
+        evt_order_err_cause: builtins.str | None = ...,
+        evt_order_err_reason: builtins.str | None = ...,
+        jump_cause: builtins.str | None = ...,
+        jump_reason: builtins.str | None = ...,
+        rule_score: builtins.float | None = ...,
+        resolution: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_epc_dup", b"_epc_dup", "_epc_dup_score", b"_epc_dup_score", "_epc_fake", b"_epc_fake", "_epc_fake_score", b"_epc_fake_score", "_evt_order_err", b"_evt_order_err", "_evt_order_err_score", b"_evt_order_err_score", "_jump", b"_jump", "_jump_score", b"_jump_score", "_loc_err", b"_loc_err", "_loc_err_score", b"_loc_err_score", "_lstm_sequence_score", b"_lstm_sequence_score", "_ml_combined_score", b"_ml_combined_score", "_svm_outlier_score", b"_svm_outlier_score", "epc_dup", b"epc_dup", "epc_dup_score", b"epc_dup_score", "epc_fake", b"epc_fake", "epc_fake_score", b"epc_fake_score", "evt_order_err", b"evt_order_err", "evt_order_err_score", b"evt_order_err_score", "jump", b"jump", "jump_score", b"jump_score", "loc_err", b"loc_err", "loc_err_score", b"loc_err_score", "lstm_sequence_score", b"lstm_sequence_score", "ml_combined_score", b"ml_combined_score", "svm_outlier_score", b"svm_outlier_score"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_epc_dup", b"_epc_dup", "_epc_dup_score", b"_epc_dup_score", "_epc_fake", b"_epc_fake", "_epc_fake_score", b"_epc_fake_score", "_evt_order_err", b"_evt_order_err", "_evt_order_err_score", b"_evt_order_err_score", "_jump", b"_jump", "_jump_score", b"_jump_score", "_loc_err", b"_loc_err", "_loc_err_score", b"_loc_err_score", "_lstm_sequence_score", b"_lstm_sequence_score", "_ml_combined_score", b"_ml_combined_score", "_svm_outlier_score", b"_svm_outlier_score", "epc_dup", b"epc_dup", "epc_dup_score", b"epc_dup_score", "epc_fake", b"epc_fake", "epc_fake_score", b"epc_fake_score", "event_id", b"event_id", "evt_order_err", b"evt_order_err", "evt_order_err_score", b"evt_order_err_score", "jump", b"jump", "jump_score", b"jump_score", "loc_err", b"loc_err", "loc_err_score", b"loc_err_score", "lstm_sequence_score", b"lstm_sequence_score", "ml_combined_score", b"ml_combined_score", "svm_outlier_score", b"svm_outlier_score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_epc_dup", b"_epc_dup", "_epc_dup_cause", b"_epc_dup_cause", "_epc_dup_reason", b"_epc_dup_reason", "_epc_dup_score", b"_epc_dup_score", "_epc_fake", b"_epc_fake", "_epc_fake_cause", b"_epc_fake_cause", "_epc_fake_reason", b"_epc_fake_reason", "_epc_fake_score", b"_epc_fake_score", "_evt_order_err", b"_evt_order_err", "_evt_order_err_cause", b"_evt_order_err_cause", "_evt_order_err_reason", b"_evt_order_err_reason", "_evt_order_err_score", b"_evt_order_err_score", "_jump", b"_jump", "_jump_cause", b"_jump_cause", "_jump_reason", b"_jump_reason", "_jump_score", b"_jump_score", "_loc_err", b"_loc_err", "_loc_err_cause", b"_loc_err_cause", "_loc_err_reason", b"_loc_err_reason", "_loc_err_score", b"_loc_err_score", "_lstm_sequence_score", b"_lstm_sequence_score", "_ml_combined_score", b"_ml_combined_score", "_resolution", b"_resolution", "_rule_score", b"_rule_score", "_svm_outlier_score", b"_svm_outlier_score", "epc_dup", b"epc_dup", "epc_dup_cause", b"epc_dup_cause", "epc_dup_reason", b"epc_dup_reason", "epc_dup_score", b"epc_dup_score", "epc_fake", b"epc_fake", "epc_fake_cause", b"epc_fake_cause", "epc_fake_reason", b"epc_fake_reason", "epc_fake_score", b"epc_fake_score", "evt_order_err", b"evt_order_err", "evt_order_err_cause", b"evt_order_err_cause", "evt_order_err_reason", b"evt_order_err_reason", "evt_order_err_score", b"evt_order_err_score", "jump", b"jump", "jump_cause", b"jump_cause", "jump_reason", b"jump_reason", "jump_score", b"jump_score", "loc_err", b"loc_err", "loc_err_cause", b"loc_err_cause", "loc_err_reason", b"loc_err_reason", "loc_err_score", b"loc_err_score", "lstm_sequence_score", b"lstm_sequence_score", "ml_combined_score", b"ml_combined_score", "resolution", b"resolution", "rule_score", b"rule_score", "svm_outlier_score", b"svm_outlier_score"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_epc_dup", b"_epc_dup", "_epc_dup_cause", b"_epc_dup_cause", "_epc_dup_reason", b"_epc_dup_reason", "_epc_dup_score", b"_epc_dup_score", "_epc_fake", b"_epc_fake", "_epc_fake_cause", b"_epc_fake_cause", "_epc_fake_reason", b"_epc_fake_reason", "_epc_fake_score", b"_epc_fake_score", "_evt_order_err", b"_evt_order_err", "_evt_order_err_cause", b"_evt_order_err_cause", "_evt_order_err_reason", b"_evt_order_err_reason", "_evt_order_err_score", b"_evt_order_err_score", "_jump", b"_jump", "_jump_cause", b"_jump_cause", "_jump_reason", b"_jump_reason", "_jump_score", b"_jump_score", "_loc_err", b"_loc_err", "_loc_err_cause", b"_loc_err_cause", "_loc_err_reason", b"_loc_err_reason", "_loc_err_score", b"_loc_err_score", "_lstm_sequence_score", b"_lstm_sequence_score", "_ml_combined_score", b"_ml_combined_score", "_resolution", b"_resolution", "_rule_score", b"_rule_score", "_svm_outlier_score", b"_svm_outlier_score", "epc_dup", b"epc_dup", "epc_dup_cause", b"epc_dup_cause", "epc_dup_reason", b"epc_dup_reason", "epc_dup_score", b"epc_dup_score", "epc_fake", b"epc_fake", "epc_fake_cause", b"epc_fake_cause", "epc_fake_reason", b"epc_fake_reason", "epc_fake_score", b"epc_fake_score", "event_id", b"event_id", "evt_order_err", b"evt_order_err", "evt_order_err_cause", b"evt_order_err_cause", "evt_order_err_reason", b"evt_order_err_reason", "evt_order_err_score", b"evt_order_err_score", "jump", b"jump", "jump_cause", b"jump_cause", "jump_reason", b"jump_reason", "jump_score", b"jump_score", "loc_err", b"loc_err", "loc_err_cause", b"loc_err_cause", "loc_err_reason", b"loc_err_reason", "loc_err_score", b"loc_err_score", "lstm_sequence_score", b"lstm_sequence_score", "ml_combined_score", b"ml_combined_score", "resolution", b"resolution", "rule_score", b"rule_score", "svm_outlier_score", b"svm_outlier_score"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_epc_dup", b"_epc_dup"]) -> typing.Literal["epc_dup"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_epc_dup_cause", b"_epc_dup_cause"]) -> typing.Literal["epc_dup_cause"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_epc_dup_reason", b"_epc_dup_reason"]) -> typing.Literal["epc_dup_reason"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_epc_dup_score", b"_epc_dup_score"]) -> typing.Literal["epc_dup_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_epc_fake", b"_epc_fake"]) -> typing.Literal["epc_fake"] | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_epc_fake_cause", b"_epc_fake_cause"]) -> typing.Literal["epc_fake_cause"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_epc_fake_reason", b"_epc_fake_reason"]) -> typing.Literal["epc_fake_reason"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_epc_fake_score", b"_epc_fake_score"]) -> typing.Literal["epc_fake_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_evt_order_err", b"_evt_order_err"]) -> typing.Literal["evt_order_err"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_evt_order_err_cause", b"_evt_order_err_cause"]) -> typing.Literal["evt_order_err_cause"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_evt_order_err_reason", b"_evt_order_err_reason"]) -> typing.Literal["evt_order_err_reason"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_evt_order_err_score", b"_evt_order_err_score"]) -> typing.Literal["evt_order_err_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_jump", b"_jump"]) -> typing.Literal["jump"] | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_jump_cause", b"_jump_cause"]) -> typing.Literal["jump_cause"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_jump_reason", b"_jump_reason"]) -> typing.Literal["jump_reason"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_jump_score", b"_jump_score"]) -> typing.Literal["jump_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_loc_err", b"_loc_err"]) -> typing.Literal["loc_err"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_loc_err_cause", b"_loc_err_cause"]) -> typing.Literal["loc_err_cause"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_loc_err_reason", b"_loc_err_reason"]) -> typing.Literal["loc_err_reason"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_loc_err_score", b"_loc_err_score"]) -> typing.Literal["loc_err_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_lstm_sequence_score", b"_lstm_sequence_score"]) -> typing.Literal["lstm_sequence_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_ml_combined_score", b"_ml_combined_score"]) -> typing.Literal["ml_combined_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_resolution", b"_resolution"]) -> typing.Literal["resolution"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rule_score", b"_rule_score"]) -> typing.Literal["rule_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_svm_outlier_score", b"_svm_outlier_score"]) -> typing.Literal["svm_outlier_score"] | None: ...
 
@@ -444,25 +554,31 @@ class MlSummaryStats(google.protobuf.message.Message):
     MEAN_LSTM_SEQUENCE_SCORE_FIELD_NUMBER: builtins.int
     MEAN_SVM_OUTLIER_SCORE_FIELD_NUMBER: builtins.int
     MEAN_ML_COMBINED_SCORE_FIELD_NUMBER: builtins.int
+    MEAN_RULE_SCORE_FIELD_NUMBER: builtins.int
     mean_lstm_sequence_score: builtins.float
     """Mean of the LSTM's highest score per event, 0 to 100."""
     mean_svm_outlier_score: builtins.float
     """Mean of the one-class SVM's outlier score, 0 to 100."""
     mean_ml_combined_score: builtins.float
     """Mean of the combined score, 0 to 100."""
+    mean_rule_score: builtins.float
+    """Mean of the rules' highest evidence per event, 0 to 100."""
     def __init__(
         self,
         *,
         mean_lstm_sequence_score: builtins.float | None = ...,
         mean_svm_outlier_score: builtins.float | None = ...,
         mean_ml_combined_score: builtins.float | None = ...,
+        mean_rule_score: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_mean_lstm_sequence_score", b"_mean_lstm_sequence_score", "_mean_ml_combined_score", b"_mean_ml_combined_score", "_mean_svm_outlier_score", b"_mean_svm_outlier_score", "mean_lstm_sequence_score", b"mean_lstm_sequence_score", "mean_ml_combined_score", b"mean_ml_combined_score", "mean_svm_outlier_score", b"mean_svm_outlier_score"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mean_lstm_sequence_score", b"_mean_lstm_sequence_score", "_mean_ml_combined_score", b"_mean_ml_combined_score", "_mean_svm_outlier_score", b"_mean_svm_outlier_score", "mean_lstm_sequence_score", b"mean_lstm_sequence_score", "mean_ml_combined_score", b"mean_ml_combined_score", "mean_svm_outlier_score", b"mean_svm_outlier_score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mean_lstm_sequence_score", b"_mean_lstm_sequence_score", "_mean_ml_combined_score", b"_mean_ml_combined_score", "_mean_rule_score", b"_mean_rule_score", "_mean_svm_outlier_score", b"_mean_svm_outlier_score", "mean_lstm_sequence_score", b"mean_lstm_sequence_score", "mean_ml_combined_score", b"mean_ml_combined_score", "mean_rule_score", b"mean_rule_score", "mean_svm_outlier_score", b"mean_svm_outlier_score"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mean_lstm_sequence_score", b"_mean_lstm_sequence_score", "_mean_ml_combined_score", b"_mean_ml_combined_score", "_mean_rule_score", b"_mean_rule_score", "_mean_svm_outlier_score", b"_mean_svm_outlier_score", "mean_lstm_sequence_score", b"mean_lstm_sequence_score", "mean_ml_combined_score", b"mean_ml_combined_score", "mean_rule_score", b"mean_rule_score", "mean_svm_outlier_score", b"mean_svm_outlier_score"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mean_lstm_sequence_score", b"_mean_lstm_sequence_score"]) -> typing.Literal["mean_lstm_sequence_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mean_ml_combined_score", b"_mean_ml_combined_score"]) -> typing.Literal["mean_ml_combined_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mean_rule_score", b"_mean_rule_score"]) -> typing.Literal["mean_rule_score"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mean_svm_outlier_score", b"_mean_svm_outlier_score"]) -> typing.Literal["mean_svm_outlier_score"] | None: ...
 
@@ -477,10 +593,16 @@ class ExplainRequest(google.protobuf.message.Message):
     DATA_FIELD_NUMBER: builtins.int
     EVENT_ID_FIELD_NUMBER: builtins.int
     DETECTOR_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
+    OPERATING_POINT_FIELD_NUMBER: builtins.int
     event_id: builtins.int
     """The event to explain."""
     detector: Global___Detector.ValueType
     """The detector to explain; unspecified means the LSTM."""
+    history: Global___HistoryUse.ValueType
+    """Whether to use and to store what is known of these items beside the request, as in AnalyzeRequest."""
+    operating_point: Global___OperatingPoint.ValueType
+    """How sure a score must be to become a finding, as in AnalyzeRequest."""
     @property
     def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ScanEvent]:
         """The events to judge together, the asked one among them."""
@@ -491,8 +613,10 @@ class ExplainRequest(google.protobuf.message.Message):
         data: collections.abc.Iterable[Global___ScanEvent] | None = ...,
         event_id: builtins.int = ...,
         detector: Global___Detector.ValueType = ...,
+        history: Global___HistoryUse.ValueType = ...,
+        operating_point: Global___OperatingPoint.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector", "event_id", b"event_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "detector", b"detector", "event_id", b"event_id", "history", b"history", "operating_point", b"operating_point"]) -> None: ...
 
 Global___ExplainRequest: typing_extensions.TypeAlias = ExplainRequest
 
@@ -505,10 +629,16 @@ class ExplainResponse(google.protobuf.message.Message):
     EVENT_ID_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     EXPLANATIONS_FIELD_NUMBER: builtins.int
+    MODEL_VERSION_FIELD_NUMBER: builtins.int
+    WARNING_FIELD_NUMBER: builtins.int
     event_id: builtins.int
     """The event_id of the request."""
     method: builtins.str
     """What judged, as in AnalyzeResponse.method."""
+    model_version: builtins.str
+    """Name and version of the model that judged; empty for rules."""
+    warning: builtins.str
+    """What the caller should know about the quality of this answer; empty: nothing."""
     @property
     def explanations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Explanation]:
         """One row per anomaly kind, in the order epcFake, epcDup, locErr, evtOrderErr, jump."""
@@ -519,10 +649,86 @@ class ExplainResponse(google.protobuf.message.Message):
         event_id: builtins.int = ...,
         method: builtins.str = ...,
         explanations: collections.abc.Iterable[Global___Explanation] | None = ...,
+        model_version: builtins.str = ...,
+        warning: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["event_id", b"event_id", "explanations", b"explanations", "method", b"method"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["event_id", b"event_id", "explanations", b"explanations", "method", b"method", "model_version", b"model_version", "warning", b"warning"]) -> None: ...
 
 Global___ExplainResponse: typing_extensions.TypeAlias = ExplainResponse
+
+@typing.final
+class ExplainFindingsResponse(google.protobuf.message.Message):
+    """Why each flagged event of a request is flagged."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: builtins.int
+    INCIDENTS_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    MODEL_VERSION_FIELD_NUMBER: builtins.int
+    WARNING_FIELD_NUMBER: builtins.int
+    method: builtins.str
+    """What judged, as in AnalyzeResponse.method."""
+    model_version: builtins.str
+    """Name and version of the model that judged; empty for rules."""
+    warning: builtins.str
+    """What the caller should know about the quality of this answer; empty: nothing."""
+    @property
+    def findings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ExplainResponse]:
+        """The flagged events alone, in the order of the request, each with the kinds that are flagged."""
+
+    @property
+    def incidents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Incident]:
+        """The findings that are one story, the largest first. Each finding is in one incident."""
+
+    def __init__(
+        self,
+        *,
+        findings: collections.abc.Iterable[Global___ExplainResponse] | None = ...,
+        incidents: collections.abc.Iterable[Global___Incident] | None = ...,
+        method: builtins.str = ...,
+        model_version: builtins.str = ...,
+        warning: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["findings", b"findings", "incidents", b"incidents", "method", b"method", "model_version", b"model_version", "warning", b"warning"]) -> None: ...
+
+Global___ExplainFindingsResponse: typing_extensions.TypeAlias = ExplainFindingsResponse
+
+@typing.final
+class Incident(google.protobuf.message.Message):
+    """Findings of one kind and cause that share their shipment and place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EVENT_IDS_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """The anomaly kind."""
+    cause: builtins.str
+    """The code of the cause."""
+    reason: builtins.str
+    """What happened, in one sentence."""
+    items: builtins.int
+    """How many items they are of."""
+    @property
+    def event_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The events, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        cause: builtins.str = ...,
+        reason: builtins.str = ...,
+        event_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        items: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "event_ids", b"event_ids", "items", b"items", "kind", b"kind", "reason", b"reason"]) -> None: ...
+
+Global___Incident: typing_extensions.TypeAlias = Incident
 
 @typing.final
 class Explanation(google.protobuf.message.Message):
@@ -534,15 +740,26 @@ class Explanation(google.protobuf.message.Message):
     SCORE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     EFFECTS_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
+    FLAGGED_FIELD_NUMBER: builtins.int
+    REASON_ELSEWHERE_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """The anomaly kind: epcFake, epcDup, locErr, evtOrderErr or jump."""
     score: builtins.float
     """Calibrated probability x 100: 0 to 100."""
     reason: builtins.str
     """The reason in words; empty: nothing speaks for this kind."""
+    cause: builtins.str
+    """The code of the cause, one of those in docs/explain.md; empty: nothing speaks for this kind."""
+    flagged: builtins.bool
+    """Whether the kind is flagged at this event."""
+    reason_elsewhere: builtins.bool
+    """True: without the features of the cause the score would be no lower. The model's reason lies elsewhere, see effects."""
     @property
     def effects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FeatureEffect]:
-        """The features that moved the score most, largest effect first."""
+        """The features that moved the score most, largest effect first. Together with those that are not listed they sum to the
+        difference of the score to that of a median normal event.
+        """
 
     def __init__(
         self,
@@ -551,8 +768,11 @@ class Explanation(google.protobuf.message.Message):
         score: builtins.float = ...,
         reason: builtins.str = ...,
         effects: collections.abc.Iterable[Global___FeatureEffect] | None = ...,
+        cause: builtins.str = ...,
+        flagged: builtins.bool = ...,
+        reason_elsewhere: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["effects", b"effects", "kind", b"kind", "reason", b"reason", "score", b"score"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "effects", b"effects", "flagged", b"flagged", "kind", b"kind", "reason", b"reason", "reason_elsewhere", b"reason_elsewhere", "score", b"score"]) -> None: ...
 
 Global___Explanation: typing_extensions.TypeAlias = Explanation
 
