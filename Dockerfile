@@ -25,6 +25,10 @@ COPY service service
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
  && pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl
 
+# The model alone, for k8s/components/model-image: docker build --target model -t epc-sentinel-model .
+FROM base AS model
+COPY model_repository /model_repository
+
 FROM base
 WORKDIR /app
 COPY --from=build /venv /venv

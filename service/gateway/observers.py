@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.gateway.build import Wiring
@@ -31,7 +31,7 @@ class Monitoring:
         Raises:
             CommandError: a file cannot be written, or the port is not free.
         """
-        self.metrics = Metrics()
+        self.metrics = Metrics() if tracing is None else Metrics(tracing.trace_id)
         for served in wiring.models:
             self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
             self.metrics.breaker(served.name, served.backend.breaker)
@@ -72,7 +72,7 @@ class Monitoring:
         return None if self._http is None else self._http.server_port
 
     def exposition(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
+        """Return all metrics in the format OpenMetrics, which has exemplars."""
         return generate_latest(self.metrics.registry)
 
     def drift(self) -> bytes:

@@ -85,8 +85,13 @@ class _ReadCounter(Collector):
 class Metrics:
     """All metrics of a gateway; an `Observer`."""
 
-    def __init__(self) -> None:
-        """Make the metrics, and those of the process, in a new registry."""
+    def __init__(self, trace_id: Callable[[], str] = str) -> None:
+        """Make the metrics, and those of the process, in a new registry.
+
+        Args:
+            trace_id: of the request at hand, the exemplar of how long it took; empty where it is not traced.
+        """
+        self._trace_id = trace_id
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -162,7 +167,8 @@ class Metrics:
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`."""
         self._requests.labels(analysis.method, analysis.code).inc()
-        self._duration.labels(analysis.method).observe(analysis.duration_s)
+        exemplar = {"trace_id": trace_id} if (trace_id := self._trace_id()) else None
+        self._duration.labels(analysis.method).observe(analysis.duration_s, exemplar)
         judgement = analysis.judgement
         if judgement is None or analysis.code != "OK":
             return

@@ -94,7 +94,7 @@ def test_ci_installs_by_make() -> None:
 def test_the_base_of_the_image_is_pinned_by_digest() -> None:
     [base, *stages] = [rest for name, rest in instructions() if name == "FROM"]
     assert re.fullmatch(r"python:3\.11-slim-trixie@sha256:[0-9a-f]{64} AS base", base)
-    assert stages == ["base AS build", "base"]
+    assert stages == ["base AS build", "base AS model", "base"]
 
 
 def test_pip_refuses_a_file_that_the_lock_does_not_know(tmp_path: Path) -> None:
