@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import numpy as np
@@ -159,6 +160,12 @@ class Metrics:
             ["dependency"],
             registry=registry,
         )
+        self._probe = Gauge(
+            "epc_sentinel_probe_seconds",
+            "Time that the last probe of a dependency took, answered or not.",
+            ["dependency"],
+            registry=registry,
+        )
 
     def breaker(self, model_version: str, breaker: Breaker) -> None:
         """Show whether a model is left alone."""
@@ -209,11 +216,14 @@ class Metrics:
         """Return ``ask``, a probe that raises where ``dependency`` is down, with its outcome shown."""
 
         async def asked() -> None:
+            began_s = time.perf_counter()
             try:
                 await ask()
             except Exception:
                 self._up.labels(dependency).set(0)
                 raise
+            finally:
+                self._probe.labels(dependency).set(time.perf_counter() - began_s)
             self._up.labels(dependency).set(1)
 
         return asked
