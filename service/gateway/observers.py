@@ -78,7 +78,8 @@ class Monitoring:
 
     def exposition(self) -> bytes:
         """Return all metrics in the format OpenMetrics, which has exemplars."""
-        return generate_latest(self.metrics.registry)
+        page: bytes = generate_latest(self.metrics.registry)  # type: ignore[no-untyped-call]
+        return page
 
     def drift(self) -> bytes:
         """Return the state of the drift monitors as JSON."""

@@ -11,8 +11,8 @@ from tests.support.gateway import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = (
-    "service", "training", "export", "tests", "k8s", "docs", "examples", "clients", "protos", "model_repository", "requirements",
-    ".ci",
+    "service", "training", "export", "tests", "k8s", "docs", "examples", "clients", "protos", "model_repository",
+    "requirements", ".ci",
 )  # fmt: skip
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
