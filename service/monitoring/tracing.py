@@ -68,6 +68,11 @@ class Tracing:
             _TRACE_ID.set(f"{self._api.get_current_span().get_span_context().trace_id:032x}")
             yield
 
+    def trace_id(self) -> str:
+        """Return the trace of the request at hand, empty if it is not sent to the collector."""
+        context = self._api.get_current_span().get_span_context()
+        return f"{context.trace_id:032x}" if context.trace_flags.sampled else ""
+
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`: the request's span gets its outcome."""
         span = self._api.get_current_span()

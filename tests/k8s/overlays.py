@@ -34,6 +34,8 @@ BACKENDS = ("", "embedded-only", "triton-gpu")
 OPTIONS = (
     "model-canary", "valkey", "auth", "signed-models", "envoy", "network-policies", "autoscaling", "monitoring", "tls",
 )  # fmt: skip
+TOGETHER = ("model-image", "priority", "audit-log", "detection-log")
+"""Each is on its own: they touch nothing that others touch. All or none, or there would be too many combinations."""
 LAST = ("", "canary-argo")
 REFUSED = {  # who does not go together, and what the failing build names
     ("tls", "envoy"): "tls-goes-not-with-envoy",
@@ -72,8 +74,8 @@ def choices() -> Iterator[Choice]:
     """Yield every combination that makes sense."""
     there = [name for name in OPTIONS if (ROOT / "k8s/components" / name / "kustomization.yaml").is_file()]
     subsets = [s for count in range(len(there) + 1) for s in itertools.combinations(there, count)]
-    for first, backend, options, last in itertools.product(FIRST, BACKENDS, subsets, LAST):
-        choice = tuple(filter(None, (first, backend, *options, last)))
+    for first, backend, options, more, last in itertools.product(FIRST, BACKENDS, subsets, ((), TOGETHER), LAST):
+        choice = tuple(filter(None, (first, backend, *options, *more, last)))
         if not any(pair <= set(choice) for pair in APART):
             yield choice
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otl
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from service.runtime.timing import STAGES
+from tests.servers.prometheus import BINARY, MISSING, Prometheus
 from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import Gateway
 from tests.support.requests import call, many
@@ -186,3 +187,20 @@ def test_a_collector_that_is_down_costs_no_answer(start_gateway: Callable[..., G
     for _ in range(3):
         call(running.target, "Analyze", many(10).SerializeToString(), timeout=10)
     assert running.stop() == 0
+
+
+@pytest.mark.needs(BINARY is not None, MISSING)
+@pytest.mark.parametrize("workers", [(), ("--workers", "2", "--history", "none")], ids=["one", "workers"])
+def test_the_time_of_a_request_leads_to_its_trace(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway], workers: tuple[str, ...]
+) -> None:
+    running = start_gateway("--tracing", collector[1], "--metrics-port", "0", *workers)
+    untraced = (("traceparent", f"00-{'1' * 32}-{SPAN}-00"),)
+    for metadata in (untraced, CALLER):
+        call(running.target, "Analyze", many(20).SerializeToString(), metadata=metadata)
+    with Prometheus({f"127.0.0.1:{running.wait_log('listening')['metrics_port']}": {}}) as prometheus:
+        buckets = "epc_sentinel_request_duration_seconds_bucket"
+        found = {one["labels"]["trace_id"] for one in prometheus.exemplars(buckets)}
+        assert found == {TRACE}
+        [row] = prometheus.query("sum(epc_sentinel_request_duration_seconds_count)")
+        assert float(row["value"][1]) == 2
