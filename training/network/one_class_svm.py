@@ -94,7 +94,7 @@ class OneClassSvms(nn.Module):
             machines: a `Machine` per kind.
             a: float32 [2, 5] of the calibration, the identity by default.
             b: float32 [2, 5], as ``a``.
-            ceiling: float32 [2, F] in deviations, above which a feature says no more; runs of earlier releases have none.
+            ceiling: float32 [2, F] in deviations, above which a feature says no more; earlier releases had none.
             causal_index: the feature that is 1.0 in a causal sequence.
         """
         super().__init__()
@@ -177,14 +177,11 @@ def fit_svms(drawn: Sequence[Samples], check: Sequence[Samples], seed: int) -> O
     ceiling = np.stack([_ceiling(table) for table in standard])
     standard = [np.minimum(table, most) for table, most in zip(standard, ceiling, strict=True)]
     machines = [_machine(standard, columns_of(kind)) for kind in KINDS]
-    parts = {
-        name: torch.from_numpy(values.astype(np.float32))
-        for name, values in (("mean", mean), ("scale", scale), ("ceiling", ceiling))
-    }
-    bare = OneClassSvms(**parts, machines=machines)
+    means, scales, ceilings = (torch.from_numpy(part.astype(np.float32)) for part in (mean, scale, ceiling))
+    bare = OneClassSvms(means, scales, machines, ceiling=ceilings)
     pairs = [platt(bare.logits(part.features, causal=bool(mode)), part.labels) for mode, part in enumerate(check)]
     a, b = (torch.tensor([pair[index] for pair in pairs]) for index in (0, 1))
-    return OneClassSvms(**parts, machines=machines, a=a, b=b).eval()
+    return OneClassSvms(means, scales, machines, a, b, ceilings).eval()
 
 
 def columns_of(kind: str) -> list[int]:
