@@ -63,6 +63,8 @@ def test_export_of_the_svms_equals_torch(tmp_path: Path) -> None:
         causal_index=5,
     )
     assert export_onnx(model, tmp_path / "model.onnx") <= 1e-5
+    assert b"site-packages" not in (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes(), "a path of the exporting machine"
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     described = {t.name: (t.type, t.shape) for t in (*session.get_inputs(), *session.get_outputs())}
     assert described == {
