@@ -36,7 +36,6 @@ OPTIONS = (
 )  # fmt: skip
 LAST = ("", "canary-argo")
 REFUSED = {  # who does not go together, and what the failing build names
-    ("tls", "envoy"): "tls-goes-not-with-envoy",
     ("tls", "canary-gateway"): "tls-goes-not-with-canary-gateway",
     ("tls", "canary-argo"): "tls-goes-not-with-canary-argo",
     ("embedded-only", "triton-gpu"): "embedded-only-goes-not-with-triton-gpu",
@@ -44,7 +43,6 @@ REFUSED = {  # who does not go together, and what the failing build names
     ("canary", "canary-argo"): "epc-sentinel-canary",
     ("canary-gateway", "canary-argo"): "epc-sentinel",
 }
-APART = (*map(set, REFUSED), {"canary", "tls"})  # the last two build, for nothing: who tells them apart is Envoy
 
 
 class Refused(Exception):
@@ -74,7 +72,7 @@ def choices() -> Iterator[Choice]:
     subsets = [s for count in range(len(there) + 1) for s in itertools.combinations(there, count)]
     for first, backend, options, last in itertools.product(FIRST, BACKENDS, subsets, LAST):
         choice = tuple(filter(None, (first, backend, *options, last)))
-        if not any(pair <= set(choice) for pair in APART):
+        if not any(set(pair) <= set(choice) for pair in REFUSED):
             yield choice
 
 
