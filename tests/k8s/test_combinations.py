@@ -64,6 +64,12 @@ def test_components_that_do_not_go_together_fail_to_build_and_say_so(pair: Choic
     assert pair[1] in line or "canary" in pair[1], "the runbook says so"
 
 
+def test_tls_before_envoy_would_leave_it_in_plain_text_and_fails_to_build() -> None:
+    assert overlay("envoy", "tls")
+    with pytest.raises(Refused, match=r"already registered id: .*/envoy-comes-before-tls\b"):
+        overlay("tls", "envoy")
+
+
 def test_custom_resources_are_valid(combinations: dict[Choice, list[Object]]) -> None:
     reason = crds.missing()
     need(not reason, reason)
