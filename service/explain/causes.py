@@ -1,8 +1,8 @@
 """The causes of findings: a closed list per kind, and which of them an event's features speak for.
 
-What a model looks at is no cause: features are consequences of each other (an unknown product empties the counts of its
-lot). So the causes of a kind are asked in turn, upstream ones first, and the first whose evidence is there is named. The
-last of each kind is there always: the event is unlike normal ones, for no reason that has a name.
+What a model looks at is no cause: features follow from each other (of an unknown product, the lot is unknown too). So
+the causes of a kind are asked in turn, upstream ones first, and the first whose evidence is there is named. The last
+of each kind is there always: the event is unlike normal ones, for no reason that has a name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Cause:
 
 
 def _well_formed(t: Table) -> _Found:
-    return t["code_well_formed"] > 0
+    well_formed: _Found = t["code_well_formed"] > 0
+    return well_formed
 
 
 def _inbound(t: Table) -> _Found:
