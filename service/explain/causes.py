@@ -31,8 +31,7 @@ class Cause:
 
 
 def _well_formed(t: Table) -> _Found:
-    well_formed: _Found = t["code_well_formed"] > 0
-    return well_formed
+    return t["code_well_formed"] > 0
 
 
 def _inbound(t: Table) -> _Found:
@@ -44,7 +43,8 @@ def _outbound(t: Table) -> _Found:
 
 
 def _moved(t: Table) -> _Found:
-    return (t["has_prev"] > 0) & (t["same_place_prev"] == 0)
+    moved: _Found = (t["has_prev"] > 0) & (t["same_place_prev"] == 0)
+    return moved
 
 
 def _always(t: Table) -> _Found:
