@@ -14,6 +14,7 @@
 - drift: whether today's events look like those of the training
 - history: what was known before a request
 - detect: what is wrong with an event
+- explain: why an event has its scores
 - monitoring: what is remembered of every request
 - api: the contract, as callers meet it
 - gateway: the process that serves
