@@ -54,7 +54,7 @@ class Effects:
         return sorted(moved, key=lambda pair: -abs(pair[1]))
 
 
-class Baseline:
+class NormalWindows:
     """The median normal event of each type and mode, in the places of the events of windows."""
 
     def __init__(self, manifest: Manifest) -> None:
@@ -77,7 +77,7 @@ class Baseline:
         return normal
 
 
-def effects(mixture: Mixture, baseline: Baseline, asked: Questions, steps: int = STEPS) -> Effects:
+def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: int = STEPS) -> Effects:
     """Return what moved the scores of the ``asked`` events and kinds, all in one pass."""
     normal = asked.about(baseline.of(asked))
     before, after = mixture.logits(normal), mixture.logits(asked)  # [M, K]

@@ -83,18 +83,18 @@ def lstm_back(
             c *= gates[t, ..., 2 * H : 3 * H]
             h = above[t - 1]
             h += z[t].reshape(D, B, 4 * H) @ r
-    x = np.zeros((T * B, w.shape[2]), dtype=cells.dtype)
+    x = np.zeros((T, B, w.shape[2]), dtype=cells.dtype)
     for direction in range(D):
         found = (z[:, direction].reshape(T * B, 4 * H) @ w[direction]).reshape(T, B, -1)
-        x += (found if direction == 0 else _turn(found, turned)).reshape(T * B, -1)
-    return [x.reshape(T, B, -1), None, None, None, None]
+        x += found if direction == 0 else _turn(found, turned)
+    return [x, None, None, None, None]
 
 
 def _slopes(gates: Array, cells: Array, bent: Array) -> Array:
     """Return [T, D, B, 4, H]: by how much c (of the output gate: h) rises with what each gate is made of."""
     T, D, B, H = cells.shape
     gate = gates.reshape(T, D, B, 4, H)
-    slopes = gate * (1 - gate)
+    slopes: Array = gate * (1 - gate)
     candidate = gate[:, :, :, _CELL]
     slopes[:, :, :, _CELL] = (1 - candidate * candidate) * gate[:, :, :, _INPUT]
     slopes[:, :, :, _INPUT] *= candidate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.explain.effects import Baseline
+from service.explain.effects import NormalWindows
 from service.explain.onnx_file import Array
 from service.explain.questions import Mixture, Questions
 
@@ -15,7 +15,7 @@ LEAST_FALL = 0.01
 
 def scores_without(
     mixture: Mixture,
-    baseline: Baseline,
+    baseline: NormalWindows,
     asked: Questions,
     removed: NDArray[np.bool_],
     everywhere: NDArray[np.bool_],

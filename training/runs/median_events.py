@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.events.vocabulary import MODES
+from service.events.vocabulary import EVENT_TYPES, MODES
 from service.features.table import TYPE_COLUMNS
 from service.model.manifest import NormalEvents
 from training.samples.samples import Samples
@@ -28,5 +28,7 @@ def _by_type(part: Samples) -> list[list[float]]:
     for number in range(len(TYPE_COLUMNS)):
         alike = normal[kind == number]
         median = np.median(alike if len(alike) >= _FEW else normal, axis=0)
+        if number < len(EVENT_TYPES):  # an unknown type is not normal, and has an effect
+            median[TYPE_COLUMNS] = np.arange(len(TYPE_COLUMNS)) == number
         found.append([float(f"{value:.6g}") for value in median])  # 6 digits: more would only be long
     return found

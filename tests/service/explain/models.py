@@ -24,7 +24,7 @@ ARCHITECTURES = {
     "attention": ModelConfig(F, 8, pieces=3),
     "two layers": ModelConfig(F, 8, layers=2),
     "lstm": ModelConfig(F, 8, bidirectional=False, attention=False),
-    "few units": ModelConfig(F, 2, layers=3),
+    "three layers": ModelConfig(F, 6, layers=3),
 }
 
 

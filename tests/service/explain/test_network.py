@@ -48,7 +48,7 @@ def test_its_gradients_are_those_of_torch(model: Exported, kind: int) -> None:
     logits[torch.arange(8), torch.from_numpy(position), kind].sum().backward()
     assert leaf.grad is not None
     expected = leaf.grad.numpy()
-    assert np.abs(expected).max() > 0.01, "there is something to compare"
+    assert np.abs(expected).max() > 0.001, "there is something to compare"
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
@@ -56,7 +56,7 @@ def test_what_is_later_has_no_gradient_in_a_causal_sequence_and_has_one_in_a_who
     features, lengths = some_input(3, 2, 6)
     found = model.network.trace(features, lengths).gradient(np.array([2, 2]), np.array([1, 1]))
     assert (found[1, 3:] == 0).all()
-    alone = "svm" in model.path.name or "lstm.onnx" == model.path.name  # of those that never look ahead
+    alone = "svm" in model.path.name or model.path.name == "lstm.onnx"  # of those that never look ahead
     assert (found[0, 3:] != 0).any() != alone
     padded = model.network.trace(features, np.array([[4], [4]])).gradient(np.array([2, 2]), np.array([1, 1]))
     assert (padded[:, 4:] == 0).all()
