@@ -41,8 +41,8 @@ class Effects:
 
     score: Array  # [M, K] of the event as it is
     baseline_score: Array  # [M, K] with a median normal event in the place of each event of the window
-    features: Array  # [M, K, F] of the event
-    other_events: Array  # [M, K]
+    features: Array  # [M, K, F] of the event; of all events of the window where they share one value
+    other_events: Array  # [M, K] the other features of the other events of the window
     steps: dict[str, Array]  # [M, K] of each `Step`, by its name
 
     def named(self, event: int, kind: int) -> list[tuple[str, float]]:
@@ -80,19 +80,21 @@ class NormalWindows:
 def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: int = STEPS) -> Effects:
     """Return what moved the scores of the ``asked`` events and kinds, all in one pass."""
     normal = asked.about(baseline.of(asked))
-    before, after = mixture.logits(normal), mixture.logits(asked)  # [M, K]
-    of_steps = {s.name: mixture.step_logits(s, asked) - mixture.step_logits(s, normal) for s in mixture.steps}
-    moved = np.zeros((*asked.features.shape[:2], asked.kinds.shape[1], asked.features.shape[2]))  # [M, T, K, F]
+    M, K = asked.kinds.shape
+    before, after = (mixture.bias[asked.modes, asked.kinds].astype(np.float64) for _ in range(2))  # [M, K]
+    table = np.zeros((M, K, asked.features.shape[2] + 1))  # features, then other events
     for rows in _chunks(asked, steps):
         part, start = asked.take(rows), normal.take(rows)
         for member in mixture.members:
             weights = member.weights[part.modes, part.kinds]  # [m, K]
             found = integrated_gradients(member.network, start.features, part, steps, mixture.most)
-            moved[rows, : found.shape[2]] += (weights[:, :, None, None] * found).transpose(0, 2, 1, 3)
-    event = np.arange(len(asked))
-    own = moved[event, asked.position]  # [M, K, F]
-    others = moved.sum(axis=(1, 3)) - own.sum(axis=2)  # [M, K]
-    table = np.concatenate([own, others[:, :, None]], axis=2)
+            before[rows] += weights * found.before
+            after[rows] += weights * found.after
+            table[rows] += weights[:, :, None] * _by_name(found.moved, part)
+    of_steps = {}
+    for step in mixture.steps:
+        first, last = (mixture.step_logits(step, each) for each in (normal, asked))
+        before, after, of_steps[step.name] = before + first, after + last, last - first
     table = _completed(table, after - before - sum(of_steps.values()))
     points = _points_per_logit(before, after)[:, :, None]
     table *= points
@@ -105,29 +107,55 @@ def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: 
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """What a network says at both ends of the way from normal events to what is asked, and what moved it."""
+
+    before: Array  # [M, K] logits
+    after: Array  # [M, K]
+    moved: Array  # [M, K, T, F] what each feature of each event of the window adds; sums to nearly the difference
+
+
 def integrated_gradients(
     network: Network, start: NDArray[np.float32], end: Questions, steps: int = STEPS, most: float = np.inf
-) -> Array:
-    """Return [M, K, T, F]: what each feature of each event of a window adds to the logits on the way from ``start``.
+) -> Way:
+    """Return what moves the logits of a network on the straight way from ``start`` [M, T, F].
 
-    The way is cut in ``steps`` equal parts, and the gradient taken in the middle of each. Where a logit is beyond
-    +-``most`` it does not count.
+    The way is cut in ``steps`` equal parts, and the gradient taken in the middle of each. Logits are taken as at most
+    ``most`` and at least -``most``.
     """
-    M, T, F = start.shape
+    (M, T, F), K = start.shape, end.kinds.shape[1]
     way = end.features - start  # [M, T, F]
     middles = (np.arange(steps, dtype=np.float32) + np.float32(0.5)) / np.float32(steps)
-    points = start[:, None] + middles[:, None, None] * way[:, None]  # [M, steps, T, F]
-    trace = network.trace(points.reshape(M * steps, T, F), end.lengths.repeat(steps, axis=0))
-    position = end.position.repeat(steps)
-    found = np.empty((M, end.kinds.shape[1], T, F), dtype=np.float32)
+    places = np.concatenate([middles, np.array([0, 1], dtype=np.float32)])  # the ends in the same trace
+    P = len(places)
+    points = start[:, None] + places[:, None, None] * way[:, None]  # [M, P, T, F]
+    points[:, -1] = end.features  # to the last bit
+    trace = network.trace(points.reshape(M * P, T, F), end.lengths.repeat(P, axis=0))
+    position, moved, ends = end.position.repeat(P), np.empty((M, K, T, F), dtype=np.float32), np.empty((2, M, K))
     for column, kinds in enumerate(end.kinds.T):
-        kind = kinds.repeat(steps)
-        gradient = trace.gradient(position, kind)
-        if np.isfinite(most):
-            within = np.abs(trace.logits[np.arange(M * steps), position, kind]) < most
-            gradient = np.where(within[:, None, None], gradient, 0)
-        found[:, column] = gradient.reshape(M, steps, T, F).mean(axis=1) * way
-    return found
+        kind = kinds.repeat(P)
+        logits = trace.logits[np.arange(M * P), position, kind].reshape(M, P)
+        gradient = trace.gradient(position, kind).reshape(M, P, T * F)
+        counts = (np.abs(logits[:, None, :-2]) < most).astype(np.float32) / np.float32(steps)  # [M, 1, steps]
+        moved[:, column] = (counts @ gradient[:, :-2]).reshape(M, T, F) * way
+        ends[:, :, column] = np.clip(logits[:, -2:], -most, most).T
+    return Way(ends[0], ends[1], moved)
+
+
+def _by_name(moved: Array, asked: Questions) -> Array:
+    """Return [M, K, F + 1] for ``moved`` [M, K, T, F]: by feature of the event, then all of the other events.
+
+    What all events of the window share, like all that their one code tells, is no matter of others: it counts whole.
+    """
+    T = asked.features.shape[1]
+    itself = np.arange(T) == asked.position[:, None]  # [M, T]
+    padding = np.arange(T) >= asked.lengths
+    same = (asked.features == asked.events[:, None]) | padding[:, :, None]  # [M, T, F]
+    own = itself[:, :, None] | same.all(axis=1, keepdims=True)  # [M, T, F]
+    named = np.einsum("mktf,mtf->mkf", moved, own.astype(moved.dtype))
+    others = np.einsum("mktf,mtf->mk", moved, (~own).astype(moved.dtype))
+    return np.concatenate([named, others[:, :, None]], axis=2)
 
 
 def _chunks(asked: Questions, steps: int) -> list[NDArray[np.intp]]:

@@ -33,7 +33,7 @@ def lstm(_attributes: Mapping[str, Any], x: Array, w: Array, r: Array, b: Array,
         bias = (b[direction, : 4 * H] + b[direction, 4 * H :]) * half
         projected = given.reshape(T * B, -1) @ (w[direction].T * half)
         np.add(projected.reshape(T, B, -1), bias, out=gates[:, direction])
-    recurrent = r.transpose(0, 2, 1) * half  # [D, H, 4H]
+    recurrent = np.ascontiguousarray(r.transpose(0, 2, 1)) * half  # [D, H, 4H]: twice as fast in the loop
     cells = np.empty((T, D, B, H), dtype=x.dtype)
     bent, y = np.empty_like(cells), np.empty_like(cells)  # bent: tanh of the cells
     for t in range(T):
@@ -66,6 +66,9 @@ def lstm_back(
     assert w is not None and r is not None and lengths is not None  # noqa: S101, PT018 - it went forward with them
     (gradient,), (_, gates, cells, bent) = gradients, outputs
     assert gradient is not None  # noqa: S101 - the way back leads through here
+    if not gradient[:, 1:].any():  # causal sequences pass over the reverse direction
+        w, r, gradient = w[:1], r[:1], gradient[:, :1]
+        gates, cells, bent = (part[:, :1] for part in (gates, cells, bent))
     T, D, B, H = cells.shape
     turned = _turned(T, lengths)
     above = np.where(_real(T, lengths), gradient, 0)  # a new array: it is changed below
