@@ -121,9 +121,6 @@ def evaluate(
     with_baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Compare with LightGBM and one-class detectors.")
     ] = True,
-    with_importance: Annotated[
-        bool, typer.Option("--importance/--no-importance", help="Say which features the one-class SVMs go by.")
-    ] = True,
     miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
 ) -> None:
     """Measure a trained model on data with known truth, beside the rules and other detectors."""
@@ -133,8 +130,7 @@ def evaluate(
     from training.evaluation.evaluate import evaluate as measure
 
     with shown_progress() as progress:
-        options = EvaluateOptions(baselines=with_baselines, miss_cost=miss_cost, importance=with_importance)
-        found = measure(run, data, truth, options, progress)
+        found = measure(run, data, truth, EvaluateOptions(baselines=with_baselines, miss_cost=miss_cost), progress)
     report.write_console(found)
     report.write_files(found, out or run)
 

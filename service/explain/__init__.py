@@ -1,10 +1,13 @@
 """Why has an event got its scores?
 
 - onnx_file: the graph of a model file
-- operators: the operators of such graphs in numpy, and back
+- operation: what an operator of a graph is, there and back
+- arithmetic: operators that make numbers of numbers
+- layout: operators that choose, cut, join and turn
 - lstm: the largest of them
 - network: a model's logits and their gradients
 - questions: which events and kinds, and whose scores
 - effects: by how much each feature moved a score
+- sources: the models of a gateway to ask
 - removal: what a score would be without some features
 """

@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import EffectsUnavailable
+from service.explain.arithmetic import ARITHMETIC
+from service.explain.layout import LAYOUT
 from service.explain.onnx_file import Array, Graph, Node, read_graph
-from service.explain.operators import OPERATORS, sigmoid
+from service.explain.operation import sigmoid
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, PROBE_TOLERANCE
 from service.model.manifest import Manifest
+
+OPERATORS = ARITHMETIC | LAYOUT
 
 _INDEXED = {"Reshape", "Gather", "GatherND", "Slice", "Unsqueeze", "Squeeze", "Clip", "ReduceSum"}
 """Operators whose further inputs are shapes, places or bounds."""

@@ -111,7 +111,7 @@ def read_graph(content: bytes) -> Graph:
 
 
 def _attribute(attribute: Any) -> Any:  # noqa: ANN401 - a message of a type made here; a value of its own type
-    # The numbers are those of `AttributeProto.AttributeType`; no operator of `operators` has one of another type.
+    # The numbers are those of `AttributeProto.AttributeType`; no operator known here has one of another type.
     values = {1: lambda: attribute.f, 2: lambda: attribute.i, 3: attribute.s.decode}
     values[7] = lambda: list(attribute.ints)
     return values.get(attribute.type, lambda: None)()

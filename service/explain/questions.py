@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.explain.network import Network
 from service.explain.onnx_file import Array
-from service.explain.operators import sigmoid
+from service.explain.operation import sigmoid
 from service.features.case import Case
 from service.features.table import INDEX
 from service.model.sequences import Windows, pad

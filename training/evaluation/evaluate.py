@@ -44,7 +44,6 @@ class EvaluateOptions:
 
     baselines: bool = True
     miss_cost: float = metrics.MISS_COST
-    importance: bool = True  # of the features, to the one-class SVMs
     resamples: int = 200  # of the EPCs, for the intervals; 0: none
     seed: int = 7
 
@@ -103,7 +102,7 @@ def evaluate(
         judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
     table = slices.table(judged, subject.events, subject.known.details, options)
     inside = list(focus_rows(run.model.model, judged, options.seed))
-    if run.svm is not None and options.importance:
+    if run.svm is not None:
         progress("what the one-class SVMs go by", 0.95)
         inside += importance_rows(run.svm, judged, options.seed)
     table = pd.concat([table, pd.DataFrame(inside, columns=list(slices.COLUMNS))]) if inside else table

@@ -23,7 +23,7 @@ AP_LOST = "ap_lost"
 FEATURE = "feature "
 """How slices begin that are a feature."""
 
-_MOST = 10_000  # events of a mode: half a minute for both
+_MOST = 10_000  # events of a mode: three seconds for both
 
 
 def importance_rows(svm: OneClassSvms, judged: dict[str, Judged], seed: int) -> Iterator[Row]:

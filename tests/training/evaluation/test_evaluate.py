@@ -351,11 +351,3 @@ def test_a_missed_anomaly_costs_what_the_option_says(trained: Trained) -> None:
         for cost in (1.0, 50.0)
     ]
     assert costs[0] > costs[1], "the rules miss more jumps than they raise alarms"
-
-
-def test_what_models_go_by_can_be_left_out(trained: Trained) -> None:
-    found = evaluate(trained.run, None, None, replace(QUICK, importance=False), silent)
-    assert not (found.table["metric"] == "ap_lost").any()
-    assert (found.table["metric"] == "attention_share").any(), "attention costs little, and is always there"
-    titles = [sheet.title for sheet in all_sheets(found.table)]
-    assert not [title for title in titles if "SVMs go by" in title]
