@@ -43,6 +43,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def axes_of(axes: Array | None) -> tuple[int, ...]:
+    """Return the axes that an input names; none if it is left out."""
     return () if axes is None else tuple(axes.tolist())
 
 
