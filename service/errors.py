@@ -1,7 +1,7 @@
 """The errors that cross the borders of wings.
 
 `service.api.status` maps each `SentinelError` to one gRPC status, nothing else reaches a caller; a `CommandError` ends
-a command with one line.
+a command with one line; `EffectsUnavailable` becomes a warning in an answer.
 """
 
 from __future__ import annotations
@@ -85,3 +85,7 @@ class SettingsError(CommandError):
     """The command was called with settings that it cannot use."""
 
     exit_code = 2
+
+
+class EffectsUnavailable(Exception):
+    """How features moved a score cannot be worked out; says why. Explain answers without effects then, and warns."""

@@ -18,6 +18,7 @@ from training.fitting.config import TrainConfig
 from training.runs.drift_histograms import reference_histograms
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves
+from training.runs.median_events import median_events
 from training.runs.record import UNMEASURED, Contents, RunRecord
 from training.samples import labelled_data
 from training.samples.labelled_data import Strangers
@@ -83,6 +84,7 @@ def train(  # noqa: PLR0913, PLR0917
         thresholds=fitted.thresholds,
         svm_thresholds=svm_thresholds,
         ensemble=fit_ensemble(fitted.model, svm, fitted.check, config),
+        baseline=median_events(fitted.check),
         lineage=origins,
         probe=probe(fitted.check[0], lengths[0]),
         histograms=reference_histograms(labelled.take("validation")[0], fitted.model, reference, config.max_length),

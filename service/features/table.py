@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from service.errors import UnusableFeatures
 from service.events.groups import Key
 from service.events.journeys import Journeys
+from service.events.vocabulary import EVENT_TYPES
 from service.features import companions, journey
 from service.features.journey import Columns
 from service.features.past import Past
@@ -45,6 +46,9 @@ _PARTS = (
     journey.order_features,
     journey.clone_features,
 )
+
+TYPE_COLUMNS = [INDEX[f"type_{name}"] for name in (*EVENT_TYPES, "unknown")]
+"""Columns of the features that tell the type of an event, in the order of the types' codes."""
 
 COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
 """Columns of the features that tell an item among its companions."""

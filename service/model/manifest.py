@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, TYPES
 
 MODEL_NAME: Final = "epc_lstm"
 
@@ -58,6 +58,19 @@ class Ensemble(_Strict):
     thresholds: Thresholds
 
 
+Event = list[float]
+"""F numbers, in the order of the manifest's features."""
+
+ByType = Annotated[list[Event], Field(min_length=TYPES, max_length=TYPES)]
+
+
+class NormalEvents(_Strict):
+    """The median normal event of each type, the unknown one last: what scores are explained against."""
+
+    retrospective: ByType
+    causal: ByType
+
+
 class Probe(_Strict):
     """A golden pair: what the model answers to a known input, in the shapes of the model contract."""
 
@@ -85,6 +98,7 @@ class Manifest(_Strict):
     files: dict[FileName, Sha256]  # SHA-256 of every other file of the version
     probe: Probe
     ensemble: Ensemble | None = None  # in manifests of epc_svm
+    baseline: NormalEvents | None = None  # in manifests of epc_lstm; those of earlier releases have none
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -94,11 +108,15 @@ class Manifest(_Strict):
             raise ValueError(f"files must name {MODEL_FILE}")
         if any(len(event) != len(self.features) for sequence in self.probe.features for event in sequence):
             raise ValueError("probe.features must have one number per feature")
+        normal = self.baseline and (*self.baseline.retrospective, *self.baseline.causal)
+        if normal and any(len(event) != len(self.features) for event in normal):
+            raise ValueError("baseline must have one number per feature")
         return self
 
     def to_json(self) -> str:
         """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
-        content = self.model_dump(mode="json", exclude=None if self.ensemble else {"ensemble"})
+        absent = {name for name in ("ensemble", "baseline") if getattr(self, name) is None}
+        content = self.model_dump(mode="json", exclude=absent)
         return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
 
 

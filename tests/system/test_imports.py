@@ -23,6 +23,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("features",),
     ("drift", "history"),
     ("detect",),
+    ("explain",),
     ("monitoring",),
     ("api",),
     ("client", "gateway"),

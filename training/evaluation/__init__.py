@@ -5,7 +5,10 @@
 - detectors: their names
 - slices: every metric by slice
 - baselines: what the model has to beat
+- focus: where the attention looks
+- importance: what one-class SVMs go by
 - tables: tables for people
+- inside: tables of what models go by
 - report: console, CSV and log
 - html_report: one page
 - plots: curves as images

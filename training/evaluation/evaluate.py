@@ -20,6 +20,8 @@ from training.errors import DataError
 from training.evaluation import baselines, slices
 from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
 from training.evaluation.detectors import ENSEMBLE, LIGHTGBM, MODEL, RULES, SVM
+from training.evaluation.focus import focus_rows
+from training.evaluation.importance import importance_rows
 from training.evaluation.slices import DetectorVerdicts, Judged
 from training.metrics import per_kind as metrics
 from training.network.predict import predict
@@ -99,6 +101,11 @@ def evaluate(
     if subject.measured is not None:
         judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
     table = slices.table(judged, subject.events, subject.known.details, options)
+    inside = list(focus_rows(run.model.model, judged, options.seed))
+    if run.svm is not None:
+        progress("what the one-class SVMs go by", 0.95)
+        inside += importance_rows(run.svm, judged, options.seed)
+    table = pd.concat([table, pd.DataFrame(inside, columns=list(slices.COLUMNS))]) if inside else table
     progress("done", 1.0)
     return Evaluation(folder, run, notices, source, subject, judged, table)
 

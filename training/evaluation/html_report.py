@@ -8,7 +8,8 @@ from pathlib import Path
 
 from training.evaluation import plots
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.tables import Sheet, sheets
+from training.evaluation.inside import all_sheets
+from training.evaluation.tables import Sheet
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1500px; padding: 0 1rem; color: #222 }
@@ -36,7 +37,7 @@ def write_html(evaluation: Evaluation, description: str, path: Path) -> None:
         "<h1>Evaluation</h1>",
         *(f'<p class="notice">{escape(notice)}</p>' for notice in evaluation.notices),
         *(f"<p><b>{escape(name)}</b>: {escape(text)}</p>" for name, text in facts.items()),
-        *map(_table, sheets(evaluation.table)),
+        *map(_table, all_sheets(evaluation.table)),
         *_pictures(evaluation),
     ]
     page = "\n".join(body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve  # type: ignore[import-untyped]
@@ -14,6 +13,7 @@ from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, UNKNOWN
 from service.model.sequences import pad
 from training.evaluation.detectors import MODEL
+from training.evaluation.focus import attention_weights
 from training.evaluation.slices import Judged
 from training.network.lstm import EpcLstm
 from training.samples.samples import Samples
@@ -82,7 +82,8 @@ def attention(model: EpcLstm, judged: Judged, events: Events) -> Png | None:
     figure = Figure(figsize=(4.4 * len(found), 4.8), layout="constrained")
     for axes, (kind, window) in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
         start, length = int(part.windows.start[window]), int(part.windows.length[window])
-        weights = attention_weights(model, pad(part.features, np.array([start]), np.array([length]), length))
+        journey = pad(part.features, np.array([start]), np.array([length]), length)
+        (weights,) = attention_weights(model, journey, np.array([[length]]))
         inside = slice(start, start + length)
         anomalous = part.labels[inside, KINDS.index(kind)] >= 0.5
         types = events.event_type[part.index[inside]].tolist()
@@ -96,21 +97,6 @@ def attention(model: EpcLstm, judged: Judged, events: Events) -> Png | None:
         axes.set(title=f"{kind} (*)", xlabel="looks at", ylabel="event judged")
     figure.colorbar(image, ax=axes)
     return _png(figure)
-
-
-@torch.inference_mode()
-def attention_weights(model: EpcLstm, journey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each event looks at each other one, [T, T] with rows of sum 1, for features [1, T, F]."""
-    if model.attention is None:
-        raise ValueError("this network has no attention")
-    seen: list[tuple[torch.Tensor, ...]] = []
-    hook = model.attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
-    try:
-        model.eval()(torch.from_numpy(journey), torch.tensor([journey.shape[1]]))
-    finally:
-        hook.remove()
-    weights: NDArray[np.float32] = model.attention.weights(*seen[0])[0].numpy()
-    return weights
 
 
 def _grid(rows: int) -> tuple[Figure, NDArray[np.object_]]:

@@ -18,8 +18,9 @@ from service.events.vocabulary import MODES
 from service.rawfiles.cells import no_formula
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.html_report import write_html
+from training.evaluation.inside import all_sheets
 from training.evaluation.slices import ALL, COLUMNS, Row
-from training.evaluation.tables import Numbers, Sheet, by_kind, sheets
+from training.evaluation.tables import Numbers, Sheet, by_kind
 from training.metrics.ranking import MACRO, METRICS
 from training.runs.record import SplitMetrics
 
@@ -56,7 +57,7 @@ def write_console(evaluation: Evaluation) -> None:
     console = _console()
     for notice in evaluation.notices:
         console.print(Text(notice, style="bold yellow"))
-    write_sheets(sheets(evaluation.table))
+    write_sheets(all_sheets(evaluation.table))
     console.print(Text(describe(evaluation)))
 
 

@@ -120,6 +120,19 @@ class OneClassSvms(nn.Module):
         found: NDArray[np.float32] = torch.cat(parts).numpy()
         return found
 
+    def logits_of(self, column: int, table: NDArray[np.float32], *, causal: bool) -> NDArray[np.float32]:
+        """Return the calibrated logits [N] of one kind alone for events with the features ``table`` [N, F]."""
+        mode = torch.tensor([int(causal)])
+        kernel = self.machines[column]
+        with torch.inference_mode():
+            parts = [
+                kernel(self._standard(part, mode), mode)[0]
+                for part in torch.split(torch.from_numpy(table[None]), _CHUNK, 1)
+            ]
+            logits = self.a[int(causal), column] * torch.cat(parts) + self.b[int(causal), column]
+        found: NDArray[np.float32] = logits.numpy()
+        return found
+
     def state(self) -> dict[str, Any]:
         """Return what the module is made of: arguments of its constructor."""
         machines = [tuple(kernel.buffers()) for kernel in self.machines]
@@ -132,9 +145,13 @@ class OneClassSvms(nn.Module):
 
     def _logits(self, features: Tensor, mode: Tensor) -> Tensor:
         """Return [B, T, 5] for features [B, T, F] and mode [B]."""
-        x = (features - self.mean[mode].unsqueeze(1)) * self.scale[mode].unsqueeze(1)
-        x = torch.minimum(torch.clamp(x, min=-CLIP), self.ceiling[mode].unsqueeze(1))
+        x = self._standard(features, mode)
         return torch.stack([kernel(x, mode) for kernel in self.machines], dim=-1)
+
+    def _standard(self, features: Tensor, mode: Tensor) -> Tensor:
+        """Return features [B, T, F] in deviations, within what counts."""
+        x = (features - self.mean[mode].unsqueeze(1)) * self.scale[mode].unsqueeze(1)
+        return torch.minimum(torch.clamp(x, min=-CLIP), self.ceiling[mode].unsqueeze(1))
 
 
 class Kernel(nn.Module):

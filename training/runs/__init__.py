@@ -3,5 +3,6 @@
 - folder: the run folder
 - record: what run.json says
 - lineage: where its data came from
+- median_events: what scores are explained against
 - drift_histograms: the reference of the drift monitor
 """

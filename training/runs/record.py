@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from service.features import table as features
-from service.model.manifest import Ensemble, Sha256, Thresholds
+from service.model.manifest import Ensemble, NormalEvents, Sha256, Thresholds
 from training.errors import DataError
 from training.fitting.config import TrainConfig
 from training.network.lstm import ModelConfig
@@ -72,6 +72,7 @@ class RunRecord(_Strict):
     thresholds: Thresholds
     svm_thresholds: Thresholds | None = None  # runs of earlier releases have no one-class SVMs
     ensemble: Ensemble | None = None  # and no ensemble
+    baseline: NormalEvents | None = None  # nor normal events that scores are explained against
     lineage: Lineage
     probe: list[Features] = Field(min_length=1)  # [T, F] features of a real journey
     histograms: dict[str, JsonValue]  # for drift, by mode; `service.drift.monitor` reads them

@@ -22,8 +22,8 @@ from training.errors import DataError
 from training.evaluation import report, slices
 from training.evaluation.detectors import ENSEMBLE, MODEL, RULES, SVM, TRUTH
 from training.evaluation.evaluate import WEAK, EvaluateOptions, Evaluation, evaluate, judge
+from training.evaluation.inside import all_sheets
 from training.evaluation.slices import ALL, ANY, FALSE_ALARMS, POSITIVES
-from training.evaluation.tables import sheets
 from training.metrics.ranking import MACRO, METRICS
 from training.network.predict import predict
 from training.runs.folder import RUN_FILE, Run
@@ -304,8 +304,12 @@ def test_html_is_one_file_with_every_table_and_plot(found: Evaluation, written: 
     ]
     assert all(base64.b64decode(data).startswith(b"\x89PNG") for _, data in images)
     assert not re.search(r'(src|href)="(?!data:)', page), "nothing is loaded from elsewhere"
-    for sheet in sheets(found.table):
-        assert escape(sheet.title) in page
+    titles = [sheet.title for sheet in all_sheets(found.table)]
+    for mode in MODES:
+        assert f"{mode}: where the attention looks" in titles
+        assert f"{mode}: what the one-class SVMs go by" in titles
+    for title in titles:
+        assert escape(title) in page
     assert f"{number(found, 'causal', MODEL, ALL, MACRO, 'ap'):.4f}" in page
 
 
