@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from service.errors import EffectsUnavailable
-from service.explain.onnx_file import read_graph
+from service.effects.onnx_file import read_graph
 from service.model.manifest import MODEL_NAME, SVM_NAME
 from tests.support.gateway import ROOT
 

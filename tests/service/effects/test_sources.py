@@ -11,12 +11,12 @@ import pytest
 
 from service.detect.ensemble import combine
 from service.errors import EffectsUnavailable
-from service.explain.operation import sigmoid
-from service.explain.sources import Sources
+from service.effects.operation import sigmoid
+from service.effects.sources import Sources
 from service.features.table import feature_spec_hash
 from service.model.manifest import MODEL_FILE, SVM_NAME, digest_of
 from service.model.repository import Model, load
-from tests.service.explain.conftest import Explained
+from tests.service.effects.conftest import Explained
 from tests.support.gateway import ROOT
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from service.detect.ensemble import logit
 from service.errors import EffectsUnavailable
-from service.explain.effects import NormalWindows
-from service.explain.network import Network
-from service.explain.questions import Member, Mixture, Step
+from service.effects.gradients import NormalWindows
+from service.effects.network import Network
+from service.effects.questions import Member, Mixture, Step
 from service.model.manifest import Ensemble
 from service.model.repository import Model
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import EffectsUnavailable
-from service.explain.arithmetic import ARITHMETIC
-from service.explain.layout import LAYOUT
-from service.explain.onnx_file import Array, Graph, Node, read_graph
-from service.explain.operation import sigmoid
+from service.effects.arithmetic import ARITHMETIC
+from service.effects.layout import LAYOUT
+from service.effects.onnx_file import Array, Graph, Node, read_graph
+from service.effects.operation import sigmoid
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, PROBE_TOLERANCE
 from service.model.manifest import Manifest
 

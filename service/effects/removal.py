@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.explain.effects import NormalWindows
-from service.explain.onnx_file import Array
-from service.explain.questions import Mixture, Questions
+from service.effects.gradients import NormalWindows
+from service.effects.onnx_file import Array
+from service.effects.questions import Mixture, Questions
 
 LEAST_FALL = 0.01
 """Points that a score must fall by; less is rounding."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.explain.effects import effects
-from service.explain.questions import Mixture
-from service.explain.removal import reason_elsewhere, scores_without
+from service.effects.gradients import effects
+from service.effects.questions import Mixture
+from service.effects.removal import reason_elsewhere, scores_without
 from service.features.table import NAMES
-from tests.service.explain.conftest import Explained
+from tests.service.effects.conftest import Explained
 
 
 def test_without_all_features_of_all_events_the_score_is_that_of_the_baseline(explained: Explained) -> None:

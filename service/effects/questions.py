@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from service.explain.network import Network
-from service.explain.onnx_file import Array
-from service.explain.operation import sigmoid
+from service.effects.network import Network
+from service.effects.onnx_file import Array
+from service.effects.operation import sigmoid
 from service.features.case import Case
 from service.features.table import INDEX
 from service.model.sequences import Windows, pad

@@ -14,10 +14,10 @@ from torch import Tensor
 from service.detect import rules
 from service.detect.ensemble import logit
 from service.errors import EffectsUnavailable
-from service.explain.effects import OTHER_EVENTS, NormalWindows, effects, integrated_gradients
-from service.explain.questions import Member, Mixture, Questions, Step
+from service.effects.gradients import OTHER_EVENTS, NormalWindows, effects, integrated_gradients
+from service.effects.questions import Member, Mixture, Questions, Step
 from service.features.table import INDEX, NAMES, TYPE_COLUMNS
-from tests.service.explain.conftest import Explained
+from tests.service.effects.conftest import Explained
 from training.network.lstm import CalibratedModel
 from training.network.one_class_svm import OneClassSvms
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from service.explain.onnx_file import Array
-from service.explain.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
+from service.effects.onnx_file import Array
+from service.effects.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
 
 _CASTS: dict[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}
 """`TensorProto.DataType` of casts."""

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from service.errors import EffectsUnavailable
-from service.explain.network import Network
-from service.explain.onnx_file import read_graph
+from service.effects.network import Network
+from service.effects.onnx_file import read_graph
 from service.features.table import feature_spec_hash
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.model.manifest import MODEL_NAME, SVM_NAME
 from service.model.repository import load
-from tests.service.explain.models import ARCHITECTURES, Exported, exported, some_input
+from tests.service.effects.models import ARCHITECTURES, Exported, exported, some_input
 from tests.support.gateway import ROOT
 
 REPOSITORY = ROOT / "model_repository"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.explain.onnx_file import Array
+from service.effects.onnx_file import Array
 
 Attributes = Mapping[str, Any]
 Inputs = Sequence[Array | None]  # None: left out

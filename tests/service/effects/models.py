@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.to_onnx import export_onnx
-from service.explain.network import Network
-from service.explain.onnx_file import read_graph
+from service.effects.network import Network
+from service.effects.onnx_file import read_graph
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
 from training.network.one_class_svm import Machine, OneClassSvms
 
@@ -84,5 +84,5 @@ def _svms() -> OneClassSvms:
     machines = [machine(columns) for columns in ([0], [1, 3], [2, 3, 4], [4], [0, 5])]
     ceiling = torch.full((2, F), 8.0)
     ceiling[:, 3] = 0.2
-    scales = torch.randn(2, F), torch.rand(2, F) + 0.5, ceiling
-    return OneClassSvms(*scales, machines, torch.rand(2, 5) + 0.5, torch.randn(2, 5), causal_index=F - 1).eval()
+    scales, platt = (torch.randn(2, F), torch.rand(2, F) + 0.5), (torch.rand(2, 5) + 0.5, torch.randn(2, 5))
+    return OneClassSvms(*scales, machines, *platt, ceiling, causal_index=F - 1).eval()

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import EffectsUnavailable
-from service.explain.network import Network
-from service.explain.onnx_file import Array
-from service.explain.operation import sigmoid
-from service.explain.questions import Mixture, Questions
+from service.effects.network import Network
+from service.effects.onnx_file import Array
+from service.effects.operation import sigmoid
+from service.effects.questions import Mixture, Questions
 from service.features.table import NAMES, TYPE_COLUMNS
 from service.model.manifest import Manifest
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from export.run import export_run
-from service.explain.effects import NormalWindows
-from service.explain.network import Network
-from service.explain.questions import Questions
+from service.effects.gradients import NormalWindows
+from service.effects.network import Network
+from service.effects.questions import Questions
 from service.features.case import View
 from service.features.table import feature_spec_hash
 from service.model.manifest import MODEL_NAME, SVM_NAME

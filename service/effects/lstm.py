@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from service.explain.onnx_file import Array
+from service.effects.onnx_file import Array
 
 _INPUT, _OUTPUT, _FORGET, _CELL = range(4)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from service.explain.lstm import lstm, lstm_back
-from service.explain.onnx_file import Array
-from service.explain.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to, sigmoid
+from service.effects.lstm import lstm, lstm_back
+from service.effects.onnx_file import Array
+from service.effects.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to, sigmoid
 
 
 def _smooth(function: Callable[..., Array], slope: Callable[[Array, Array], Array]) -> Operator:
