@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -82,7 +82,8 @@ def export_onnx(model: CalibratedModel | OneClassSvms, path: Path) -> float:
 def _forget_the_exporter(proto: onnx.ModelProto) -> None:
     """Take out what the exporter notes: with paths of this machine in it, equal runs gave unequal files."""
     graph = proto.graph
-    for noted in (proto, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+    parts: tuple[Any, ...] = (proto, graph, *graph.node, *graph.value_info, *graph.initializer)
+    for noted in (*parts, *graph.input, *graph.output):
         del noted.metadata_props[:]
 
 

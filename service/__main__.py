@@ -14,7 +14,7 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from service.commands import analyze, bench, replay, serve, studies, training, verify
+from service.commands import analyze, bench, explain, replay, serve, studies, training, verify
 from service.environment import ENV_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
@@ -35,7 +35,7 @@ def _all_commands(debug: Annotated[bool, typer.Option("--debug", help="Show trac
     del debug
 
 
-for command in (serve, analyze, replay, verify, training, bench, studies):
+for command in (serve, analyze, explain, replay, verify, training, bench, studies):
     app.add_typer(command.app)
 
 

@@ -39,6 +39,10 @@ class NotImplementedYet(SentinelError):
     """The contract names it, this version does not do it."""
 
 
+class NoSuchEvent(SentinelError):
+    """The event that is asked about is not among those of the request."""
+
+
 class Draining(SentinelError):
     """The gateway stops; the caller is to go on at another one, or at the next start of this one."""
 

@@ -4,6 +4,7 @@
 - call: what is known of a call while it runs
 - requests: messages to columns
 - responses: judgement to messages
+- explanations: reasons to messages
 - status: errors to statuses
 - stream: the course of a stream
 - health: grpc.health.v1

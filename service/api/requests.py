@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -36,6 +36,8 @@ _TIME_FIELDS = ("seconds", "nanos")
 _PART_BYTES = 100_000
 """Bytes of a large message that are parsed at once: 0.3 ms."""
 
+_Request = TypeVar("_Request", pb.AnalyzeRequest, pb.ExplainRequest)
+
 _EVENT_TAG = pb.AnalyzeRequest.DATA_FIELD_NUMBER << 3 | 2
 _SLICE = 1_000
 """Events that are read at once: their objects stay in the cache, and no other thread waits for the interpreter longer
@@ -52,6 +54,7 @@ class Question(NamedTuple):
     events: Events
     detector: DetectorName
     history: bool | None  # use and store what is known beside the request; None: as configured
+    explain: bool = False  # whether findings say why
 
 
 def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
@@ -65,15 +68,30 @@ def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
     Raises:
         InvalidRequest: with every violation of the request.
     """
+    request = _parsed(raw, pb.AnalyzeRequest())
+    return _question(request, max_events, one_file=one_file)._replace(explain=request.explain)
+
+
+def decode_explain(raw: bytes, *, max_events: int) -> tuple[Question, int]:
+    """Return what a serialised ExplainRequest asks, and the event_id that it asks about; as `decode_request`."""
+    request = _parsed(raw, pb.ExplainRequest())
+    return _question(request, max_events, one_file=False)._replace(explain=True), request.event_id
+
+
+def _parsed(raw: bytes, request: _Request) -> _Request:
+    """Return ``request`` with what the bytes say; raises InvalidRequest if they are no such message."""
     try:
         with timed("decode") as stage:
-            request = pb.AnalyzeRequest()
             for part in _parts(raw):
                 give_way()
                 request.MergeFromString(part)
             stage.events = len(request.data)
     except DecodeError:
-        raise InvalidRequest([("request", "is not a valid epcsentinel.v1.AnalyzeRequest message")]) from None
+        raise InvalidRequest([("request", f"is not a valid {request.DESCRIPTOR.full_name} message")]) from None
+    return request
+
+
+def _question(request: pb.AnalyzeRequest | pb.ExplainRequest, max_events: int, *, one_file: bool) -> Question:
     detector = DETECTOR_NAMES.get(request.detector)
     violations: list[Violation] = []
     if detector is None:
@@ -183,9 +201,9 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
         )
 
 
-def encode_request(events: Events, detector: DetectorName) -> pb.AnalyzeRequest:
-    """Return the request that `decode_request` reads back as ``events`` and ``detector``."""
-    request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector])
+def encode_request(events: Events, detector: DetectorName, *, explain: bool = False) -> pb.AnalyzeRequest:
+    """Return the request that `decode_request` reads back as ``events``, ``detector`` and ``explain``."""
+    request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector], explain=explain)
     types, steps = (*EVENT_TYPES, ""), (*LEVELS, "")  # the code UNKNOWN = -1 picks the empty name
     codes = events.sent_codes(np.arange(len(events)))
     for code, *row in zip(codes, *(column.tolist() for column in _columns(events)), strict=True):

@@ -7,9 +7,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from service.api.explanations import add_reasons
 from service.detect.detector import Judgement, joined
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from service.explain.explainer import Explanation
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.threads import give_way
 
@@ -18,8 +20,11 @@ _SCORE_FIELDS = tuple(f"{flag}_score" for flag in _FLAG_FIELDS)
 _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
 
 
-def build_responses(events: Events, judgement: Judgement) -> list[pb.AnalyzeResponse]:
-    """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events."""
+def build_responses(events: Events, judgement: Judgement, told: Explanation | None = None) -> list[pb.AnalyzeResponse]:
+    """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events.
+
+    With ``told`` of the judgement each finding says why.
+    """
     files, rank = _files(events.file_id)
     answers = [
         pb.AnalyzeResponse(
@@ -38,6 +43,8 @@ def build_responses(events: Events, judgement: Judgement) -> list[pb.AnalyzeResp
     flagged = flagged[np.argsort(rank[flagged], kind="stable")]
     flagged_rank = rank[flagged]
     _add_findings(answers, flagged_rank, events.event_id[flagged], judgement.scores[flagged], judgement.flags[flagged])
+    if told is not None:
+        add_reasons(chain.from_iterable(answer.event_history for answer in answers), told, flagged, _FLAG_FIELDS)
     if judgement.member_scores is not None:
         _add_member_scores(answers, judgement.member_scores[flagged])
         _add_summaries(answers, judgement.member_scores, rank)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from service.api.admission import EVENT_BYTES, Admission
 from service.api.call import Call, current
+from service.api.explanations import explain_event, explain_findings, language_of, row_of
 from service.api.limits import Rate
-from service.api.requests import Question, decode_request
+from service.api.requests import Question, decode_explain, decode_request
 from service.api.responses import build_responses
 from service.api.status import cancelled_code, reason_of, status_of
 from service.api.stream import Streams
 from service.detect.analyzer import Analyzer
 from service.detect.detector import Judgement
-from service.errors import NotImplementedYet
+from service.explain.explainer import Explainer, Explanation
 from service.monitoring.records import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime import threads
@@ -33,12 +37,24 @@ _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class _Asked(NamedTuple):
+    """What a request asks, and how its answer is made of a judgement and, where reasons are wanted, what they tell."""
+
+    question: Question
+    respond: Callable[[Judgement, Explanation | None], Message]
+
+
+_Decode = Callable[[bytes, int], _Asked]
+"""Takes a request, and the most events that it may have, apart."""
+
+
 class AnomalyServicer:
     """Serves AnomalyService on bytes, so that a message that cannot be parsed gets a proper INVALID_ARGUMENT."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the border of the service is made of
         self,
         analyzer: Analyzer,
+        explainer: Explainer,
         *,
         admission: Admission,
         events_per_s: Rate | None = None,
@@ -49,12 +65,14 @@ class AnomalyServicer:
 
         Args:
             analyzer: judges.
+            explainer: says why.
             admission: how much work is taken on, of one request and of all.
             events_per_s: how fast each caller may send events; None is no limit.
             max_stream_age_s: seconds after which a stream ends.
             watch: is told of every analysis.
         """
         self._analyzer = analyzer
+        self._explainer = explainer
         self._admission = admission
         self._events_per_s = events_per_s
         self._watch = watch or Watch()
@@ -75,36 +93,63 @@ class AnomalyServicer:
             "Analyze": grpc.unary_unary_rpc_method_handler(self._counted(self._analyze)),
             "AnalyzeFiles": grpc.unary_unary_rpc_method_handler(self._counted(self._analyze_files)),
             "AnalyzeStream": grpc.stream_stream_rpc_method_handler(self._counted(self._analyze_stream)),
-            "Explain": grpc.unary_unary_rpc_method_handler(self._counted(_not_yet)),
-            "ExplainFindings": grpc.unary_unary_rpc_method_handler(self._counted(_not_yet)),
+            "Explain": grpc.unary_unary_rpc_method_handler(self._counted(self._explain)),
+            "ExplainFindings": grpc.unary_unary_rpc_method_handler(self._counted(self._explain_findings)),
         }
 
     async def _analyze(self, raw: bytes, context: _Context) -> bytes:
-        return await self._answer(raw, context, self._analyzer.analyze, one_file=True)
+        return await self._answer(raw, context, self._analyzer.analyze, _one_file)
 
     async def _analyze_files(self, raw: bytes, context: _Context) -> bytes:
-        return await self._answer(raw, context, self._analyzer.analyze, one_file=False)
+        return await self._answer(raw, context, self._analyzer.analyze, _all_files)
 
     async def _analyze_stream(self, _requests: object, context: _Context) -> None:
         follow = self._analyzer.stream()
 
         async def answer(raw: bytes) -> bytes:
-            return await self._answer(raw, context, follow, one_file=True)
+            return await self._answer(raw, context, follow, _one_file)
 
         await self._streams.serve(context, answer)
 
+    async def _explain(self, raw: bytes, context: _Context) -> bytes:
+        def decode(raw: bytes, max_events: int) -> _Asked:
+            question, event_id = decode_explain(raw, max_events=max_events)
+            row_of(question.events, event_id)  # before it is judged
+
+            def respond(_judgement: Judgement, told: Explanation | None) -> Message:
+                assert told is not None  # noqa: S101 - asked for
+                return explain_event(self._explainer, told, question.events, event_id)
+
+            return _Asked(question, respond)
+
+        return await self._answer(raw, context, self._analyzer.analyze, decode)
+
+    async def _explain_findings(self, raw: bytes, context: _Context) -> bytes:
+        def decode(raw: bytes, max_events: int) -> _Asked:
+            question = decode_request(raw, max_events=max_events, one_file=False)._replace(explain=True)
+
+            def respond(_judgement: Judgement, told: Explanation | None) -> Message:
+                assert told is not None  # noqa: S101 - asked for
+                return explain_findings(self._explainer, told, question.events)
+
+            return _Asked(question, respond)
+
+        return await self._answer(raw, context, self._analyzer.analyze, decode)
+
     async def _answer(
-        self, raw: bytes, context: _Context, judge: Callable[..., Awaitable[Judgement]], *, one_file: bool
+        self, raw: bytes, context: _Context, judge: Callable[..., Awaitable[Judgement]], decode: _Decode
     ) -> bytes:
-        """Judge the events of the request, and tell of it; return the answer of its one file, or of all its files."""
+        """Judge the events of the request, and tell of it; return the answer that ``decode`` says how to make."""
         call, deadline = current(), Deadline.after(context.time_remaining())
         analysis = Analysis(call.method, call.request_id, caller=caller().name, peer=call.peer, request=raw)
         # A stream has one request at work, and reads no other: what it can send is limited by that.
         refuse = call.method != "AnalyzeStream"
-        with self._watch.request(call.method, context.invocation_metadata() or ()):
+        metadata = context.invocation_metadata() or ()
+        with self._watch.request(call.method, metadata):
             try:
                 async with self._admission.enter(len(raw), refuse=refuse):
-                    return await self._judged(analysis, call, deadline, judge, one_file=one_file)
+                    asked = await self._decoded(analysis, call, decode)
+                    return await self._judged(analysis, call, deadline, judge, asked, language_of(metadata))
             except asyncio.CancelledError:
                 self._watch.over(analysis, cancelled_code(context))
                 raise
@@ -112,40 +157,44 @@ class AnomalyServicer:
                 self._watch.over(analysis, status_of(error, call.request_id).code.name, reason_of(error))
                 raise
 
-    async def _judged(
+    async def _decoded(self, analysis: Analysis, call: Call, decode: _Decode) -> _Asked:
+        raw = analysis.request
+        work = partial(decode, raw, self._admission.max_events)
+        asked = await threads.run(threads.MESSAGE, work, len(raw) // EVENT_BYTES)
+        events = asked.question.events
+        call.detector = analysis.detector = asked.question.detector
+        analysis.events = events
+        if self._events_per_s:
+            self._events_per_s.spend(caller().name, len(events))
+        call.events += len(events)
+        call.epcs += len(events.epc_codes)
+        return asked
+
+    async def _judged(  # noqa: PLR0913, PLR0917 - one request, and all that is known of it
         self,
         analysis: Analysis,
         call: Call,
         deadline: Deadline,
         judge: Callable[..., Awaitable[Judgement]],
-        *,
-        one_file: bool,
+        asked: _Asked,
+        language: str,
     ) -> bytes:
-        raw = analysis.request
-
-        def decode() -> Question:
-            return decode_request(raw, max_events=self._admission.max_events, one_file=one_file)
-
-        events, detector, history = await threads.run(threads.MESSAGE, decode, len(raw) // EVENT_BYTES)
-        call.detector = detector
-        analysis.events, analysis.detector = events, call.detector
-        if self._events_per_s:
-            self._events_per_s.spend(caller().name, len(events))
-        call.events += len(events)
-        call.epcs += len(events.epc_codes)
-        analysis.judgement = judgement = await judge(events, detector, deadline, history=history)
+        question = asked.question
+        events, explain = question.events, question.explain
+        judgement = await judge(events, question.detector, deadline, history=question.history, explain=explain)
+        analysis.judgement = replace(judgement, case=None)  # observers keep it for a while, and need no features
         call.judged_by = judgement.method
         call.findings += int(judgement.flags.sum())
 
         def encode() -> bytes:
             with timed("respond", len(events)):
-                responses = build_responses(events, judgement)
-                answer = responses[0] if one_file else pb.AnalyzeFilesResponse(files=responses)
-                analysis.answer = answer.SerializeToString()
+                told = self._explainer.explain(judgement, language) if explain else None
+                analysis.answer = asked.respond(judgement, told).SerializeToString()
             self._watch.over(analysis, "OK")
             return analysis.answer
 
-        answer = await threads.run(threads.MESSAGE, encode, len(raw) // EVENT_BYTES)
+        kind = threads.ALWAYS_OFF if explain else threads.MESSAGE
+        answer = await threads.run(kind, encode, len(analysis.request) // EVENT_BYTES)
         call.requests += 1
         return answer
 
@@ -162,5 +211,14 @@ class AnomalyServicer:
         return handle
 
 
-async def _not_yet(_request: bytes, _context: _Context) -> bytes:
-    raise NotImplementedYet(f"{current().method} is not available in this version: use Analyze or AnalyzeFiles")
+def _one_file(raw: bytes, max_events: int) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=True)
+    return _Asked(question, lambda judgement, told: build_responses(question.events, judgement, told)[0])
+
+
+def _all_files(raw: bytes, max_events: int) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=False)
+    return _Asked(
+        question,
+        lambda judgement, told: pb.AnalyzeFilesResponse(files=build_responses(question.events, judgement, told)),
+    )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import grpc
+from google.protobuf.message import Message
 
 from service.api.requests import DetectorName, encode_request
 from service.client.access import OPEN, Access
@@ -27,20 +31,36 @@ class GatewayClient:
             request_serializer=pb.AnalyzeRequest.SerializeToString,
             response_deserializer=pb.AnalyzeFilesResponse.FromString,
         )
+        self._explain = self._channel.unary_unary(
+            f"/{SERVICE}/Explain",
+            request_serializer=pb.ExplainRequest.SerializeToString,
+            response_deserializer=pb.ExplainResponse.FromString,
+        )
 
-    async def analyze(self, events: Events, detector: DetectorName) -> list[pb.AnalyzeResponse]:
-        """Return the gateway's answers, one per file.
+    async def analyze(
+        self, events: Events, detector: DetectorName, language: str | None = None
+    ) -> list[pb.AnalyzeResponse]:
+        """Return the gateway's answers, one per file; with ``language`` each finding says why.
 
         Raises:
             CommandError: the gateway cannot be reached, or it refused.
         """
+        request = encode_request(events, detector, explain=language is not None)
+        return list((await self._ask(self._analyze_files, request, language)).files)
+
+    async def explain(self, events: Events, event_id: int, detector: DetectorName, language: str) -> pb.ExplainResponse:
+        """Return why an event got its scores; raises as `analyze`."""
+        asked = encode_request(events, detector)
+        request = pb.ExplainRequest(data=asked.data, event_id=event_id, detector=asked.detector)
+        answer: pb.ExplainResponse = await self._ask(self._explain, request, language)
+        return answer
+
+    async def _ask(self, call: Callable[..., Any], request: Message, language: str | None) -> Any:  # noqa: ANN401
+        metadata = (*self._access.metadata(), *((("accept-language", language),) if language else ()))
         try:
-            response = await self._analyze_files(
-                encode_request(events, detector), timeout=_TIMEOUT_S, metadata=self._access.metadata()
-            )
+            return await call(request, timeout=_TIMEOUT_S, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise CommandError(explain(self._target, error)) from None
-        return list(response.files)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -2,6 +2,7 @@
 
 - serve: the gateway
 - analyze: findings in raw files
+- explain: why an event got its scores
 - replay: raw files as a live stream
 - verify: a repository before Triton loads it
 - training: simulate, inspect, train, evaluate, export

@@ -15,6 +15,7 @@ from service.commands.options import (
     CertFileOption,
     DetectorChoice,
     KeyFileOption,
+    LanguageChoice,
     TokenFileOption,
     setting,
 )
@@ -30,6 +31,11 @@ def analyze(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Raw scan files, tab or comma separated.")],
     target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why, in --json and --csv too: cause and reason of each finding.")
+    ] = False,
+    events: Annotated[bool, typer.Option("--events", help="List the flagged events, in place of incidents.")] = False,
+    language: Annotated[LanguageChoice, typer.Option(help="Of the reasons.")] = LanguageChoice.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print an AnalyzeFilesResponse as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per flagged event and kind.")] = False,
     backend: Annotated[str | None, setting("backend")] = None,
@@ -52,6 +58,8 @@ def analyze(
         raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
     if target and cluster:
         raise SettingsError("--target and --cluster exclude each other: one of them judges")
+    if explain and cluster:
+        raise SettingsError("--explain and --cluster exclude each other: the workers of a cluster give no reasons")
     settings = load_settings(
         backend=backend,
         model_repository=model_repository,
@@ -66,10 +74,12 @@ def analyze(
     from service.runtime.process import run_to_completion
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    raw, response = run_to_completion(analyze_files(files, DetectorName(detector), target, settings, access, cluster))
+    told = language.value if not cluster and (explain or not (as_json or as_csv)) else None
+    work = analyze_files(files, DetectorName(detector), target, settings, access, cluster, told)
+    raw, response = run_to_completion(work)
     if as_json:
         render.write_json(response)
     elif as_csv:
         render.write_csv(raw, response)
     else:
-        render.write_tables(raw, response)
+        render.write_tables(raw, response, by_event=events or told is None)

@@ -22,6 +22,13 @@ class DetectorChoice(StrEnum):
     SVM = DetectorName.SVM
 
 
+class LanguageChoice(StrEnum):
+    """The languages that reasons are told in."""
+
+    ENGLISH = "en"
+    KOREAN = "ko"
+
+
 CaFileOption = Annotated[
     Path | None, typer.Option(help="PEM file: authority of the gateway's certificate; default: no TLS.")
 ]

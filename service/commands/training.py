@@ -122,6 +122,9 @@ def evaluate(
         bool, typer.Option("--baselines/--no-baselines", help="Compare with LightGBM and one-class detectors.")
     ] = True,
     miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="Measure causes and incidents, of a simulated --data, and nothing else.")
+    ] = False,
 ) -> None:
     """Measure a trained model on data with known truth, beside the rules and other detectors."""
     need_train_extra()
@@ -129,6 +132,13 @@ def evaluate(
     from training.evaluation.evaluate import EvaluateOptions
     from training.evaluation.evaluate import evaluate as measure
 
+    if causes:
+        from training.evaluation.causes import measure_causes
+
+        with shown_progress() as progress:
+            tables = measure_causes(run, data, truth, EvaluateOptions.seed, progress)
+        report.write_sheets(tables)
+        return
     with shown_progress() as progress:
         found = measure(run, data, truth, EvaluateOptions(baselines=with_baselines, miss_cost=miss_cost), progress)
     report.write_console(found)

@@ -11,7 +11,9 @@ from service.detect.names import DetectorName
 from service.errors import NotImplementedYet
 from service.events.columns import Events
 from service.features.case import View
-from service.history.history import Memory
+from service.features.reference import Reference
+from service.history.history import Memory, Recalled
+from service.runtime import threads
 from service.runtime.deadline import NEVER, Deadline
 
 
@@ -21,16 +23,23 @@ class Analyzer:
     def __init__(
         self,
         detectors: Mapping[DetectorName, Detector],
+        reference: Reference,
         *,
         memory: Memory | None = None,
         of_stream: Callable[[], Memory] | None = None,
         always: bool = False,
     ) -> None:
-        """Args: ``detectors`` are those that there are; ``memory`` is what is known beside requests, None for nothing;
-        ``of_stream`` makes a memory of a stream's own, for where there is no other; ``always`` makes `analyze` use
-        ``memory`` too if the caller does not say.
+        """Make the analyzer.
+
+        Args:
+            detectors: those that there are.
+            reference: what reasons look things up in.
+            memory: what is known beside requests, None for nothing.
+            of_stream: makes a memory of a stream's own, for where there is no other.
+            always: `analyze` uses ``memory`` too if the caller does not say.
         """
         self._detectors = detectors
+        self._reference = reference
         self._memory = memory
         self._of_stream = of_stream
         self._always = always
@@ -42,11 +51,13 @@ class Analyzer:
         deadline: Deadline = NEVER,
         *,
         history: bool | None = None,
+        explain: bool = False,
     ) -> Judgement:
         """Judge whole journeys with ``detector``.
 
         ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
-        Without history, or if it is down, the events given are all that is known.
+        Without history, or if it is down, the events given are all that is known. With ``explain`` the judgement has
+        its case, which reasons are made of.
 
         Raises:
             NotImplementedYet: the contract names the detector, this version or its models do not have it.
@@ -54,14 +65,15 @@ class Analyzer:
             DeadlineExceeded: it was not done in time, by rules neither.
         """
         used = self._always if history is None else history
-        return await self._judge(View(events, causal=False), detector, deadline, self._memory if used else None)
+        memory = self._memory if used else None
+        return await self._judge(View(events, causal=False), detector, deadline, memory, explain=explain)
 
     def stream(self) -> Callable[..., Awaitable[Judgement]]:
         """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""
         memory = self._of_stream() if self._memory is None and self._of_stream else None
         return partial(self.follow, memory=memory)
 
-    async def follow(
+    async def follow(  # noqa: PLR0913 - all that a request may ask
         self,
         events: Events,
         detector: DetectorName = DetectorName.LSTM,
@@ -69,6 +81,7 @@ class Analyzer:
         *,
         history: bool | None = None,
         memory: Memory | None = None,
+        explain: bool = False,
     ) -> Judgement:
         """Judge events as they happen: each from the past alone, and once. Otherwise as `analyze`.
 
@@ -76,26 +89,32 @@ class Analyzer:
         ``memory`` takes its place where the gateway keeps none.
         """
         known = memory if self._memory is None else self._memory
-        return await self._judge(View(events, causal=True), detector, deadline, None if history is False else known)
+        known = None if history is False else known
+        return await self._judge(View(events, causal=True), detector, deadline, known, explain=explain)
 
     async def close(self) -> None:
         """Let the history's connections go."""
         if self._memory is not None:
             await self._memory.close()
 
-    async def _judge(self, view: View, name: DetectorName, deadline: Deadline, memory: Memory | None) -> Judgement:
+    async def _judge(
+        self, view: View, name: DetectorName, deadline: Deadline, memory: Memory | None, *, explain: bool
+    ) -> Judgement:
         detector = self._detectors.get(name)
         if detector is None:
             raise NotImplementedYet(
                 f"DETECTOR_{name.upper()} is not available: the model repository has no epc_svm of this version that"
                 " can do it; use DETECTOR_LSTM or DETECTOR_RULES"
             )
-        if memory is None:
-            return await detector.judge(view, deadline)
-        async with deadline.enforced("the deadline passed before the history answered"):
-            recalled = await memory.recall(view)
-        judgement = await detector.judge(recalled.view, deadline)
-        if not recalled.warning:
-            return judgement
-        warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable
-        return replace(judgement, warning=warning, degraded=degraded)
+        recalled = Recalled(view, "")
+        if memory is not None:
+            async with deadline.enforced("the deadline passed before the history answered"):
+                recalled = await memory.recall(view)
+        view = recalled.view
+        if explain:  # the features are worked out once, for the judgement and for its reasons
+            view = await threads.run(threads.ALWAYS_OFF, partial(view.with_case, self._reference), len(view))
+        judgement = await detector.judge(view, deadline)
+        if recalled.warning:
+            warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable
+            judgement = replace(judgement, warning=warning, degraded=degraded)
+        return replace(judgement, case=view.given) if explain else judgement

@@ -35,6 +35,7 @@ class Judgement:
     warning: str = ""  # what the caller should know about the quality of the answer, "" for nothing
     member_scores: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
     degraded: bool = False  # judged without the model or the history that it should have been judged with
+    case: Case | None = None  # what it was judged by, where reasons are wanted
 
 
 class Detector(Protocol):

@@ -287,6 +287,8 @@ CAUSES: tuple[Cause, ...] = (
 )
 """All causes, in the order in which those of a kind are asked."""
 
+CODES = tuple(cause.code for cause in CAUSES)
+
 _OF_KIND = [[number for number, cause in enumerate(CAUSES) if cause.kind == kind] for kind in KINDS]
 _UNNAMED = np.array([numbers[-1] for numbers in _OF_KIND])
 

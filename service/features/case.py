@@ -73,17 +73,21 @@ class View:
     events: Events  # [A] in the order asked
     causal: bool
     given: Case | None = None  # where the features are there, as where history knows more than the request
+    given_by: Reference | None = None  # whose tables they are by, where others are to look things up in their own
 
     def __len__(self) -> int:
         return len(self.events)
 
     def case(self, reference: Reference) -> Case:
         """Return the events with their features: those given, else worked out."""
-        return self.given or Case.of(self.events, reference, causal=self.causal)
+        if self.given is not None and (self.given_by is None or self.given_by is reference):
+            return self.given
+        return Case.of(self.events, reference, causal=self.causal)
 
     def with_case(self, reference: Reference) -> View:
         """Return the view with its case given, for several who judge by the same features."""
-        return replace(self, given=self.case(reference))
+        case = self.case(reference)
+        return replace(self, given=case, given_by=self.given_by if case is self.given else reference)
 
     def windows(self, case: Case, limit: int) -> Windows:
         """Return windows of at most ``limit`` events that answer for the A asked events."""

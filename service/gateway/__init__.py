@@ -3,6 +3,7 @@
 - build: settings to working parts
 - observers: what watches the gateway
 - listen: its ports
+- scored: what explanations read of the models
 - server: its life, from start to drain
 - workers: one worker of several
 - heart: whether a worker's event loop lives

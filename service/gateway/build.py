@@ -16,8 +16,10 @@ from service.detect.names import DetectorName
 from service.detect.rules_detector import RulesDetector
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
+from service.explain.explainer import Explainer
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
+from service.gateway.scored import scored_models
 from service.history.history import STREAM_EVENTS, Memory
 from service.history.in_process import MemoryStore
 from service.history.store import Store
@@ -53,6 +55,7 @@ class Wiring:
 
     lstm: ServedModel
     analyzer: Analyzer
+    explainer: Explainer
     store: Store | None  # of the history
     canary: ServedModel | None = None
     svm: ServedModel | None = None
@@ -93,13 +96,15 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
     memory = None if store is None else Memory(store, reference, max_events=settings.history_max_events)
     analyzer = Analyzer(
         _detectors(settings, reference, lstm, canary, svm),
+        reference,
         memory=memory,
         of_stream=lambda: Memory(
             MemoryStore(max_events=STREAM_EVENTS, ttl_s=settings.history_ttl_s), reference, max_events=STREAM_EVENTS
         ),
         always=settings.history_analyze,
     )
-    return Wiring(lstm, analyzer, store, canary, svm, memory)
+    explainer = Explainer(reference, scored_models(model, canary.model if canary else None, svms))
+    return Wiring(lstm, analyzer, explainer, store, canary, svm, memory)
 
 
 def _detectors(

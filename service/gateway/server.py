@@ -48,6 +48,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         wiring.analyzer,
+        wiring.explainer,
         admission=admission,
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,

@@ -2,6 +2,8 @@
 
 - analyze: raw files in, one answer out
 - cluster: the same on a Dask cluster
+- explain: why an event of a raw file got its scores
+- draw: that on the terminal
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
 - tally: what a replay counts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -45,6 +44,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     settings: Settings,
     access: Access = OPEN,
     cluster: str | None = None,
+    language: str | None = None,
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
     """Return the events of the files and what was found in them.
 
@@ -55,6 +55,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         settings: backend, fallback, and the most events that are judged at once.
         access: how to get in at ``target``.
         cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
+        language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
 
     Raises:
         CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
@@ -83,19 +84,26 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
         elif target is not None:
-            answers = await _remote(judge_all, detector, target, access)
+            answers = await _remote(judge_all, detector, target, access, language)
         else:
-            answers = await _embedded(judge_all, detector, settings)
+            answers = await _embedded(judge_all, detector, settings, language)
     return raw, merge(raw.events, answers)
 
 
-async def _embedded(judge_all: _JudgeAll, detector: DetectorName, settings: Settings) -> list[_Answers]:
+async def _embedded(
+    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None
+) -> list[_Answers]:
     keep_freed_memory()
     wiring = build_wiring(settings)
 
     async def judge(events: Events) -> _Answers:
-        judgement = await wiring.analyzer.analyze(events, detector)
-        return await threads.run(threads.ALWAYS_OFF, partial(build_responses, events, judgement), len(events))
+        judgement = await wiring.analyzer.analyze(events, detector, explain=language is not None)
+
+        def answer() -> _Answers:
+            told = None if language is None else wiring.explainer.explain(judgement, language)
+            return build_responses(events, judgement, told)
+
+        return await threads.run(threads.ALWAYS_OFF, answer, len(events))
 
     try:
         return await judge_all(judge, _AT_ONCE)
@@ -103,12 +111,14 @@ async def _embedded(judge_all: _JudgeAll, detector: DetectorName, settings: Sett
         await wiring.close()
 
 
-async def _remote(judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access) -> list[_Answers]:
+async def _remote(
+    judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access, language: str | None
+) -> list[_Answers]:
     await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
     client = GatewayClient(target, access)
 
     async def judge(events: Events) -> _Answers:
-        return await client.analyze(events, detector)
+        return await client.analyze(events, detector, language)
 
     try:
         return await judge_all(judge, _AT_ONCE)

@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
+from service.explain.causes import CODES
+from service.explain.incidents import Findings, incidents
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.cells import no_formula
 from service.rawfiles.columns import RawEvents
@@ -22,36 +25,44 @@ MAX_TABLE_ROWS = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = dict(zip(KINDS, ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump"), strict=True))
-_WIDE = 160  # columns where the output is no terminal: a code must not be cut in a log or a pipe
+WIDE = 160  # columns where the output is no terminal: a code must not be cut in a log or a pipe
 
 
-def write_json(response: pb.AnalyzeFilesResponse) -> None:
-    """Write the AnalyzeFilesResponse as proto-JSON, in ASCII where the terminal has no other letters."""
+def write_json(response: pb.AnalyzeFilesResponse | pb.ExplainResponse) -> None:
+    """Write an answer as proto-JSON, in ASCII where the terminal has no other letters."""
     is_ascii = not sys.stdout.encoding.lower().startswith("utf")
     sys.stdout.write(MessageToJson(response, ensure_ascii=is_ascii) + "\n")
 
 
 def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
-    """Write one row per flagged event and kind; a code that a spreadsheet would run gets an apostrophe before it."""
+    """Write one row per flagged event and kind, with cause and reason where there are some.
+
+    A code that a spreadsheet would run gets an apostrophe before it.
+    """
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("file_id", "event_id", "epc_code", "kind", "score"))
+    told = any(cause for answer in response.files for found in answer.event_history for _, cause, _ in causes_of(found))
+    writer.writerow(("file_id", "event_id", "epc_code", "kind", "score", *(("cause", "reason") if told else ())))
     position = _positions(raw)
     for answer in response.files:
         for finding in answer.event_history:
             [code] = raw.events.sent_codes(np.array([position[finding.event_id]]))
-            for kind, score in kinds_of(finding):
-                writer.writerow((answer.file_id, finding.event_id, no_formula(code), kind, score))
+            for (kind, score), (_, *why) in zip(kinds_of(finding), causes_of(finding), strict=True):
+                row = (answer.file_id, finding.event_id, no_formula(code), kind, score)
+                writer.writerow((*row, *(map(no_formula, why) if told else ())))
 
 
-def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
-    """Write the findings and a summary per file, or one line if nothing was found."""
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event: bool) -> None:
+    """Write incidents, or ``by_event`` the flagged events, and a summary per file; one line if nothing is found."""
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     events = raw.events
     found = sum(len(answer.event_history) for answer in response.files)
     if found:
-        console.print(_findings_table(raw, response))
-        if found > MAX_TABLE_ROWS:
-            console.print(f"{found - MAX_TABLE_ROWS} more flagged events: use --csv or --json to see all")
+        if by_event:
+            console.print(_findings_table(raw, response))
+            if found > MAX_TABLE_ROWS:
+                console.print(f"{found - MAX_TABLE_ROWS} more flagged events: use --csv or --json to see all")
+        else:
+            console.print(_incidents_table(raw, response))
         console.print(_summary_table(raw, response))
         console.print(f"{found} of {len(events)} events of {len(events.epc_codes)} EPCs flagged.", highlight=False)
     else:
@@ -79,6 +90,37 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     return table
 
 
+def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
+    table = Table("Kind", "Cause", "Items", "Events", "Place", "First (UTC)", "Why (of the first)", title="Incidents")
+    events, position = raw.events, _positions(raw)
+    journeys = Journeys.of(events)
+    row_of = np.empty(len(events), dtype=np.intp)
+    row_of[journeys.order] = np.arange(len(events))
+    found = [
+        (int(row_of[position[finding.event_id]]), KINDS.index(kind), CODES.index(cause), reason)
+        for answer in response.files
+        for finding in answer.event_history
+        for kind, cause, reason in causes_of(finding)
+    ]
+    row, kind, cause = (np.array([one[column] for one in found], dtype=np.intp) for column in range(3))
+    shown = incidents(journeys, Findings(row, kind, cause))
+    for incident in shown[:MAX_TABLE_ROWS]:
+        first = found[int(incident.findings[0])]
+        place = int(journeys.events.location_id[first[0]])
+        table.add_row(
+            KINDS[first[1]],
+            CODES[first[2]],
+            str(incident.items),
+            str(len(np.unique(row[incident.findings]))),
+            Text(printable(raw.places.get(place) or f"location {place}")),
+            time_text(int(journeys.events.time_us[first[0]])),
+            Text(printable(first[3], 400)),
+        )
+    rest = len(shown) - MAX_TABLE_ROWS
+    table.caption = f"{len(shown)} incidents" + (f", {rest} more: --csv has all findings" if rest > 0 else "")
+    return table
+
+
 def _summary_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     table = Table("File", "Events", "Flagged", *KINDS, title="Flagged events per file")
     for answer in response.files:
@@ -99,6 +141,13 @@ def kinds_of(finding: pb.EventFinding) -> Iterator[tuple[str, float]]:
             yield kind, getattr(finding, f"{name}_score")
 
 
+def causes_of(finding: pb.EventFinding) -> Iterator[tuple[str, str, str]]:
+    """Yield the flagged kinds with their cause and reason, "" where none was asked for."""
+    for kind, name in _FIELDS.items():
+        if getattr(finding, name):
+            yield kind, getattr(finding, f"{name}_cause"), getattr(finding, f"{name}_reason")
+
+
 def _positions(raw: RawEvents) -> dict[int, int]:
     return {event_id: at for at, event_id in enumerate(raw.events.event_id.tolist())}
 
@@ -108,7 +157,7 @@ def time_text(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def printable(text: str) -> str:
-    """Return the text with what could steer a terminal written as escapes, cut to a readable length."""
+def printable(text: str, length: int = 60) -> str:
+    """Return the text with what could steer a terminal written as escapes, cut to a readable ``length``."""
     shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return shown if len(shown) <= length else f"{shown[: length - 3]}..."

@@ -23,13 +23,18 @@ class Model:
     manifest: Manifest
     onnx_path: Path
 
+    @property
+    def title(self) -> str:
+        """Name and version: "epc_lstm/1"."""
+        return f"{self.name}/{self.version}"
+
     def read_onnx(self) -> bytes:
         """Return the contents of the model file, those that were verified: nothing can change in between.
 
         Raises:
             ModelRepositoryError: it is not the file of the manifest.
         """
-        return _read_file(self.onnx_path, self.manifest.files[MODEL_FILE], f"{self.name}/{self.version}")
+        return _read_file(self.onnx_path, self.manifest.files[MODEL_FILE], self.title)
 
 
 def load(

@@ -69,9 +69,9 @@ class DetectionLog:
         self._writer = BackgroundWriter("detections", self._write, bounds)
 
     def analysed(self, analysis: Analysis) -> None:
-        """See `Observer.analysed`; only judged events are kept."""
+        """See `Observer.analysed`; only judged events are kept, not those that are asked about again."""
         events, judgement = analysis.events, analysis.judgement
-        if events is None or judgement is None or analysis.code != "OK":
+        if events is None or judgement is None or analysis.code != "OK" or analysis.method.startswith("Explain"):
             return
         judged = _Judged(events, judgement, analysis.request_id, analysis.method == "AnalyzeStream")
         self._writer.put(judged, len(events))

@@ -39,8 +39,8 @@ LEAK = re.compile(
     r"numpy|onnx|Triton|asyncio|pydantic|\bError\b|Exception",
 )
 BUGS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "ABORTED"}
-METHODS = ("Analyze", "AnalyzeFiles", "Explain", "AnalyzeStream", "health", "reflection", "unknown")
-_WEIGHTS = (40, 15, 10, 25, 4, 4, 2)
+METHODS = ("Analyze", "AnalyzeFiles", "Explain", "ExplainFindings", "AnalyzeStream", "health", "reflection", "unknown")
+_WEIGHTS = (35, 12, 8, 10, 25, 4, 4, 2)
 _PATHS = {
     "health": "/grpc.health.v1.Health/Check",
     "reflection": "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

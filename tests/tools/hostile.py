@@ -45,18 +45,27 @@ def hostile(rng: random.Random) -> bytes:
         message.detector = rng.choice((-1, 1, 2, 3, 4, 5, 2**31 - 1))  # type: ignore[assignment]
     if rng.random() < 0.2:
         message.history = rng.choice((-1, 1, 2, 3))  # type: ignore[assignment]
+    if rng.random() < 0.2:
+        message.operating_point = rng.choice((-1, 1, 2, 3, 4))  # type: ignore[assignment]
+    message.explain = rng.random() < 0.3
     return message.SerializeToString()
 
 
 def odd(rng: random.Random) -> bytes:
     """Return an AnalyzeRequest whose contents nobody expects, and which has to be answered all the same."""
-    return request(*(_odd(rng, at) for at in range(rng.choice((1, 2, 5, 20, 60))))).SerializeToString()
+    message = request(*(_odd(rng, at) for at in range(rng.choice((1, 2, 5, 20, 60)))))
+    message.explain = rng.random() < 0.3
+    message.detector = rng.choice((0, 1, 2, 3, 4))  # type: ignore[assignment]
+    return message.SerializeToString()
 
 
 def hostile_explain(rng: random.Random) -> bytes:
     """Return a valid ExplainRequest of such events."""
     events = [_odd(rng, at) for at in range(rng.choice((0, 1, 3)))]
-    return pb.ExplainRequest(data=events, event_id=rng.choice((0, *_INT64))).SerializeToString()
+    asked = (0, *_INT64, *(event.event_id for event in events))
+    return pb.ExplainRequest(
+        data=events, event_id=rng.choice(asked), detector=rng.choice((0, 1, 2, 3, 4))
+    ).SerializeToString()
 
 
 def large(rng: random.Random) -> bytes:
@@ -180,5 +189,6 @@ def extra_metadata(rng: random.Random) -> Metadata:
             (("x-noise-bin", rng.randbytes(100)),),  # type: ignore[arg-type]
             (("traceparent", "00-" + "f" * 500),),
             (("grpc-accept-encoding", "nonsense"),),
+            (("accept-language", rng.choice(("ko", "ko-KR;q=x,,;", "*;q=-1", "../../ko", "x" * 2_000))),),
         )
     )

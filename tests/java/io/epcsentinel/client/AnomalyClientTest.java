@@ -12,6 +12,9 @@ import io.epcsentinel.v1.AnalyzeFilesResponse;
 import io.epcsentinel.v1.AnalyzeResponse;
 import io.epcsentinel.v1.Detector;
 import io.epcsentinel.v1.EventFinding;
+import io.epcsentinel.v1.ExplainFindingsResponse;
+import io.epcsentinel.v1.ExplainResponse;
+import io.epcsentinel.v1.Explanation;
 import io.epcsentinel.v1.ScanEvent;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
@@ -21,6 +24,7 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.lang.Character.UnicodeScript;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -71,6 +75,24 @@ class AnomalyClientTest {
         JsonFormat.parser().merge(Files.readString(Path.of(System.getProperty("test.answers"))), python);
         assertTrue(python.getFiles(0).getEventHistoryCount() > 20);
         assertEquals(python.getFilesList(), client.analyzeFile(rows, LSTM, AnomalyClient.MAX_EVENTS));
+    }
+
+    @Test
+    void eachFindingSaysWhyInBothLanguages() {
+        AnalyzeResponse answer = client.analyze(rows, LSTM);
+        ExplainFindingsResponse english = client.explainFindings(rows, LSTM, "en");
+        ExplainFindingsResponse korean = client.explainFindings(rows, LSTM, "ko-KR,ko;q=0.9");
+        assertEquals(
+                answer.getEventHistoryList().stream().map(EventFinding::getEventId).toList(),
+                english.getFindingsList().stream().map(ExplainResponse::getEventId).toList());
+        for (int at = 0; at < english.getFindingsCount(); at++) {
+            Explanation said = english.getFindings(at).getExplanations(0);
+            Explanation saidInKorean = korean.getFindings(at).getExplanations(0);
+            assertFalse(said.getReason().isEmpty());
+            assertEquals(said.getCause(), saidInKorean.getCause());
+            assertTrue(saidInKorean.getReason().codePoints().anyMatch(c -> UnicodeScript.of(c) == UnicodeScript.HANGUL));
+        }
+        assertTrue(english.getIncidentsCount() > 0);
     }
 
     @Test

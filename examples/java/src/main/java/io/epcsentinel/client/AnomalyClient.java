@@ -6,14 +6,17 @@ import io.epcsentinel.v1.AnalyzeRequest;
 import io.epcsentinel.v1.AnalyzeResponse;
 import io.epcsentinel.v1.AnomalyServiceGrpc;
 import io.epcsentinel.v1.Detector;
+import io.epcsentinel.v1.ExplainFindingsResponse;
 import io.epcsentinel.v1.ScanEvent;
 import io.grpc.CallCredentials;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptor;
 import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,6 +30,9 @@ public final class AnomalyClient implements AutoCloseable {
 
     /** The most events of one request that the gateway takes unless it is set otherwise. */
     public static final int MAX_EVENTS = 50_000;
+
+    private static final Metadata.Key<String> LANGUAGE =
+            Metadata.Key.of("accept-language", Metadata.ASCII_STRING_MARSHALLER);
 
     private final Channel channel;
     private final ManagedChannel owned; // null: the caller's
@@ -75,6 +81,28 @@ public final class AnomalyClient implements AutoCloseable {
                 .withCallCredentials(token)
                 .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS)
                 .analyze(request);
+    }
+
+    /**
+     * Says why events are flagged: the cause of each finding with a sentence, and which findings are one incident. The same
+     * events give the same findings as {@link #analyze}.
+     *
+     * @param language of the sentences, as in the header Accept-Language: "en" or "ko"
+     * @throws StatusRuntimeException with the status of the last attempt
+     * @throws IllegalArgumentException there are no events, or one is null
+     */
+    public ExplainFindingsResponse explainFindings(List<ScanEvent> events, Detector detector, String language) {
+        AnalyzeRequest request = AnalyzeRequest.newBuilder()
+                .addAllData(Events.checked(events))
+                .setDetector(detector)
+                .build();
+        Metadata headers = new Metadata();
+        headers.put(LANGUAGE, language);
+        return AnomalyServiceGrpc.newBlockingStub(channel)
+                .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
+                .withCallCredentials(token)
+                .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS)
+                .explainFindings(request);
     }
 
     /**

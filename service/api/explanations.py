@@ -1,0 +1,132 @@
+"""Explanations to messages: of one event, of all findings of a request, or beside the findings of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import NoSuchEvent
+from service.events.columns import Events
+from service.events.vocabulary import KINDS
+from service.explain.explainer import Explainer, Explanation, Moved
+from service.explain.languages import language_of as accepted
+from service.features.table import INDEX
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.runtime.threads import give_way
+
+_SPEAKS = 0.01
+"""Of a kind with a lower score nothing is said, unless it is flagged: every event is untypical in some way."""
+
+_EFFECTS = 12
+"""Effects of one score that are told, the largest ones."""
+
+
+def language_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """Return the language that a call asks for in its metadata: "en" or "ko"."""
+    wanted = (value for key, value in metadata if key == "accept-language" and isinstance(value, str))
+    return accepted(next(wanted, None))
+
+
+def row_of(events: Events, event_id: int) -> int:
+    """Return the place of an event in a request.
+
+    Raises:
+        NoSuchEvent: it is not there.
+    """
+    found = np.flatnonzero(events.event_id == event_id)
+    if not len(found):
+        raise NoSuchEvent(f"event_id {event_id} is not among the {len(events)} events of the request: send it along")
+    return int(found[0])
+
+
+def explain_event(explainer: Explainer, told: Explanation, events: Events, event_id: int) -> pb.ExplainResponse:
+    """Return why the event ``event_id`` got its scores, kind by kind.
+
+    Raises:
+        NoSuchEvent: it is not among the events.
+    """
+    at, kinds = row_of(events, event_id), np.arange(len(KINDS))
+    moved, warning = explainer.moved(told, np.full(len(KINDS), at), kinds)
+    judgement = told.judgement
+    return pb.ExplainResponse(
+        event_id=event_id,
+        method=judgement.method,
+        explanations=[_explanation(told, at, kind, moved[kind]) for kind in kinds.tolist()],
+        model_version=judgement.model_version,
+        warning=" ".join(filter(None, (judgement.warning, warning))),
+    )
+
+
+def explain_findings(explainer: Explainer, told: Explanation, events: Events) -> pb.ExplainFindingsResponse:
+    """Return why each flagged event is flagged, and which findings are one incident."""
+    at, kind = told.findings
+    moved, warning = explainer.moved(told, at, kind)
+    judgement = told.judgement
+    answer = pb.ExplainFindingsResponse(
+        method=judgement.method,
+        model_version=judgement.model_version,
+        warning=" ".join(filter(None, (judgement.warning, warning))),
+    )
+    last = -1
+    for one, of, why in zip(at.tolist(), kind.tolist(), moved, strict=True):
+        give_way()
+        if one != last:
+            finding = answer.findings.add(event_id=int(events.event_id[one]), method=judgement.method)
+            finding.model_version = judgement.model_version
+            last = one
+        finding.explanations.append(_explanation(told, one, of, why))
+    answer.incidents.extend(_incidents(told, events))
+    return answer
+
+
+def add_reasons(
+    findings: Iterable[pb.EventFinding],
+    told: Explanation,
+    flagged: NDArray[np.intp],
+    fields: tuple[str, ...],
+) -> None:
+    """Set cause and reason of each flagged kind in the findings, which are of the events ``flagged``, in that order.
+
+    ``fields`` are the names of the flags, in the order of KINDS.
+    """
+    for finding, at in zip(findings, flagged.tolist(), strict=True):
+        give_way()
+        for kind in np.flatnonzero(told.judgement.flags[at]).tolist():
+            setattr(finding, f"{fields[kind]}_cause", told.cause(at, kind).code)
+            setattr(finding, f"{fields[kind]}_reason", told.reason(at, kind))
+
+
+def _explanation(told: Explanation, at: int, kind: int, moved: Moved) -> pb.Explanation:
+    score, flagged = float(told.judgement.scores[at, kind]), bool(told.judgement.flags[at, kind])
+    speaks = flagged or score >= _SPEAKS
+    values = told.case.features[told.case.rows[at]]
+    return pb.Explanation(
+        kind=KINDS[kind],
+        score=round(score * 100, 4),
+        flagged=flagged,
+        cause=told.cause(at, kind).code if speaks else "",
+        reason=told.reason(at, kind) if speaks else "",
+        reason_elsewhere=speaks and moved.elsewhere,
+        effects=[
+            pb.FeatureEffect(
+                feature=name, value=float(values[INDEX[name]]) if name in INDEX else 0.0, effect=round(points, 4)
+            )
+            for name, points in moved.effects[:_EFFECTS]
+        ],
+    )
+
+
+def _incidents(told: Explanation, events: Events) -> Iterable[pb.Incident]:
+    at, kind = told.findings
+    for incident, of in told.incidents():
+        first = int(incident.findings[0])
+        cause = told.cause(int(at[first]), int(kind[first]))
+        yield pb.Incident(
+            kind=cause.kind,
+            cause=cause.code,
+            reason=told.story(incident),
+            event_ids=events.event_id[of].tolist(),
+            items=incident.items,
+        )

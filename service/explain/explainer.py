@@ -1,0 +1,147 @@
+"""What there is to say of a judgement: causes and sentences of its findings, and what moved the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.detect.detector import Judgement
+from service.effects.gradients import NormalWindows, effects
+from service.effects.questions import Mixture, Questions
+from service.effects.removal import reason_elsewhere, scores_without
+from service.errors import EffectsUnavailable, ModelRepositoryError
+from service.events.vocabulary import KINDS
+from service.explain.causes import CAUSES, Cause, first_causes
+from service.explain.incidents import Findings, Incident, incidents
+from service.explain.reasons import Reasons
+from service.features.case import View
+from service.features.reference import Reference
+from service.features.table import INDEX
+from service.runtime.threads import give_way
+
+_AT_ONCE = 64
+"""Findings whose effects are worked out at once."""
+
+_FAKE = KINDS.index("epcFake")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """What moved the score of one event and kind."""
+
+    effects: list[tuple[str, float]]  # by feature, in points of the score, the most first
+    elsewhere: bool  # without the features of the cause the score would be no lower
+
+
+NOTHING = Moved([], elsewhere=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What makes the scores of one model version, for the effects on them."""
+
+    mixture: Mixture
+    normal: NormalWindows
+    limit: int  # events of a window at most
+
+
+class Explanation:
+    """Causes and sentences of the events [A] of a judgement, in the order asked."""
+
+    def __init__(self, judgement: Judgement, reference: Reference, language: str) -> None:
+        """Args: ``judgement`` has its case; ``language`` is of the sentences."""
+        assert judgement.case is not None  # noqa: S101 - what is explained was judged so
+        self.judgement, self.case = judgement, judgement.case
+        journeys = self.case.journeys
+        self._causes, self._shown = first_causes(self.case.features, journeys.spread(journeys.start))
+        self._reasons = Reasons(self.case, reference, language)
+
+    def cause(self, at: int, kind: int) -> Cause:
+        """Return the cause of a kind (index of KINDS) at the event ``at``."""
+        return CAUSES[self._causes[self.case.rows[at], kind]]
+
+    def reason(self, at: int, kind: int) -> str:
+        """Return the cause in a sentence."""
+        row = int(self.case.rows[at])
+        return self._reasons.sentence(row, self.cause(at, kind), int(self._shown[row, kind]))
+
+    @cached_property
+    def findings(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return ([M] the event, [M] the kind) of each finding."""
+        at, kind = np.nonzero(self.judgement.flags)
+        return at, kind
+
+    def story(self, incident: Incident) -> str:
+        """Return what happened in one sentence: how many, where and when, and why with the numbers of the first one."""
+        at, kind = self.findings
+        first = int(incident.findings[0])
+        return self._reasons.together(
+            int(self.case.rows[at[first]]), incident.items, self.reason(int(at[first]), int(kind[first]))
+        )
+
+    def incidents(self) -> list[tuple[Incident, NDArray[np.intp]]]:
+        """Return each incident with the events [m] of its findings, in the order asked."""
+        at, kind = self.findings
+        row = self.case.rows[at]
+        found = Findings(row, kind, self._causes[row, kind])
+        return [(one, np.unique(at[one.findings])) for one in incidents(self.case.journeys, found)]
+
+
+class Explainer:
+    """Explains judgements of any detector."""
+
+    def __init__(self, reference: Reference, scored: Mapping[str, Callable[[], Scored]]) -> None:
+        """Args: ``reference`` is what judgements look things up in; ``scored`` makes, by model version, what effects
+        are of, and raises EffectsUnavailable where that cannot be.
+        """
+        self._reference = reference
+        self._makers = scored
+        self._made: dict[str, Scored | str] = {}
+
+    def explain(self, judgement: Judgement, language: str) -> Explanation:
+        """Return the causes and sentences of a judgement that has its case."""
+        return Explanation(judgement, self._reference, language)
+
+    def moved(
+        self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp], *, causal: bool = False
+    ) -> tuple[list[Moved], str]:
+        """Return what moved the score of each event ``at`` [M] and kind [M], and a warning if that is not known."""
+        scored = self._scored(told.judgement.model_version)
+        if isinstance(scored, str):
+            return [NOTHING] * len(at), scored
+        windows = View(told.case.journeys.events, causal=causal, given=told.case).windows(told.case, scored.limit)
+        found: list[Moved] = []
+        for begin in range(0, len(at), _AT_ONCE):
+            give_way()
+            part = slice(begin, begin + _AT_ONCE)
+            asked = Questions.of(told.case, windows, at[part], kind[part, None])
+            causes = [told.cause(*pair) for pair in zip(at[part].tolist(), kind[part].tolist(), strict=True)]
+            found += _moved(scored, asked, causes)
+        return found, ""
+
+    def _scored(self, version: str) -> Scored | str:
+        """Return what effects are of, or why there is none; rules have no effects, and that is no warning."""
+        if version not in self._made:
+            maker = self._makers.get(version)
+            try:
+                self._made[version] = "" if maker is None else maker()
+            except EffectsUnavailable as error:
+                self._made[version] = f"There are no effects ({error})."
+            except ModelRepositoryError:  # its text names paths
+                self._made[version] = "There are no effects (the file of the model has changed)."
+        return self._made[version]
+
+
+def _moved(scored: Scored, asked: Questions, causes: list[Cause]) -> list[Moved]:
+    found = effects(scored.mixture, scored.normal, asked)
+    removed = np.zeros((len(asked), len(INDEX)), dtype=np.bool_)
+    for row, cause in enumerate(causes):
+        removed[row, [INDEX[name] for name in cause.features]] = True
+    of_code = asked.kinds[:, 0] == _FAKE  # a code is that of all events of a journey
+    without = scores_without(scored.mixture, scored.normal, asked, removed, of_code)
+    elsewhere = reason_elsewhere(found.score, without)[:, 0] & removed.any(axis=1)
+    return [Moved(found.named(row, 0), bool(elsewhere[row])) for row in range(len(asked))]

@@ -1,0 +1,272 @@
+"""How often the cause that is named is the one that was planted, and what incidents are worth to a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.events.journeys import Journeys
+from service.events.vocabulary import KINDS, MODES
+from service.explain.causes import CAUSES, CODES, first_causes
+from service.explain.incidents import Findings, incidents
+from service.features.table import INDEX, TYPE_COLUMNS
+from service.model.sequences import Windows
+from service.progress import Progress
+from training.errors import DataError
+from training.evaluation.data_under_test import Subject, other_subject
+from training.evaluation.detectors import MODEL
+from training.evaluation.evaluate import judge
+from training.evaluation.later import LATER, planted
+from training.evaluation.tables import Sheet
+from training.network.predict import predict
+from training.runs.folder import Run
+from training.samples.samples import Samples, samples
+from training.samples.splits import normal_events
+from training.simulation.anomalies import VARIANTS
+
+PLANTED: dict[str, tuple[str, ...]] = {
+    "first_seen_downstream": ("first_seen_downstream",),
+    "serial_never_shipped": ("serial_never_shipped",),
+    "malformed": ("code_malformed",),
+    "foreign_company": ("company_unknown",),
+    "unknown_product": ("product_unknown",),
+    "future_date": ("date_after_scan",),
+    "other_company": ("product_of_other_company",),
+    "lot_of_other_product": ("lot_of_other_product",),
+    "serial_outside_block": ("serial_outside_lot",),
+    "early_date": ("date_not_of_lot",),
+    "resold": ("alive_after_sale",),
+    "sold_while_upstream": ("sold_while_upstream", "alive_after_sale"),  # the sale, and the scan after it
+    "two_regions_at_once": ("two_places_at_once",),
+    "parallel_journey": ("received_elsewhere_too", "two_journeys"),
+    "clone_nearby": ("received_elsewhere_too",),
+    "stalled_for_months": ("stalled",),
+    "stalled_behind_mates": ("stalled",),
+    "teleport": ("too_fast_to_travel",),
+    "below_route_minimum": ("faster_than_lane",),
+    "slow_transit": ("slow_transit",),
+    "out_before_in": ("out_before_in",),
+    "double_in": ("in_twice",),
+    "double_out": ("out_twice",),
+    "swapped_pair": ("arrived_before_leaving",),
+    "clock_rolled_back": ("arrived_before_leaving", "clock_rolled_back"),  # ids tell them apart, where they do
+    "lane_of_other_product": ("place_not_of_product", "lane_never_used"),
+    "back_to_hub": ("level_reversed",),
+    "back_to_warehouse": ("level_reversed",),
+    "retailer_over_the_border": ("lane_never_used", "place_not_of_product"),  # it is in another region, too
+    "wrong_region": ("place_not_of_product",),
+    "stage_skipped": ("level_skipped",),
+    "wrong_hub": ("place_not_of_product",),
+}
+"""The causes that each variant of the simulator plants."""
+
+_READ_AGAIN, _READ_AGAIN_S = 0.03, 120
+"""The share of scans that are read again, and so many seconds later, to see whether causes stay what they are."""
+
+
+_MOST = 3_000
+"""Findings of a mode whose causes are taken away, drawn at random."""
+
+
+def measure_causes(folder: Path, data: Path | None, truth: Path | None, seed: int, progress: Progress) -> list[Sheet]:
+    """Return the tables of what causes and incidents are worth on a simulated world, whose truth has variants.
+
+    Raises:
+        DataError: the data cannot be used, or their truth does not say what was planted.
+    """
+    run = Run.load(folder)
+    progress("reading the data", 0.0)
+    if data is None:
+        raise DataError("name a simulated world with --data: causes are measured on what was planted there")
+    subject, _ = other_subject(run, data, truth, None)
+    if not {"variant", "noise"} <= subject.known.details.keys():
+        raise DataError(f"the truth of {data} has no columns variant and noise: name a world of epc-sentinel simulate")
+    return _sheets(run, subject, seed, progress)
+
+
+def _sheets(run: Run, subject: Subject, seed: int, progress: Progress) -> list[Sheet]:
+    progress("judging", 0.1)
+    judged, found = judge(run, subject), []
+    rng = np.random.default_rng(seed)
+    for causal, mode in enumerate(MODES):
+        progress(f"causes, {mode}", 0.3 + 0.35 * causal)
+        part, verdicts = judged[mode].samples, judged[mode].detectors[MODEL]
+        journeys = Journeys.of(subject.events)
+        truly = (part.labels >= 0.5) & verdicts.flags
+        causes = _causes(part, journeys)
+        variant = subject.known.details["variant"][part.index].astype(str)
+        noisy = _noisy(subject, part, journeys)
+        rows = list(_by_variant(causes, truly, variant, noisy))
+        rows += list(_later(run, subject, mode, rng))
+        found.append(
+            Sheet(
+                f"{mode}: causes by what was planted",
+                _NOTE,
+                ["variant", "findings", "agree", "with noise", "named"],
+                rows,
+            )
+        )
+        found.append(
+            Sheet(
+                f"{mode}: is it the model's reason, and does it last",
+                "score below the threshold without the features of the cause; same cause after re-reads and reordering",
+                ["", "findings", "share"],
+                [
+                    _deletion(run, part, truly, causes, verdicts.thresholds, causal, rng),
+                    _stability(run, subject, causes, truly, part, causal, rng),
+                ],
+            )
+        )
+        found.append(_incident_sheet(mode, journeys, verdicts.flags, causes, variant))
+    progress("done", 1.0)
+    return found
+
+
+_NOTE = (
+    "of the findings that the network is right about: how many have the planted cause; of noise-bearing journeys alone"
+)
+
+
+def _causes(part: Samples, journeys: Journeys) -> NDArray[np.intp]:
+    return first_causes(part.features, journeys.spread(journeys.start))[0]
+
+
+def _noisy(subject: Subject, part: Samples, journeys: Journeys) -> NDArray[np.bool_]:
+    """Return which events [N] are of a journey that has harmless noise, too."""
+    noise = subject.known.details["noise"][part.index].astype(str) != ""
+    return journeys.spread(np.add.reduceat(noise.astype(np.intp), journeys.start) > 0)
+
+
+def _by_variant(
+    causes: NDArray[np.intp], truly: NDArray[np.bool_], variant: NDArray[np.str_], noisy: NDArray[np.bool_]
+) -> Iterator[list[str]]:
+    hits, totals = np.zeros(2), np.zeros(2)
+    for one in VARIANTS:
+        kind = KINDS.index(one.kind)
+        rows = np.flatnonzero((variant == one.name) & truly[:, kind])
+        named = [CODES[cause] for cause in causes[rows, kind].tolist()]
+        agree = np.isin(named, PLANTED[one.name])
+        hits += (agree.sum(), agree[noisy[rows]].sum())
+        totals += (len(rows), noisy[rows].sum())
+        yield _row(one.name, agree, noisy[rows], named)
+    yield ["all", f"{totals[0]:.0f}", f"{hits[0] / totals[0]:.4f}", f"{hits[1] / totals[1]:.4f} of {totals[1]:.0f}", ""]
+
+
+def _row(name: str, agree: NDArray[np.bool_], noisy: NDArray[np.bool_], named: list[str]) -> list[str]:
+    counted = sorted(((named.count(code), code) for code in set(named)), reverse=True)
+    share = f"{agree.mean():.4f}" if len(agree) else ""
+    with_noise = f"{agree[noisy].mean():.4f} of {noisy.sum()}" if noisy.any() else ""
+    return [name, str(len(agree)), share, with_noise, ", ".join(f"{code} {count}" for count, code in counted[:3])]
+
+
+def _later(run: Run, subject: Subject, mode: str, rng: np.random.Generator) -> Iterator[list[str]]:
+    """Yield a row for each variant that the list of causes was not made for."""
+    normal = np.bincount(subject.events.epc, ~normal_events(subject.known.labels)) == 0
+    kept = np.flatnonzero(rng.random(len(normal)) < 0.25)  # a part is enough company
+    events = subject.events.take(np.isin(subject.events.epc, kept))
+    normal = normal[kept]
+    for variant in LATER:
+        made, shown = planted(events, normal, variant, rng)
+        labels = np.zeros((len(made), len(KINDS)), dtype=np.float32)
+        part = samples(made, labels, run.reference, causal=mode == MODES[1], limit=run.lengths[-1])
+        kind = KINDS.index(variant.kind)
+        scores = predict(run.model, part)[:, kind]
+        rows = np.flatnonzero(shown[part.index] & (scores >= run.record.thresholds.of(mode)[kind]))
+        named = [CODES[cause] for cause in _causes(part, Journeys.of(made))[rows, kind].tolist()]
+        agree = np.isin(named, (variant.cause,))
+        yield _row(f"{variant.name} (later)", agree, np.zeros(len(rows), dtype=np.bool_), named)
+
+
+def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
+    run: Run,
+    part: Samples,
+    truly: NDArray[np.bool_],
+    causes: NDArray[np.intp],
+    thresholds: list[float],
+    causal: int,
+    rng: np.random.Generator,
+) -> list[str]:
+    """Return in how many findings the score is below its threshold without the features of the cause."""
+    title = "below the threshold without the cause"
+    normal = run.record.baseline
+    if normal is None:
+        return [title, "0", "this run has no normal events to compare with"]
+    typical = np.array(normal.causal if causal else normal.retrospective, dtype=np.float32)
+    windows, chosen = part.windows, rng.permutation(np.argwhere(truly))[:_MOST]
+    window = windows.window_of[chosen[:, 0]]
+    offset = windows.offset_of[chosen[:, 0]]
+    length = windows.length[window]
+    tables = []
+    for (row, kind), at, begin, count in zip(
+        chosen.tolist(), offset.tolist(), windows.start[window].tolist(), length.tolist(), strict=True
+    ):
+        table = part.features[begin : begin + count].copy()
+        columns = [INDEX[name] for name in CAUSES[causes[row, kind]].features]
+        changed = slice(None) if kind == KINDS.index("epcFake") else slice(at, at + 1)  # a code is that of all events
+        table[changed, columns] = typical[table[changed, TYPE_COLUMNS].argmax(axis=1)][:, columns]
+        tables.append(table)
+    start = np.cumsum(length) - length
+    asked = Windows(start, length, np.arange(len(chosen)), offset)
+    changed_part = Samples(np.concatenate(tables), np.zeros((len(chosen), len(KINDS)), np.float32), asked, start)
+    scores = predict(run.model, changed_part)[np.arange(len(chosen)), chosen[:, 1]]
+    below = scores < np.array(thresholds)[chosen[:, 1]]
+    return [title, str(len(below)), f"{below.mean():.4f}"]
+
+
+def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
+    run: Run,
+    subject: Subject,
+    causes: NDArray[np.intp],
+    truly: NDArray[np.bool_],
+    part: Samples,
+    causal: int,
+    rng: np.random.Generator,
+) -> list[str]:
+    """Return how many causes stay the same when rows come in another order and some scans are read twice."""
+    events = subject.events
+    again = np.flatnonzero(rng.random(len(events)) < _READ_AGAIN)
+    both = np.concatenate([np.arange(len(events)), again])
+    other: Events = replace(
+        events.take(both),
+        event_id=np.concatenate([events.event_id, events.event_id.max() + 1 + np.arange(len(again))]),
+        time_us=np.concatenate([events.time_us, events.time_us[again] + _READ_AGAIN_S * 1_000_000]),
+    )
+    order = rng.permutation(len(other))
+    moved = other.take(order)
+    labels = np.zeros((len(moved), len(KINDS)), dtype=np.float32)
+    disturbed = samples(moved, labels, run.reference, causal=bool(causal), limit=run.lengths[-1])
+    named = np.empty((len(moved), len(KINDS)), dtype=np.intp)
+    named[order[disturbed.index]] = _causes(disturbed, Journeys.of(moved))
+    same = named[part.index][truly] == causes[truly]
+    return ["same after re-reads and reordering", str(len(same)), f"{same.mean():.4f}"]
+
+
+def _incident_sheet(
+    mode: str,
+    journeys: Journeys,
+    flags: NDArray[np.bool_],
+    causes: NDArray[np.intp],
+    variant: NDArray[np.str_],
+) -> Sheet:
+    row, kind = np.nonzero(flags)
+    found = incidents(journeys, Findings(row, kind, causes[row, kind]))
+    pure = weight = 0
+    for incident in found:
+        named = [PLANTED[name][0] for name in variant[row[incident.findings]].tolist() if name]
+        pure += max(map(named.count, named), default=0)
+        weight += len(named)
+    rows = [
+        ["findings", f"{len(row):,}"],
+        ["flagged events", f"{flags.any(axis=1).sum():,}"],
+        ["incidents", f"{len(found):,}"],
+        ["findings per incident", f"{len(row) / max(len(found), 1):.2f}"],
+        ["incidents of more than one item", f"{sum(one.items > 1 for one in found):,}"],
+        ["share of planted findings with the incident's most frequent cause", f"{pure / max(weight, 1):.4f}"],
+        ["lines that an auditor reads, less", f"{1 - len(found) / max(int(flags.any(axis=1).sum()), 1):.1%}"],
+    ]
+    return Sheet(f"{mode}: incidents", "findings that are one story, of all findings of the network", ["", ""], rows)
