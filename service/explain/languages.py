@@ -1,4 +1,4 @@
-"""In which language does the caller want to read? RFC 9110, accept-language, among those that there are catalogues for."""
+"""In which language does the caller want to read? (RFC 9110, accept-language.) And the sentences of each language."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ class _Rows:
     def like(self, row: int) -> _Index:
         """Return the rows of the group of ``row``, in order."""
         group = self._group[row]
-        return self._order[self._bounds[group] : self._bounds[group + 1]]
+        rows: _Index = self._order[self._bounds[group] : self._bounds[group + 1]]
+        return rows
 
 
 class Mates:
@@ -141,7 +142,8 @@ class Mates:
 
     def _shipped(self, row: int) -> _Index:
         rows = self._seen(row, self._left.like(row))
-        return rows[self._departure(rows) == self._departure(np.array([row]))]
+        shipped: _Index = rows[self._departure(rows) == self._departure(np.array([row]))]
+        return shipped
 
     def _departure(self, rows: _Index) -> _Ints:
         begin = np.where(self._journeys.position[rows] > 0, rows - 1, rows)
@@ -153,10 +155,12 @@ class Mates:
         mates = self._events.epc[rows] != self._events.epc[row]
         if self._causal:
             mates &= self._journeys.rank[rows] < self._journeys.rank[row]
-        return rows[mates]
+        seen: _Index = rows[mates]
+        return seen
 
     def _other_items(self, items: _Rows, row: int) -> _Index:
-        return self._events.epc[self._seen(row, self._journeys.start[items.like(int(self._events.epc[row]))])]
+        first = self._journeys.start[items.like(int(self._events.epc[row]))]
+        return self._events.epc[self._seen(row, first)].astype(np.intp)
 
     def _is_here(self, rows: _Index, row: int) -> NDArray[np.bool_]:
         events = self._events

@@ -71,6 +71,10 @@ class Norms:
         table = self._reference.company_product
         return _most(table, np.flatnonzero(table.key % _PRODUCTS == product), lambda key: key // _PRODUCTS)
 
+    def products_of(self, company: int) -> int:
+        """Return how many products the company issued codes of."""
+        return len(_range(self._reference.company_product, company * _PRODUCTS, (company + 1) * _PRODUCTS))
+
     def lane_times(self, before: Scan, scan: Scan) -> Times | None:
         """Return how long normal legs of the lane take, None if none was seen."""
         reference = self._reference
@@ -106,7 +110,7 @@ class Norms:
         return count_of(self._reference.scan, self._scan_key(scan))
 
     def of_product(self, product: int, scan: Scan) -> tuple[int, int, Favourite | None]:
-        """Return normal scans of a product: (of this type here, of this type, (type, location, count) where most were)."""
+        """Return normal scans of a product: (of this type here, of this type, where most of them were)."""
         reference, base = self._reference, (product + 1) * self._scans
         rows = _range(reference.product_scan, base, base + self._scans)
         rows = rows[reference.product_scan.key[rows] % TYPES == base % TYPES + scan.kind] if len(rows) else rows

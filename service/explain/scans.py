@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.events.vocabulary import EVENT_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -17,6 +19,11 @@ class Scan:
     level: int  # of the type, else of the step
     direction: int  # +1 inbound, -1 outbound, 0 neither
     time_us: int
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the type is one of the vocabulary: others have no place in the order of a journey."""
+        return self.kind < len(EVENT_TYPES)
 
     def minutes_since(self, earlier: Scan) -> float:
         return (self.time_us - earlier.time_us) / 60e6
