@@ -65,7 +65,7 @@ class Words:
         return self.say("{type} at place {place}", type=self.type(kind), place=location_id)
 
     def type(self, kind: int) -> str:
-        return EVENT_TYPES[kind] if 0 <= kind < len(EVENT_TYPES) else self.say("a scan of unknown type")
+        return EVENT_TYPES[kind] if 0 <= kind < len(EVENT_TYPES) else self.say("an unknown type")
 
     def level(self, level: int) -> str:
         return LEVELS[level] if level >= 0 else self.say("an unknown level")

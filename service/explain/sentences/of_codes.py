@@ -43,7 +43,7 @@ def _product_of_other(f: Facts, w: Words, row: int) -> str:
     owner = f.norms.owner_of_product(code.product)
     if owner is None:
         return _product(f, w, row)
-    message = "Product {product} is issued by company {owner} ({n} codes), never by company {company}"
+    message = "Product {product} is issued by company {owner} (issued codes: {n}), never by company {company}"
     numbers = {"owner": f"{owner[0]:07d}", "company": f"{code.company:07d}"}
     return w.say(message, product=f"{code.product:07d}", n=w.number(owner[1]), **numbers)
 
@@ -65,7 +65,7 @@ def _lot_of_other(f: Facts, w: Words, row: int) -> str:
     names = {"lot": f"{code.lot:06d}", "product": f"{code.product:07d}"}
     owner = f.norms.owner_of_lot(code.lot)
     if owner is not None and f.norms.lot(code) is None:
-        message = "Lot {lot} was issued for product {owner} ({n} codes), never for product {product}"
+        message = "Lot {lot} was issued for product {owner} (issued codes: {n}), never for product {product}"
         return w.say(message, owner=f"{owner[0]:07d}", n=w.number(owner[1]), **names)
     total, own, other = f.mates.products(row)
     if other is None:

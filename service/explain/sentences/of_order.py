@@ -76,7 +76,7 @@ def _rolled_back(f: Facts, w: Words, row: int) -> str:
 
 
 def _before_leaving(f: Facts, w: Words, row: int) -> str:
-    """Say what `causes` asks in its order: an earlier scan further on, a jump from the last, a next one further back."""
+    """Say what `causes` asks, in its order: an earlier scan further on, a step left out, a next scan further back."""
     scan, before, after = f.scan(row), f.previous(row), f.next(row)
     names = {"scan": w.scan(scan.kind, scan.location_id)}
     further = max((o for o in f.earlier(row) if o.is_known), key=lambda o: o.kind, default=None)

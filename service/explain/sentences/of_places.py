@@ -75,7 +75,7 @@ def _lane(f: Facts, w: Words, row: int) -> str:
 def _apart(f: Facts, w: Words, row: int) -> str:
     """Say what `causes` asks in its order: of the same shipment, of the same leg, of scans of the type."""
     scan, before = f.scan(row), f.previous(row)
-    names = {"scan": w.scan(scan.kind, scan.location_id)}
+    names: dict[str, object] = {"scan": w.scan(scan.kind, scan.location_id)}
     shipment = f.mates.shipment(row)
     if _is_apart(shipment):
         if before is None:
