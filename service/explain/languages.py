@@ -24,8 +24,11 @@ def language_of(accept_language: str | None) -> str:
 
     The highest weight wins, the first one of equals; "*" stands for those that are not named, English first.
     """
+    header = accept_language or ""
+    if len(header) > _MOST:
+        header = header[:_MOST].rpartition(",")[0]  # no half of a range
     weights: dict[str, float] = {}
-    for item in (accept_language or "")[:_MOST].split(","):
+    for item in header.split(","):
         if match := _RANGE.fullmatch(item):
             weights.setdefault(match[1].lower(), min(float(match[2] or 1), 1.0))
     rest = weights.pop("*", 0.0)

@@ -17,7 +17,7 @@ def _after_sale(f: Facts, w: Words, row: int) -> str:
     if sale is None:
         return _unusual(f, w, row)
     return w.say(
-        "{scan}, {span} after it was sold at place {place} at {time}",
+        "{scan}, {span} after it was sold at place {place} on {time}",
         scan=w.scan(scan.kind, scan.location_id),
         span=w.duration(scan.minutes_since(sale)),
         place=sale.location_id,

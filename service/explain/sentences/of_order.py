@@ -101,10 +101,12 @@ def _before_leaving(f: Facts, w: Words, row: int) -> str:
 def _unusual(f: Facts, w: Words, row: int) -> str:
     scan, before = f.scan(row), f.previous(row)
     if before is None:
-        return w.say("{scan}, the first scan, is unlike the normal order", scan=w.scan(scan.kind, scan.location_id))
+        return w.say(
+            "{scan} is the first scan; the order as a whole is unusual", scan=w.scan(scan.kind, scan.location_id)
+        )
     pairs = f.reference.type_pair[before.kind]
     return w.say(
-        "{scan} after {before} is unlike the normal order; {n} of {total} normal scans after it are {type}",
+        "{scan} after {before}: the order as a whole is unusual; {n} of {total} normal scans after {before} are {type}",
         scan=w.scan(scan.kind, scan.location_id),
         before=w.type(before.kind),
         n=w.number(pairs[scan.kind]),

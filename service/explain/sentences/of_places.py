@@ -111,8 +111,8 @@ def _unusual(f: Facts, w: Words, row: int) -> str:
     where = w.scan(scan.kind, scan.location_id)
     if scan.place == len(f.reference.location_id):
         return w.say("{scan}: this place is not known", scan=where)
-    message = "{scan} is unlike where such items go; {n} normal scan like it is known"
-    many = "{scan} is unlike where such items go; {n} normal scans like it are known"
+    message = "{scan}: the places as a whole are unusual; {n} normal scan like it is known"
+    many = "{scan}: the places as a whole are unusual; {n} normal scans like it are known"
     return w.count(message, many, count, scan=where)
 
 
