@@ -70,7 +70,7 @@ def _lot_of_other(f: Facts, w: Words, row: int) -> str:
     total, own, other = f.mates.products(row)
     if other is None:
         return w.say("Lot {lot} is not known as one of product {product}", **names)
-    message = "Of {total} other items of lot {lot} at hand, {n} are of product {product}; most are of product {other}"
+    message = "Other items of lot {lot} at hand: {total}, of product {product}: {n}; most are of product {other}"
     return w.say(message, total=w.number(total), n=w.number(own), other=f"{other:07d}", **names)
 
 
@@ -140,6 +140,10 @@ def _serial_outside(f: Facts, w: Words, row: int) -> str:
 def _never_shipped(f: Facts, w: Words, row: int) -> str:
     code, scan = f.code(row), f.scan(row)
     serials = f.mates.serials(row)
+    if len(serials) == 1:
+        message = "The serial is {serial}; the one mate with {scan} next to it has serial {other}"
+        where = w.scan(scan.kind, scan.location_id)
+        return w.say(message, serial=code.serial, scan=where, other=int(serials[0]))
     if len(serials):
         message = "The serial is {serial}; {n} mates with {scan} next to it have serials {low} to {high}"
         numbers = {"low": int(serials.min()), "high": int(serials.max())}
