@@ -1,0 +1,114 @@
+"""What is true of one event: its journey and its code as they are, and what the reference knows of such ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events import codes
+from service.events.journeys import Journeys
+from service.events.vocabulary import DIRECTION_OF_TYPE, LEVEL_OF_TYPE, TYPES, UNKNOWN
+from service.explain.mates import Mates
+from service.explain.norms import Norms
+from service.explain.scans import Code, Scan
+from service.features.case import Case
+from service.features.reference import Reference
+from service.features.table import INDEX
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+class Facts:
+    """Facts of the events of one case, each worked out when it is asked for."""
+
+    def __init__(self, case: Case, reference: Reference) -> None:
+        self.case, self.reference = case, reference
+        self.norms = Norms(reference)
+        self._events = case.journeys.events
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether the case was judged by the past alone: then no event has features of a next one."""
+        follows = np.flatnonzero(self.case.journeys.position[1:] > 0)
+        return bool(len(follows)) and not self.case.features[follows[0], INDEX["has_next"]] > 0
+
+    @cached_property
+    def parts(self) -> codes.Codes:
+        """The parts of all codes [U] of the case."""
+        return codes.parse(self._events.epc_codes)
+
+    @cached_property
+    def mates(self) -> Mates:
+        return Mates(self.case.journeys, self.parts, causal=self.causal)
+
+    @cached_property
+    def _place(self) -> NDArray[np.int64]:
+        return self.reference.place_of(self._events.location_id)
+
+    @cached_property
+    def _begins(self) -> NDArray[np.intp]:
+        journeys: Journeys = self.case.journeys
+        return journeys.spread(journeys.start)
+
+    def scan(self, row: int) -> Scan:
+        events = self._events
+        type_code = int(events.event_type[row])
+        level = int(LEVEL_OF_TYPE[type_code])
+        return Scan(
+            row=row,
+            event_id=int(events.event_id[row]),
+            location_id=int(events.location_id[row]),
+            place=int(self._place[row]),
+            kind=type_code % TYPES,
+            level=int(events.step[row]) if level == UNKNOWN else level,
+            direction=int(DIRECTION_OF_TYPE[type_code]),
+            time_us=int(events.time_us[row]),
+        )
+
+    def first(self, row: int) -> Scan:
+        return self.scan(int(self._begins[row]))
+
+    def previous(self, row: int) -> Scan | None:
+        return self.scan(row - 1) if row > self._begins[row] else None
+
+    def next(self, row: int) -> Scan | None:
+        """Return the next scan of the journey, None in a causal judgement."""
+        return self.scan(row + 1) if row + 1 < self.end(row) else None
+
+    def end(self, row: int) -> int:
+        """Return the row behind the last event of the journey that the judgement saw."""
+        begin = int(self._begins[row])
+        return row + 1 if self.causal else begin + int(self.case.journeys.length[self._events.epc[row]])
+
+    def earlier(self, row: int) -> Iterator[Scan]:
+        """Return the earlier scans of the journey, the latest first."""
+        return (self.scan(at) for at in range(row - 1, int(self._begins[row]) - 1, -1))
+
+    def others(self, row: int) -> Iterator[Scan]:
+        """Return the other scans of the journey that the judgement saw."""
+        return (self.scan(at) for at in range(int(self._begins[row]), self.end(row)) if at != row)
+
+    def code(self, row: int) -> Code:
+        item, parts = int(self._events.epc[row]), self.parts
+        return Code(
+            self._events.epc_codes[item],
+            int(parts.header[item]),
+            int(parts.company[item]),
+            int(parts.product[item]),
+            int(parts.lot[item]),
+            int(parts.date[item]),
+            int(parts.day[item]),
+            bool(parts.date_valid[item]),
+            int(parts.serial[item]),
+        )
+
+    def kilometres(self, one: Scan, other: Scan) -> float | None:
+        """Return the great-circle distance, None where coordinates are not known."""
+        vectors = self.reference.unit_vectors
+        x, y, z = (vectors[one.place] - vectors[other.place]).tolist()
+        chord = math.sqrt(x * x + y * y + z * z)
+        return None if math.isnan(chord) else 2 * _EARTH_RADIUS_KM * math.asin(min(chord / 2, 1.0))

@@ -1,0 +1,185 @@
+"""What the mates of an event did, as far as they are in the case: those of a history are not at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.codes import Codes
+from service.events.journeys import Journeys
+from service.features.mate_groups import SHIPMENT_US
+
+_Index = NDArray[np.intp]
+_Ints = NDArray[np.int64]
+
+_BEFORE, _AROUND = (8, 0), (4, 4)
+"""How many mates' scans before and after are looked at for their serials: causal and not, as `mate_serial_gap` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """Where mates went: ``here`` of ``count`` to the place of the event, ``most`` to another one."""
+
+    count: int
+    here: int
+    elsewhere: int | None  # the location to which most went that did not come here, None if all came
+    most: int
+
+
+class _Rows:
+    """N rows by what they have in common; each group in the order of the last column."""
+
+    def __init__(self, order_by: _Index, *columns: NDArray[np.integer]) -> None:
+        self._order = np.lexsort((order_by, *columns))
+        new = np.ones(len(self._order), dtype=np.bool_)
+        new[1:] = False
+        for column in columns:
+            ordered = column[self._order]
+            new[1:] |= ordered[1:] != ordered[:-1]
+        self._bounds = np.append(np.flatnonzero(new), len(new))
+        self._group = np.empty(len(new), dtype=np.intp)
+        self._group[self._order] = new.cumsum() - 1
+
+    def like(self, row: int) -> _Index:
+        """Return the rows of the group of ``row``, in order."""
+        group = self._group[row]
+        rows: _Index = self._order[self._bounds[group] : self._bounds[group + 1]]
+        return rows
+
+
+class Mates:
+    """The events of a case by lot. A malformed code, which is of no lot, is alone."""
+
+    def __init__(self, journeys: Journeys, parts: Codes, *, causal: bool) -> None:
+        """``causal``: whether an event sees only what was before it."""
+        self._journeys, self._events, self._causal = journeys, journeys.events, causal
+        self._parts = parts
+        alone = -1 - np.arange(len(parts.lot))
+        self._number = np.where(parts.well_formed, parts.lot, alone)  # [U]
+        lots = np.stack([parts.company, parts.product, self._number])
+        self._lot = np.unique(lots, axis=1, return_inverse=True)[1].reshape(-1)[self._events.epc]  # [N]
+
+    @cached_property
+    def _here(self) -> _Rows:
+        events = self._events
+        return _Rows(self._journeys.rank, self._lot, events.event_type, events.location_id)
+
+    @cached_property
+    def _types(self) -> _Rows:
+        return _Rows(self._journeys.rank, self._lot, self._events.event_type)
+
+    @cached_property
+    def _left(self) -> _Rows:
+        """By the previous scan: its type and place, or that there is none."""
+        (before, has_before), events = self._journeys.previous(), self._events
+        kind = np.where(has_before, events.event_type[before], -2).astype(np.int64)
+        place = np.where(has_before, events.location_id[before], 0)
+        return _Rows(self._journeys.rank, self._lot, kind, place)
+
+    @cached_property
+    def _by_number(self) -> _Rows:
+        """Items [U] by the number of their lot alone."""
+        return _Rows(self._journeys.rank[self._journeys.start], self._number)
+
+    @cached_property
+    def _by_lot(self) -> _Rows:
+        """Items [U] by lot."""
+        return _Rows(self._journeys.rank[self._journeys.start], self._lot[self._journeys.start])
+
+    def products(self, row: int) -> tuple[int, int, int | None]:
+        """Return (other items with this lot number, of this product, the product that most of the rest are of)."""
+        others = self._other_items(self._by_number, row)
+        products = self._parts.product[others]
+        own = products == self._parts.product[self._events.epc[row]]
+        return len(others), int(own.sum()), _most(products[~own])[0]
+
+    def days(self, row: int) -> tuple[int, int, int | None]:
+        """Return (other items of the lot, of the same day, the day since 1970 that most of the rest are of)."""
+        others = self._other_items(self._by_lot, row)
+        days = self._parts.day[others]
+        own = days == self._parts.day[self._events.epc[row]]
+        return len(others), int(own.sum()), _most(days[~own])[0]
+
+    def serials(self, row: int) -> _Ints:
+        """Return the serials [n] of the mates that were scanned here next to the event, in the order of time."""
+        rows = self._here.like(row)
+        before, after = _BEFORE if self._causal else _AROUND
+        at = int(np.flatnonzero(rows == row)[0])
+        item = self._events.epc[rows[max(at - before, 0) : at + after + 1]]
+        serials: _Ints = self._parts.serial[item[item != self._events.epc[row]]]
+        return serials
+
+    def nearest_serial(self, row: int) -> int | None:
+        """Return the serial of the lot's other items that is nearest, None if there are none."""
+        serials = self._parts.serial[self._other_items(self._by_lot, row)]
+        if not len(serials):
+            return None
+        return int(serials[np.abs(serials - self._parts.serial[self._events.epc[row]]).argmin()])
+
+    def scanned(self, row: int) -> Went:
+        """Return where the mates had their scans of this type."""
+        return self._went(row, self._seen(row, self._types.like(row)))
+
+    def left(self, row: int) -> Went:
+        """Return where the mates were scanned next after the scan that came before this one, or first as this one."""
+        return self._went(row, self._seen(row, self._left.like(row)))
+
+    def shipment(self, row: int) -> Went:
+        """Return the same of those that left in the same two hours."""
+        return self._went(row, self._shipped(row))
+
+    def minutes(self, row: int) -> tuple[int, float]:
+        """Return (mates that left with this one and came here, median of the minutes that they took)."""
+        rows = self._shipped(row)
+        events = self._events
+        rows = rows[self._is_here(rows, row)]
+        if not len(rows) or self._journeys.position[row] == 0:
+            return 0, 0.0
+        return len(rows), float(np.median(events.time_us[rows] - events.time_us[rows - 1])) / 60e6
+
+    def _shipped(self, row: int) -> _Index:
+        rows = self._seen(row, self._left.like(row))
+        shipped: _Index = rows[self._departure(rows) == self._departure(np.array([row]))]
+        return shipped
+
+    def _departure(self, rows: _Index) -> _Ints:
+        begin = np.where(self._journeys.position[rows] > 0, rows - 1, rows)
+        departure: _Ints = self._events.time_us[begin] // SHIPMENT_US
+        return departure
+
+    def _seen(self, row: int, rows: _Index) -> _Index:
+        """Return those of the ``rows`` that are of mates, and before ``row`` in a causal judgement."""
+        mates = self._events.epc[rows] != self._events.epc[row]
+        if self._causal:
+            mates &= self._journeys.rank[rows] < self._journeys.rank[row]
+        seen: _Index = rows[mates]
+        return seen
+
+    def _other_items(self, items: _Rows, row: int) -> _Index:
+        first = self._journeys.start[items.like(int(self._events.epc[row]))]
+        return self._events.epc[self._seen(row, first)].astype(np.intp)
+
+    def _is_here(self, rows: _Index, row: int) -> NDArray[np.bool_]:
+        events = self._events
+        same: NDArray[np.bool_] = (events.location_id[rows] == events.location_id[row]) & (
+            events.event_type[rows] == events.event_type[row]
+        )
+        return same
+
+    def _went(self, row: int, rows: _Index) -> Went:
+        here = self._is_here(rows, row)
+        location = self._events.location_id[rows]
+        elsewhere, most = _most(location[location != self._events.location_id[row]])
+        return Went(len(rows), int(here.sum()), elsewhere, most)
+
+
+def _most(values: NDArray[np.int64]) -> tuple[int | None, int]:
+    """Return (the value that there is most of, how often), (None, 0) of nothing."""
+    if not len(values):
+        return None, 0
+    distinct, count = np.unique(values, return_counts=True)
+    most = int(count.argmax())
+    return int(distinct[most]), int(count[most])

@@ -1,0 +1,38 @@
+"""Why is it a finding? One sentence, with the values as they are and what is normal, in the caller's language."""
+
+from __future__ import annotations
+
+from service.explain.causes import Cause
+from service.explain.facts import Facts
+from service.explain.sentences import Sentences, of_clones, of_codes, of_order, of_places, of_times
+from service.explain.words import Words
+from service.features.case import Case
+from service.features.reference import Reference
+
+SENTENCES: Sentences = {
+    **of_codes.SENTENCES,
+    **of_clones.SENTENCES,
+    **of_places.SENTENCES,
+    **of_order.SENTENCES,
+    **of_times.SENTENCES,
+}
+"""The sentence of each cause, by its code."""
+
+
+class Reasons:
+    """Says why events of one case are findings."""
+
+    def __init__(self, case: Case, reference: Reference, language: str) -> None:
+        """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`."""
+        self._facts, self._words = Facts(case, reference), Words(language)
+
+    def sentence(self, row: int, cause: Cause, shown: int) -> str:
+        """Return why the event at ``row`` of the journeys is a finding; that at ``shown`` is the one with the cause.
+
+        The two are what `causes.first_causes` found. Where they differ, the sentence says which event it speaks of.
+        """
+        said = SENTENCES[cause.code](self._facts, self._words, shown)
+        if shown == row:
+            return said
+        event = self._facts.scan(shown).event_id
+        return self._words.say("Goes on from event {event}: {reason}", event=event, reason=said)

@@ -1,0 +1,17 @@
+"""What is said of each cause, kind by kind. The texts are English; `locale` has them in other languages.
+
+A sentence is a function of the facts, the words of a language and the row of an event. It says values as they are and
+what is normal, and leaves out what is not known. Texts stand in it as they are: a test finds them in the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from service.explain.facts import Facts
+from service.explain.words import Words
+
+Sentence = Callable[[Facts, Words, int], str]
+
+Sentences = Mapping[str, Sentence]
+"""By the code of the cause."""
