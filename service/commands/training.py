@@ -136,7 +136,7 @@ def evaluate(
         from training.evaluation.causes import measure_causes
 
         with shown_progress() as progress:
-            tables = measure_causes(run, data, truth, EvaluateOptions.seed, progress)
+            tables = measure_causes(run, data, truth, EvaluateOptions().seed, progress)
         report.write_sheets(tables)
         return
     with shown_progress() as progress:

@@ -62,7 +62,7 @@ class Explanation:
 
     def cause(self, at: int, kind: int) -> Cause:
         """Return the cause of a kind (index of KINDS) at the event ``at``."""
-        return CAUSES[self._causes[self.case.rows[at], kind]]
+        return CAUSES[int(self._causes[self.case.rows[at], kind])]
 
     def reason(self, at: int, kind: int) -> str:
         """Return the cause in a sentence."""

@@ -9,6 +9,8 @@ from service.explain.words import Words
 from service.features.case import Case
 from service.features.reference import Reference
 
+_DAY_US = 86_400_000_000
+
 SENTENCES: Sentences = {
     **of_codes.SENTENCES,
     **of_clones.SENTENCES,
@@ -36,3 +38,17 @@ class Reasons:
             return said
         event = self._facts.scan(shown).event_id
         return self._words.say("Goes on from event {event}: {reason}", event=event, reason=said)
+
+    def together(self, row: int, items: int, reason: str) -> str:
+        """Return what happened to ``items`` of one lot, of which the event at ``row`` is the first, with its reason."""
+        if items == 1:
+            return reason
+        scan = self._facts.scan(row)
+        place, day = scan.location_id, self._words.day(scan.time_us // _DAY_US)
+        return self._words.say(
+            "{items} items of one lot at place {place} from {day} on, together. The first of them: {reason}",
+            items=self._words.number(items),
+            place=place,
+            day=day,
+            reason=reason,
+        )

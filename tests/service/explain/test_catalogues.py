@@ -10,7 +10,7 @@ from string import Formatter
 import pytest
 
 from service.explain.languages import LANGUAGES
-from tests.support.catalogues import compiled, messages, mo_path, po_path, read_po
+from tests.service.explain.catalogues import compiled, messages, mo_path, po_path, read_po
 
 TRANSLATED = LANGUAGES[1:]
 _HEADER = ("",)
@@ -44,7 +44,7 @@ def test_translations_have_the_values_of_their_messages(language: str) -> None:
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_the_compiled_catalogue_is_that_of_the_text(language: str) -> None:
     catalogue = read_po(po_path(language).read_text(encoding="utf-8"))
-    assert mo_path(language).read_bytes() == compiled(catalogue), "run python -m tests.support.catalogues"
+    assert mo_path(language).read_bytes() == compiled(catalogue), "run python -m tests.service.explain.catalogues"
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.reasons import said
+from tests.service.explain.journeys import said
 from tests.support.worlds import OTHER_LOT, OTHER_PRODUCT, ROUTE, code, journey, shipment
 
 _FIRST = 0

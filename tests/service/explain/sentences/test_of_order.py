@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.support.reasons import said
+from tests.service.explain.journeys import said
 from tests.support.worlds import code, journey
 
 _HOUR = timedelta(hours=1)

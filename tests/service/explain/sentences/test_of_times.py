@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.explain.reasons import Reasons
-from tests.support.reasons import case_of, cause, row_of, said
+from tests.service.explain.journeys import case_of, cause, row_of, said
 from tests.support.worlds import ROUTE, code, journey, reference, shipment
 
 _ITEM = journey(code(4_005))

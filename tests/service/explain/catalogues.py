@@ -1,6 +1,6 @@
 """The catalogues of sentences: what the source says, what a .po file says of it, and the .mo file that gettext reads.
 
-    python -m tests.support.catalogues     # after an edit of a .po file: writes the .mo beside it
+    python -m tests.service.explain.catalogues     # after an edit of a .po file: writes the .mo beside it
 
 The .mo files are in the repository, so that a gateway is built without tools; a test compares them with the .po files.
 """
