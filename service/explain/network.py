@@ -106,8 +106,8 @@ class Network:
             for name, one in zip(node.inputs, found, strict=False):
                 if one is not None and name not in self._constants:
                     gradients[name] = gradients[name] + one if name in gradients else one
-        found = gradients.get(INPUT_FEATURES)
-        return np.zeros_like(trace.values[INPUT_FEATURES]) if found is None else found
+        reached = gradients.get(INPUT_FEATURES)
+        return np.zeros_like(trace.values[INPUT_FEATURES]) if reached is None else reached
 
 
 @dataclass(frozen=True, slots=True, eq=False)
