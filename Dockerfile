@@ -5,20 +5,29 @@
 # the 20 s after it in which a gateway is gone, whatever hangs, and something to spare.
 
 # The Python that the tests run on. One base for both stages: the venv is bound to its interpreter and C library.
-FROM python:3.11-slim-trixie AS base
+# `make base-image` writes the digest that the tag has today: Debian's corrections come that way, and no other.
+FROM python:3.11-slim-trixie@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff AS base
 
 FROM base AS build
 WORKDIR /src
+COPY requirements requirements
+# What builds the package stays here. A file that differs from the lock by a bit is refused.
 # A venv without pip: what runs has no installer. pip compiles the bytecode here, because it cannot be written later.
-RUN python -m venv --without-pip /venv
-ENV PIP_PYTHON=/venv/bin/python
+RUN pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
+ && python -m venv --without-pip /venv
+# parquet, for --detection-log, would be 170 MB, as much as the rest: whoever wants it builds with
+#   --build-arg LOCK=gateway-parquet
+ARG LOCK=gateway
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement "requirements/${LOCK}.txt"
 # No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
-# tracing is 5 MB more. parquet, for --detection-log, would be 170 MB, as much as the rest: whoever wants it builds with
-#   --build-arg EXTRAS=triton,valkey,tracing,parquet
-ARG EXTRAS=triton,valkey,tracing
-RUN pip install --no-cache-dir "./[${EXTRAS}]"
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
+ && pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl
+
+# The model alone, for k8s/components/model-image: docker build --target model -t epc-sentinel-model .
+FROM base AS model
+COPY model_repository /model_repository
 
 FROM base
 WORKDIR /app

@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# What `make lock` wrote, and nothing else: its pins are complete, so pip looks for nothing that they do not name.
+LOCKED := $(PIP) --require-hashes --no-deps
+OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run test lint proto model compare bench e2e clean
+.PHONY: run test lint proto model compare bench e2e lock base-image sbom clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -48,17 +51,42 @@ e2e: .venv/dev .triton/installed
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/gateway: .venv/bin/python pyproject.toml
-	$(PIP) --editable .
+.venv/gateway: .venv/bin/python pyproject.toml requirements/build.txt requirements/gateway.txt
+	$(LOCKED) --requirement requirements/build.txt --requirement requirements/gateway.txt
+	$(OWN)
 	touch $@
 
-.venv/dev: .venv/gateway
-	$(PIP) --editable ".[dev]"
+# torch for processors alone, from a folder or an index that pip is told of, or else the one of PyPI, with CUDA on Linux.
+.venv/dev: .venv/gateway requirements/dev.txt requirements/torch-cpu.txt requirements/torch-cuda.txt
+	$(LOCKED) --requirement requirements/dev.txt
+	$(LOCKED) --requirement requirements/torch-cpu.txt 2>/dev/null || $(LOCKED) --requirement requirements/torch-cuda.txt
 	touch $@
+
+# Pins and hashes of all that is installed, for every Python from 3.11 and every platform, from PyPI alone. It keeps the
+# versions that are there, where pyproject.toml allows them: `make lock NEWER=--upgrade` looks for newer ones.
+COMPILE := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(NEWER)
+SERVING := --extra triton --extra valkey --extra tracing --constraint requirements/dev.txt
+lock: .venv/dev
+	$(COMPILE) pyproject.toml --extra dev --no-emit-package torch --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml $(SERVING) --output-file requirements/gateway.txt
+	$(COMPILE) pyproject.toml $(SERVING) --extra parquet --output-file requirements/gateway-parquet.txt
+	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
+	echo 'setuptools>=77' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
+	echo 'nvidia-pytriton==0.7.0' | $(COMPILE) --no-deps --output-file requirements/triton-server.txt -
+
+# The base of the image as its tag leads to it today, in the Dockerfile. Needs a registry.
+base-image:
+	digest=$$(docker buildx imagetools inspect python:3.11-slim-trixie --format '{{.Manifest.Digest}}') && \
+		sed -i "s/^\(FROM python:3.11-slim-trixie@\)[^ ]*/\1$$digest/" Dockerfile
+
+# CycloneDX: every package of the image with its version and hashes, as the lock has them.
+sbom: .venv/dev
+	mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements/gateway.txt --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
 
 # The real Triton server, from a wheel. Outside the venv: its dependencies would force old numpy and protobuf.
-.triton/installed:
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .triton nvidia-pytriton==0.7.0
+.triton/installed: requirements/triton-server.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .triton --requirement requirements/triton-server.txt
 	touch $@
 
 clean:

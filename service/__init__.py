@@ -14,7 +14,8 @@
 - drift: whether today's events look like those of the training
 - history: what was known before a request
 - detect: what is wrong with an event
-- explain: why an event has its scores
+- effects: by how much each feature moved a score
+- explain: why an event is flagged
 - monitoring: what is remembered of every request
 - api: the contract, as callers meet it
 - gateway: the process that serves

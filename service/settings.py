@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.environment import ENV_PREFIX, is_service_link, unknown_variables
 from service.errors import SettingsError
 
+STDOUT = Path("-")
+"""The audit log that is no file: standard output has nothing else, the service log is on standard error."""
+
 _HISTORY_URL = re.compile(r"(valkeys?|rediss?)://\S+")
 HISTORY_URL_FORM = (
     "which is valkey://USER:PASSWORD@HOST:PORT/DATABASE; write # ? / @ : of a password as %23 %3F %2F %40 %3A"
@@ -102,7 +105,9 @@ class Settings(BaseSettings):
     drift_reference: int = Field(
         1_000, ge=20, description="events of the model's reference that count in a drift test, at most, from 20"
     )
-    audit_log: Path | None = Field(None, description="file that gets a JSON line per analysis; default: none")
+    audit_log: Path | None = Field(
+        None, description="file that gets a JSON line per analysis, - for standard output; default: none"
+    )
     audit_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
     )

@@ -35,6 +35,11 @@ class _Waiting(Generic[_Answer]):
     answer: asyncio.Future[_Answer]
     context: Context = field(default_factory=copy_context)  # of the request: its trace, for one
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return not self.deadline.passed and not self.answer.done()
+
 
 class Passes(Generic[_Prepared, _Answer]):
     """Joins requests to passes."""
@@ -48,6 +53,7 @@ class Passes(Generic[_Prepared, _Answer]):
         self._prepare = prepare
         self._conclude = conclude
         self._waiting: deque[_Waiting[_Answer]] = deque()
+        self._apart: deque[_Waiting[_Answer]] = deque()  # of a pass that could not be prepared: each once more, alone
         self._with_model = asyncio.Semaphore(_WITH_MODEL)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running = False
@@ -69,13 +75,16 @@ class Passes(Generic[_Prepared, _Answer]):
 
     async def _run(self) -> None:
         """Prepare pass after pass until nobody waits."""
-        while self._waiting:
+        while self._waiting or self._apart:
             await self._with_model.acquire()
             together = self._next()
             try:
                 prepared = await self._start(self._views(together), together[0].context) if together else None
             except Exception as error:
-                _fail(together, error)
+                if len(together) > 1:  # one of them is to blame, and the others shall have their answers
+                    self._apart.extend(together)
+                else:
+                    _fail(together, error)
                 prepared = None
             if prepared is None:
                 self._with_model.release()
@@ -100,11 +109,13 @@ class Passes(Generic[_Prepared, _Answer]):
 
     def _next(self) -> list[_Waiting[_Answer]]:
         """Return the requests of the next pass, in the order in which they came; drop those that nobody waits for."""
+        while self._apart:
+            if (waiting := self._apart.popleft()).is_awaited:
+                return [waiting]
         together: list[_Waiting[_Answer]] = []
         events = 0
         while self._waiting and (not together or events + len(self._waiting[0].view) <= PASS_EVENTS):
-            waiting = self._waiting.popleft()
-            if not waiting.deadline.passed and not waiting.answer.done():
+            if (waiting := self._waiting.popleft()).is_awaited:
                 together.append(waiting)
                 events += len(waiting.view)
         return together

@@ -56,6 +56,7 @@ class Wiring:
     store: Store | None  # of the history
     canary: ServedModel | None = None
     svm: ServedModel | None = None
+    memory: Memory | None = None
 
     @property
     def models(self) -> list[ServedModel]:
@@ -89,15 +90,16 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
     svms = load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
     svm = None if svms is None else _serve(svms, reference, settings, outgoing)
     store = build_store(settings)
+    memory = None if store is None else Memory(store, reference, max_events=settings.history_max_events)
     analyzer = Analyzer(
         _detectors(settings, reference, lstm, canary, svm),
-        memory=None if store is None else Memory(store, reference, max_events=settings.history_max_events),
+        memory=memory,
         of_stream=lambda: Memory(
             MemoryStore(max_events=STREAM_EVENTS, ttl_s=settings.history_ttl_s), reference, max_events=STREAM_EVENTS
         ),
         always=settings.history_analyze,
     )
-    return Wiring(lstm, analyzer, store, canary, svm)
+    return Wiring(lstm, analyzer, store, canary, svm, memory)
 
 
 def _detectors(

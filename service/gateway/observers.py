@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
-from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.gateway.build import Wiring
+from service.history.store import ServerMemory, Store
 from service.monitoring import metrics_endpoint
 from service.monitoring.audit import AuditLog
 from service.monitoring.detection_log import DetectionLog
@@ -31,7 +34,7 @@ class Monitoring:
         Raises:
             CommandError: a file cannot be written, or the port is not free.
         """
-        self.metrics = Metrics()
+        self.metrics = Metrics() if tracing is None else Metrics(tracing.trace_id)
         for served in wiring.models:
             self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
             self.metrics.breaker(served.name, served.backend.breaker)
@@ -53,6 +56,8 @@ class Monitoring:
         self._drifts = wiring.drifts
         if settings.metrics_port is not None:
             self._show_certificate(settings.tls_cert)
+            if wiring.store is not None and "://" in settings.history:
+                self._show_server(wiring.store)
         self._refusals = RefusalLines()
         self.watch = Watch(observers, self.metrics.call_ended, log_refusal=self._refusals.note)
         if tracing is not None:
@@ -72,8 +77,9 @@ class Monitoring:
         return None if self._http is None else self._http.server_port
 
     def exposition(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self.metrics.registry)
+        """Return all metrics in the format OpenMetrics, which has exemplars."""
+        page: bytes = generate_latest(self.metrics.registry)  # type: ignore[no-untyped-call]
+        return page
 
     def drift(self) -> bytes:
         """Return the state of the drift monitors as JSON."""
@@ -107,6 +113,19 @@ class Monitoring:
 
         meaning = "Unix time at which the certificate of --tls-cert expires, infinity without one."
         self.metrics.gauge("certificate_expiry_timestamp_seconds", meaning, lambda: expires_at_s(cert))
+
+    def _show_server(self, store: Store) -> None:
+        def read(of: Callable[[ServerMemory], int]) -> float:
+            memory = store.server_memory
+            return nan if memory is None else of(memory)
+
+        show = self.metrics.gauge
+        show("history_server_memory_bytes", "Memory that the history's server uses.", lambda: read(lambda m: m.used))
+        show(
+            "history_server_memory_limit_bytes",
+            "Memory that the history's server may use, 0 for all that its machine has.",
+            lambda: read(lambda m: m.limit),
+        )
 
     def _show_detections(self, detections: DetectionLog) -> None:
         show = self.metrics

@@ -55,6 +55,8 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     )
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
+    if (memory := wiring.memory) is not None:
+        monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
     health = HealthServicer(("", SERVICE.full_name))
     interceptor = build_interceptor(settings, monitoring.watch)
     server, port = listen(settings, interceptor, servicer, health, shared=bond is not None)

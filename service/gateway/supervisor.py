@@ -23,7 +23,7 @@ from multiprocessing.context import SpawnProcess
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
@@ -198,7 +198,7 @@ class _Workers(Collector):
         """Yield the metrics of all workers, and how often one was replaced."""
         families: dict[str, Metric] = {}
         for number, text in self._pages("metrics"):
-            for family in text_string_to_metric_families(text.decode()):
+            for family in text_string_to_metric_families(text.decode()):  # type: ignore[no-untyped-call]
                 merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 merged.samples += [
                     sample._replace(labels={**sample.labels, "worker": number}) for sample in family.samples

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import CommandError, SentinelError
 from service.gateway.heart import Heart
-from service.settings import Settings
+from service.settings import STDOUT, Settings
 
 if TYPE_CHECKING:
     from service.gateway.observers import Monitoring
@@ -27,7 +27,7 @@ def share(settings: Settings, number: int) -> Settings:
     }
     if "onnx_threads" not in settings.model_fields_set:
         changes["onnx_threads"] = max(1, len(os.sched_getaffinity(0)) // workers)
-    if settings.audit_log is not None:
+    if settings.audit_log is not None and settings.audit_log != STDOUT:
         changes["audit_log"] = settings.audit_log.with_stem(f"{settings.audit_log.stem}-worker{number}")
     return settings.model_copy(update=changes)
 

@@ -46,6 +46,10 @@ class MemoryStore:
             self._items.popitem(last=False)
         return Reply(True, {}, items, cut)
 
+    @property
+    def server_memory(self) -> None:
+        """See `Store.server_memory`: the metrics of the process have it."""
+
     async def ping(self) -> None:
         """See `Store.ping`."""
 

@@ -93,8 +93,21 @@ class Reply:
     cut: list[int]  # positions of the logs that lost their older half for their length, and began anew
 
 
+@dataclass(frozen=True, slots=True)
+class ServerMemory:
+    """What a server of histories holds, and may hold, in bytes; 0 of ``limit``: as much as its machine has."""
+
+    used: int
+    limit: int
+
+
 class Store(Protocol):
     """Keeps logs and counts of items, for one gateway or for many."""
+
+    @property
+    def server_memory(self) -> ServerMemory | None:
+        """Of its server, as the last `ping` saw it; None if there is no server, or it did not say."""
+        ...
 
     async def exchange(self, request: Exchange) -> Reply:
         """Commit if nothing unknown stands in the logs, else tell what; one atomic step.

@@ -26,7 +26,17 @@ from redis.exceptions import (
 )
 
 from service.errors import HistoryUnavailable
-from service.history.store import CLAIM_S, GENERATION_BYTES, MAX_LOG_EVENTS, NAMESPACE, RECORD, Exchange, Reply, Tail
+from service.history.store import (
+    CLAIM_S,
+    GENERATION_BYTES,
+    MAX_LOG_EVENTS,
+    NAMESPACE,
+    RECORD,
+    Exchange,
+    Reply,
+    ServerMemory,
+    Tail,
+)
 
 _REST_S, _LONGEST_REST_S = 0.25, 4.0  # without asking, after a failure and after many
 
@@ -71,6 +81,12 @@ class ValkeyStore:
         self._due = 0.0
         self._evicted: int | None = None  # keys that the server evicted until the last probe
         self._complete_from = 0.0
+        self._server_memory: ServerMemory | None = None
+
+    @property
+    def server_memory(self) -> ServerMemory | None:
+        """See `service.history.store.Store.server_memory`."""
+        return self._server_memory
 
     async def exchange(self, request: Exchange) -> Reply:
         """See `service.history.store.Store.exchange`."""
@@ -112,7 +128,9 @@ class ValkeyStore:
         keys = [_NAME + b"probe:claim", _NAME + b"probe"]
         await self._script(keys=keys, args=[0, 1, 0, b"", 0, _PROBE_MS, self._longest, *_SIZES, 1])
         with suppress(ResponseError):  # it takes a permission that exchanges do not need
-            return int((await self._client.info("stats"))["evicted_keys"])
+            said = await self._client.info()
+            self._server_memory = ServerMemory(int(said["used_memory"]), int(said["maxmemory"]))
+            return int(said["evicted_keys"])
         return 0
 
     async def close(self) -> None:

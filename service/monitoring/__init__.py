@@ -8,5 +8,6 @@
 - refusals: refused calls, few lines of many
 - detection_log: judged events as Parquet
 - tracing: OpenTelemetry traces
+- span_exporter: what sends them, over a new connection after each failure
 - logs: structured logs
 """

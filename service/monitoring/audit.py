@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.events.vocabulary import KINDS
 from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis, Refusal
 from service.monitoring.refusals import Refusals
+from service.settings import STDOUT
 
 QUEUE_ENTRIES = 20_000
 """Entries that wait for a slow disk, at most, 3 KiB of memory each; further ones are dropped and counted."""
@@ -39,7 +41,8 @@ log = structlog.get_logger("epc_sentinel.audit")
 class AuditLog:
     """Appends to a file, which becomes ``NAME-<time>.EXT`` when it is full; an `Observer`. No file is ever deleted.
 
-    Where somebody else renames it, as logrotate does, the next entries are in a new file of the old name.
+    Where somebody else renames it, as logrotate does, the next entries are in a new file of the old name. On standard
+    output nothing is put aside: that is for whoever reads it.
     """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
@@ -50,7 +53,9 @@ class AuditLog:
         """
         self.failures = 0  # writes that failed, and are tried again
         self._path, self._max_bytes = path, max_bytes
-        self._block = max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))  # entries of one write: they fit into one file
+        # Entries of one write: they fit into one file. On standard output one: workers share it, and a pipe keeps
+        # together what is written at once, up to 4 KiB.
+        self._block = 1 if path == STDOUT else max(1, min(_BATCH, max_bytes // _ENTRY_BYTES))
         self._refusals = Refusals()
         try:
             self._file = self._open()
@@ -123,7 +128,7 @@ class AuditLog:
         begun = False  # a line never goes on in another file
         while data:
             try:
-                if not begun:
+                if not begun and self._path != STDOUT:
                     self._follow()
                     self._rotate(len(data))
                 data = data[os.write(self._file, data) :]
@@ -162,6 +167,8 @@ class AuditLog:
         self._exchange()
 
     def _open(self) -> int:
+        if self._path == STDOUT:
+            return os.dup(sys.stdout.fileno())
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":  # a crash cut the last line off: the next one begins anew

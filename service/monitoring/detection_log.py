@@ -44,7 +44,7 @@ class _Judged:
 
 
 class DetectionLog:
-    """Writes ``detections-<time>-<process>.parquet`` into a folder; an `Observer`."""
+    """Writes ``detections-<time>-<host>-<process>.parquet`` into a folder; an `Observer`."""
 
     def __init__(self, folder: Path, *, max_bytes: int, file_s: float = FILE_S) -> None:
         """Start the writer. Args: ``max_bytes`` of all files together, before the oldest go.
@@ -54,9 +54,10 @@ class DetectionLog:
         """
         self._folder, self._max_bytes = folder, max_bytes
         self._arrow, self._parquet = _pyarrow()
+        self._writer_id = f"{os.uname().nodename}-{os.getpid()}"  # in a pod every gateway is process 1
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".{os.getpid()}"
+            probe = folder / f".{self._writer_id}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -100,7 +101,7 @@ class DetectionLog:
     def _save(self, batch: list[_Judged]) -> bool:
         """Write a file; return whether it is there."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        path = self._folder / f"detections-{now}-{os.getpid()}.parquet"
+        path = self._folder / f"detections-{now}-{self._writer_id}.parquet"
         scratch = path.with_suffix(".tmp")
         try:
             parts = [self._arrow.table(columns(one)) for one in batch]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import numpy as np
@@ -85,8 +86,13 @@ class _ReadCounter(Collector):
 class Metrics:
     """All metrics of a gateway; an `Observer`."""
 
-    def __init__(self) -> None:
-        """Make the metrics, and those of the process, in a new registry."""
+    def __init__(self, trace_id: Callable[[], str] = str) -> None:
+        """Make the metrics, and those of the process, in a new registry.
+
+        Args:
+            trace_id: of the request at hand, the exemplar of how long it took; empty where it is not traced.
+        """
+        self._trace_id = trace_id
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -154,6 +160,12 @@ class Metrics:
             ["dependency"],
             registry=registry,
         )
+        self._probe = Gauge(
+            "epc_sentinel_probe_seconds",
+            "Time that the last probe of a dependency took, answered or not.",
+            ["dependency"],
+            registry=registry,
+        )
 
     def breaker(self, model_version: str, breaker: Breaker) -> None:
         """Show whether a model is left alone."""
@@ -162,7 +174,8 @@ class Metrics:
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`."""
         self._requests.labels(analysis.method, analysis.code).inc()
-        self._duration.labels(analysis.method).observe(analysis.duration_s)
+        exemplar = {"trace_id": trace_id} if (trace_id := self._trace_id()) else None
+        self._duration.labels(analysis.method).observe(analysis.duration_s, exemplar)
         judgement = analysis.judgement
         if judgement is None or analysis.code != "OK":
             return
@@ -203,11 +216,14 @@ class Metrics:
         """Return ``ask``, a probe that raises where ``dependency`` is down, with its outcome shown."""
 
         async def asked() -> None:
+            began_s = time.perf_counter()
             try:
                 await ask()
             except Exception:
                 self._up.labels(dependency).set(0)
                 raise
+            finally:
+                self._probe.labels(dependency).set(time.perf_counter() - began_s)
             self._up.labels(dependency).set(1)
 
         return asked

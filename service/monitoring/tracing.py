@@ -15,10 +15,8 @@ from typing import Any
 from service.errors import CommandError
 from service.monitoring import logs
 from service.monitoring.records import Analysis
+from service.monitoring.span_exporter import SpanExporter
 from service.settings import Settings
-
-_EXPORT_S = 3  # a collector that is silent for so long loses the spans; also when the gateway stops
-
 
 _TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
 """Of the request that the call at hand has served last: the call's line in the log comes after the span's end."""
@@ -40,15 +38,14 @@ class Tracing:
             sdk: Any = importlib.import_module("opentelemetry.sdk.trace")
             sampling: Any = importlib.import_module("opentelemetry.sdk.trace.sampling")
             export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
-            otlp: Any = importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
         except ImportError:
             raise CommandError("traces need the extra 'tracing': pip install 'epc-sentinel[tracing]'") from None
         self._provider: Any = sdk.TracerProvider(
             sampler=sampling.ParentBased(sampling.TraceIdRatioBased(share)),
             resource=resources.Resource.create({"service.name": "epc-sentinel"}),
         )
-        exporter = otlp.OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_S)
-        self._provider.add_span_processor(export.BatchSpanProcessor(exporter))
+        self._exporter = SpanExporter(endpoint)
+        self._provider.add_span_processor(export.BatchSpanProcessor(self._exporter))
         self._tracer: Any = self._provider.get_tracer("epc_sentinel")
         self._w3c: Any = propagation.TraceContextTextMapPropagator()
         logs.add_context(lambda: {"trace_id": trace_id} if (trace_id := _TRACE_ID.get()) else {})
@@ -67,6 +64,11 @@ class Tracing:
         ):
             _TRACE_ID.set(f"{self._api.get_current_span().get_span_context().trace_id:032x}")
             yield
+
+    def trace_id(self) -> str:
+        """Return the trace of the request at hand, empty if it is not sent to the collector."""
+        context = self._api.get_current_span().get_span_context()
+        return f"{context.trace_id:032x}" if context.trace_flags.sampled else ""
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`: the request's span gets its outcome."""
@@ -106,8 +108,10 @@ class Tracing:
             yield headers
 
     def close(self) -> None:
-        """Send what waits."""
+        """Send what waits, within some seconds: a collector that is silent gets no more of them."""
+        limit = self._exporter.give_up_soon()
         self._provider.shutdown()
+        limit.cancel()
 
 
 def build_tracing(settings: Settings) -> Tracing | None:

@@ -58,9 +58,13 @@ def test_export_of_the_svms_equals_torch(tmp_path: Path) -> None:
 
     machines = [machine(columns) for columns in ([0], [1, 3], [2, 3, 4], [4], [0, 5])]
     model = OneClassSvms(
-        torch.randn(2, F), torch.rand(2, F) + 0.5, machines, torch.rand(2, 5), torch.randn(2, 5), causal_index=5
+        *(torch.randn(2, F), torch.rand(2, F) + 0.5, machines, torch.rand(2, 5), torch.randn(2, 5)),
+        ceiling=torch.full((2, F), 1.5),
+        causal_index=5,
     )
     assert export_onnx(model, tmp_path / "model.onnx") <= 1e-5
+    assert b"site-packages" not in (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes(), "a path of the exporting machine"
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     described = {t.name: (t.type, t.shape) for t in (*session.get_inputs(), *session.get_outputs())}
     assert described == {

@@ -34,9 +34,10 @@ BACKENDS = ("", "embedded-only", "triton-gpu")
 OPTIONS = (
     "model-canary", "valkey", "auth", "signed-models", "envoy", "network-policies", "autoscaling", "monitoring", "tls",
 )  # fmt: skip
+TOGETHER = ("model-image", "priority", "audit-log", "detection-log")
+"""Each is on its own: they touch nothing that others touch. All or none, or there would be too many combinations."""
 LAST = ("", "canary-argo")
 REFUSED = {  # who does not go together, and what the failing build names
-    ("tls", "envoy"): "tls-goes-not-with-envoy",
     ("tls", "canary-gateway"): "tls-goes-not-with-canary-gateway",
     ("tls", "canary-argo"): "tls-goes-not-with-canary-argo",
     ("embedded-only", "triton-gpu"): "embedded-only-goes-not-with-triton-gpu",
@@ -44,7 +45,6 @@ REFUSED = {  # who does not go together, and what the failing build names
     ("canary", "canary-argo"): "epc-sentinel-canary",
     ("canary-gateway", "canary-argo"): "epc-sentinel",
 }
-APART = (*map(set, REFUSED), {"canary", "tls"})  # the last two build, for nothing: who tells them apart is Envoy
 
 
 class Refused(Exception):
@@ -72,9 +72,9 @@ def choices() -> Iterator[Choice]:
     """Yield every combination that makes sense."""
     there = [name for name in OPTIONS if (ROOT / "k8s/components" / name / "kustomization.yaml").is_file()]
     subsets = [s for count in range(len(there) + 1) for s in itertools.combinations(there, count)]
-    for first, backend, options, last in itertools.product(FIRST, BACKENDS, subsets, LAST):
-        choice = tuple(filter(None, (first, backend, *options, last)))
-        if not any(pair <= set(choice) for pair in APART):
+    for first, backend, options, more, last in itertools.product(FIRST, BACKENDS, subsets, ((), TOGETHER), LAST):
+        choice = tuple(filter(None, (first, backend, *options, *more, last)))
+        if not any(set(pair) <= set(choice) for pair in REFUSED):
             yield choice
 
 

@@ -16,15 +16,23 @@ import pytest
 import yaml
 
 from service.monitoring.metrics import Metrics
+from tests.k8s.overlays import build, overlay, workloads
+from tests.servers.envoy import Envoy
 from tests.servers.prometheus import BINARY, MISSING, Prometheus
+from tests.servers.triton.fixture import TritonServer
+from tests.servers.valkey import Valkey
 from tests.support.gateway import ROOT, Gateway
 from tests.support.observed import samples, scrape
+from tests.support.processes import free_ports
 from tests.support.requests import call, many
 
 FOLDER = ROOT / "k8s" / "components" / "monitoring"
 PROMTOOL = shutil.which("promtool")
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 GROUPS = yaml.safe_load((FOLDER / "rules.yaml").read_text())["spec"]["groups"]
+SERVERS = ("Triton", "Envoy", "Valkey, as the gateways see it")
+"""Rows of the dashboard about what gateways work with."""
+
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$__rate_interval": "1m"}
 
 needs_promtool = pytest.mark.needs(PROMTOOL is not None, "needs promtool: apt-get install prometheus")
@@ -37,9 +45,13 @@ def promtool(*arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
-def queries() -> Iterator[str]:
-    """Yield the expressions of the dashboard, its variables filled in."""
+def queries(*rows: str) -> Iterator[str]:
+    """Yield the expressions of the dashboard, or of some rows of it, its variables filled in."""
+    row = ""
     for panel in DASHBOARD["panels"]:
+        row = panel["title"] if panel["type"] == "row" else row
+        if rows and row not in rows:
+            continue
         for target in panel.get("targets", ()):
             expression = target["expr"]
             for name, text in VARIABLES.items():
@@ -81,6 +93,17 @@ def test_every_alert_leads_to_the_table_that_explains_it() -> None:
     assert urls == {"https://epc-sentinel.example/docs/monitoring.md#alerts-and-dashboard"}
 
 
+def test_an_overlay_gives_every_alert_the_host_of_its_pages_by_one_value(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    example = tmp_path / "k8s" / "overlays" / "example"
+    own = example / "runbooks" / "kustomization.yaml"
+    assert own.read_text().count("wiki.registry.example") == 1
+    own.write_text(own.read_text().replace("wiki.registry.example", "pages.internal:8443"))
+    [rules] = [o for o in build(example) if o["kind"] == "PrometheusRule"]
+    urls = {rule["annotations"]["runbook_url"] for group in rules["spec"]["groups"] for rule in group["rules"]}
+    assert urls == {"https://pages.internal:8443/docs/monitoring.md#alerts-and-dashboard"}
+
+
 @needs_promtool
 def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())]
@@ -94,7 +117,9 @@ def test_every_metric_that_is_asked_for_exists(start_gateway: Callable[..., Gate
     for _ in range(4):
         call(running.target, "Analyze", many(100).SerializeToString())
     several = start_gateway("--metrics-port", "0", "--workers", "2", "--history", "none")
-    exposed = {name for one in (running, several) for name, _ in samples(scrape(one))}
+    with Valkey() as valkey:
+        shared = start_gateway("--metrics-port", "0", "--history", valkey.url)
+        exposed = {name for one in (running, several, shared) for name, _ in samples(scrape(one))}
     rules = [rule["expr"] for group in GROUPS for rule in group["rules"]]
     variables = [str(variable.get("definition", "")) for variable in DASHBOARD["templating"]["list"]]
     used = set(re.findall(r"\b(?:epc_sentinel|process)_\w+", " ".join([*queries(), *rules, *variables])))
@@ -151,8 +176,58 @@ def test_a_real_prometheus_sees_the_gateways_and_raises_an_alert(
         assert number("sum(up)") == 2
         assert number('sum(epc_sentinel_events_total{pod="good",model_version="epc_lstm/1"})') % 50 == 0
         assert number('epc_sentinel_dependency_up{pod="bad",dependency="model"}') == 0
-        answered = [query for query in queries() if prometheus.query(query)]
-        assert len(answered) > 0.6 * len(list(queries()))  # the rest asks about drift, audit and callers turned away
+        of_gateways = set(queries()) - set(queries(*SERVERS))
+        answered = [query for query in of_gateways if prometheus.query(query)]
+        assert len(answered) > 0.6 * len(of_gateways)  # the rest asks about drift, audit and callers turned away
+
+
+@needs_prometheus
+def test_triton_envoy_and_valkey_export_what_their_rows_ask_for(
+    start_gateway: Callable[..., Gateway], bundled_repository: Path
+) -> None:
+    """Every query of the three rows finds something, in what the real servers say."""
+    monitors = {o["metadata"]["name"]: o["spec"] for o in overlay("monitoring") if o["kind"] == "PodMonitor"}
+    paths = {name: m["podMetricsEndpoints"][0].get("path", "/metrics") for name, m in monitors.items()}
+    (port,) = free_ports(1)
+    scraped = ("--allow-metrics=true", "--metrics-address=127.0.0.1", f"--metrics-port={port}")
+    with TritonServer(bundled_repository, extra_args=scraped) as triton, Valkey("--maxmemory", "100mb") as valkey:
+        flags = ("--backend", f"triton://{triton.url}", "--history", valkey.url, "--probe-interval-s", "0.5")
+        running = start_gateway(*flags, "--metrics-port", "0")
+        with Envoy(running.target) as envoy:
+            targets = {
+                f"127.0.0.1:{running.wait_log('listening')['metrics_port']}": {"pod": "gateway"},
+                f"127.0.0.1:{port}": {"pod": "triton", "__metrics_path__": paths["triton"]},
+                f"127.0.0.1:{envoy.status_port}": {"pod": "envoy", "__metrics_path__": paths["envoy"]},
+            }
+            with Prometheus({t: {"namespace": "test", **labels} for t, labels in targets.items()}) as prometheus:
+                waiting = set(queries(*SERVERS))
+                assert len(waiting) >= 14
+                deadline = time.monotonic() + 30
+                while waiting and time.monotonic() < deadline:
+                    call(envoy.target, "Analyze", many(20).SerializeToString())
+                    waiting = {query for query in waiting if not prometheus.query(query)}
+                    time.sleep(0.2)
+                assert waiting == set()
+                [limit] = prometheus.query("epc_sentinel_history_server_memory_limit_bytes")
+                assert float(limit["value"][1]) == 100 * 2**20
+                [used] = prometheus.query("epc_sentinel_history_server_memory_bytes")
+                assert 100_000 < float(used["value"][1]) < 100 * 2**20
+
+
+def test_prometheus_finds_the_ports_of_triton_and_envoy_and_no_gateway_among_them() -> None:
+    objects = overlay("triton-gpu", "envoy", "monitoring")
+    of_gateways = re.compile(next(r["expr"] for g in GROUPS for r in g["rules"] if "up{" in r["expr"]).split('"')[1])
+    for monitor in (o["spec"] for o in objects if o["kind"] == "PodMonitor"):
+        [endpoint] = monitor["podMetricsEndpoints"]
+        asked = monitor["selector"]["matchLabels"].items()
+        [pod] = [
+            o["spec"]["template"]
+            for o in workloads(objects)
+            if asked <= o["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        ports = {port["name"] for container in pod["spec"]["containers"] for port in container["ports"]}
+        assert endpoint["port"] in ports
+        assert not of_gateways.fullmatch(pod["metadata"]["labels"][monitor["jobLabel"]]), "its own alert says so"
 
 
 def test_the_docs_and_the_component_use_real_settings() -> None:
@@ -160,7 +235,7 @@ def test_the_docs_and_the_component_use_real_settings() -> None:
 
     text = (ROOT / "docs" / "monitoring.md").read_text()
     flags = {flag_name(field) for field in Settings.model_fields}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part", "--enable-feature"}
     component: Any = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     named = re.findall(rf"{ENV_PREFIX}(\w+)", json.dumps(component))
     assert named

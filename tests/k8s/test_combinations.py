@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from service.settings import ENV_PREFIX, Settings, load_settings
+from service.settings import ENV_PREFIX, STDOUT, Settings, load_settings
+from tests.delivery.lock import pins
 from tests.k8s import crds
 from tests.k8s.overlays import (
     BASE,
@@ -31,8 +35,10 @@ from tests.k8s.overlays import (
 from tests.servers.envoy import CONFIG as ENVOY_CONFIG
 from tests.servers.envoy import canary_py
 from tests.servers.valkey import Valkey
+from tests.support.dockerfile import all_of
 from tests.support.gateway import ROOT, Gateway
 from tests.support.processes import need
+from tests.support.requests import call, many
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +62,12 @@ def test_components_that_do_not_go_together_fail_to_build_and_say_so(pair: Choic
     text = (ROOT / "docs" / "runbook.md").read_text()
     [line] = [line for line in text.splitlines() if line.startswith(f"| `{pair[0]}` |")]
     assert pair[1] in line or "canary" in pair[1], "the runbook says so"
+
+
+def test_tls_before_envoy_would_leave_it_in_plain_text_and_fails_to_build() -> None:
+    assert overlay("envoy", "tls")
+    with pytest.raises(Refused, match=r"already registered id: .*/envoy-comes-before-tls\b"):
+        overlay("tls", "envoy")
 
 
 def test_custom_resources_are_valid(combinations: dict[Choice, list[Object]]) -> None:
@@ -125,15 +137,112 @@ def test_network_policies_name_pods_and_ports_that_exist() -> None:
         }
         ports.setdefault(o["metadata"]["labels"]["app.kubernetes.io/component"], set()).update(own)
     policies = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "NetworkPolicy"}
-    assert policies.keys() == ports.keys() | {"deny-all"}
+    assert policies.keys() == ports.keys() | {"deny-all", "dns"}
     for component, own in ports.items():
         allowed = {port["port"] for rule in policies[component]["ingress"] for port in rule["ports"]}
         assert allowed <= own
-        for rule in policies[component]["egress"]:
+        for rule in policies[component].get("egress", ()):
             for peer in rule["to"]:
                 if "namespaceSelector" not in peer:
                     to = peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
                     assert {port["port"] for port in rule["ports"]} <= ports[to]
+
+
+def test_names_are_resolved_wherever_the_clusters_dns_is() -> None:
+    policies = {o["metadata"]["name"]: o["spec"] for o in overlay("network-policies") if o["kind"] == "NetworkPolicy"}
+    [rule] = policies["dns"]["egress"]
+    assert "to" not in rule, "NodeLocal DNSCache is no pod of any namespace"
+    assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {
+        (protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)
+    }
+    assert policies["dns"]["podSelector"] == policies["deny-all"]["podSelector"] == {}
+    named = [peer for policy in policies.values() for rule in policy.get("egress", ()) for peer in rule.get("to", ())]
+    assert "kube-system" not in json.dumps(named)
+
+
+def test_replicas_are_spread_over_nodes_and_zones() -> None:
+    for o in workloads(overlay("canary", "envoy")):
+        pod = o["spec"]["template"]
+        spread = {one["topologyKey"]: one for one in pod["spec"]["topologySpreadConstraints"]}
+        assert spread.keys() == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        for one in spread.values():
+            assert one["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+            assert one["whenUnsatisfiable"] == "ScheduleAnyway", "a cluster of one zone runs them too"
+
+
+def test_every_pod_has_the_priority_that_the_component_makes() -> None:
+    objects = overlay("canary", "triton-gpu", "valkey", "envoy", "priority", namespace="own")
+    [made] = [o for o in objects if o["kind"] == "PriorityClass"]
+    assert "namespace" not in made["metadata"]
+    assert 0 < made["value"] < 1_000_000_000, "more is for the cluster itself"
+    named = {o["metadata"]["name"]: o["spec"]["template"]["spec"].get("priorityClassName") for o in workloads(objects)}
+    assert named == dict.fromkeys(
+        ("epc-sentinel", "epc-sentinel-canary", "triton", "valkey", "envoy"), made["metadata"]["name"]
+    )
+
+
+def test_the_audit_log_goes_where_a_read_only_file_system_lets_it() -> None:
+    pod = find("Deployment", "epc-sentinel", overlay("audit-log"))["spec"]["template"]["spec"]
+    assert gateway_env(pod)["EPC_SENTINEL_AUDIT_LOG"] == str(STDOUT)
+
+
+def test_the_detection_log_has_a_volume_that_outlives_pods_and_an_image_that_can_write_it(
+    start_gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    objects = overlay("canary", "detection-log")
+    claim = find("PersistentVolumeClaim", "epc-sentinel-detections", objects)["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    for name in ("epc-sentinel", "epc-sentinel-canary"):
+        pod = find("Deployment", name, objects)["spec"]["template"]["spec"]
+        env, [container] = gateway_env(pod), pod["containers"]
+        [mount] = [m for m in container["volumeMounts"] if m["mountPath"] == env["EPC_SENTINEL_DETECTION_LOG"]]
+        [volume] = [volume for volume in pod["volumes"] if volume["name"] == mount["name"]]
+        assert volume["persistentVolumeClaim"]["claimName"] == "epc-sentinel-detections"
+        assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"]
+        assert (
+            int(env["EPC_SENTINEL_DETECTION_LOG_MAX_BYTES"])
+            < int(claim["resources"]["requests"]["storage"].removesuffix("Gi")) * 2**30
+        )
+    text = (ROOT / "k8s/components/detection-log/kustomization.yaml").read_text()
+    [lock] = re.findall(r"--build-arg LOCK=(\S+)", text)
+    assert "pyarrow" in {pin.name for pin in pins(lock)}
+    running = start_gateway(**env | {"EPC_SENTINEL_DETECTION_LOG": str(tmp_path), "EPC_SENTINEL_HEALTH_PORT": "0"})
+    call(running.target, "Analyze", many(20).SerializeToString())
+    running.stop()
+    assert list(tmp_path.glob("detections-*.parquet"))
+
+
+@pytest.mark.parametrize("components", [("model-image",), ("canary", "triton-gpu", "model-image", "signed-models")])
+def test_a_model_of_an_image_of_its_own_is_verified_before_it_is_loaded(
+    components: Choice, bundled_repository: Path, tmp_path: Path
+) -> None:
+    """It takes the place of the folder in the image, so that the same checks are made; one changed byte ends it."""
+    objects = overlay(*components)
+    pod = find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"]
+    [copy], [gateway] = pod["initContainers"], pod["containers"]
+    [written], [read] = (
+        [mount for mount in one["volumeMounts"] if mount["name"] == "models"] for one in (copy, gateway)
+    )
+    [workdir] = [folder for folder in all_of("WORKDIR") if folder != "/src"]
+    assert written["mountPath"] == read["mountPath"] == f"{workdir}/{Settings.model_fields['model_repository'].default}"
+    assert read["readOnly"]
+    assert copy["image"].startswith("epc-sentinel-model:")
+    [folder] = [rest.split()[-1] for rest in all_of("COPY") if rest.startswith("model_repository /")]
+    for deployment in workloads(objects):
+        one = deployment["spec"]["template"]["spec"]["initContainers"][0]
+        assert one["image"] == copy["image"]
+        assert one["command"] == ["cp", "-r", f"{folder}/.", one["volumeMounts"][0]["mountPath"]]
+
+    target = tmp_path / "model_repository"
+    target.mkdir()
+    subprocess.run(["cp", "-r", f"{bundled_repository}/.", target], check=True)
+    serve = [sys.executable, "-m", "service", "serve", "--port", "0"]
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+    model = target / "epc_lstm" / "1" / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    done = subprocess.run(serve, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "is not the file that was exported" in done.stderr
 
 
 def test_prometheus_reads_every_gateway_once_and_knows_its_track() -> None:

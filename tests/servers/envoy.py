@@ -23,6 +23,7 @@ from tests.support.processes import end, free_ports
 CONFIG = ROOT / "k8s" / "components" / "envoy"
 START_S = 20.0
 NOBODY = "127.0.0.1:9"
+NOWHERE = Path("/nonexistent")
 
 _SPEC = find_spec("envoy")
 assert _SPEC is not None
@@ -33,8 +34,12 @@ BINARY = Path(_SPEC.origin).parent / "_bin" / "envoy"
 class Envoy:
     """Envoy in front of ``stable`` and ``canary`` gateways; a context manager that leaves no process behind."""
 
-    def __init__(self, stable: str, canary: str = NOBODY, weight: int = 0) -> None:
-        """Args: ``stable`` and ``canary`` are HOST:PORT of gateways; ``weight`` is the canary's share of 100."""
+    def __init__(
+        self, stable: str, canary: str = NOBODY, weight: int = 0, *, files: Path = CONFIG, tls: Path = NOWHERE
+    ) -> None:
+        """Args: ``stable`` and ``canary`` are HOST:PORT of gateways; ``weight`` is the canary's share of 100; ``files``
+        and ``tls`` are what its pod has as /etc/envoy/config and /etc/envoy/tls.
+        """
         self._folder = Path(tempfile.mkdtemp(prefix="envoy-"))
         self.routes = self._folder / "routes" / "routes.yaml"
         self.routes.parent.mkdir()
@@ -44,8 +49,11 @@ class Envoy:
         self.port, self.admin_port, self.status_port = free_ports(3)
         self.target = f"127.0.0.1:{self.port}"
         self._log = self._folder / "envoy.log"
-        config = self._folder / "envoy.yaml"
-        config.write_text(self._bootstrap())
+        config = self._folder / "config" / "envoy.yaml"
+        shutil.copytree(files, config.parent)
+        config.write_text(self._bootstrap(config.read_text()))
+        for secret in (config.with_name("certificate.yaml"), config.with_name("authority.yaml")):
+            secret.write_text(secret.read_text().replace("/etc/envoy/tls", str(tls)))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [BINARY, "--config-path", config, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "warn"],
@@ -100,11 +108,10 @@ class Envoy:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _bootstrap(self) -> str:
+    def _bootstrap(self, text: str) -> str:
         """Return the text of envoy.yaml with other places; the text, because Envoy reads less of YAML than Python."""
-        text = (CONFIG / "envoy.yaml").read_text()
         for place, here in (
-            ("/etc/envoy/config", str(CONFIG)),
+            ("/etc/envoy/config", str(self._folder / "config")),
             ("/etc/envoy/routes", str(self.routes.parent)),
             ("address: 127.0.0.1, port_value: 9901", f"address: 127.0.0.1, port_value: {self.admin_port}"),
             ("address: 0.0.0.0, port_value: 9902", f"address: 127.0.0.1, port_value: {self.status_port}"),

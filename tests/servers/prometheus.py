@@ -58,7 +58,8 @@ class Prometheus:
         with (self._folder / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [BINARY, f"--config.file={config}", f"--storage.tsdb.path={self._folder / 'data'}",
-                 f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"],
+                 f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+                 "--enable-feature=exemplar-storage"],
                 stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
@@ -73,6 +74,13 @@ class Prometheus:
         with urllib.request.urlopen(url, timeout=10) as answer:
             rows: list[dict[str, Any]] = json.load(answer)["data"]["result"]
         return rows
+
+    def exemplars(self, expression: str) -> list[dict[str, Any]]:
+        """Return the exemplars of the last minute, each with its labels, of all series of an expression."""
+        asked = {"query": expression, "start": time.time() - 60, "end": time.time() + 1}
+        url = f"{self.url}/api/v1/query_exemplars?{urllib.parse.urlencode(asked)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [one for series in json.load(answer)["data"] for one in series["exemplars"]]
 
     def stop(self) -> None:
         """End it, and its data."""

@@ -52,6 +52,11 @@ class Gateway:
         """The process id of the server."""
         return self._process.pid
 
+    def workers(self) -> set[int]:
+        """Return the process ids of the workers that there are now."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return {int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()}
+
     def log(self) -> list[dict[str, Any]]:
         """Return the log lines so far."""
         return [json.loads(line) for line in Path(self._log.name).read_text().splitlines() if line.startswith("{")]

@@ -15,7 +15,6 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.settings import ENV_PREFIX, Settings, load_settings
+from tests.delivery.lock import pins
 from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env
 from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
 
@@ -126,26 +126,10 @@ def can_remount() -> bool:
     return subprocess.run(["unshare", "--mount", "mount", "-o", "remount,ro,bind", "/"], check=False).returncode == 0
 
 
-def closure(requirements: Iterable[str]) -> set[str]:
-    """Return the names of ``requirements`` and of all that they require, as installed here."""
-    found: set[tuple[str, str]] = set()
-    todo = [(Requirement(text), "") for text in requirements]
-    while todo:
-        requirement, extra = todo.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        for wanted in {"", *requirement.extras}:
-            if (key := (canonicalize_name(requirement.name), wanted)) not in found:
-                found.add(key)
-                todo += [(Requirement(text), wanted) for text in metadata.requires(requirement.name) or ()]
-    return {name for name, _ in found}
-
-
-def image_extras() -> list[str]:
-    [install] = [rest for rest in all_of("RUN") if rest.startswith("pip install")]
-    assert "./[${EXTRAS}]" in install
-    [extras] = [rest.removeprefix("EXTRAS=") for rest in all_of("ARG")]
-    return extras.split(",")
+def locks_of_the_image() -> list[str]:
+    """Return the lock that the image is built from, and the one that its comment offers."""
+    [argument] = [rest.removeprefix("LOCK=") for rest in all_of("ARG")]
+    return [argument, *re.findall(r"--build-arg LOCK=(\S+)", DOCKERFILE.read_text())]
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -178,16 +162,12 @@ def test_the_build_has_every_file_of_the_service(image: Image, context: Path) ->
 
 def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = image_extras()
-    assert {"triton", "valkey", "tracing"} <= set(extras)
-    wanted = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
-    training, own = (
-        {canonicalize_name(Requirement(text).name) for text in texts}
-        for texts in (project["optional-dependencies"]["train"], wanted)
-    )
-    assert "tritonclient" in closure(wanted)
-    assert len(training - own) > 8, "export writes Triton's config, with the client that the gateway has too"
-    assert not closure(wanted) & (training - own)
+    training = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["train"]}
+    [plain, with_parquet] = locks_of_the_image()
+    own = {pin.name for pin in pins(plain)}
+    assert own & training == {"tritonclient"}, "export writes Triton's config with the client of the gateway"
+    assert {"redis", "opentelemetry-sdk"} < own, "for a history that gateways share, and for --tracing"
+    assert {pin.name for pin in pins(with_parquet)} - own == {"pyarrow"}, "for --detection-log"
 
 
 def test_the_variables_are_settings_and_the_container_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from tests.support.gateway import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = (
-    "service", "training", "export", "tests", "k8s", "docs", "examples", "clients", "protos", "model_repository", ".ci",
+    "service", "training", "export", "tests", "k8s", "docs", "examples", "clients", "protos", "model_repository",
+    "requirements", ".ci",
 )  # fmt: skip
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -64,9 +65,9 @@ def test_what_a_page_names_exists(page: Path) -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
-        named = set(re.findall(r"(?:`|^)make ([a-z0-9]+)", page.read_text(), re.MULTILINE))
+        named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE))
         assert named <= targets, page
 
 

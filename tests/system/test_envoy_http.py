@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.servers.envoy import NOBODY, Envoy
+from tests.support.client import METHOD
 from tests.support.gateway import ROOT, Gateway
 from tests.support.requests import call, many, request, scan
 
@@ -45,10 +47,11 @@ def envoy(gateway: Gateway) -> Iterator[Envoy]:
         yield running
 
 
-def ask(envoy: Envoy, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
+def ask(envoy: Envoy, path: str, body: object = None, token: str = "", method: str | None = None) -> tuple[int, Any]:
     """Return (status, JSON): a POST of ``body``, or a GET without one; with a bearer token if there is one."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    asked = urllib.request.Request(f"http://{envoy.target}{path}", data, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(f"http://{envoy.target}{path}", data, headers, method=method)
     if token:
         asked.add_header("Authorization", f"Bearer {token}")
     try:
@@ -56,8 +59,7 @@ def ask(envoy: Envoy, path: str, body: object = None, token: str = "") -> tuple[
             assert answer.headers["content-type"] == "application/json"
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        text = error.read().decode(errors="replace")
-        return error.code, json.loads(text) if error.headers["content-type"] == "application/json" else text
+        return error.code, json.load(error) if error.headers["content-type"] == "application/json" else error.read()
 
 
 def test_the_answer_has_the_shape_that_the_backend_stores(envoy: Envoy, gateway: Gateway) -> None:
@@ -127,17 +129,37 @@ def test_an_error_is_json_with_its_details(envoy: Envoy) -> None:
     assert [violation["field"] for violation in detail["fieldViolations"]] == ["data[0].event_time"]
 
 
-@pytest.mark.parametrize("body", [b'{"data": [', b"\xff\xfe", b'{"data": 7}'])
+@pytest.mark.parametrize("body", [b'{"data": [', b"\xff\xfe", b'{"data": 7}', b"7"])
 def test_what_is_no_such_json_is_a_bad_request(envoy: Envoy, body: bytes) -> None:
-    assert ask(envoy, PATH, body)[0] == 400
+    status, answer = ask(envoy, PATH, body)
+    assert (status, answer["code"]) == (400, 3)
+    assert answer["message"]
 
 
-def test_an_unknown_path_is_not_found(envoy: Envoy) -> None:
-    assert ask(envoy, PATH + "/forest", BODY)[0] == 404
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", PATH + "/forest"), ("GET", PATH), ("PUT", PATH), ("POST", "/health"), ("GET", "/")]
+)
+def test_an_unknown_path_or_method_is_not_found(envoy: Envoy, method: str, path: str) -> None:
+    status, answer = ask(envoy, path, b"{}" if method != "GET" else None, method=method)
+    assert (status, answer) == (404, {"code": 5, "message": f"Could not resolve {path} to a method."})
+
+
+def test_what_is_too_large_is_said(envoy: Envoy) -> None:
+    status, answer = ask(envoy, PATH, {"data": [{"epcCode": "x" * 1_000_000}] * 70})
+    assert (status, answer["code"]) == (429, 8)  # the gateway's limit
+    status, answer = ask(envoy, PATH, BODY, token="x" * 70_000)
+    assert (status, answer["code"]) == (431, 8)
+
+
+def test_envoys_own_errors_of_grpc_stay_those_of_grpc(envoy: Envoy) -> None:
+    with grpc.insecure_channel(envoy.target) as channel, pytest.raises(grpc.RpcError) as nobody:
+        channel.unary_unary(METHOD)(b"", timeout=10, metadata=[("x-canary", "always")])
+    assert (nobody.value.code(), nobody.value.details()) == (grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
 
 
 def test_health(envoy: Envoy) -> None:
     assert ask(envoy, "/health") == (200, {"status": "SERVING"})
+    assert ask(envoy, "/health?unknown=1") == (200, {"status": "SERVING"})
 
 
 def test_the_callers_token_reaches_the_gateway(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
@@ -155,7 +177,7 @@ def test_the_callers_token_reaches_the_gateway(start_gateway: Callable[..., Gate
 
 def test_health_without_a_gateway_is_unavailable() -> None:
     with Envoy(NOBODY) as alone:
-        assert ask(alone, "/health")[0] == 503
+        assert ask(alone, "/health") == (503, {"code": 14, "message": "no healthy upstream"})
 
 
 def test_a_large_request_passes(envoy: Envoy) -> None:

@@ -23,6 +23,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("features",),
     ("drift", "history"),
     ("detect",),
+    ("effects",),
     ("explain",),
     ("monitoring",),
     ("api",),
@@ -46,7 +47,7 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events"},
     "client": {"api", "events", "errors", "pb"},
 }
-TRAINING_USES = {"events", "features", "model", "drift", "detect", "rawfiles", "errors", "progress"}
+TRAINING_USES = {"events", "features", "model", "drift", "detect", "rawfiles", "errors", "progress", "explain", "effects"}
 """Wings of `service` that training and export may import."""
 
 DEFINED_ONCE = {

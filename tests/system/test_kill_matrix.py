@@ -11,7 +11,7 @@ def test_no_outage_loses_an_event() -> None:
         assert one.events > 100, one.victim
         assert (one.lost, one.unstored, one.twice) == (0, 0, 0), one.victim
         assert one.recovered_s < 10, one.victim
-    valkey, failover, triton, gateway, hung, dead = outages
+    valkey, failover, triton, gateway, hung, dead, worker = outages
     for one in (valkey, failover):
         assert all("The history is unavailable" in answered.response.warning for _, answered in one.degraded)
     assert {one.response.method for _, one in triton.degraded} >= {"rule-based-fallback"}
@@ -22,4 +22,6 @@ def test_no_outage_loses_an_event() -> None:
     for one in (hung, dead):
         assert one.longest_s < 3
     assert 0 < gateway.retries <= 8
+    assert worker.retries > 0, "the streams of the worker that hung, when it was replaced"
+    assert worker.longest_s < 15
     assert show(outages).row_count == len(VICTIMS)

@@ -1,9 +1,9 @@
-"""What an outage costs, under load: a server is killed, Valkey fails over, Triton hangs, its connections die.
+"""What an outage costs, under load: a server is killed, Valkey fails over, a worker or Triton hangs, connections die.
 
-``python -m tests.tools.kill_matrix --part-s 15`` starts two gateways on one Triton and one Valkey, all of them real
-servers, and plays live streams through both gateways as fast as they answer. For each victim the load runs three parts
-of time: all is well, the victim is dead, it is back. Then the clients send everything once more, and the store is read:
-each event has to be there, once.
+``python -m tests.tools.kill_matrix --part-s 15`` starts two gateways, one of two workers, on one Triton and one Valkey,
+all of them real servers, and plays live streams through both gateways as fast as they answer. For each victim the load
+runs three parts of time: all is well, the victim is dead, it is back. Then the clients send everything once more, and
+the store is read: each event has to be there, once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from tests.tools.soak import later
 from training.datasets.dataset import load
 from training.simulation.world import simulate
 
-VICTIMS = ("valkey", "valkey's role", "triton", "gateway", "triton hangs", "connections to triton")
+VICTIMS = ("valkey", "valkey's role", "triton", "gateway", "triton hangs", "connections to triton", "worker hangs")
 _GIVE_UP_S = 30.0
 _ROUNDS = 5
 """Times that clients send everything again, at most: until no answer is degraded, as on a busy machine some may be."""
@@ -53,13 +53,14 @@ class Cluster:
         self._name = stack.enter_context(Name(self.valkey.address))
         self.triton = stack.enter_context(TritonServer(ROOT / "model_repository"))
         self._relay = stack.enter_context(Relay(self.triton.url))
-        self.gateways = [self._gateway("0") for _ in range(2)]
+        self.gateways = [self._gateway("0"), self._gateway("0", "--workers", "2")]
+        self._hung = 0
         self.ports = [gateway.target.rpartition(":")[2] for gateway in self.gateways]
 
-    def _gateway(self, port: str) -> Gateway:
+    def _gateway(self, port: str, *more: str) -> Gateway:
         history = f"valkey://{self._name.address}"
         flags = ("--backend", f"triton://{self._relay.address}", "--history", history, "--port", port)
-        return self._stack.enter_context(Gateway(*flags, "--probe-interval-s", "0.25"))
+        return self._stack.enter_context(Gateway(*flags, "--probe-interval-s", "0.25", *more))
 
     def strike(self, victim: str) -> None:
         """End one server as a crash would, stop it, or let its connections go dead: packets vanish, nobody is told."""
@@ -73,13 +74,16 @@ class Cluster:
                 os.kill(self.triton.pid, signal.SIGSTOP)
             case "connections to triton":
                 self._relay.swallow()
+            case "worker hangs":
+                self._hung = max(self.gateways[1].workers(), key=connections)
+                os.kill(self._hung, signal.SIGSTOP)
             case _:
                 {"valkey": self.valkey, "triton": self.triton}[victim].kill()
 
     def mend(self, victim: str) -> None:
         """Start it again, at its old address, and wait until it answers; Valkey comes back without its data.
 
-        Dead connections stay so: it is for the gateways to make new ones.
+        Dead connections stay so, it is for the gateways to make new ones; and to replace a worker that hangs.
         """
         match victim:
             case "gateway":
@@ -90,6 +94,9 @@ class Cluster:
                 os.kill(self.triton.pid, signal.SIGCONT)
             case "connections to triton":
                 pass
+            case "worker hangs":
+                while len(self.gateways[1].workers() - {self._hung}) < 2:
+                    time.sleep(0.05)
             case _:
                 {"valkey": self.valkey, "triton": self.triton}[victim].start()
 
@@ -97,6 +104,17 @@ class Cluster:
         """Return the addresses of both gateways for each half of the clients, their own gateway first."""
         own, other = (f"127.0.0.1:{port}" for port in self.ports)
         return [f"ipv4:{own},{other}", f"ipv4:{other},{own}"]
+
+
+def connections(pid: int) -> int:
+    """Return how many established TCP connections a process has."""
+    rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()]
+    established = {f"socket:[{row[9]}]" for row in rows if row[3] == "01"}
+    count = 0
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            count += str(file.readlink()) in established
+    return count
 
 
 @dataclass

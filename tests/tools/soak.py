@@ -1,9 +1,10 @@
 """A live stream at the highest rate for a long time: is the gateway's memory flat, and does it stay quick?
 
 ``python -m tests.tools.soak --minutes 10 --out soak`` simulates a world, starts a gateway and plays the world through
-it over and over, each time with new event ids and at a later time. (Findings mean little then: the codes are out of
-date.) It prints a line per sample, leaves ``soak/soak.json`` and ``soak/soak.png``, and fails if an event was lost, an
-answer was degraded, a stream broke, or memory kept growing.
+it over and over, each time with new event ids, at a later time and of new lots, as lots are made once in life; with
+``--same-lots`` each lot grows for ever. (Findings mean little then: codes are out of date.) It prints a line per
+sample, leaves ``soak/soak.json`` and ``soak/soak.png``, and fails if an event was lost, an answer was degraded, a
+stream broke, or memory kept growing.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from service.client.stream import Answered
-from service.events.columns import Events
+from service.events import codes
+from service.events.columns import Events, factorize
 from service.jobs.replay import Player, ReplayPlan
 from service.jobs.tally import Latencies, Tally
 from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
 from tests.support.gateway import Gateway
+from tests.support.observed import samples, scrape, value
 from training.simulation.world import simulate
 
 GROWTH = 1.05
 """Of the memory in the last quarter of the run over that in the second one: more is a leak, not noise."""
 
 _DAY_US = 86_400 * 1_000_000
+_LOTS = 1_009  # numbers of a world's lots lie closer together
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Sample:
 
     at_s: float
     rss_mib: float
+    history_events: float  # in the index
     events_per_s: float
     p50_ms: float
     p99_ms: float
@@ -48,8 +53,9 @@ class Sample:
 class Watch:
     """Takes samples of a gateway while it is under load."""
 
-    def __init__(self, pid: int, every_s: float) -> None:
-        self._statm = Path(f"/proc/{pid}/statm")
+    def __init__(self, gateway: Gateway, every_s: float) -> None:
+        self._gateway = gateway
+        self._statm = Path(f"/proc/{gateway.pid}/statm")
         self._every_s = every_s
         self._started = self._last = time.monotonic()
         self._events = 0
@@ -70,7 +76,8 @@ class Watch:
         latencies, events = self._latencies, self._events
         self._latencies, self._events = Latencies(), 0
         p50, p99 = (latencies.percentile_s(percent) * 1e3 for percent in (50, 99))
-        sample = Sample(now - self._started, rss_mib, events / (now - self._last), p50, p99)
+        remembered = value(samples(scrape(self._gateway)), "history_events")
+        sample = Sample(now - self._started, rss_mib, remembered, events / (now - self._last), p50, p99)
         self._last = now
         self.samples.append(sample)
         print(" ".join(f"{name}={value:.1f}" for name, value in asdict(sample).items()), flush=True)
@@ -81,6 +88,24 @@ def later(events: Events, turn: int) -> Events:
     span_us = int(events.time_us.max() - events.time_us.min()) // _DAY_US * _DAY_US + _DAY_US
     step = int(events.event_id.max()) + 1
     return replace(events, event_id=events.event_id + turn * step, time_us=events.time_us + turn * span_us)
+
+
+def in_new_lots(events: Events, turn: int) -> Events:
+    """Return the events with their items in lots of another turn; codes that cannot be taken apart stay."""
+    well_formed = codes.parse(events.epc_codes).well_formed.tolist()
+    return replace(
+        events,
+        epc_codes=[
+            f"{code[:20]}{(int(code[20:26]) + turn * _LOTS) % 10**6:06d}{code[26:]}" if good else code
+            for code, good in zip(events.epc_codes, well_formed, strict=True)
+        ],
+    )
+
+
+def largest_lot(events: Events) -> int:
+    """Return how many events of the largest lot there are."""
+    lots, _ = factorize([code[4:26] for code in events.epc_codes])
+    return int(np.bincount(lots[events.epc]).max())
 
 
 def growth(samples: list[Sample]) -> float:
@@ -106,22 +131,24 @@ def plot(samples: list[Sample], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def soak(out: Path, plan: ReplayPlan, epcs: int, every_s: float, *flags: str) -> list[str]:
+def soak(out: Path, plan: ReplayPlan, epcs: int, every_s: float, *flags: str, same_lots: bool = False) -> list[str]:
     """Run the soak, write its report to ``out`` and return what is wrong; ``plan`` needs a limit, and no target."""
     out.mkdir(parents=True, exist_ok=True)
     simulate(out / "world", epcs, 11, None)
     events = read_files(raw_files([out / "world"])).events
     events = replace(events, file_id=np.ones_like(events.file_id)).take(np.lexsort((events.event_id, events.time_us)))
     tally = Tally()
-    with Gateway(*flags) as gateway:
-        watch, end = Watch(gateway.pid, every_s), time.monotonic() + (plan.limit_s or 0.0)
+    with Gateway("--metrics-port", "0", *flags) as gateway:
+        watch, end = Watch(gateway, every_s), time.monotonic() + (plan.limit_s or 0.0)
         for turn in count():
             if (left_s := end - time.monotonic()) <= 0:
                 break
             player = Player(replace(plan, target=gateway.target, limit_s=left_s), tally, watch.add)
-            if failure := player.play(later(events, turn), watch.tick):
+            played = later(events if same_lots else in_new_lots(events, turn), turn)
+            if failure := player.play(played, watch.tick):
                 raise failure
     report = tally.summary() | {"growth": round(growth(watch.samples), 4), "flags": flags, "streams": plan.streams}
+    report |= {"largest_lot": largest_lot(events), "turns": turn}
     (out / "soak.json").write_text(json.dumps(report | {"samples": [asdict(one) for one in watch.samples]}, indent=1))
     plot(watch.samples, out / "soak.png")
     print(json.dumps(report))
@@ -138,9 +165,10 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--every-s", type=float, default=5.0)
+    parser.add_argument("--same-lots", action="store_true")
     known, flags = parser.parse_known_args()
     plan = ReplayPlan("", "lstm", 0.0, known.batch, known.streams, known.minutes * 60, give_up_s=30.0)
-    if wrong := soak(known.out, plan, known.epcs, known.every_s, *flags):
+    if wrong := soak(known.out, plan, known.epcs, known.every_s, *flags, same_lots=known.same_lots):
         sys.exit("soak: " + "; ".join(wrong))
 
 

@@ -48,8 +48,8 @@ _FAMILIARITY = (
     *("code_header_log", "code_company_log", "code_product_log", "code_lot_log", "scan_log", "lane_from_log"),
     *("lot_mates", "product_mates", "scan_mates", "leg_mates", "shipment_mates"),
 )
-"""Features that count how much is known of a code, a place or companions. More of it is no less normal, but unlike what
-was met: tables of a larger world, or a larger request, made an outlier of every event. So they count up to a ceiling."""
+"""Features that count how much is known of a code, a place or companions. More of it is no less normal, but unlike
+what was met: tables of a larger world made outliers of all its events. So they count up to a ceiling."""
 
 _CEILING = 0.5
 """The quantile of the normal events at which the ceiling is."""
@@ -80,10 +80,10 @@ class OneClassSvms(nn.Module):
         self,
         mean: Tensor,
         scale: Tensor,
-        ceiling: Tensor,
         machines: Sequence[Sequence[Tensor]],
         a: Tensor | None = None,
         b: Tensor | None = None,
+        ceiling: Tensor | None = None,
         causal_index: int = features.INDEX["causal"],
     ) -> None:
         """Make the module.
@@ -91,17 +91,17 @@ class OneClassSvms(nn.Module):
         Args:
             mean: float32 [2, F].
             scale: float32 [2, F], 1 / standard deviation.
-            ceiling: float32 [2, F] in deviations, above which a feature says no more.
             machines: a `Machine` per kind.
             a: float32 [2, 5] of the calibration, the identity by default.
             b: float32 [2, 5], as ``a``.
+            ceiling: float32 [2, F] in deviations, above which a feature says no more; earlier releases had none.
             causal_index: the feature that is 1.0 in a causal sequence.
         """
         super().__init__()
         self.causal_index = causal_index
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.register_buffer("ceiling", ceiling)
+        self.register_buffer("ceiling", torch.full_like(mean, CLIP) if ceiling is None else ceiling)
         self.machines = nn.ModuleList(Kernel(Machine(*machine)) for machine in machines)
         self.register_buffer("a", torch.ones(2, len(KINDS)) if a is None else a)
         self.register_buffer("b", torch.zeros(2, len(KINDS)) if b is None else b)
@@ -137,7 +137,7 @@ class OneClassSvms(nn.Module):
         """Return what the module is made of: arguments of its constructor."""
         machines = [tuple(kernel.buffers()) for kernel in self.machines]
         standard = {"mean": self.mean, "scale": self.scale, "ceiling": self.ceiling}
-        return {**standard, "machines": machines, "a": self.a, "b": self.b}
+        return standard | {"machines": machines, "a": self.a, "b": self.b}
 
     def _mode(self, features: Tensor) -> Tensor:
         """Return int64 [B], the mode of the sequences of features [B, T, F]."""
@@ -194,11 +194,11 @@ def fit_svms(drawn: Sequence[Samples], check: Sequence[Samples], seed: int) -> O
     ceiling = np.stack([_ceiling(table) for table in standard])
     standard = [np.minimum(table, most) for table, most in zip(standard, ceiling, strict=True)]
     machines = [_machine(standard, columns_of(kind)) for kind in KINDS]
-    parts = (*(torch.from_numpy(part.astype(np.float32)) for part in (mean, scale, ceiling)), machines)
-    bare = OneClassSvms(*parts)
+    means, scales, ceilings = (torch.from_numpy(part.astype(np.float32)) for part in (mean, scale, ceiling))
+    bare = OneClassSvms(means, scales, machines, ceiling=ceilings)
     pairs = [platt(bare.logits(part.features, causal=bool(mode)), part.labels) for mode, part in enumerate(check)]
     a, b = (torch.tensor([pair[index] for pair in pairs]) for index in (0, 1))
-    return OneClassSvms(*parts, a, b).eval()
+    return OneClassSvms(means, scales, machines, a, b, ceilings).eval()
 
 
 def columns_of(kind: str) -> list[int]:

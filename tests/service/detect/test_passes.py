@@ -92,6 +92,8 @@ class Recorder:
     async def prepare(self, views: list[View]) -> list[View]:
         self.passes.append([len(one) for one in views])
         await asyncio.sleep(0.05)
+        if any(len(one) == 14 for one in views):
+            raise ValueError("14")
         return views
 
     async def conclude(self, views: list[View], _deadline: Deadline) -> list[int]:
@@ -131,3 +133,18 @@ def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their
         return recorder.passes
 
     assert asyncio.run(main()) == [[1], [4], [13], [5]]
+
+
+def test_a_request_that_cannot_be_prepared_fails_alone() -> None:
+    """A damaged table or a value that is no number is one request's; the others of its pass have done nothing wrong."""
+
+    async def main() -> list[list[int]]:
+        recorder = Recorder()
+        answers = await asyncio.gather(
+            *(recorder.passed.judge(view(size), NEVER) for size in (1, 14, 2)), return_exceptions=True
+        )
+        assert [repr(answer) for answer in answers] == ["1", "ValueError('14')", "2"]
+        assert await recorder.passed.judge(view(3), NEVER) == 3
+        return recorder.passes
+
+    assert asyncio.run(main()) == [[1, 14, 2], [1], [14], [2], [3]]

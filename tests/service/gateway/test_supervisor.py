@@ -39,12 +39,6 @@ def call_on_many(target: str, body: bytes = SMALL) -> list[bytes]:
         return list(pool.map(lambda method: bytes(method(body, timeout=60)), methods))
 
 
-def workers_of(gateway: Gateway) -> set[int]:
-    """Return the process ids of the workers."""
-    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return {int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()}
-
-
 def wait_for(what: Callable[[], object], within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not what():
@@ -107,12 +101,12 @@ def test_nobody_else_gets_the_port(two: Gateway) -> None:
 
 
 def test_a_worker_that_dies_is_replaced(two: Gateway) -> None:
-    old = workers_of(two)
+    old = two.workers()
     assert len(old) == 2
     os.kill(min(old), signal.SIGKILL)
     wait_for(lambda: not Path(f"/proc/{min(old)}").exists())
     assert len(call_on_many(two.target)) == CONNECTIONS, "the other one does not serve"
-    wait_for(lambda: len(workers_of(two) - old) == 1)
+    wait_for(lambda: len(two.workers() - old) == 1)
     wait_for(lambda: len([line for line in two.log() if line["event"] == "worker listening"]) == 3)
     call_on_many(two.target)
     found = samples(scrape(two))
@@ -122,7 +116,7 @@ def test_a_worker_that_dies_is_replaced(two: Gateway) -> None:
 
 def test_a_worker_that_hangs_is_replaced_and_costs_no_call(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway(*WORKERS, "--metrics-port", "0")
-    old = workers_of(gateway)
+    old = gateway.workers()
     options = [*retried(), ("grpc.use_local_subchannel_pool", 1)]
     with ExitStack() as stack, ThreadPoolExecutor(CONNECTIONS) as pool:
         channels = [stack.enter_context(grpc.insecure_channel(gateway.target, options)) for _ in range(CONNECTIONS)]
@@ -133,7 +127,7 @@ def test_a_worker_that_hangs_is_replaced_and_costs_no_call(start_gateway: Callab
         began = time.monotonic()
         assert len(set(ask())) == 1, "the connections of the worker that hangs have got answers too"
         assert 4 < time.monotonic() - began < 30
-    wait_for(lambda: len(workers_of(gateway) - old) == 1)
+    wait_for(lambda: len(gateway.workers() - old) == 1)
     assert len([line for line in gateway.log() if line["event"] == "a worker hangs and is killed"]) == 1
     wait_for(lambda: len([line for line in gateway.log() if line["event"] == "worker listening"]) == 3)
     assert value(samples(scrape(gateway)), "worker_restarts_total") == 1
@@ -142,7 +136,7 @@ def test_a_worker_that_hangs_is_replaced_and_costs_no_call(start_gateway: Callab
 def test_a_machine_that_stands_still_is_no_worker_that_hangs(start_gateway: Callable[..., Gateway]) -> None:
     """As by `docker pause`: all are stopped, the process that minds the workers too."""
     gateway = start_gateway(*WORKERS)
-    pids = [*workers_of(gateway), gateway.pid]
+    pids = [*gateway.workers(), gateway.pid]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(SILENT_LOOKS * LOOK_S + 1)
@@ -150,7 +144,7 @@ def test_a_machine_that_stands_still_is_no_worker_that_hangs(start_gateway: Call
         os.kill(pid, signal.SIGCONT)
     time.sleep(2)
     assert len(call_on_many(gateway.target)) == CONNECTIONS
-    assert workers_of(gateway) == set(pids[:-1])
+    assert gateway.workers() == set(pids[:-1])
 
 
 def test_a_stop_drains_every_worker(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
@@ -175,7 +169,7 @@ def test_a_stop_drains_every_worker(start_gateway: Callable[..., Gateway], tmp_p
 
 def test_workers_go_when_their_parent_is_killed(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway(*WORKERS)
-    pids = workers_of(gateway)
+    pids = gateway.workers()
     assert len(pids) == 2
     os.kill(gateway.pid, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

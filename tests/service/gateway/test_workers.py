@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from service.gateway.workers import share
-from service.settings import Settings
+from service.settings import STDOUT, Settings
 
 
 def test_what_protects_the_machine_is_divided() -> None:
@@ -17,3 +17,7 @@ def test_what_protects_the_machine_is_divided() -> None:
     assert worker.onnx_threads == max(1, len(os.sched_getaffinity(0)) // 3)
     assert share(Settings(workers=3, onnx_threads=5), 1).onnx_threads == 5
     assert worker.rate_limit_calls_per_s == settings.rate_limit_calls_per_s
+
+
+def test_workers_share_standard_output() -> None:
+    assert share(Settings(workers=2, history="none", audit_log=STDOUT), 1).audit_log == STDOUT

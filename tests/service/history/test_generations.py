@@ -118,3 +118,19 @@ def test_what_is_kept_is_bounded_and_what_is_used_is_not_read_again() -> None:
 
     asyncio.run(scenario())
     assert largest <= 1_500 + 2 * 110, "each of the two indexes may be a request larger"
+
+
+def test_lots_that_are_done_with_go_however_many_there_are() -> None:
+    """Lots larger than the limit, one after the other in small batches: those of the last three requests stay."""
+    largest = 0
+
+    async def scenario() -> None:
+        nonlocal largest
+        gateway = memory(CountingStore(), 100)
+        for number in range(20_000, 20_040):
+            for batch in parts(lot(number), 50):
+                await gateway.remember(batch)
+                largest = max(largest, len(gateway))
+
+    asyncio.run(scenario())
+    assert largest <= 3 * 2 * len(lot(20_000)), "two lots at most in three requests, three times over"

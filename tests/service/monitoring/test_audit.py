@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from service.errors import CommandError
 from service.monitoring import audit
 from service.monitoring.audit import AuditLog
 from service.monitoring.records import Analysis
-from tests.support.gateway import Gateway
+from tests.support.gateway import ROOT, Gateway
 from tests.support.observed import entries, samples, scrape, value
 from tests.support.requests import call, many, request, scan
 from tests.support.worlds import journey, to_events
@@ -237,3 +240,32 @@ def test_a_disk_that_hangs_is_seen_and_what_it_did_not_take_is_counted_and_said_
     [line] = [line for line in running.log() if line["event"] == "entries of the audit log are lost"]
     assert line["entries"] == 5
     os.close(reader)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2", "--history", "none")], ids=["one", "workers"])
+def test_standard_output_has_every_entry_whole_and_nothing_else(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    """Through a pipe, as a container's runtime reads it; two workers write to the same one."""
+    audit_log = ("--audit-log", "-")
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve", "--port", "0", "--log-format", "json", *audit_log, *workers],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    try:
+        while not (started := [line for line in (tmp_path / "log").read_text().splitlines() if '"listening"' in line]):
+            assert process.poll() is None
+            time.sleep(0.05)
+        target = f"127.0.0.1:{json.loads(started[0])['port']}"
+        body = request(*(scan(number, file_id=number) for number in range(200))).SerializeToString()
+
+        def ask(number: int) -> None:
+            call(target, "AnalyzeFiles", body, metadata=(("x-request-id", str(number)),))
+
+        with futures.ThreadPoolExecutor(8) as callers:
+            list(callers.map(ask, range(80)))
+    finally:
+        process.terminate()
+        written, _ = process.communicate(timeout=60)
+    found = [json.loads(line) for line in written.splitlines()]
+    assert sorted(int(one["request_id"]) for one in found) == list(range(80))
+    assert {one["file_count"] for one in found} == {200}

@@ -59,6 +59,7 @@ def test_calls_events_findings_and_scores_are_counted(measured: Gateway) -> None
     assert all(more("stage_duration_seconds_count", stage=stage) >= 5 for stage in STAGES)
     assert more("stage_cpu_seconds_total", stage="features") > 0
     assert value(after, "calls_in_flight") == value(after, "events_in_flight") == 0
+    assert 0 < value(after, "history_events") <= 35
     assert value(after, "model_info", model_version=MODEL) == 1
     assert value(after, "dependency_up", dependency="model") == 1
     assert value(after, "dependency_up", dependency="history") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otl
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from service.runtime.timing import STAGES
+from tests.servers import relay as tcp
+from tests.servers.prometheus import BINARY, MISSING, Prometheus
 from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import Gateway
 from tests.support.requests import call, many
@@ -28,8 +32,11 @@ class Collector(otlp_grpc.TraceServiceServicer):
 
     def __init__(self) -> None:
         self.spans: list[trace_pb2.Span] = []
+        self.answers = threading.Event()
+        self.answers.set()
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: ANN401, ARG002, N802 - the stubs have no types
+        self.answers.wait()
         for resource in request.resource_spans:
             assert [a.value.string_value for a in resource.resource.attributes if a.key == "service.name"] == [
                 "epc-sentinel"
@@ -58,6 +65,7 @@ def collector() -> Iterator[tuple[Collector, str]]:
     found = Collector()
     with serving(lambda server: otlp_grpc.add_TraceServiceServicer_to_server(found, server)) as target:
         yield found, f"http://{target}"
+        found.answers.set()
 
 
 class Relay(grpc.GenericRpcHandler):
@@ -186,3 +194,78 @@ def test_a_collector_that_is_down_costs_no_answer(start_gateway: Callable[..., G
     for _ in range(3):
         call(running.target, "Analyze", many(10).SerializeToString(), timeout=10)
     assert running.stop() == 0
+
+
+@pytest.mark.needs(BINARY is not None, MISSING)
+@pytest.mark.parametrize("workers", [(), ("--workers", "2", "--history", "none")], ids=["one", "workers"])
+def test_the_time_of_a_request_leads_to_its_trace(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway], workers: tuple[str, ...]
+) -> None:
+    running = start_gateway("--tracing", collector[1], "--metrics-port", "0", *workers)
+    untraced = (("traceparent", f"00-{'1' * 32}-{SPAN}-00"),)
+    for metadata in (untraced, CALLER):
+        call(running.target, "Analyze", many(20).SerializeToString(), metadata=metadata)
+    with Prometheus({f"127.0.0.1:{running.wait_log('listening')['metrics_port']}": {}}) as prometheus:
+        buckets = "epc_sentinel_request_duration_seconds_bucket"
+        found = {one["labels"]["trace_id"] for one in prometheus.exemplars(buckets)}
+        assert found == {TRACE}
+        [row] = prometheus.query("sum(epc_sentinel_request_duration_seconds_count)")
+        assert float(row["value"][1]) == 2
+
+
+def asked(gateway: Gateway, number: int) -> list[str]:
+    """Make calls, none of which may wait for a collector; return their traces."""
+    traces = [f"{at:032x}" for at in range(number, number + 20)]
+    for trace in traces:
+        began = time.monotonic()
+        call(
+            gateway.target,
+            "Analyze",
+            many(10).SerializeToString(),
+            metadata=(("traceparent", f"00-{trace}-{SPAN}-01"),),
+        )
+        assert time.monotonic() - began < 1
+    return traces
+
+
+def got(found: Collector) -> list[str]:
+    return sorted(span.trace_id.hex() for span in found.named("/Analyze"))
+
+
+def test_a_connection_that_goes_dead_loses_no_span_and_delays_no_call(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
+) -> None:
+    found, endpoint = collector
+    with tcp.Relay(endpoint.removeprefix("http://")) as line:
+        running = start_gateway("--tracing", f"http://{line.address}", OTEL_BSP_SCHEDULE_DELAY="200")
+        traces = asked(running, 1)
+        while got(found) != traces:
+            time.sleep(0.05)
+        line.swallow()
+        traces += asked(running, 100)
+        deadline = time.monotonic() + 15
+        while got(found) != traces:
+            assert time.monotonic() < deadline, len(got(found))
+            time.sleep(0.05)
+        line.swallow()  # and while it stops
+        traces += asked(running, 200)
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 8
+    assert got(found) == traces
+
+
+def test_a_collector_that_hangs_delays_no_stop(
+    collector: tuple[Collector, str], start_gateway: Callable[..., Gateway]
+) -> None:
+    found, endpoint = collector
+    # Batches are small: for each of them the stop would wait.
+    running = start_gateway("--tracing", endpoint, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="8")
+    asked(running, 1)
+    found.answers.clear()
+    asked(running, 100)
+    began = time.monotonic()
+    running.terminate()
+    assert running.wait() == 0
+    assert time.monotonic() - began < 8
+    assert "no end in time" not in {line["event"] for line in running.log()}

@@ -62,7 +62,8 @@ def test_logits_are_the_decision_of_the_textbook(fitted: OneClassSvms) -> None:
         mean, scale = fitted.mean[mode].double().numpy(), fitted.scale[mode].double().numpy()
         learned = both(0)[mode]
         normal = learned.features[learned.labels.max(axis=1) < 0.5]  # few enough that all were drawn
-        standard = (np.clip((table - mean) * scale, -8, 8)[:, columns] for table in (normal, part.features))
+        most = fitted.ceiling[mode].double().numpy()
+        standard = (np.clip((table - mean) * scale, -8, most)[:, columns] for table in (normal, part.features))
         train, test = standard
         other = OneClassSVM(gamma=1 / len(columns), nu=svm._OUTLIERS).fit(train)
         decision, rho = other.decision_function(test), -other.intercept_[0]
@@ -136,6 +137,19 @@ def test_a_constant_feature_that_changes_is_an_outlier() -> None:
     odd = usual.copy()
     odd[:, GAP] = 0.0
     assert (model.logits(odd, causal=False) > model.logits(usual, causal=False))[:, JUMP].all()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_is_better_known_than_the_training_is_no_outlier(fitted: OneClassSvms, *, causal: bool) -> None:
+    """Counts of issued codes grow with the world: those of another one made every event of it a forged one."""
+    usual = labelled(2, causal=causal, count=200).features
+    known, unknown = usual.copy(), usual.copy()
+    for name in ("code_header_log", "code_company_log", "code_lot_log", "lot_mates", "scan_log"):
+        known[:, features.INDEX[name]] = 5
+        unknown[:, features.INDEX[name]] = -5
+    known, usual, unknown = (fitted.logits(table, causal=causal).mean(axis=0) for table in (known, usual, unknown))
+    for kind in (KINDS.index("epcFake"), LOC):
+        assert known[kind] < usual[kind] < unknown[kind]
 
 
 def test_it_is_kept_in_a_file_and_the_same_seed_gives_the_same(fitted: OneClassSvms, tmp_path: Path) -> None:

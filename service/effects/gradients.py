@@ -1,0 +1,202 @@
+"""By how much each feature moved a score: integrated gradients from a median normal event to the event as it is.
+
+Sundararajan, Taly & Yan (2017), "Axiomatic attribution for deep networks": the gradient of the logit, averaged over the
+straight way from the baseline to the features, times how far each feature went. The baseline is the window with every
+event replaced by the median normal event of its type and mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import EffectsUnavailable
+from service.effects.network import Network
+from service.effects.onnx_file import Array
+from service.effects.operation import sigmoid
+from service.effects.questions import Mixture, Questions
+from service.features.table import NAMES, TYPE_COLUMNS
+from service.model.manifest import Manifest
+
+STEPS = 32
+"""Gradients on the way."""
+
+OTHER_EVENTS = "other_events"
+"""The effect of all that is unusual about the other events of the window."""
+
+_CHUNK_EVENTS = 2_048
+"""Events that go through a network at once, all steps counted: enough to be fast, and few enough for the processor's
+cache, in which what the way back needs must stay (with four times as many a finding takes a fifth longer)."""
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Effects:
+    """M events by K kinds: what moved their scores, in points (0 .. 100).
+
+    baseline_score + the sums of features, other_events and steps = score.
+    """
+
+    score: Array  # [M, K] of the event as it is
+    baseline_score: Array  # [M, K] with a median normal event in the place of each event of the window
+    features: Array  # [M, K, F] of the event; of all events of the window where they share one value
+    other_events: Array  # [M, K] the other features of the other events of the window
+    steps: dict[str, Array]  # [M, K] of each `Step`, by its name
+
+    def named(self, event: int, kind: int) -> list[tuple[str, float]]:
+        """Return (name, points) of all that moved the score of one event and kind (a place in K), the most first."""
+        pairs = [*zip(NAMES, self.features[event, kind].tolist(), strict=True)]
+        pairs.append((OTHER_EVENTS, float(self.other_events[event, kind])))
+        pairs += [(name, float(points[event, kind])) for name, points in self.steps.items()]
+        moved = [(name, points) for name, points in pairs if points != 0.0]
+        return sorted(moved, key=lambda pair: -abs(pair[1]))
+
+
+class NormalWindows:
+    """The median normal event of each type and mode, in the places of the events of windows."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Take the baseline of a manifest.
+
+        Raises:
+            EffectsUnavailable: it has none, or one of other features.
+        """
+        normal = manifest.baseline
+        if normal is None:
+            raise EffectsUnavailable("its manifest has no normal events to compare with: train and export it again")
+        if tuple(manifest.features) != NAMES:
+            raise EffectsUnavailable("its manifest is of other features")
+        self._normal = np.array([normal.retrospective, normal.causal], dtype=np.float32)  # [2, types, F]
+
+    def of(self, asked: Questions) -> NDArray[np.float32]:
+        """Return the normal events [M, T, F] in the place of those of each window."""
+        types = asked.features[:, :, TYPE_COLUMNS].argmax(axis=2)  # [M, T]
+        normal: NDArray[np.float32] = self._normal[asked.modes, types]
+        return normal
+
+
+def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: int = STEPS) -> Effects:
+    """Return what moved the scores of the ``asked`` events and kinds, all in one pass."""
+    normal = asked.about(baseline.of(asked))
+    M, K = asked.kinds.shape
+    before, after = (mixture.bias[asked.modes, asked.kinds].astype(np.float64) for _ in range(2))  # [M, K]
+    table = np.zeros((M, K, asked.features.shape[2] + 1))  # features, then other events
+    for rows in _chunks(asked, steps):
+        part, start = asked.take(rows), normal.take(rows)
+        for member in mixture.members:
+            weights = member.weights[part.modes, part.kinds]  # [m, K]
+            found = integrated_gradients(member.network, start.features, part, steps, mixture.most)
+            before[rows] += weights * found.before
+            after[rows] += weights * found.after
+            table[rows] += weights[:, :, None] * _by_name(found.moved, part)
+    of_steps = {}
+    for step in mixture.steps:
+        first, last = (mixture.step_logits(step, each) for each in (normal, asked))
+        before, after, of_steps[step.name] = before + first, after + last, last - first
+    table = _completed(table, after - before - sum(of_steps.values()))
+    points = _points_per_logit(before, after)[:, :, None]
+    table *= points
+    return Effects(
+        score=100 * sigmoid(after),
+        baseline_score=100 * sigmoid(before),
+        features=table[:, :, :-1],
+        other_events=table[:, :, -1],
+        steps={name: change * points[:, :, 0] for name, change in of_steps.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """What a network says at both ends of the way from normal events to what is asked, and what moved it."""
+
+    before: Array  # [M, K] logits
+    after: Array  # [M, K]
+    moved: Array  # [M, K, T, F] what each feature of each event of the window adds; sums to nearly the difference
+
+
+def integrated_gradients(
+    network: Network, start: NDArray[np.float32], end: Questions, steps: int = STEPS, most: float = np.inf
+) -> Way:
+    """Return what moves the logits of a network on the straight way from ``start`` [M, T, F].
+
+    The way is cut in ``steps`` equal parts, and the gradient taken in the middle of each. Logits are taken as at most
+    ``most`` and at least -``most``.
+    """
+    if network.by_event and start.shape[1] > 1:
+        return _of_events_alone(network, start, end, steps, most)
+    (M, T, F), K = start.shape, end.kinds.shape[1]
+    way = end.features - start  # [M, T, F]
+    middles = (np.arange(steps, dtype=np.float32) + np.float32(0.5)) / np.float32(steps)
+    places = np.concatenate([middles, np.array([0, 1], dtype=np.float32)])  # the ends in the same trace
+    P = len(places)
+    points = start[:, None] + places[:, None, None] * way[:, None]  # [M, P, T, F]
+    points[:, -1] = end.features  # to the last bit
+    trace = network.trace(points.reshape(M * P, T, F), end.lengths.repeat(P, axis=0))
+    position, moved, ends = end.position.repeat(P), np.empty((M, K, T, F), dtype=np.float32), np.empty((2, M, K))
+    for column, kinds in enumerate(end.kinds.T):
+        kind = kinds.repeat(P)
+        logits = trace.logits[np.arange(M * P), position, kind].reshape(M, P)
+        gradient = trace.gradient(position, kind).reshape(M, P, T * F)
+        counts = (np.abs(logits[:, None, :-2]) < most).astype(np.float32) / np.float32(steps)  # [M, 1, steps]
+        moved[:, column] = (counts @ gradient[:, :-2]).reshape(M, T, F) * way
+        ends[:, :, column] = np.clip(logits[:, -2:], -most, most).T
+    return Way(ends[0], ends[1], moved)
+
+
+def _of_events_alone(network: Network, start: NDArray[np.float32], end: Questions, steps: int, most: float) -> Way:
+    """Return `integrated_gradients` of a network that sees nothing but the event: windows of one do as well."""
+    event = np.arange(len(end))
+    ones, zeros = np.ones((len(end), 1), dtype=np.int64), np.zeros(len(end), dtype=np.intp)
+    alone = Questions(end.events[:, None], ones, zeros, end.kinds)
+    found = integrated_gradients(network, start[event, end.position][:, None], alone, steps, most)
+    moved = np.zeros((*end.kinds.shape, *start.shape[1:]), dtype=np.float32)
+    moved[event, :, end.position] = found.moved[:, :, 0]
+    return Way(found.before, found.after, moved)
+
+
+def _by_name(moved: Array, asked: Questions) -> Array:
+    """Return [M, K, F + 1] for ``moved`` [M, K, T, F]: by feature of the event, then all of the other events.
+
+    What all events of the window share, like all that their one code tells, is no matter of others: it counts whole.
+    """
+    T = asked.features.shape[1]
+    itself = np.arange(T) == asked.position[:, None]  # [M, T]
+    padding = np.arange(T) >= asked.lengths
+    same = (asked.features == asked.events[:, None]) | padding[:, :, None]  # [M, T, F]
+    own = itself[:, :, None] | same.all(axis=1, keepdims=True)  # [M, T, F]
+    named = np.einsum("mktf,mtf->mkf", moved, own.astype(moved.dtype))
+    others = np.einsum("mktf,mtf->mk", moved, (~own).astype(moved.dtype))
+    return np.concatenate([named, others[:, :, None]], axis=2)
+
+
+def _chunks(asked: Questions, steps: int) -> list[NDArray[np.intp]]:
+    """Return the questions [M] in parts of windows of one length, of which a network takes all steps at once."""
+    length = asked.lengths[:, 0]
+    parts: list[NDArray[np.intp]] = []
+    for one in np.unique(length):
+        rows = np.flatnonzero(length == one)
+        most = max(_CHUNK_EVENTS // (int(one) * steps), 1)
+        parts += [rows[begin : begin + most] for begin in range(0, len(rows), most)]
+    return parts
+
+
+def _completed(table: Array, change: Array) -> Array:
+    """Return ``table`` [M, K, E] with sums of ``change`` [M, K]: what the steps missed goes to each by its size.
+
+    To scale all by one factor instead would blow them up where large effects cancel each other.
+    """
+    size = np.abs(table)
+    share = size / np.maximum(size.sum(axis=2, keepdims=True), _TINY)
+    completed: Array = table + share * (change - table.sum(axis=2))[:, :, None]
+    return completed
+
+
+def _points_per_logit(before: Array, after: Array) -> Array:
+    """Return the factor [M, K] that makes a change of the score, in points, of a change of the logit."""
+    change = after - before
+    near = np.abs(change) < 1e-6
+    slope = 100 * sigmoid(after) * (1 - sigmoid(after))
+    return np.where(near, slope, 100 * (sigmoid(after) - sigmoid(before)) / np.where(near, 1, change))

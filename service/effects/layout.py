@@ -1,0 +1,105 @@
+"""The operators that choose, cut, join and turn arrays, count and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from service.effects.onnx_file import Array
+from service.effects.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
+
+_CASTS: dict[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}
+"""`TensorProto.DataType` of casts."""
+
+
+def _plain(function: Callable[..., Array]) -> Operator:
+    """Return an operator without attributes through which no gradient passes."""
+    return Operator(lambda _at, *inputs: (function(*inputs),))
+
+
+def _where(_at: Attributes, chosen: Array, a: Array, b: Array) -> tuple[Array]:
+    return (np.where(chosen, a, b),)
+
+
+def _where_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    chosen, a, b = (of(inputs, index) for index in range(3))
+    gradient = of(g)
+    return [None, shrunk_to(np.where(chosen, gradient, 0), a), shrunk_to(np.where(chosen, 0, gradient), b)]
+
+
+def _concat_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    ends = np.cumsum([of([one]).shape[at["axis"]] for one in inputs])[:-1]
+    parts = np.split(of(g), ends, axis=at["axis"])
+    return [part if part.any() else None for part in parts]  # SVMs of the kinds that nobody asks about, for one
+
+
+def _split(at: Attributes, x: Array, parts: Array | None = None) -> tuple[Array, ...]:
+    cut = at["num_outputs"] if parts is None else np.cumsum(parts)[:-1]
+    return tuple(np.split(x, cut, axis=at["axis"]))
+
+
+def _split_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
+    parts = [np.zeros_like(one) if each is None else each for one, each in zip(y, g, strict=True)]
+    return [np.concatenate(parts, axis=at["axis"]), None]
+
+
+def _reshape(_at: Attributes, x: Array, shape: Array) -> tuple[Array]:
+    return (x.reshape(shape.tolist()),)
+
+
+def _reshaped_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    return [of(g).reshape(of(inputs).shape), *(None for _ in inputs[1:])]
+
+
+def _transpose_back(at: Attributes, _inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    return [of(g).transpose(np.argsort(at["perm"]))]
+
+
+def _gather_nd(_at: Attributes, x: Array, index: Array) -> tuple[Array]:
+    return (x[tuple(np.moveaxis(index, -1, 0))],)
+
+
+def _gather_nd_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    x, index = of(inputs), of(inputs, 1)
+    gradient, places = np.zeros_like(x), tuple(np.moveaxis(index, -1, 0))
+    if len(places) == 1 and len(np.unique(places[0])) == places[0].size:  # columns of features, each once
+        gradient[places] = of(g)
+    else:
+        np.add.at(gradient, places, of(g))
+    return [gradient, None]
+
+
+def _shape(at: Attributes, x: Array) -> tuple[Array]:
+    return (np.array(x.shape[at.get("start", 0) : at.get("end")], dtype=np.int64),)
+
+
+def _slice(_at: Attributes, x: Array, *bounds: Array) -> tuple[Array]:
+    starts, ends, axes, steps = (bound.tolist() for bound in bounds)
+    cut = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        cut[axis] = slice(start, end, step)
+    return (x[tuple(cut)],)
+
+
+LAYOUT: dict[str, Operator] = {
+    "Where": Operator(_where, _where_back),
+    "Concat": Operator(lambda at, *x: (np.concatenate(x, axis=at["axis"]),), _concat_back),
+    "Split": Operator(_split, _split_back),
+    "Reshape": Operator(_reshape, _reshaped_back),
+    "Unsqueeze": Operator(lambda _at, x, axes: (np.expand_dims(x, axes_of(axes)),), _reshaped_back),
+    "Squeeze": Operator(lambda _at, x, axes=None: (np.squeeze(x, axes_of(axes) or None),), _reshaped_back),
+    "Transpose": Operator(lambda at, x: (x.transpose(at["perm"]),), _transpose_back),
+    "GatherND": Operator(_gather_nd, _gather_nd_back),
+    "Gather": Operator(lambda at, x, index: (np.take(x, index, axis=at.get("axis", 0)),)),
+    "Shape": Operator(_shape),
+    "Slice": Operator(_slice),
+    "Cast": Operator(lambda at, x: (x.astype(_CASTS[at["to"]]),)),
+    "Range": _plain(np.arange),
+    "Greater": _plain(np.greater),
+    "GreaterOrEqual": _plain(np.greater_equal),
+    "Less": _plain(np.less),
+    "Not": _plain(np.logical_not),
+    "And": _plain(np.logical_and),
+    "Or": _plain(np.logical_or),
+}

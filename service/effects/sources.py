@@ -1,0 +1,70 @@
+"""What effects are worked out from: the loaded models of a gateway in numpy, and mixtures of them as scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.detect.ensemble import logit
+from service.errors import EffectsUnavailable
+from service.effects.gradients import NormalWindows
+from service.effects.network import Network
+from service.effects.questions import Member, Mixture, Step
+from service.model.manifest import Ensemble
+from service.model.repository import Model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Models that are read and proven, and the normal events of their run."""
+
+    normal: NormalWindows
+    lstm: Mixture
+    svm: Mixture | None = None
+    ensemble: Mixture | None = None
+    warning: str = ""  # why there are no effects for the SVMs and the ensemble, though they are there
+
+    @classmethod
+    def of(cls, model: Model, svms: Model | None = None, steps: tuple[Step, ...] = ()) -> Sources:
+        """Return the sources of a run's network and, if they are there, its one-class SVMs.
+
+        The graphs are the local files of the model repository, also where a model server runs the models: its answers
+        are held to the same probe. ``steps`` are what else the ensemble is made of.
+
+        Raises:
+            EffectsUnavailable: effects cannot be worked out for the network; says why.
+        """
+        network = _network(model)
+        try:
+            normal = NormalWindows(model.manifest)
+        except EffectsUnavailable as error:
+            raise _unavailable(model, error) from error
+        alone = Mixture.alone(network)
+        if svms is None:
+            return cls(normal, alone)
+        try:
+            svm = _network(svms)
+        except EffectsUnavailable as error:  # the network is explained all the same
+            return cls(normal, alone, warning=str(error))
+        combination = svms.manifest.ensemble
+        both = None if combination is None else mixture_of(combination, network, svm, steps)
+        return cls(normal, alone, Mixture.alone(svm), both)
+
+
+def mixture_of(combination: Ensemble, lstm: Network, svm: Network, steps: tuple[Step, ...] = ()) -> Mixture:
+    """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`."""
+    members = Member(lstm, np.array(combination.lstm)), Member(svm, np.array(combination.svm))
+    surest = float(logit(np.ones(1, dtype=np.float32))[0])
+    return Mixture(members, np.array(combination.bias), steps, most=surest)
+
+
+def _network(model: Model) -> Network:
+    try:
+        return Network.read(model.read_onnx(), model.manifest)
+    except EffectsUnavailable as error:
+        raise _unavailable(model, error) from error
+
+
+def _unavailable(model: Model, error: EffectsUnavailable) -> EffectsUnavailable:
+    return EffectsUnavailable(f"effects are not available for {model.name}/{model.version}: {error}")

@@ -1,0 +1,314 @@
+"""The causes of findings: a closed list per kind, and which of them an event's features speak for.
+
+What a model looks at is no cause: features follow from each other (of an unknown product, the lot is unknown too). So
+the causes of a kind are asked in turn, upstream ones first, and the first whose evidence is there is named. The last
+of each kind is there always: the event is unlike normal ones, for no reason that has a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.detect.rules import Table
+from service.events.vocabulary import KINDS
+
+_Found = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason why an event can be of a kind."""
+
+    kind: str
+    code: str
+    meaning: str
+    features: tuple[str, ...]  # its evidence, which `removal` takes away
+    is_there: Callable[[Table], _Found]  # which events [N] of features [N, F] show it
+
+
+def _well_formed(t: Table) -> _Found:
+    return t["code_well_formed"] > 0
+
+
+def _inbound(t: Table) -> _Found:
+    return t.is_type("_Inbound")
+
+
+def _outbound(t: Table) -> _Found:
+    return t.is_type("_Outbound")
+
+
+def _moved(t: Table) -> _Found:
+    moved: _Found = (t["has_prev"] > 0) & (t["same_place_prev"] == 0)
+    return moved
+
+
+def _always(t: Table) -> _Found:
+    return np.ones(len(t["causal"]), dtype=np.bool_)
+
+
+_LOT = ("lot_mates", "lot_product_share", "lot_day_share", "mate_serial_gap", "serial_gap")
+_LANE_TIME = ("gap_prev", "lane_z", "lane_below", "lane_above", "route_z", "route_below", "route_above")
+_MATES_TIME = ("scan_mate_gap", "scan_mate_offset", "leg_gap_ratio", "shipment_gap_ratio")
+_LANE_USE = ("lane_logp", "lane_from_log", "leg_mates", "leg_share", "shipment_mates", "shipment_share", "route_known")
+_PLACE_USE = ("product_scan_logp", "scan_mates", "scan_share", "scan_log")
+_LEVELS = ("stage_step", "type_step", "type_logp", "type_behind")
+_BOOKS = ("balance", "balance_after", "repeats", "repeat_gap", "type_logp", "type_step", "type_behind")
+
+CAUSES: tuple[Cause, ...] = (
+    Cause(
+        "epcFake",
+        "code_malformed",
+        "the code is not of the form header.company.product.lot.date.serial",
+        ("code_well_formed",),
+        lambda t: ~_well_formed(t),
+    ),
+    Cause(
+        "epcFake",
+        "header_unknown",
+        "no code with this header was issued",
+        ("code_header_log",),
+        lambda t: t["code_header_log"] == 0,
+    ),
+    Cause(
+        "epcFake",
+        "company_unknown",
+        "this company never issued codes",
+        ("code_company_log", "code_product_log", "code_product_foreign", "code_lot_log", *_LOT),
+        lambda t: t["code_company_log"] == 0,
+    ),
+    Cause(
+        "epcFake",
+        "product_of_other_company",
+        "the product is issued by another company",
+        ("code_product_log", "code_product_foreign", "code_lot_log", "code_lot_foreign", *_LOT),
+        lambda t: t["code_product_foreign"] > 0,
+    ),
+    Cause(
+        "epcFake",
+        "product_unknown",
+        "this product was never issued",
+        ("code_product_log", "code_lot_log", "code_lot_foreign", *_LOT),
+        lambda t: t["code_product_log"] == 0,
+    ),
+    Cause(
+        "epcFake",
+        "lot_of_other_product",
+        "the lot is one of another product",
+        ("code_lot_log", "code_lot_foreign", *_LOT),
+        lambda t: (t["code_lot_foreign"] > 0) | (t["lot_product_share"] < 0.3),
+    ),
+    Cause(
+        "epcFake",
+        "date_invalid",
+        "the date part is no date of the calendar",
+        ("code_date_valid", "code_age", "code_age_first", "lot_day_share"),
+        lambda t: t["code_date_valid"] == 0,
+    ),
+    Cause(
+        "epcFake",
+        "date_after_scan",
+        "scanned before the date at which it was made",
+        ("code_age", "code_age_first", "code_day_off", "lot_day_share"),
+        lambda t: t["code_age_first"] < -0.9,
+    ),
+    Cause(
+        "epcFake",
+        "date_not_of_lot",
+        "the date is not the one of its lot",
+        ("code_day_off", "code_age", "code_age_first", "lot_day_share"),
+        lambda t: (np.abs(t["code_day_off"]) > 0.4) | (t["lot_day_share"] < 0.3),
+    ),
+    Cause(
+        "epcFake",
+        "first_seen_downstream",
+        "the journey begins in the middle of the supply chain",
+        ("first_stage", "first_type_logp", "index_log", "code_age_first"),
+        lambda t: t["first_stage"] >= 2,
+    ),
+    Cause(
+        "epcFake",
+        "serial_outside_lot",
+        "the serial lies outside of those of its lot",
+        ("code_serial_off", "serial_gap", "mate_serial_gap"),
+        lambda t: np.abs(t["code_serial_off"]) > 5.3,
+    ),
+    Cause(
+        "epcFake",
+        "serial_never_shipped",
+        "no mate with a serial near to this one travels with it",
+        ("code_serial_off", "serial_gap", "mate_serial_gap"),
+        lambda t: (t["mate_serial_gap"] > 2.5) | (t["serial_gap"] > 1.5) & (t["serial_gap"] < 20),
+    ),
+    Cause("epcFake", "code_unusual", "the code is unlike those that were issued", (), _always),
+    Cause(
+        "epcDup",
+        "alive_after_sale",
+        "scanned after it was sold",
+        ("sold_before", "since_sold"),
+        lambda t: t["sold_before"] > 0,
+    ),
+    Cause(
+        "epcDup",
+        "sold_while_upstream",
+        "sold at a shop that it never came to",
+        ("stage_step", "type_step", "has_next", "type_step_next", "type_logp", "type_logp_next"),
+        lambda t: (t["type_POS_Sell"] > 0) & (t["same_place_prev"] == 0),
+    ),
+    Cause(
+        "epcDup",
+        "two_places_at_once",
+        "at another place so soon that nothing travels as fast",
+        ("elsewhere", "same_type_gap", "same_type_speed", "speed_prev"),
+        lambda t: (t["elsewhere"] > 0) & (t["same_type_speed"] > 4.8),
+    ),
+    Cause(
+        "epcDup",
+        "received_elsewhere_too",
+        "received or sent at two places",
+        ("elsewhere", "same_type_gap", "same_type_speed"),
+        lambda t: t["elsewhere"] > 0,
+    ),
+    Cause(
+        "epcDup",
+        "two_journeys",
+        "two journeys under one code, back and forth",
+        ("returned", "type_behind", "type_step", "same_place_prev"),
+        lambda t: (t["returned"] > 0) | (t["type_behind"] > 0),
+    ),
+    Cause("epcDup", "journey_unusual", "the journey is unlike that of one item", (), _always),
+    Cause(
+        "locErr",
+        "level_reversed",
+        "backwards in the supply chain",
+        _LEVELS,
+        lambda t: t["stage_step"] < 0,
+    ),
+    Cause(
+        "locErr",
+        "level_skipped",
+        "a level of the supply chain is skipped",
+        _LEVELS,
+        lambda t: t["stage_step"] > 1,
+    ),
+    Cause(
+        "locErr",
+        "place_not_of_product",
+        "items of this product never come to this place",
+        (*_PLACE_USE, *_LANE_USE),
+        lambda t: t["product_scan_logp"] < -5.5,
+    ),
+    Cause(
+        "locErr",
+        "lane_never_used",
+        "no item takes this lane",
+        (*_LANE_USE, *_PLACE_USE),
+        lambda t: t["lane_logp"] < -5.5,
+    ),
+    Cause(
+        "locErr",
+        "apart_from_mates",
+        "its mates went elsewhere",
+        (*_LANE_USE, *_PLACE_USE),
+        lambda t: (
+            (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)
+        ),
+    ),
+    Cause("locErr", "place_unusual", "the place is unlike where such items go", (), _always),
+    Cause(
+        "evtOrderErr",
+        "out_before_in",
+        "outbound before inbound",
+        (*_BOOKS, "id_inverted"),
+        lambda t: _outbound(t) & (t["balance"] <= 0) & (t["repeats"] == 0) | _inbound(t) & (t["balance"] < 0),
+    ),
+    Cause(
+        "evtOrderErr",
+        "in_twice",
+        "inbound twice, without an outbound between",
+        _BOOKS,
+        lambda t: _inbound(t) & (t["balance"] > 0),
+    ),
+    Cause(
+        "evtOrderErr",
+        "out_twice",
+        "outbound twice, without an inbound between",
+        _BOOKS,
+        lambda t: _outbound(t) & (t["repeats"] > 0),
+    ),
+    Cause(
+        "evtOrderErr",
+        "clock_rolled_back",
+        "recorded after a scan that it claims to precede",
+        ("id_inverted", "id_inverted_next", *_BOOKS),
+        lambda t: t["id_inverted"] > 0,
+    ),
+    Cause(
+        "evtOrderErr",
+        "arrived_before_leaving",
+        "an earlier scan was further on",
+        _BOOKS,
+        lambda t: (t["type_behind"] > 0) | (t["type_step"] > 1) | (t["type_step_next"] < 0),
+    ),
+    Cause("evtOrderErr", "order_unusual", "the order of scans is unlike the normal one", (), _always),
+    Cause(
+        "jump",
+        "too_fast_to_travel",
+        "faster than anything travels",
+        ("speed_prev", *_LANE_TIME, *_MATES_TIME),
+        lambda t: (t["distance_prev"] > 1) & (t["speed_prev"] > 4.87),
+    ),
+    Cause(
+        "jump",
+        "faster_than_lane",
+        "faster than items are on this lane",
+        ("speed_prev", *_LANE_TIME, *_MATES_TIME),
+        lambda t: (t["lane_z"] < 0) & _moved(t),
+    ),
+    Cause(
+        "jump",
+        "slow_transit",
+        "longer on the road than items are on this lane",
+        (*_LANE_TIME, *_MATES_TIME),
+        _moved,
+    ),
+    Cause(
+        "jump",
+        "stalled",
+        "longer at one place than items are",
+        (*_LANE_TIME, *_MATES_TIME),
+        lambda t: t["same_place_prev"] > 0,
+    ),
+    Cause("jump", "time_unusual", "the time is unlike that of such items", (), _always),
+)
+"""All causes, in the order in which those of a kind are asked."""
+
+_OF_KIND = [[number for number, cause in enumerate(CAUSES) if cause.kind == kind] for kind in KINDS]
+_UNNAMED = np.array([numbers[-1] for numbers in _OF_KIND])
+
+
+def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return ([N, 5] the first cause of each kind, index of `CAUSES`; [N, 5] the row of the event that shows it).
+
+    An event without evidence of its own may follow from an earlier one of its journey (a clone goes on, a diverted item
+    is sold where it came to): then the cause is that of the nearest earlier event that has one.
+
+    Args:
+        features: [N, F] in the order of the journeys.
+        begins: [N] the first row of each event's journey.
+    """
+    table = Table(features)
+    rows = np.arange(len(features))
+    first = np.empty((len(features), len(KINDS)), dtype=np.intp)
+    shown = np.empty_like(first)
+    for kind, numbers in enumerate(_OF_KIND):
+        there = np.stack([CAUSES[number].is_there(table) for number in numbers], axis=1)
+        own = np.array(numbers)[there.argmax(axis=1)]
+        named = np.maximum.accumulate(np.where(own == _UNNAMED[kind], -1, rows))
+        shown[:, kind] = np.where(named >= begins, named, rows)
+        first[:, kind] = own[shown[:, kind]]
+    return first, shown
