@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import EffectsUnavailable
 from service.effects.network import Network
 from service.effects.onnx_file import Array
 from service.effects.operation import sigmoid
 from service.effects.questions import Mixture, Questions
+from service.errors import EffectsUnavailable
 from service.features.table import NAMES, TYPE_COLUMNS
 from service.model.manifest import Manifest
 

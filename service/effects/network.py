@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import EffectsUnavailable
 from service.effects.arithmetic import ARITHMETIC
 from service.effects.layout import LAYOUT
 from service.effects.onnx_file import Array, Graph, Node, read_graph
 from service.effects.operation import sigmoid
+from service.errors import EffectsUnavailable
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, PROBE_TOLERANCE
 from service.model.manifest import Manifest
 

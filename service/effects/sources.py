@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.detect.ensemble import logit
-from service.errors import EffectsUnavailable
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
 from service.effects.questions import Member, Mixture, Step
+from service.errors import EffectsUnavailable
 from service.model.manifest import Ensemble
 from service.model.repository import Model
 

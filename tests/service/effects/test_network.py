@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 import torch
 
-from service.errors import EffectsUnavailable
 from service.effects.network import Network
 from service.effects.onnx_file import read_graph
+from service.errors import EffectsUnavailable
 from service.features.table import feature_spec_hash
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.model.manifest import MODEL_NAME, SVM_NAME
