@@ -47,13 +47,14 @@ def explain_event(explainer: Explainer, told: Explanation, events: Events, event
     Raises:
         NoSuchEvent: it is not among the events.
     """
-    at, kinds = row_of(events, event_id), np.arange(len(KINDS))
-    moved, warning = explainer.moved(told, np.full(len(KINDS), at), kinds)
-    judgement = told.judgement
+    at, judgement = row_of(events, event_id), told.judgement
+    speaking = np.flatnonzero(judgement.flags[at] | (judgement.scores[at] >= _SPEAKS))
+    moved, warning = explainer.moved(told, np.full(len(speaking), at), speaking)
+    why = dict(zip(speaking.tolist(), moved, strict=True))
     return pb.ExplainResponse(
         event_id=event_id,
         method=judgement.method,
-        explanations=[_explanation(told, at, kind, moved[kind]) for kind in kinds.tolist()],
+        explanations=[_explanation(told, at, kind, why.get(kind)) for kind in range(len(KINDS))],
         model_version=judgement.model_version,
         warning=" ".join(filter(None, (judgement.warning, warning))),
     )
@@ -98,17 +99,19 @@ def add_reasons(
             setattr(finding, f"{fields[kind]}_reason", told.reason(at, kind))
 
 
-def _explanation(told: Explanation, at: int, kind: int, moved: Moved) -> pb.Explanation:
-    score, flagged = float(told.judgement.scores[at, kind]), bool(told.judgement.flags[at, kind])
-    speaks = flagged or score >= _SPEAKS
+def _explanation(told: Explanation, at: int, kind: int, moved: Moved | None) -> pb.Explanation:
+    """Return why an event got its score of a kind; without ``moved``, nothing speaks for the kind."""
+    score = round(float(told.judgement.scores[at, kind]) * 100, 4)
+    if moved is None:
+        return pb.Explanation(kind=KINDS[kind], score=score)
     values = told.case.features[told.case.rows[at]]
     return pb.Explanation(
         kind=KINDS[kind],
-        score=round(score * 100, 4),
-        flagged=flagged,
-        cause=told.cause(at, kind).code if speaks else "",
-        reason=told.reason(at, kind) if speaks else "",
-        reason_elsewhere=speaks and moved.elsewhere,
+        score=score,
+        flagged=bool(told.judgement.flags[at, kind]),
+        cause=told.cause(at, kind).code,
+        reason=told.reason(at, kind),
+        reason_elsewhere=moved.elsewhere,
         effects=[
             pb.FeatureEffect(
                 feature=name, value=float(values[INDEX[name]]) if name in INDEX else 0.0, effect=round(points, 4)

@@ -30,7 +30,8 @@ def _where_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> G
 
 def _concat_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     ends = np.cumsum([of([one]).shape[at["axis"]] for one in inputs])[:-1]
-    return list(np.split(of(g), ends, axis=at["axis"]))
+    parts = np.split(of(g), ends, axis=at["axis"])
+    return [part if part.any() else None for part in parts]  # SVMs of the kinds that nobody asks about, for one
 
 
 def _split(at: Attributes, x: Array, parts: Array | None = None) -> tuple[Array, ...]:

@@ -27,6 +27,9 @@ _INDEXED = {"Reshape", "Gather", "GatherND", "Slice", "Unsqueeze", "Squeeze", "C
 _WHOLE = {"Shape", "Cast", "Range", "Greater", "GreaterOrEqual", "Less", "Not", "And", "Or"}
 """Operators that answer in whole numbers or with yes and no: their slope is 0."""
 
+_MIXING = {"LSTM", "Softmax"}
+"""Operators that bring the events of a window together."""
+
 _GRAPH_ERRORS = (TypeError, ValueError, LookupError, AttributeError)
 """What a graph raises whose operators are known and used in a way that they are not known in."""
 
@@ -45,6 +48,8 @@ class Network:
         self._constants = graph.constants
         self._logits = _logits_of(graph)
         self._nodes = _needed(graph, self._logits)
+        self.by_event = _MIXING.isdisjoint(node.operator for node in self._nodes)
+        """Whether each event is judged by itself, whatever else is in its window."""
         self._way = _on_the_way(self._nodes, INPUT_FEATURES, self._logits)
         passed = {self._nodes[number].operator for number in self._way}
         if blocked := sorted(name for name in passed if OPERATORS[name].back is None):
@@ -101,7 +106,8 @@ class Network:
             for name, one in zip(node.inputs, found, strict=False):
                 if one is not None and name not in self._constants:
                     gradients[name] = gradients[name] + one if name in gradients else one
-        return gradients[INPUT_FEATURES]
+        reached = gradients.get(INPUT_FEATURES)
+        return np.zeros_like(trace.values[INPUT_FEATURES]) if reached is None else reached
 
 
 @dataclass(frozen=True, slots=True, eq=False)

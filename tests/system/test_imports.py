@@ -47,7 +47,18 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events"},
     "client": {"api", "events", "errors", "pb"},
 }
-TRAINING_USES = {"events", "features", "model", "drift", "detect", "rawfiles", "errors", "progress", "explain", "effects"}
+TRAINING_USES = {
+    "events",
+    "features",
+    "model",
+    "drift",
+    "detect",
+    "rawfiles",
+    "errors",
+    "progress",
+    "explain",
+    "effects",
+}
 """Wings of `service` that training and export may import."""
 
 DEFINED_ONCE = {

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from service.detect import rules
 from service.detect.ensemble import logit
-from service.errors import EffectsUnavailable
 from service.effects.gradients import OTHER_EVENTS, NormalWindows, effects, integrated_gradients
 from service.effects.questions import Member, Mixture, Questions, Step
+from service.errors import EffectsUnavailable
 from service.features.table import INDEX, NAMES, TYPE_COLUMNS
 from tests.service.effects.conftest import Explained
 from training.network.lstm import CalibratedModel

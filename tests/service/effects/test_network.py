@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import onnxruntime
 import pytest
 import torch
 
-from service.errors import EffectsUnavailable
 from service.effects.network import Network
 from service.effects.onnx_file import read_graph
+from service.errors import EffectsUnavailable
 from service.features.table import feature_spec_hash
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.model.manifest import MODEL_NAME, SVM_NAME
@@ -70,6 +71,15 @@ def test_a_trace_can_be_gone_back_several_times(model: Exported) -> None:
     other = trace.gradient(position, np.full(4, 3))
     assert not np.array_equal(first, other)
     np.testing.assert_array_equal(trace.gradient(position, np.full(4, 2)), first)
+
+
+def test_a_network_that_no_feature_moves_has_gradients_of_zero(tmp_path: Path) -> None:
+    graph = read_graph(exported("bilstm", tmp_path).path.read_bytes())
+    dead = np.full_like(graph.constants["model.project.bias"], -1e6)  # no unit lets anything through
+    network = Network(replace(graph, constants={**graph.constants, "model.project.bias": dead}))
+    features, lengths = some_input(5, 4, 3)
+    found = network.trace(features, lengths).gradient(np.zeros(4, dtype=np.intp), np.zeros(4, dtype=np.intp))
+    np.testing.assert_array_equal(found, np.zeros_like(features))
 
 
 @pytest.mark.parametrize("name", [MODEL_NAME, SVM_NAME])

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from service.errors import EffectsUnavailable
 from service.effects.onnx_file import read_graph
+from service.errors import EffectsUnavailable
 from service.model.manifest import MODEL_NAME, SVM_NAME
 from tests.support.gateway import ROOT
 

@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from service.detect.ensemble import combine
-from service.errors import EffectsUnavailable
 from service.effects.operation import sigmoid
 from service.effects.sources import Sources
+from service.errors import EffectsUnavailable
 from service.features.table import feature_spec_hash
 from service.model.manifest import MODEL_FILE, SVM_NAME, digest_of
 from service.model.repository import Model, load
