@@ -29,10 +29,5 @@
 import os
 
 # Before anything imports numpy, here and in the processes that are started from here. The matrices are small: two
-<<<<<<< HEAD
-# threads of OpenBLAS gain nothing on free cores, and wait for each other on busy ones (a gradient of 2 ms takes 12 to
-# 19 ms).
-=======
 # threads of OpenBLAS gain nothing on free cores, and wait for each other on busy ones (gradients of 2 ms take 12).
->>>>>>> effects
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
