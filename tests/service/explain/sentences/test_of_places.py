@@ -68,7 +68,8 @@ def test_apart_from_mates_that_left_at_other_times() -> None:
     alone = [replace(scan, time=scan.time + 700 * _HOUR) for scan in journey(code(4_010), places=DETOUR)]
     assert said("apart_from_mates", [*_MATES, *alone], 103) == (
         "Of 10 mates that left place 5, 0 came to HUB_Inbound at place 14; 10 went to place 13",
-        "장소 5에서 출발한 동일 로트 물품 10개 중 0개가 장소 14의 HUB_Inbound 스캔으로 이어짐; 10개는 장소 13에서 스캔됨",
+        "장소 5에서 출발한 동일 로트 물품 10개 중 0개가 장소 14의 HUB_Inbound 스캔으로 이어짐;"
+        " 10개는 장소 13에서 스캔됨",
     )
 
 
