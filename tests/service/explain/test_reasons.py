@@ -71,7 +71,8 @@ def test_the_first_causes_of_all_events_are_said(causal: bool) -> None:
 def test_an_empty_reference_says_no_numbers_of_it() -> None:
     learned = reference()
     none = replace(learned.header, key=learned.header.key[:0], count=learned.header.count[:0])
-    tables = "scan lane route product_scan product_type header company product company_product lot product_lot".split()
+    of_codes = ("header", "company", "product", "company_product", "lot", "product_lot")
+    tables = (*of_codes, "scan", "lane", "route", "product_scan", "product_type")
     empty = replace(
         learned,
         **dict.fromkeys(tables, none),
