@@ -131,3 +131,11 @@ def test_a_causal_judgement_says_nothing_of_the_future() -> None:
         in_whole, in_part = row_of(whole, scan.event_id), row_of(part, scan.event_id)
         for one in CAUSES:
             assert of_whole.sentence(in_whole, one, in_whole) == of_part.sentence(in_part, one, in_part), one.code
+
+
+def test_the_mode_is_said_where_no_journey_tells_it() -> None:
+    case = case_of(shipment(ROUTE[:1], range(4_000, 4_010)), causal=True)  # one event each: none has a next one
+    row, never_shipped = row_of(case, 1), cause("serial_never_shipped")
+    said = Reasons(case, reference(), "en", causal=True).sentence(row, never_shipped, row)
+    assert said == "No mate of serial 4000 is at hand"
+    assert "next to it: 4" in Reasons(case, reference(), "en", causal=False).sentence(row, never_shipped, row)
