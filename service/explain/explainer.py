@@ -58,7 +58,8 @@ class Explanation:
         self.judgement, self.case = judgement, judgement.case
         journeys = self.case.journeys
         self._causes, self._shown = first_causes(self.case.features, journeys.spread(journeys.start))
-        self._reasons = Reasons(self.case, reference, language)
+        self.causal = bool(self.case.features[:1, INDEX["causal"]].any())
+        self._reasons = Reasons(self.case, reference, language, causal=self.causal)
 
     def cause(self, at: int, kind: int) -> Cause:
         """Return the cause of a kind (index of KINDS) at the event ``at``."""
@@ -107,13 +108,13 @@ class Explainer:
         return Explanation(judgement, self._reference, language)
 
     def moved(
-        self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp], *, causal: bool = False
+        self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]
     ) -> tuple[list[Moved], str]:
         """Return what moved the score of each event ``at`` [M] and kind [M], and a warning if that is not known."""
         scored = self._scored(told.judgement.model_version)
         if isinstance(scored, str):
             return [NOTHING] * len(at), scored
-        windows = View(told.case.journeys.events, causal=causal, given=told.case).windows(told.case, scored.limit)
+        windows = View(told.case.journeys.events, causal=told.causal, given=told.case).windows(told.case, scored.limit)
         found: list[Moved] = []
         for begin in range(0, len(at), _AT_ONCE):
             give_way()

@@ -24,9 +24,9 @@ SENTENCES: Sentences = {
 class Reasons:
     """Says why events of one case are findings."""
 
-    def __init__(self, case: Case, reference: Reference, language: str) -> None:
-        """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`."""
-        self._facts, self._words = Facts(case, reference), Words(language)
+    def __init__(self, case: Case, reference: Reference, language: str, *, causal: bool | None = None) -> None:
+        """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`; ``causal`` is that of `Facts`."""
+        self._facts, self._words = Facts(case, reference, causal), Words(language)
 
     def sentence(self, row: int, cause: Cause, shown: int) -> str:
         """Return why the event at ``row`` of the journeys is a finding; that at ``shown`` is the one with the cause.

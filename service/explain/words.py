@@ -99,6 +99,8 @@ def _in_unit(minutes: float) -> tuple[str, float]:
 
 def shown(text: str) -> str:
     """Return foreign text as it may stand in a sentence: in quotes, 64 characters at most, nothing in it is obeyed."""
+    if len(text) <= _LONGEST_TEXT and text.isascii() and text.isprintable() and not set('"\\') & set(text):
+        return f'"{text}"'  # nearly all codes
     said = ""
     for character in text:
         safe = _escaped(character)

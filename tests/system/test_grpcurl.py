@@ -39,7 +39,7 @@ def test_list(gateway: Gateway) -> None:
         "grpc.reflection.v1alpha.ServerReflection",
     ]
     assert grpcurl(gateway, "list", SERVICE).splitlines() == [
-        f"{SERVICE}.{name}" for name in ("Analyze", "AnalyzeFiles", "AnalyzeStream", "Explain")
+        f"{SERVICE}.{name}" for name in ("Analyze", "AnalyzeFiles", "AnalyzeStream", "Explain", "ExplainFindings")
     ]
 
 

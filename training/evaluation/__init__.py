@@ -7,6 +7,8 @@
 - baselines: what the model has to beat
 - focus: where the attention looks
 - importance: what one-class SVMs go by
+- causes: what causes and incidents are worth
+- later: anomalies that the list of causes was not made for
 - tables: tables for people
 - inside: tables of what models go by
 - report: console, CSV and log

@@ -1,4 +1,10 @@
-"""What is said of each cause, kind by kind. The texts are English; `locale` has them in other languages.
+"""What is said of each cause? The texts are English; `locale` has them in other languages.
+
+- of_codes: of forged codes
+- of_clones: of cloned codes
+- of_places: of wrong places
+- of_order: of a wrong order
+- of_times: of wrong times
 
 A sentence is a function of the facts, the words of a language and the row of an event. It says values as they are and
 what is normal, and leaves out what is not known. Texts stand in it as they are: a test finds them in the source.

@@ -140,15 +140,11 @@ def _serial_outside(f: Facts, w: Words, row: int) -> str:
 def _never_shipped(f: Facts, w: Words, row: int) -> str:
     code, scan = f.code(row), f.scan(row)
     serials = f.mates.serials(row)
-    if len(serials) == 1:
-        message = "The serial is {serial}; the one mate with {scan} next to it has serial {other}"
-        where = w.scan(scan.kind, scan.location_id)
-        return w.say(message, serial=code.serial, scan=where, other=int(serials[0]))
     if len(serials):
-        message = "The serial is {serial}; {n} mates with {scan} next to it have serials {low} to {high}"
-        numbers = {"low": int(serials.min()), "high": int(serials.max())}
+        message = "The serial is {serial}; mates with {scan} next to it: {n}, with serials {serials}"
+        listed = ", ".join(str(serial) for serial in sorted(serials.tolist()))  # all: they may be of two shipments
         where = w.scan(scan.kind, scan.location_id)
-        return w.say(message, serial=code.serial, n=w.number(len(serials)), scan=where, **numbers)
+        return w.say(message, serial=code.serial, n=w.number(len(serials)), scan=where, serials=listed)
     nearest = f.mates.nearest_serial(row)
     if nearest is None:
         return w.say("No mate of serial {serial} is at hand", serial=code.serial)

@@ -83,7 +83,7 @@ def test_what_the_client_encodes_is_what_the_server_decodes(events: list[pb.Scan
         event.event_id = event_id
     first = decode(request(*events))
     raw = encode_request(first, detector).SerializeToString()
-    second, name, _ = decode_request(raw, max_events=10, one_file=False)
+    second, name, *_ = decode_request(raw, max_events=10, one_file=False)
     assert name == detector
     assert list(second.epc_codes) == list(first.epc_codes)
     for column in ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id"):

@@ -14,9 +14,10 @@ from service.api.admission import Admission
 from service.api.interceptor import build_interceptor
 from service.api.servicer import AnomalyServicer
 from service.detect.analyzer import Analyzer
-from service.detect.detector import Judgement
+from service.detect.detector import Detector, Judgement
 from service.detect.names import DetectorName, Method
 from service.events.vocabulary import KINDS
+from service.explain.explainer import Explainer
 from service.features.case import View
 from service.monitoring.records import Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -25,6 +26,7 @@ from service.settings import Settings
 from tests.support.gateway import Gateway
 from tests.support.requests import analyze, call, many, request, scan
 from tests.support.wire import fields_of, header_frames, recording_proxy
+from tests.support.worlds import reference
 from tests.tools.bad_input import CASES, Case
 
 METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["AnomalyService"].methods]
@@ -86,16 +88,8 @@ def test_one_class_svms_are_a_detector(gateway: Gateway) -> None:
     assert response.event_history[0].epc_fake_score >= 99
 
 
-@pytest.mark.parametrize("method", ["Explain"])
-def test_methods_to_come_are_unimplemented(gateway: Gateway, method: str) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(gateway.target, method, b"", timeout=10)
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert method in caught.value.details()
-
-
 def test_every_method_of_the_contract_has_a_handler() -> None:
-    servicer = AnomalyServicer(Analyzer({DetectorName.LSTM: Broken()}), admission=Admission(1, 1))
+    servicer = AnomalyServicer(analyzer(Broken()), Explainer(reference(), {}), admission=Admission(1, 1))
     assert sorted(METHODS) == sorted(servicer.handlers())
 
 
@@ -140,11 +134,16 @@ class Patient:
         return Judgement(np.zeros(shape, np.float32), np.zeros(shape, np.bool_), Method.LSTM)
 
 
+def analyzer(detector: Detector) -> Analyzer:
+    return Analyzer({DetectorName.LSTM: detector}, reference())
+
+
 @asynccontextmanager
 async def serving(analyzer: Analyzer) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable]:
     """Serve an analyzer in this process and give a client of Analyze."""
     server = grpc.aio.server(interceptors=[build_interceptor(Settings(), Watch())])
-    server.add_generic_rpc_handlers((AnomalyServicer(analyzer, admission=Admission(100, 1_000)).handler(),))
+    servicer = AnomalyServicer(analyzer, Explainer(reference(), {}), admission=Admission(100, 1_000))
+    server.add_generic_rpc_handlers((servicer.handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -154,7 +153,7 @@ async def serving(analyzer: Analyzer) -> AsyncIterator[grpc.aio.UnaryUnaryMultiC
 
 def test_a_bug_reaches_the_caller_as_an_id_only() -> None:
     async def scenario() -> None:
-        async with serving(Analyzer({DetectorName.LSTM: Broken()})) as client:
+        async with serving(analyzer(Broken())) as client:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await client(request(scan(1)).SerializeToString(), metadata=(("x-request-id", "ask-7"),))
             assert caught.value.code() is grpc.StatusCode.INTERNAL
@@ -166,7 +165,7 @@ def test_a_bug_reaches_the_caller_as_an_id_only() -> None:
 def test_the_callers_deadline_reaches_the_detector_and_his_leaving_cancels_it() -> None:
     async def scenario() -> None:
         patient = Patient()
-        async with serving(Analyzer({DetectorName.LSTM: patient})) as client:
+        async with serving(analyzer(patient)) as client:
             await client(request(scan(1)).SerializeToString(), timeout=30)
             assert patient.timeouts[0] is not None
             assert 20 < patient.timeouts[0] < 31  # gRPC rounds it up on the wire

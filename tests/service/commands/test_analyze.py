@@ -39,7 +39,7 @@ def test_a_table_shows_what_and_where_and_when(tmp_path: Path) -> None:
 def test_what_steers_a_terminal_is_shown_as_escapes(tmp_path: Path) -> None:
     path = tmp_path / "evil.csv"
     path.write_text(HEADER + FORGED.replace("forged", "\x1b[31m[bold]forged"))
-    done = run("analyze", path, "--detector", "rules")
+    done = run("analyze", path, "--detector", "rules", "--events")
     assert "\x1b" not in done.stdout
     assert r"\x1b[31m[bold]forged" in done.stdout
 

@@ -49,7 +49,7 @@ def test_calls_events_findings_and_scores_are_counted(measured: Gateway) -> None
     assert more("requests_total", method="Analyze", code="INVALID_ARGUMENT") == 1
     assert more("requests_total", method="AnalyzeStream", code="OK") == 2
     assert more("calls_total", method="AnalyzeStream", code="OK") == 1
-    assert more("calls_total", method="Explain", code="UNIMPLEMENTED") == 1
+    assert more("calls_total", method="Explain", code="INVALID_ARGUMENT") == 1
     assert more("request_duration_seconds_count", method="Analyze") == 4
     assert more("events_total", model_version=MODEL) == 35
     assert more("findings_total", kind="epcFake", model_version=MODEL) == 35

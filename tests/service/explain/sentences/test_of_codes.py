@@ -132,14 +132,16 @@ def test_serials_are_those_of_the_mates_next_to_the_scan() -> None:
     # 10 mates, a minute apart; the stranger comes with the first of them, so that four stand behind it
     scans = [*shipment(ROUTE, range(4_000, 4_010)), *journey(code(4_900))]
     english, korean = said("serial_never_shipped", scans, -10)
-    assert english == "The serial is 4900; 5 mates with Aggregation at place 1 next to it have serials 4000 to 4004"
-    assert korean.endswith("동일 로트 물품 5개의 일련번호는 4000~4004")
+    assert english == (
+        "The serial is 4900; mates with Aggregation at place 1 next to it: 5, with serials 4000, 4001, 4002, 4003, 4004"
+    )
+    assert korean.endswith("동일 로트 물품 5개의 일련번호는 4000, 4001, 4002, 4003, 4004")
 
 
 def test_serials_of_a_causal_judgement_are_of_the_past() -> None:
     scans = [*shipment(ROUTE, range(4_000, 4_010)), *journey(code(4_900))]
     english, _ = said("serial_never_shipped", scans, -10, causal=True)
-    assert english == "The serial is 4900; the one mate with Aggregation at place 1 next to it has serial 4000"
+    assert english == "The serial is 4900; mates with Aggregation at place 1 next to it: 1, with serials 4000"
 
 
 def test_the_nearest_serial_is_named_where_no_mate_was_scanned() -> None:

@@ -88,8 +88,8 @@ def test_further_on_before() -> None:
         "1단계 뒤 순서인 장소 13의 HUB_Inbound 스캔(이벤트 4)보다 3시간 늦은 장소 5의 WMS_Outbound 스캔",
     )
     assert said("arrived_before_leaving", scans, 3) == (
-        "HUB_Inbound at place 13, and only 3 hours later WMS_Outbound at place 5, which is 1 step further back"
-        " (event 5)",
+        "HUB_Inbound at place 13, and only 3 hours later WMS_Outbound at place 5,"
+        " which is 1 step further back (event 5)",
         "장소 13의 HUB_Inbound 스캔, 3시간 후에야 1단계 앞 순서인 장소 5의 WMS_Outbound 스캔(이벤트 5)",
     )
 

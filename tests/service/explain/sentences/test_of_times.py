@@ -65,8 +65,8 @@ def test_many_legs_are_a_share_of_their_own() -> None:
 def test_the_master_speaks_for_a_lane_that_no_normal_item_took() -> None:
     scans = [*_ITEM[:3], replace(_ITEM[5], location_id=13)]
     english, korean = said("slow_transit", scans, 3)
-    assert english == "36.4 km in 8.3 days, from place 5 to place 13; the transition master gives 5 to 20 hours"
-    assert korean == "장소 5 → 장소 13, 36.4 km 이동에 8.3일 소요; 이동 시간 기준표로는 5~20시간"
+    assert english == "36.4 km in 8.7 days, from place 5 to place 13; the transition master gives 5 to 20 hours"
+    assert korean == "장소 5 → 장소 13, 36.4 km 이동에 8.7일 소요; 이동 시간 기준표로는 5~20시간"
 
 
 def test_what_is_not_known_is_not_said() -> None:
