@@ -126,15 +126,18 @@ class AnomalyServicer:
         def decode() -> Question:
             return decode_request(raw, max_events=self._admission.max_events, one_file=one_file)
 
-        events, detector, history = await threads.run(threads.MESSAGE, decode, len(raw) // EVENT_BYTES)
+        question = await threads.run(threads.MESSAGE, decode, len(raw) // EVENT_BYTES)
+        events, detector = question.events, question.detector
         call.detector = detector
         analysis.events, analysis.detector = events, call.detector
         if self._events_per_s:
             self._events_per_s.spend(caller().name, len(events))
         call.events += len(events)
         call.epcs += len(events.epc_codes)
-        analysis.judgement = judgement = await judge(events, detector, deadline, history=history)
-        call.judged_by = judgement.method
+        analysis.judgement = judgement = await judge(
+            events, detector, deadline, history=question.history, point=question.point
+        )
+        call.judged_by, call.model_version, call.point = judgement.method, judgement.model_version, judgement.point
         call.findings += int(judgement.flags.sum())
 
         def encode() -> bytes:

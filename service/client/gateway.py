@@ -9,6 +9,7 @@ from service.client.access import OPEN, Access
 from service.client.retries import SERVICE, retried
 from service.errors import CommandError
 from service.events.columns import Events
+from service.events.vocabulary import OperatingPoint
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 _TIMEOUT_S = 300.0
@@ -28,15 +29,17 @@ class GatewayClient:
             response_deserializer=pb.AnalyzeFilesResponse.FromString,
         )
 
-    async def analyze(self, events: Events, detector: DetectorName) -> list[pb.AnalyzeResponse]:
-        """Return the gateway's answers, one per file.
+    async def analyze(
+        self, events: Events, detector: DetectorName, point: OperatingPoint | None = None
+    ) -> list[pb.AnalyzeResponse]:
+        """Return the gateway's answers, one per file; ``point`` None: as it is set.
 
         Raises:
             CommandError: the gateway cannot be reached, or it refused.
         """
         try:
             response = await self._analyze_files(
-                encode_request(events, detector), timeout=_TIMEOUT_S, metadata=self._access.metadata()
+                encode_request(events, detector, point), timeout=_TIMEOUT_S, metadata=self._access.metadata()
             )
         except grpc.aio.AioRpcError as error:
             raise CommandError(explain(self._target, error)) from None

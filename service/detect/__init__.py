@@ -1,6 +1,7 @@
 """What is wrong with an event, and who says so?
 
 - names: the names of detectors
+- cutoffs: from which probability on a score is a finding, by operating point or by costs
 - detector: the contract of detectors
 - rules: rules over the features
 - rules_detector: judges by the rules

@@ -10,6 +10,7 @@ from service.detect.detector import Detector, Judgement, joined
 from service.detect.names import DetectorName
 from service.errors import NotImplementedYet
 from service.events.columns import Events
+from service.events.vocabulary import OperatingPoint
 from service.features.case import View
 from service.history.history import Memory
 from service.runtime.deadline import NEVER, Deadline
@@ -42,11 +43,13 @@ class Analyzer:
         deadline: Deadline = NEVER,
         *,
         history: bool | None = None,
+        point: OperatingPoint | None = None,
     ) -> Judgement:
         """Judge whole journeys with ``detector``.
 
         ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
-        Without history, or if it is down, the events given are all that is known.
+        Without history, or if it is down, the events given are all that is known. ``point`` says how sure a finding is,
+        None: as configured.
 
         Raises:
             NotImplementedYet: the contract names the detector, this version or its models do not have it.
@@ -54,20 +57,23 @@ class Analyzer:
             DeadlineExceeded: it was not done in time, by rules neither.
         """
         used = self._always if history is None else history
-        return await self._judge(View(events, causal=False), detector, deadline, self._memory if used else None)
+        return await self._judge(
+            View(events, causal=False, point=point), detector, deadline, self._memory if used else None
+        )
 
     def stream(self) -> Callable[..., Awaitable[Judgement]]:
         """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""
         memory = self._of_stream() if self._memory is None and self._of_stream else None
         return partial(self.follow, memory=memory)
 
-    async def follow(
+    async def follow(  # noqa: PLR0913 - the last ones are options, given by name
         self,
         events: Events,
         detector: DetectorName = DetectorName.LSTM,
         deadline: Deadline = NEVER,
         *,
         history: bool | None = None,
+        point: OperatingPoint | None = None,
         memory: Memory | None = None,
     ) -> Judgement:
         """Judge events as they happen: each from the past alone, and once. Otherwise as `analyze`.
@@ -76,7 +82,9 @@ class Analyzer:
         ``memory`` takes its place where the gateway keeps none.
         """
         known = memory if self._memory is None else self._memory
-        return await self._judge(View(events, causal=True), detector, deadline, None if history is False else known)
+        return await self._judge(
+            View(events, causal=True, point=point), detector, deadline, None if history is False else known
+        )
 
     async def close(self) -> None:
         """Let the history's connections go."""

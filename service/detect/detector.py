@@ -34,6 +34,7 @@ class Judgement:
     model_version: str = ""  # name and version of the model, "" for rules
     warning: str = ""  # what the caller should know about the quality of the answer, "" for nothing
     member_scores: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
+    point: str = ""  # the operating point that the flags are of, "" for rules, which have one alone
     degraded: bool = False  # judged without the model or the history that it should have been judged with
 
 

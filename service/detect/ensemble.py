@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.cutoffs import Cutoffs, Preference
 from service.detect.detector import Detector, Judgement, joined, raise_malformed
 from service.detect.names import Method
 from service.features.case import View
@@ -23,13 +24,14 @@ _SUREST = 1e-6
 class EnsembleDetector:
     """Judges by a network and by the one-class SVMs of the same run."""
 
-    def __init__(self, lstm: Detector, svm: Detector, reference: Reference, combination: Ensemble) -> None:
+    def __init__(
+        self, lstm: Detector, svm: Detector, reference: Reference, combination: Ensemble, preference: Preference
+    ) -> None:
         """Args: ``combination`` was fitted with the two models, ``reference`` is what both look things up in."""
         self._both = lstm, svm
         self._reference = reference
         self._combination = combination
-        thresholds = combination.thresholds
-        self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)
+        self._cutoffs = Cutoffs(combination.thresholds, combination.operating_points, preference)
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
@@ -41,11 +43,12 @@ class EnsembleDetector:
         raise_malformed(view.case(self._reference), scores)
         return Judgement(
             scores,
-            scores >= self._thresholds[mode],
+            scores >= self._cutoffs.of(view.point, causal=view.causal),
             Method.ENSEMBLE,
             f"{lstm.model_version}+{svm.model_version}",
             joined(lstm.warning, svm.warning),
             np.stack([each.max(axis=1) for each in (lstm.scores, svm.scores, scores)], axis=1),
+            self._cutoffs.name(view.point),
             lstm.degraded or svm.degraded,
         )
 

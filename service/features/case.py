@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.events.columns import Events
 from service.events.groups import Index, Key
 from service.events.journeys import Journeys
+from service.events.vocabulary import OperatingPoint
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
@@ -73,6 +74,7 @@ class View:
     events: Events  # [A] in the order asked
     causal: bool
     given: Case | None = None  # where the features are there, as where history knows more than the request
+    point: OperatingPoint | None = None  # None: as the gateway is set
 
     def __len__(self) -> int:
         return len(self.events)

@@ -83,7 +83,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
         elif target is not None:
-            answers = await _remote(judge_all, detector, target, access)
+            answers = await _remote(judge_all, detector, target, settings, access)
         else:
             answers = await _embedded(judge_all, detector, settings)
     return raw, merge(raw.events, answers)
@@ -103,12 +103,14 @@ async def _embedded(judge_all: _JudgeAll, detector: DetectorName, settings: Sett
         await wiring.close()
 
 
-async def _remote(judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access) -> list[_Answers]:
+async def _remote(
+    judge_all: _JudgeAll, detector: DetectorName, target: str, settings: Settings, access: Access
+) -> list[_Answers]:
     await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
     client = GatewayClient(target, access)
 
     async def judge(events: Events) -> _Answers:
-        return await client.analyze(events, detector)
+        return await client.analyze(events, detector, settings.asked_point)
 
     try:
         return await judge_all(judge, _AT_ONCE)

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, OperatingPoint
 
 MODEL_NAME: Final = "epc_lstm"
 
@@ -49,6 +49,10 @@ Weights = Annotated[list[Annotated[list[float], Field(min_length=5, max_length=5
 """One number per mode, retrospective and causal, and kind."""
 
 
+Points = dict[OperatingPoint, Thresholds]
+"""The thresholds of each operating point; without it every point is ``thresholds``, that of the budget: sensitive."""
+
+
 class Ensemble(_Strict):
     """How the scores of the network and of the one-class SVMs are combined, see `service.detect.ensemble.combine`."""
 
@@ -56,6 +60,7 @@ class Ensemble(_Strict):
     svm: Weights
     bias: Weights
     thresholds: Thresholds
+    operating_points: Points | None = None
 
 
 class Probe(_Strict):
@@ -85,6 +90,7 @@ class Manifest(_Strict):
     files: dict[FileName, Sha256]  # SHA-256 of every other file of the version
     probe: Probe
     ensemble: Ensemble | None = None  # in manifests of epc_svm
+    operating_points: Points | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -98,7 +104,15 @@ class Manifest(_Strict):
 
     def to_json(self) -> str:
         """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
-        content = self.model_dump(mode="json", exclude=None if self.ensemble else {"ensemble"})
+        content = self.model_dump(mode="json")
+        # What manifests of earlier releases do not have: their text stays what it was.
+        for part, optional in (
+            (content, ("ensemble", "operating_points")),
+            (content["ensemble"], ("operating_points",)),
+        ):
+            for name in optional:
+                if part is not None and part[name] is None:
+                    del part[name]
         return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
 
 
