@@ -5,6 +5,7 @@
 - detectors: their names
 - slices: every metric by slice
 - baselines: what the model has to beat
+- points: the operating points, and the budget of false alarms
 - tables: tables for people
 - report: console, CSV and log
 - html_report: one page

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
+from service.detect.cutoffs import cost_threshold
+from service.detect.detector import MALFORMED_CODE_SCORE
 from service.detect.ensemble import logit
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, OperatingPoint
 
 _THRESHOLD_RANGE = (0.05, 0.95)
 """Below, a finding would be more noise than signal however few there are; above, a sure case might be missed."""
@@ -54,10 +56,58 @@ def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], 
 def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     """Return the threshold [5] of least expected cost for (cost of a miss, cost of a false alarm) [5] by kind.
 
-    Flagging an event of probability p costs (1 - p) * alarm, passing it p * miss: equal at alarm / (alarm + miss)
-    (Elkan, 2001). That needs calibrated probabilities and no labels.
+    That needs calibrated probabilities and no labels.
     """
-    return [alarm / (alarm + miss) for miss, alarm in costs]
+    return [cost_threshold(miss, alarm) for miss, alarm in costs]
+
+
+PRECISION = 0.99
+"""Share of the findings at the precise point that are right, at least, on the data that it is set on."""
+
+
+def points(
+    probabilities: NDArray[np.float32], labels: NDArray[np.float32], sensitive: list[float]
+) -> dict[OperatingPoint, list[float]]:
+    """Return the thresholds [5] of each operating point, for probabilities and labels [N, 5].
+
+    Balanced has the best F1 of all thresholds from ``sensitive`` on; precise is the least one from there on with a
+    precision of `PRECISION`, or the best there is. None is above the score of a malformed code, always a finding.
+    """
+    pairs = [
+        _balanced_and_precise(probabilities[:, column], labels[:, column] >= 0.5, least)
+        for column, least in enumerate(sensitive)
+    ]
+    return {
+        OperatingPoint.PRECISE: [precise for _, precise in pairs],
+        OperatingPoint.BALANCED: [balanced for balanced, _ in pairs],
+        OperatingPoint.SENSITIVE: sensitive,
+    }
+
+
+def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_], least: float) -> tuple[float, float]:
+    """Return both thresholds of one kind, for scores [N]; without an anomaly both are 0.5, or ``least`` if above."""
+    cuts = np.unique(-scores)  # from the highest score on; a threshold is at one of them
+    order = np.argsort(-scores, kind="stable")
+    last = np.searchsorted(-scores[order], cuts, side="right")  # [C] events at or above each cut
+    cuts, found = -cuts, np.cumsum(truth[order])[last - 1]
+    kept = cuts >= np.float32(least)
+    if not truth.any() or not kept.any() or not found[kept].any():
+        middle = max(0.5, least)
+        return middle, middle
+    cuts, found, flagged = cuts[kept], found[kept], last[kept]
+    f1, precision = 2 * found / (flagged + truth.sum()), found / flagged
+    best = int(np.argmax(f1))
+    above = precision[: best + 1]
+    enough = np.flatnonzero(above >= PRECISION)
+    sure = int(enough[-1]) if len(enough) else int(np.argmax(above))
+    balanced, precise = (_between(cuts, at, least) for at in (best, sure))
+    return balanced, precise
+
+
+def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
+    """Return the threshold in the middle between a cut and the next lower one, which other data may fall between."""
+    below = float(cuts[at + 1]) if at + 1 < len(cuts) else least
+    return min((float(cuts[at]) + below) / 2, MALFORMED_CODE_SCORE)
 
 
 _ALONE = (1.0, 0.0, 0.0)  # the network's score as it is
