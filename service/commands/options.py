@@ -20,6 +20,7 @@ class DetectorChoice(StrEnum):
     LSTM = DetectorName.LSTM
     RULES = DetectorName.RULES
     SVM = DetectorName.SVM
+    ENSEMBLE = DetectorName.ENSEMBLE
 
 
 CaFileOption = Annotated[

@@ -7,7 +7,7 @@
 - rules_detector: judges by the rules
 - model_detector: judges by a model
 - passes: requests judged together
-- ensemble: network and one-class SVMs as one
+- ensemble: network, one-class SVMs and rules as one
 - canary: which files a new version judges
 - fallback: who answers when a model cannot
 - analyzer: columns to judgements

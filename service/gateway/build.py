@@ -119,8 +119,15 @@ def _detectors(
     if svm is not None:
         found[DetectorName.SVM] = backed(svm.detector)
         if (combination := svm.model.manifest.ensemble) is not None:
-            both = EnsembleDetector(lstm.detector, svm.detector, reference, combination, _preference(settings))
-            found[DetectorName.ENSEMBLE] = backed(both)
+            ensemble = EnsembleDetector(
+                lstm.detector,
+                svm.detector,
+                reference,
+                combination,
+                preference=_preference(settings),
+                without_svm=settings.fallback,
+            )
+            found[DetectorName.ENSEMBLE] = backed(ensemble)
     return found
 
 

@@ -54,11 +54,12 @@ Points = dict[OperatingPoint, Thresholds]
 
 
 class Ensemble(_Strict):
-    """How the scores of the network and of the one-class SVMs are combined, see `service.detect.ensemble.combine`."""
+    """How network, one-class SVMs and rules are combined, see `service.detect.ensemble.combine`."""
 
     lstm: Weights
     svm: Weights
     bias: Weights
+    rules: Weights | None = None  # None: zeros, of ensembles without rules in earlier releases
     thresholds: Thresholds
     operating_points: Points | None = None
 
@@ -108,7 +109,7 @@ class Manifest(_Strict):
         # What manifests of earlier releases do not have: their text stays what it was.
         for part, optional in (
             (content, ("ensemble", "operating_points")),
-            (content["ensemble"], ("operating_points",)),
+            (content["ensemble"], ("rules", "operating_points")),
         ):
             for name in optional:
                 if part is not None and part[name] is None:

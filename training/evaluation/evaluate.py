@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from service.detect import rules
-from service.detect.ensemble import combine
+from service.detect.ensemble import Members, combine
 from service.events.vocabulary import KINDS, MODES
 from service.model.manifest import Points, Thresholds
 from service.progress import Progress
@@ -128,16 +128,17 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     for causal, mode in enumerate(MODES):
         events, labels, tables = subject.events, subject.known.labels, subject.reference
         part = samples(events, labels, tables, causal=bool(causal), limit=run.lengths[-1])
+        opinion = rules.opinion(part.features)
         detectors = {
             MODEL: _verdicts(predict(run.model, part), record.thresholds, record.operating_points, mode),
-            RULES: DetectorVerdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
+            RULES: DetectorVerdicts(opinion.evidence, [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
             of_svm = predict(run.svm, part)
             detectors[SVM] = _verdicts(of_svm, record.svm_thresholds, record.svm_operating_points, mode)
-            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, causal)
             combination = record.ensemble
-            detectors[ENSEMBLE] = _verdicts(both, combination.thresholds, combination.operating_points, mode)
+            combined = combine(Members(detectors[MODEL].scores, of_svm, opinion), combination, causal)
+            detectors[ENSEMBLE] = _verdicts(combined, combination.thresholds, combination.operating_points, mode)
         judged[mode] = Judged(part, detectors)
     return judged
 

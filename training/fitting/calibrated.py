@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from service.detect.ensemble import combine
+from service.detect import rules
+from service.detect.ensemble import Members, combine, weigh
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.features.reference import Reference
@@ -109,29 +110,41 @@ def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tu
 
 def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig) -> Ensemble:
     """Return how the scores of both models are combined, and the thresholds of that."""
-    labels = [part.labels for part in check]
-    of_model, of_svm = ([predict(one, part) for part in check] for one in (model, svm))
-    weights = fit_weights(of_model, of_svm, labels)
+    members = [members_of(model, svm, part) for part in check]
+    weights = fit_weights(members, [part.labels for part in check])
     bare = Ensemble(**weights, thresholds=Thresholds(**dict.fromkeys(MODES, [0.5] * len(KINDS))))
-    combined = [combine(of_model[mode], of_svm[mode], bare, mode) for mode in range(len(check))]
-    thresholds, points = cuts_of(combined, check, config)
-    return Ensemble(**weights, thresholds=thresholds, operating_points=points)
+    weighed = [weigh(each, bare, mode) for mode, each in enumerate(members)]
+    combination = bare.model_copy(update={"thresholds": thresholds_of(weighed, check, config)})
+    combined = [combine(each, combination, mode) for mode, each in enumerate(members)]
+    points = points_of(combined, check, combination.thresholds, config)
+    return combination.model_copy(update={"operating_points": points})
+
+
+def members_of(model: CalibratedModel, svm: OneClassSvms, part: Samples) -> Members:
+    """Return what the members of an ensemble say of samples."""
+    return Members(predict(model, part), predict(svm, part), rules.opinion(part.features))
 
 
 def cuts_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Cuts:
     """Return where a detector of these scores [N, 5] by mode flags, by ``check``, the samples of the modes."""
     thresholds = thresholds_of(scores, check, config)
+    return Cuts(thresholds, points_of(scores, check, thresholds, config))
+
+
+def points_of(
+    scores: list[NDArray[np.float32]], check: list[Samples], thresholds: Thresholds, config: TrainConfig
+) -> Points | None:
+    """Return the thresholds of each operating point, of which the sensitive one is ``thresholds``; None with costs."""
     if config.costs():
-        return Cuts(thresholds, None)
+        return None
     by_mode = [
         calibration.points(found, part.labels, thresholds.of(mode))
         for mode, found, part in zip(MODES, scores, check, strict=True)
     ]
-    points = {
+    return {
         point: Thresholds(**{mode: found[point] for mode, found in zip(MODES, by_mode, strict=True)})
         for point in OperatingPoint
     }
-    return Cuts(thresholds, points)
 
 
 def thresholds_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Thresholds:

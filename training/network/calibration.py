@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 
 from service.detect.cutoffs import cost_threshold
 from service.detect.detector import MALFORMED_CODE_SCORE
-from service.detect.ensemble import logit
+from service.detect.ensemble import SUSPICION, Members, logit, logit_of_evidence
 from service.events.vocabulary import KINDS, OperatingPoint
 
-_THRESHOLD_RANGE = (0.05, 0.95)
+_THRESHOLD_RANGE = (SUSPICION, 0.95)
 """Below, a finding would be more noise than signal however few there are; above, a sure case might be missed."""
 
 
@@ -110,29 +110,28 @@ def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
     return min((float(cuts[at]) + below) / 2, MALFORMED_CODE_SCORE)
 
 
-_ALONE = (1.0, 0.0, 0.0)  # the network's score as it is
+_ALONE = (1.0, 0.0, 0.0, 0.0)  # the network's score as it is
 
 
-def fit_weights(
-    lstm: Sequence[NDArray[np.float32]], svm: Sequence[NDArray[np.float32]], labels: Sequence[NDArray[np.float32]]
-) -> dict[str, Any]:
-    """Return the weights of `manifest.Ensemble`, [2, 5] each, for probabilities and labels [N, 5] by mode.
+def fit_weights(members: Sequence[Members], labels: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
+    """Return the weights of `manifest.Ensemble`, [2, 5] each, for what its members say and labels [N, 5], by mode.
 
     Logistic regression by mode and kind; a kind without both anomalous and normal events keeps the network's score.
     """
-    found = np.array(
-        [
-            [_weights(logit(a[:, kind]), logit(b[:, kind]), truth[:, kind] >= 0.5) for kind in range(len(KINDS))]
-            for a, b, truth in zip(lstm, svm, labels, strict=True)
-        ]
-    )  # [2, 5, 3]
-    return {name: found[:, :, column].tolist() for column, name in enumerate(("lstm", "svm", "bias"))}
+    found = np.array([_weights(each, truth >= 0.5) for each, truth in zip(members, labels, strict=True)])  # [2, 5, 4]
+    return {name: found[:, :, column].tolist() for column, name in enumerate(("lstm", "svm", "rules", "bias"))}
 
 
-def _weights(
-    lstm: NDArray[np.float64], svm: NDArray[np.float64], truth: NDArray[np.bool_]
-) -> tuple[float, float, float]:
-    if truth.all() or not truth.any():
-        return _ALONE
-    fit = LogisticRegression(C=1e3).fit(np.stack([lstm, svm], axis=1), truth)
-    return float(fit.coef_[0, 0]), float(fit.coef_[0, 1]), float(fit.intercept_[0])
+def _weights(members: Members, labels: NDArray[np.bool_]) -> list[tuple[float, ...]]:
+    """Return (weight of the network, of the SVMs, of the rules, bias) of each kind."""
+    assert members.svm is not None  # noqa: S101 - in a training they always answer
+    logits = np.stack([logit(members.lstm), logit(members.svm), logit_of_evidence(members.rules.evidence)], axis=2)
+    found: list[tuple[float, ...]] = []
+    for kind in range(len(KINDS)):
+        truth = labels[:, kind]
+        if truth.all() or not truth.any():
+            found.append(_ALONE)
+            continue
+        fit = LogisticRegression(C=1e3).fit(logits[:, kind], truth)
+        found.append((*map(float, fit.coef_[0]), float(fit.intercept_[0])))
+    return found
