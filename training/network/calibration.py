@@ -61,6 +61,9 @@ def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     return [cost_threshold(miss, alarm) for miss, alarm in costs]
 
 
+_AS_GOOD = 0.002
+"""Differences of F1 on validation that say nothing of other data."""
+
 PRECISION = 0.99
 """Share of the findings at the precise point that are right, at least, on the data that it is set on."""
 
@@ -70,8 +73,9 @@ def points(
 ) -> dict[OperatingPoint, list[float]]:
     """Return the thresholds [5] of each operating point, for probabilities and labels [N, 5].
 
-    Balanced has the best F1 of all thresholds from ``sensitive`` on; precise is the least one from there on with a
-    precision of `PRECISION`, or the best there is. None is above the score of a malformed code, always a finding.
+    Balanced is in the middle of the thresholds, from ``sensitive`` on, that have the best F1; precise is the least one
+    from there on with a precision of `PRECISION`, or the best there is. None is above the score of a malformed code,
+    which is always a finding.
     """
     pairs = [
         _balanced_and_precise(probabilities[:, column], labels[:, column] >= 0.5, least)
@@ -96,12 +100,18 @@ def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_],
         return middle, middle
     cuts, found, flagged = cuts[kept], found[kept], last[kept]
     f1, precision = 2 * found / (flagged + truth.sum()), found / flagged
-    best = int(np.argmax(f1))
+    best = _middle(np.flatnonzero(f1 >= f1.max() - _AS_GOOD), cuts)
     above = precision[: best + 1]
     enough = np.flatnonzero(above >= PRECISION)
     sure = int(enough[-1]) if len(enough) else int(np.argmax(above))
     balanced, precise = (_between(cuts, at, least) for at in (best, sure))
     return balanced, precise
+
+
+def _middle(alike: NDArray[np.intp], cuts: NDArray[np.float32]) -> int:
+    """Return which of the cuts that are as good as each other is in their middle: the best one is so by chance."""
+    middle = float(cuts[alike[0]] + cuts[alike[-1]]) / 2
+    return int(alike[np.argmin(np.abs(cuts[alike] - middle))])
 
 
 def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
@@ -116,7 +126,8 @@ _ALONE = (1.0, 0.0, 0.0, 0.0)  # the network's score as it is
 def fit_weights(members: Sequence[Members], labels: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
     """Return the weights of `manifest.Ensemble`, [2, 5] each, for what its members say and labels [N, 5], by mode.
 
-    Logistic regression by mode and kind; a kind without both anomalous and normal events keeps the network's score.
+    Logistic regression by mode and kind, without negative weights: what a member finds suspicious makes nothing less
+    so. A kind without both anomalous and normal events keeps the network's score.
     """
     found = np.array([_weights(each, truth >= 0.5) for each, truth in zip(members, labels, strict=True)])  # [2, 5, 4]
     return {name: found[:, :, column].tolist() for column, name in enumerate(("lstm", "svm", "rules", "bias"))}
@@ -132,6 +143,17 @@ def _weights(members: Members, labels: NDArray[np.bool_]) -> list[tuple[float, .
         if truth.all() or not truth.any():
             found.append(_ALONE)
             continue
-        fit = LogisticRegression(C=1e3).fit(logits[:, kind], truth)
-        found.append((*map(float, fit.coef_[0]), float(fit.intercept_[0])))
+        found.append(_not_negative(logits[:, kind], truth))
     return found
+
+
+def _not_negative(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Return the weights and the bias for logits [N, 3]; members with a negative weight are left out, worst first."""
+    weights, members = np.zeros(logits.shape[1]), list(range(logits.shape[1]))
+    while True:
+        fit = LogisticRegression(C=1e3).fit(logits[:, members], truth)
+        worst = int(np.argmin(fit.coef_[0]))
+        if fit.coef_[0, worst] >= 0 or len(members) == 1:
+            weights[members] = fit.coef_[0]
+            return *map(float, weights), float(fit.intercept_[0])
+        del members[worst]

