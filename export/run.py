@@ -72,6 +72,7 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
     record, svm = run.record, run.svm if name == SVM_NAME else None
     model: CalibratedModel | OneClassSvms = svm or run.model
     thresholds = record.thresholds if svm is None else record.svm_thresholds
+    points = record.operating_points if svm is None else record.svm_operating_points
     assert thresholds is not None  # noqa: S101 - no run with SVMs and without their thresholds is loaded
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / MODEL_FILE
@@ -87,6 +88,7 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
             kinds=list(KINDS),
             lengths=run.lengths,
             thresholds=thresholds,
+            operating_points=points,
             reference=run.reference.to_json(),
             histograms=record.histograms if svm is None else {},  # drift is watched beside the network
             metrics=record.metrics.model_dump(),

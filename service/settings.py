@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.environment import ENV_PREFIX, is_service_link, unknown_variables
 from service.errors import SettingsError
+from service.events.vocabulary import KINDS, OperatingPoint
 
 STDOUT = Path("-")
 """The audit log that is no file: standard output has nothing else, the service log is on standard error."""
@@ -22,6 +23,7 @@ _HISTORY_URL = re.compile(r"(valkeys?|rediss?)://\S+")
 HISTORY_URL_FORM = (
     "which is valkey://USER:PASSWORD@HOST:PORT/DATABASE; write # ? / @ : of a password as %23 %3F %2F %40 %3A"
 )
+_COST = re.compile(r"(?P<kind>\w+)=(?P<miss>[0-9]{1,9}(\.[0-9]{1,9})?):(?P<alarm>[0-9]{1,9}(\.[0-9]{1,9})?)")
 _NO_SECRET = re.compile(r"[^:/@?#]*|(\w+:)?(//)?([\w.-]*|\[[0-9a-fA-F:.]*\])(:\d*)?(/[\w.-]*)*")
 _URL = re.compile(r"(\w+:/|valkeys?:|rediss?:)[^\s'\"()]*")
 _SCHEME = re.compile(r"(onnx|triton|valkeys?|rediss?|https?|tcp):/*")
@@ -62,6 +64,16 @@ class Settings(BaseSettings):
         None, ge=1, description="version of the model that judges a share of the files beside --model-version"
     )
     canary_percent: float = Field(10.0, ge=0, le=100, description="share of the files of the canary model, 0 to 100")
+    operating_point: OperatingPoint = Field(
+        OperatingPoint.BALANCED,
+        description="how sure findings are when a request does not say: precise (few false alarms), balanced (best F1)"
+        " or sensitive (few misses)",
+    )
+    costs: str = Field(
+        "",
+        description="cost of a miss and of a false alarm by kind, such as epcFake=10:1,jump=2:1; these kinds are"
+        " flagged where that costs less, in the place of the operating point, when a request does not say",
+    )
     fallback: bool = Field(True, description="let the rules answer when the model cannot: true or false")
     max_events_per_request: int = Field(50_000, ge=1, description="the most events of one request, from 1")
     max_events_in_flight: int = Field(
@@ -189,6 +201,17 @@ class Settings(BaseSettings):
             raise ValueError(f"no usable URL, {HISTORY_URL_FORM}")
         return value
 
+    @field_validator("costs")
+    @classmethod
+    def _check_costs(cls, value: str) -> str:
+        parse_costs(value)
+        return value
+
+    @property
+    def asked_point(self) -> OperatingPoint | None:
+        """The operating point that a flag or a variable names, None if it is the default."""
+        return self.operating_point if "operating_point" in self.model_fields_set else None
+
     @property
     def target(self) -> OnnxTarget | TritonTarget:
         """Where the model runs."""
@@ -281,6 +304,24 @@ def _is_url(value: str) -> bool:
 def place(host: str, port: int) -> str:
     """Return HOST:PORT, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_costs(text: str) -> dict[str, tuple[float, float]]:
+    """Return (cost of a miss, cost of a false alarm) by kind; raises ValueError that says what is wrong."""
+    costs: dict[str, tuple[float, float]] = {}
+    for part in filter(None, text.split(",")):
+        found = _COST.fullmatch(part.strip())
+        if found is None:
+            raise ValueError(f"{part.strip()!r} is not of the form KIND=MISS:ALARM with two positive numbers")
+        kind, (miss, alarm) = found["kind"], map(float, (found["miss"], found["alarm"]))
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind, which are {', '.join(KINDS)}")
+        if kind in costs:
+            raise ValueError(f"{kind} is named twice")
+        if not (miss > 0 and alarm > 0):
+            raise ValueError(f"the costs of {kind} must be above 0")
+        costs[kind] = miss, alarm
+    return costs
 
 
 def flag_name(field: str) -> str:

@@ -72,7 +72,7 @@ def train(  # noqa: PLR0913, PLR0917
         checkpoint.path.unlink(missing_ok=True)
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint)
     progress("one-class SVMs", 0.95)
-    svm, svm_thresholds = fit_svm(labelled, fitted.check, config)
+    svm, of_svm = fit_svm(labelled, fitted.check, config)
     lengths = padded_lengths(config.max_length)
     reference = learn(world.events, normal_events(known.labels), world.masters)
     record = RunRecord(
@@ -82,7 +82,9 @@ def train(  # noqa: PLR0913, PLR0917
         lengths=lengths,
         feature_spec_hash=features.feature_spec_hash(),
         thresholds=fitted.thresholds,
-        svm_thresholds=svm_thresholds,
+        operating_points=fitted.points,
+        svm_thresholds=of_svm.thresholds,
+        svm_operating_points=of_svm.points,
         ensemble=fit_ensemble(fitted.model, svm, fitted.check, config),
         baseline=median_events(fitted.check),
         lineage=origins,

@@ -21,6 +21,8 @@ class Call:
     entered: bool = False  # let in, and its message is there
     detector: str = ""
     judged_by: str = ""
+    model_version: str = ""
+    point: str = ""  # the operating point of the findings
     requests: int = 0  # answered
     events: int = 0
     epcs: int = 0

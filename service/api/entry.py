@@ -166,6 +166,8 @@ def _log_call(call: Call, code: str, reason: str) -> None:
         caller=caller().name,
         detector=call.detector,
         judged_by=call.judged_by,
+        model_version=call.model_version,
+        operating_point=call.point,
         requests=call.requests,
         events=call.events,
         epcs=call.epcs,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
 from service.events.columns import Events, code_columns, step_codes, type_codes
-from service.events.vocabulary import EVENT_TYPES, LEVELS
+from service.events.vocabulary import EVENT_TYPES, LEVELS, OperatingPoint
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.threads import give_way
 from service.runtime.timing import timed
@@ -28,7 +28,14 @@ DETECTOR_NAMES = {
     pb.DETECTOR_ENSEMBLE: DetectorName.ENSEMBLE,
 }
 HISTORY_USES = {pb.HISTORY_USE_UNSPECIFIED: None, pb.HISTORY_USE_ON: True, pb.HISTORY_USE_OFF: False}
+POINTS = {
+    pb.OPERATING_POINT_UNSPECIFIED: None,
+    pb.OPERATING_POINT_PRECISE: OperatingPoint.PRECISE,
+    pb.OPERATING_POINT_BALANCED: OperatingPoint.BALANCED,
+    pb.OPERATING_POINT_SENSITIVE: OperatingPoint.SENSITIVE,
+}
 DETECTOR_VALUES = {name: value for value, name in DETECTOR_NAMES.items()}
+POINT_VALUES = {point: value for value, point in POINTS.items()}
 
 _INT_FIELDS, _TEXT_FIELDS = ("event_id", "location_id", "file_id"), ("epc_code", "business_step", "event_type")
 _TIME_FIELDS = ("seconds", "nanos")
@@ -54,6 +61,7 @@ class Question(NamedTuple):
     events: Events
     detector: DetectorName
     history: bool | None  # use and store what is known beside the request; None: as configured
+    point: OperatingPoint | None = None  # None: as configured
     explain: bool = False  # whether findings say why
 
 
@@ -98,6 +106,10 @@ def _question(request: pb.AnalyzeRequest | pb.ExplainRequest, max_events: int, *
         violations.append(("detector", f"{request.detector} is not a value of epcsentinel.v1.Detector"))
     if request.history not in HISTORY_USES:
         violations.append(("history", f"{request.history} is not a value of epcsentinel.v1.HistoryUse"))
+    if request.operating_point not in POINTS:
+        violations.append(
+            ("operating_point", f"{request.operating_point} is not a value of epcsentinel.v1.OperatingPoint")
+        )
     data = request.data
     if not data:
         violations.append(("data", "is empty: send at least one event"))
@@ -106,7 +118,8 @@ def _question(request: pb.AnalyzeRequest | pb.ExplainRequest, max_events: int, *
         violations.append(("data", f"has {len(data)} events, the limit is {max_events}: send several requests"))
     if violations or detector is None:
         raise InvalidRequest(violations)
-    return Question(_decode_events(data, one_file=one_file), detector, HISTORY_USES[request.history])
+    events = _decode_events(data, one_file=one_file)
+    return Question(events, detector, HISTORY_USES[request.history], POINTS[request.operating_point])
 
 
 def _parts(raw: bytes) -> Iterator[bytes]:
@@ -201,9 +214,13 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
         )
 
 
-def encode_request(events: Events, detector: DetectorName, *, explain: bool = False) -> pb.AnalyzeRequest:
-    """Return the request that `decode_request` reads back as ``events``, ``detector`` and ``explain``."""
-    request = pb.AnalyzeRequest(detector=DETECTOR_VALUES[detector], explain=explain)
+def encode_request(
+    events: Events, detector: DetectorName, point: OperatingPoint | None = None, *, explain: bool = False
+) -> pb.AnalyzeRequest:
+    """Return the request that `decode_request` reads back as ``events``, ``detector``, ``point`` and ``explain``."""
+    request = pb.AnalyzeRequest(
+        detector=DETECTOR_VALUES[detector], operating_point=POINT_VALUES[point], explain=explain
+    )
     types, steps = (*EVENT_TYPES, ""), (*LEVELS, "")  # the code UNKNOWN = -1 picks the empty name
     codes = events.sent_codes(np.arange(len(events)))
     for code, *row in zip(codes, *(column.tolist() for column in _columns(events)), strict=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from service.runtime.threads import give_way
 _FLAG_FIELDS = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")  # in the order of KINDS
 _SCORE_FIELDS = tuple(f"{flag}_score" for flag in _FLAG_FIELDS)
 _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
+
+_MEMBER_FIELDS = ("lstm_sequence_score", "svm_outlier_score", "rule_score", "ml_combined_score")
 
 
 def build_responses(events: Events, judgement: Judgement, told: Explanation | None = None) -> list[pb.AnalyzeResponse]:
@@ -47,6 +51,7 @@ def build_responses(events: Events, judgement: Judgement, told: Explanation | No
         add_reasons(chain.from_iterable(answer.event_history for answer in answers), told, flagged, _FLAG_FIELDS)
     if judgement.member_scores is not None:
         _add_member_scores(answers, judgement.member_scores[flagged])
+        _add_resolutions(answers, flagged, judgement.resolutions)
         _add_summaries(answers, judgement.member_scores, rank)
     _add_stats(answers, events, flagged, flagged_rank, judgement.flags[flagged])
     return answers
@@ -83,23 +88,35 @@ def _add_findings(
 
 
 def _add_member_scores(answers: list[pb.AnalyzeResponse], scores: NDArray[np.float32]) -> None:
-    """Set in the findings the scores [n, 3] that an ensemble combined, and what it made of them; as `_add_findings`."""
+    """Set in the findings the scores [n, 4] that an ensemble combined, and what it made of them; as `_add_findings`.
+
+    A member that could not answer, NaN, has none.
+    """
     findings = chain.from_iterable(answer.event_history for answer in answers)
     for finding, row in zip(findings, np.round(scores.astype(np.float64) * 100.0, 4).tolist(), strict=True):
-        finding.lstm_sequence_score, finding.svm_outlier_score, finding.ml_combined_score = row
+        for name, score in zip(_MEMBER_FIELDS, row, strict=True):
+            if not isnan(score):
+                setattr(finding, name, score)
+
+
+def _add_resolutions(
+    answers: list[pb.AnalyzeResponse], flagged: NDArray[np.intp], resolutions: Mapping[int, str]
+) -> None:
+    """Set in the findings, those of the events ``flagged`` in this order, how disagreements were resolved."""
+    findings = chain.from_iterable(answer.event_history for answer in answers)
+    for finding, at in zip(findings, flagged.tolist(), strict=True):
+        if at in resolutions:
+            finding.resolution = resolutions[at]
 
 
 def _add_summaries(answers: list[pb.AnalyzeResponse], scores: NDArray[np.float32], rank: NDArray[np.intp]) -> None:
-    """Set the means of the scores [N, 3] of all events of each file."""
+    """Set the means of the scores [N, 4] of all events of each file."""
     files = len(answers)
     sums = np.stack([np.bincount(rank, each * 100.0, minlength=files) for each in scores.astype(np.float64).T], axis=1)
     means = np.round(sums / np.bincount(rank, minlength=files)[:, None], 4).tolist()
-    for answer, (lstm, svm, combined) in zip(answers, means, strict=True):
-        answer.ml_summary_stats.CopyFrom(
-            pb.MlSummaryStats(
-                mean_lstm_sequence_score=lstm, mean_svm_outlier_score=svm, mean_ml_combined_score=combined
-            )
-        )
+    for answer, row in zip(answers, means, strict=True):
+        known = {f"mean_{name}": mean for name, mean in zip(_MEMBER_FIELDS, row, strict=True) if not isnan(mean)}
+        answer.ml_summary_stats.CopyFrom(pb.MlSummaryStats(**known))
 
 
 def _add_stats(

@@ -181,9 +181,11 @@ class AnomalyServicer:
     ) -> bytes:
         question = asked.question
         events, explain = question.events, question.explain
-        judgement = await judge(events, question.detector, deadline, history=question.history, explain=explain)
+        judgement = await judge(
+            events, question.detector, deadline, history=question.history, point=question.point, explain=explain
+        )
         analysis.judgement = replace(judgement, case=None)  # observers keep it for a while, and need no features
-        call.judged_by = judgement.method
+        call.judged_by, call.model_version, call.point = judgement.method, judgement.model_version, judgement.point
         call.findings += int(judgement.flags.sum())
 
         def encode() -> bytes:

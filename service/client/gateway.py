@@ -13,6 +13,7 @@ from service.client.access import OPEN, Access
 from service.client.retries import SERVICE, retried
 from service.errors import CommandError
 from service.events.columns import Events
+from service.events.vocabulary import OperatingPoint
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 _TIMEOUT_S = 300.0
@@ -38,14 +39,20 @@ class GatewayClient:
         )
 
     async def analyze(
-        self, events: Events, detector: DetectorName, language: str | None = None
+        self,
+        events: Events,
+        detector: DetectorName,
+        point: OperatingPoint | None = None,
+        language: str | None = None,
     ) -> list[pb.AnalyzeResponse]:
-        """Return the gateway's answers, one per file; with ``language`` each finding says why.
+        """Return the gateway's answers, one per file.
+
+        Args: ``point`` None: as it is set; with ``language`` each finding says why.
 
         Raises:
             CommandError: the gateway cannot be reached, or it refused.
         """
-        request = encode_request(events, detector, explain=language is not None)
+        request = encode_request(events, detector, point, explain=language is not None)
         return list((await self._ask(self._analyze_files, request, language)).files)
 
     async def explain(self, events: Events, event_id: int, detector: DetectorName, language: str) -> pb.ExplainResponse:

@@ -41,6 +41,8 @@ def analyze(
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
+    operating_point: Annotated[str | None, setting("operating_point")] = None,
+    costs: Annotated[str | None, setting("costs")] = None,
     fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, setting("max_events_per_request")] = None,
     ca_file: CaFileOption = None,
@@ -56,6 +58,8 @@ def analyze(
         raise SettingsError("--json and --csv exclude each other: give one of them")
     if target and backend:
         raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
+    if target and costs:
+        raise SettingsError("--target and --costs exclude each other: a running gateway has its own costs")
     if target and cluster:
         raise SettingsError("--target and --cluster exclude each other: one of them judges")
     if explain and cluster:
@@ -64,6 +68,8 @@ def analyze(
         backend=backend,
         model_repository=model_repository,
         model_version=model_version,
+        operating_point=operating_point,
+        costs=costs,
         fallback=fallback,
         max_events_per_request=max_events_per_request,
         model_timeout_s=30,  # nobody waits as a caller does: better late than by rules

@@ -20,6 +20,7 @@ class DetectorChoice(StrEnum):
     LSTM = DetectorName.LSTM
     RULES = DetectorName.RULES
     SVM = DetectorName.SVM
+    ENSEMBLE = DetectorName.ENSEMBLE
 
 
 class LanguageChoice(StrEnum):
@@ -54,7 +55,7 @@ ConfigOption = Annotated[Path | None, typer.Option(help="JSON file of training s
 def setting(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
     """Return the option of a setting; its value is checked by the settings, together with the variables."""
     described = Settings.model_fields[field]
-    default = "" if described.default is None else f" (default: {str(described.default).lower()})"
+    default = "" if described.default in {None, ""} else f" (default: {str(described.default).lower()})"
     return typer.Option(*names, help=f"{described.description}{default}", show_default=False)
 
 

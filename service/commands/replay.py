@@ -12,6 +12,7 @@ import typer
 
 from service.commands.options import CaFileOption, CertFileOption, DetectorChoice, KeyFileOption, TokenFileOption
 from service.detect.names import DetectorName
+from service.events.vocabulary import OperatingPoint
 
 app = typer.Typer()
 
@@ -26,6 +27,9 @@ def replay(
     limit_s: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
     give_up_s: Annotated[float, typer.Option(min=0, help="Seconds to try again without any answer.")] = 60,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
+    operating_point: Annotated[
+        OperatingPoint | None, typer.Option(help="How sure findings are; default: as the gateway is set.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
     ca_file: CaFileOption = None,
     cert_file: CertFileOption = None,
@@ -40,6 +44,6 @@ def replay(
     access = access_by_files(ca_file, cert_file, key_file, token_file)
     run(
         paths,
-        ReplayPlan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access),
+        ReplayPlan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access, operating_point),
         as_json=as_json,
     )

@@ -1,12 +1,13 @@
 """What is wrong with an event, and who says so?
 
 - names: the names of detectors
+- cutoffs: from which probability on a score is a finding, by operating point or by costs
 - detector: the contract of detectors
 - rules: rules over the features
 - rules_detector: judges by the rules
 - model_detector: judges by a model
 - passes: requests judged together
-- ensemble: network and one-class SVMs as one
+- ensemble: network, one-class SVMs and rules as one
 - canary: which files a new version judges
 - fallback: who answers when a model cannot
 - analyzer: columns to judgements

@@ -10,6 +10,7 @@ from service.detect.detector import Detector, Judgement, joined
 from service.detect.names import DetectorName
 from service.errors import NotImplementedYet
 from service.events.columns import Events
+from service.events.vocabulary import OperatingPoint
 from service.features.case import View
 from service.features.reference import Reference
 from service.history.history import Memory, Recalled
@@ -44,20 +45,21 @@ class Analyzer:
         self._of_stream = of_stream
         self._always = always
 
-    async def analyze(
+    async def analyze(  # noqa: PLR0913 - the last ones are options, given by name
         self,
         events: Events,
         detector: DetectorName = DetectorName.LSTM,
         deadline: Deadline = NEVER,
         *,
         history: bool | None = None,
+        point: OperatingPoint | None = None,
         explain: bool = False,
     ) -> Judgement:
         """Judge whole journeys with ``detector``.
 
         ``history`` adds the stored events of the same items to what is known, and stores these; None: as configured.
-        Without history, or if it is down, the events given are all that is known. With ``explain`` the judgement has
-        its case, which reasons are made of.
+        Without history, or if it is down, the events given are all that is known. ``point`` says how sure a finding is,
+        None: as configured. With ``explain`` the judgement has its case, which reasons are made of.
 
         Raises:
             NotImplementedYet: the contract names the detector, this version or its models do not have it.
@@ -65,21 +67,22 @@ class Analyzer:
             DeadlineExceeded: it was not done in time, by rules neither.
         """
         used = self._always if history is None else history
-        memory = self._memory if used else None
-        return await self._judge(View(events, causal=False), detector, deadline, memory, explain=explain)
+        view, memory = View(events, causal=False, point=point), self._memory if used else None
+        return await self._judge(view, detector, deadline, memory, explain=explain)
 
     def stream(self) -> Callable[..., Awaitable[Judgement]]:
         """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""
         memory = self._of_stream() if self._memory is None and self._of_stream else None
         return partial(self.follow, memory=memory)
 
-    async def follow(  # noqa: PLR0913 - all that a request may ask
+    async def follow(  # noqa: PLR0913 - the last ones are options, given by name
         self,
         events: Events,
         detector: DetectorName = DetectorName.LSTM,
         deadline: Deadline = NEVER,
         *,
         history: bool | None = None,
+        point: OperatingPoint | None = None,
         memory: Memory | None = None,
         explain: bool = False,
     ) -> Judgement:
@@ -89,8 +92,8 @@ class Analyzer:
         ``memory`` takes its place where the gateway keeps none.
         """
         known = memory if self._memory is None else self._memory
-        known = None if history is False else known
-        return await self._judge(View(events, causal=True), detector, deadline, known, explain=explain)
+        view = View(events, causal=True, point=point)
+        return await self._judge(view, detector, deadline, None if history is False else known, explain=explain)
 
     async def close(self) -> None:
         """Let the history's connections go."""

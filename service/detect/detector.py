@@ -1,11 +1,12 @@
 """The contract of detectors: scores from 0 (normal) to 1 (anomalous) per kind, what is a finding, and who says so.
 
-A detector may be one around others: `canary` picks one, `fallback` goes on to a second one, `ensemble` asks two.
+A detector may be one around others: `canary` picks one, `fallback` goes on to a second one, `ensemble` asks several.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +34,11 @@ class Judgement:
     method: Method  # what judged
     model_version: str = ""  # name and version of the model, "" for rules
     warning: str = ""  # what the caller should know about the quality of the answer, "" for nothing
-    member_scores: NDArray[np.float32] | None = None  # of an ensemble: [N, 3] highest scores of network, SVMs and both
+    # Of an ensemble: [N, 4] highest scores of network, SVMs (NaN if they could not answer), rules, and all together;
+    # and of findings on which these do not agree, by position: who said what, and why it was resolved so.
+    member_scores: NDArray[np.float32] | None = None
+    resolutions: Mapping[int, str] = field(default_factory=dict)
+    point: str = ""  # the operating point that the flags are of, "" for rules, which have one alone
     degraded: bool = False  # judged without the model or the history that it should have been judged with
     case: Case | None = None  # what it was judged by, where reasons are wanted
 

@@ -15,7 +15,7 @@ _RULES_S, _RULES_S_PER_EVENT = 0.25, 2e-5
 and some 5 us per event of a large one."""
 
 
-async def _ask(detector: Detector, view: View, deadline: Deadline, kept_s: float) -> Judgement | str:
+async def ask(detector: Detector, view: View, deadline: Deadline, kept_s: float) -> Judgement | str:
     """Return the judgement of ``view``, or why there is none with ``kept_s`` seconds left until the deadline.
 
     Raises:
@@ -31,7 +31,8 @@ async def _ask(detector: Detector, view: View, deadline: Deadline, kept_s: float
         return str(error)
 
 
-def _for_rules_s(view: View) -> float:
+def for_rules_s(view: View) -> float:
+    """Return how many seconds of a caller's deadline are kept for the rules."""
     return _RULES_S + _RULES_S_PER_EVENT * len(view)
 
 
@@ -44,7 +45,7 @@ class RulesAsFallback:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`. Rules never answer after the deadline."""
-        found = await _ask(self.detector, view, deadline, _for_rules_s(view))
+        found = await ask(self.detector, view, deadline, for_rules_s(view))
         if isinstance(found, Judgement):
             return found
         judgement = await self.rules.judge(view, deadline)
@@ -63,7 +64,7 @@ class ModelAsFallback:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        found = await _ask(self.detector, view, deadline, 2 * _for_rules_s(view))
+        found = await ask(self.detector, view, deadline, 2 * for_rules_s(view))
         if isinstance(found, Judgement):
             return found
         judgement = await self.otherwise.judge(view, deadline)

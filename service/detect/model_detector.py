@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.cutoffs import Cutoffs, Preference
 from service.detect.detector import Judgement, raise_malformed
 from service.detect.names import Method
 from service.detect.passes import Passes
@@ -27,6 +28,7 @@ from service.runtime.deadline import Deadline
 from service.runtime.tasks import together
 
 _METHODS = {MODEL_NAME: Method.LSTM, SVM_NAME: Method.SVM}
+_BALANCED = Preference()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,22 +39,28 @@ class _Prepared:
     case: Case
     windows: Windows
     batches: Iterable[Batch]  # of all windows
-    sizes: list[int]  # events asked by each of the requests that it was made of
+    requests: list[View]  # those that it was made of
 
 
 class ModelDetector:
     """Judges by the model that a backend runs: the network or the one-class SVMs."""
 
-    def __init__(self, backend: Backend, model: Model, reference: Reference, drift: Drift | None = None) -> None:
-        """Args: ``drift`` watches what is judged, None for nobody."""
+    def __init__(
+        self,
+        backend: Backend,
+        model: Model,
+        reference: Reference,
+        drift: Drift | None = None,
+        preference: Preference = _BALANCED,
+    ) -> None:
+        """Args: ``drift`` watches what is judged, None for nobody; ``preference`` is what requests do not say."""
         self.drift = drift
         self._method = _METHODS[model.name]
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
         self._reference = reference
         self._lengths = np.array(model.manifest.lengths)
-        thresholds = model.manifest.thresholds
-        self._thresholds = np.array([thresholds.retrospective, thresholds.causal], dtype=np.float32)  # [causal, 5]
+        self._cutoffs = Cutoffs(model.manifest.thresholds, model.manifest.operating_points, preference)
         self._large_turn = asyncio.Semaphore(1)
         self._passes = Passes(self._prepare_together, self._conclude)
 
@@ -71,19 +79,19 @@ class ModelDetector:
         return await threads.run(threads.ALWAYS_OFF, partial(self._prepare_joined, views), sum(map(len, views)))
 
     def _prepare(self, view: View) -> _Prepared:
-        return self._cut(view, [len(view)])
+        return self._cut(view, [view])
 
     def _prepare_joined(self, views: list[View]) -> _Prepared:
         events, scope = join([view.events for view in views])
         case = Case.of(events, self._reference, causal=False, scope=scope)
-        return self._cut(View(events, causal=False, given=case), [len(view) for view in views])
+        return self._cut(View(events, causal=False, given=case), views)
 
-    def _cut(self, view: View, sizes: list[int]) -> _Prepared:
+    def _cut(self, view: View, requests: list[View]) -> _Prepared:
         case = view.case(self._reference)
         windows = view.windows(case, int(self._lengths[-1]))
         batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
         # The batches of a large request are padded one by one: together they are larger than all the rest of it.
-        return _Prepared(view, case, windows, batches if threads.is_large(len(view)) else list(batches), sizes)
+        return _Prepared(view, case, windows, batches if threads.is_large(len(view)) else list(batches), requests)
 
     async def _conclude(self, prepared: _Prepared, deadline: Deadline) -> list[Judgement]:
         """Return the judgement of each request of ``prepared``."""
@@ -97,12 +105,13 @@ class ModelDetector:
         raise_malformed(case, scores)
         if self.drift is not None:
             self.drift.watch(prepared.view, case, scores)
-        flags = scores >= self._thresholds[int(prepared.view.causal)]
-        ends = list(accumulate(prepared.sizes, initial=0))
-        return [
-            Judgement(scores[begin:end], flags[begin:end], self._method, self.model_version)
-            for begin, end in pairwise(ends)
-        ]
+        ends = list(accumulate(map(len, prepared.requests), initial=0))
+        parts = [scores[begin:end] for begin, end in pairwise(ends)]
+        return [self._judgement(view, part) for view, part in zip(prepared.requests, parts, strict=True)]
+
+    def _judgement(self, view: View, scores: NDArray[np.float32]) -> Judgement:
+        flags = scores >= self._cutoffs.of(view.point, causal=view.causal)
+        return Judgement(scores, flags, self._method, self.model_version, point=self._cutoffs.name(view.point))
 
     async def _infer(self, prepared: _Prepared, deadline: Deadline) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service.detect.ensemble import logit
+from service.detect import rules
+from service.detect.ensemble import logit, logit_of_evidence
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
 from service.effects.questions import Member, Mixture, Step
@@ -55,8 +57,15 @@ class Sources:
 def mixture_of(combination: Ensemble, lstm: Network, svm: Network, steps: tuple[Step, ...] = ()) -> Mixture:
     """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`."""
     members = Member(lstm, np.array(combination.lstm)), Member(svm, np.array(combination.svm))
+    if combination.rules is not None:
+        steps = (*steps, Step("rules", _by_rules, np.array(combination.rules)))
     surest = float(logit(np.ones(1, dtype=np.float32))[0])
     return Mixture(members, np.array(combination.bias), steps, most=surest)
+
+
+def _by_rules(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the logits [M, 5] of the evidence of rules for events with features [M, F]."""
+    return logit_of_evidence(rules.opinion(features).evidence)
 
 
 def _network(model: Model) -> Network:

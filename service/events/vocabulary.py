@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +53,14 @@ STEP_CODE = {name.lower(): code for code, name in enumerate(LEVELS)} | {
 
 MODES = ("retrospective", "causal")
 """How an event is judged: by its whole journey, or by its past alone. The code of a mode is its index: ``causal``."""
+
+
+class OperatingPoint(StrEnum):
+    """How sure a score must be to become a finding, from few false alarms to few misses."""
+
+    PRECISE = "precise"
+    BALANCED = "balanced"
+    SENSITIVE = "sensitive"
 
 
 def type_index(event_type: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -107,9 +107,7 @@ class Explainer:
         """Return the causes and sentences of a judgement that has its case."""
         return Explanation(judgement, self._reference, language)
 
-    def moved(
-        self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]
-    ) -> tuple[list[Moved], str]:
+    def moved(self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]) -> tuple[list[Moved], str]:
         """Return what moved the score of each event ``at`` [M] and kind [M], and a warning if that is not known."""
         scored = self._scored(told.judgement.model_version)
         if isinstance(scored, str):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.events.columns import Events
 from service.events.groups import Index, Key
 from service.events.journeys import Journeys
+from service.events.vocabulary import OperatingPoint
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
@@ -74,6 +75,7 @@ class View:
     causal: bool
     given: Case | None = None  # where the features are there, as where history knows more than the request
     given_by: Reference | None = None  # whose tables they are by, where others are to look things up in their own
+    point: OperatingPoint | None = None  # None: as the gateway is set
 
     def __len__(self) -> int:
         return len(self.events)

@@ -8,6 +8,7 @@ import structlog
 
 from service.detect.analyzer import Analyzer
 from service.detect.canary import Canary
+from service.detect.cutoffs import Preference
 from service.detect.detector import Detector
 from service.detect.ensemble import EnsembleDetector
 from service.detect.fallback import ModelAsFallback, RulesAsFallback
@@ -30,7 +31,7 @@ from service.model.onnx_backend import OnnxBackend
 from service.model.repository import Model, load, load_svm
 from service.model.signing import Trust, load_trust
 from service.model.triton_backend import Outgoing, TritonBackend, untraced
-from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, without_password
+from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, parse_costs, without_password
 
 log = structlog.get_logger("epc_sentinel.build")
 
@@ -123,8 +124,15 @@ def _detectors(
     if svm is not None:
         found[DetectorName.SVM] = backed(svm.detector)
         if (combination := svm.model.manifest.ensemble) is not None:
-            both = EnsembleDetector(lstm.detector, svm.detector, reference, combination)
-            found[DetectorName.ENSEMBLE] = backed(both)
+            ensemble = EnsembleDetector(
+                lstm.detector,
+                svm.detector,
+                reference,
+                combination,
+                preference=_preference(settings),
+                without_svm=settings.fallback,
+            )
+            found[DetectorName.ENSEMBLE] = backed(ensemble)
     return found
 
 
@@ -151,7 +159,11 @@ def _serve(
         Breaker(f"{model.name}/{model.version}"),
         None if embedded else settings.model_timeout_s,  # here it cannot hang, only wait for a core
     )
-    return ServedModel(model, backend, ModelDetector(backend, model, reference, drift))
+    return ServedModel(model, backend, ModelDetector(backend, model, reference, drift, _preference(settings)))
+
+
+def _preference(settings: Settings) -> Preference:
+    return Preference(settings.operating_point, parse_costs(settings.costs))
 
 
 def _build_backend(settings: Settings, model: Model, outgoing: Outgoing) -> Backend:

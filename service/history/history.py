@@ -64,12 +64,12 @@ class Memory:
             warning = f"The history is unavailable ({error}): judged from the events of this request alone."
             return Recalled(view, warning, unavailable=True)
         if view.causal:
-            return Recalled(View(view.events, causal=True, given=remembered.case), _warning(remembered))
+            return Recalled(replace(view, given=remembered.case), _warning(remembered))
         everything = remembered.everything()
         asked = np.arange(len(everything) - len(view), len(everything))
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
-        return Recalled(View(view.events, causal=False, given=case), _warning(replace(remembered, late=0)))
+        return Recalled(replace(view, given=case), _warning(replace(remembered, late=0)))
 
     async def close(self) -> None:
         """Let the store's connections go."""

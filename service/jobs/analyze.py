@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from itertools import groupby
@@ -35,6 +36,7 @@ _AT_ONCE = 2
 """Pieces at work, of one process: while the model judges one, the next is prepared; more would only take memory."""
 
 _FILE_COUNTS = [field.name for field in pb.FileAnomalyStats.DESCRIPTOR.fields]
+_MEANS = [field.name for field in pb.MlSummaryStats.DESCRIPTOR.fields]
 
 
 async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
@@ -84,10 +86,10 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
         elif target is not None:
-            answers = await _remote(judge_all, detector, target, access, language)
+            answers = await _remote(judge_all, detector, target, settings, access, language)
         else:
             answers = await _embedded(judge_all, detector, settings, language)
-    return raw, merge(raw.events, answers)
+    return raw, merge(raw.events, pieces, answers)
 
 
 async def _embedded(
@@ -111,14 +113,19 @@ async def _embedded(
         await wiring.close()
 
 
-async def _remote(
-    judge_all: _JudgeAll, detector: DetectorName, target: str, access: Access, language: str | None
+async def _remote(  # noqa: PLR0913, PLR0917 - what, by what, where
+    judge_all: _JudgeAll,
+    detector: DetectorName,
+    target: str,
+    settings: Settings,
+    access: Access,
+    language: str | None,
 ) -> list[_Answers]:
     await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
     client = GatewayClient(target, access)
 
     async def judge(events: Events) -> _Answers:
-        return await client.analyze(events, detector, language)
+        return await client.analyze(events, detector, settings.asked_point, language)
 
     try:
         return await judge_all(judge, _AT_ONCE)
@@ -164,19 +171,38 @@ def split(events: Events, limit: int) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(piece_of_event == number) for number in range(piece + 1)]
 
 
-def merge(events: Events, answers: Sequence[Sequence[pb.AnalyzeResponse]]) -> pb.AnalyzeFilesResponse:
-    """Return the answers of all pieces as one: files, findings and EPCs in the order of ``events``."""
+def merge(
+    events: Events, pieces: Sequence[NDArray[np.intp]], answers: Sequence[Sequence[pb.AnalyzeResponse]]
+) -> pb.AnalyzeFilesResponse:
+    """Return the answers of all ``pieces`` as one: files, findings and EPCs in the order of ``events``."""
     if len(answers) == 1:
         return pb.AnalyzeFilesResponse(files=answers[0])
     files = {file_id: pb.AnalyzeResponse() for file_id in dict.fromkeys(events.file_id.tolist())}
-    for answer in (answer for piece in answers for answer in piece):
-        _add(answer, files[answer.file_id])
+    means: dict[int, list[tuple[int, pb.MlSummaryStats]]] = {}
+    for piece, of_piece in zip(pieces, answers, strict=True):
+        count = Counter(events.file_id[piece].tolist())
+        for answer in of_piece:
+            _add(answer, files[answer.file_id])
+            if answer.HasField("ml_summary_stats"):
+                means.setdefault(answer.file_id, []).append((count[answer.file_id], answer.ml_summary_stats))
+    for file_id, parts in means.items():
+        files[file_id].ml_summary_stats.CopyFrom(_mean_of(parts))
     position = {event_id: at for at, event_id in enumerate(events.event_id.tolist())}
     epc = dict(zip(events.sent_codes(np.arange(len(events))), events.epc.tolist(), strict=True))
     for merged in files.values():
         merged.event_history.sort(key=lambda finding: position[finding.event_id])
         merged.epc_anomaly_stats.sort(key=lambda stats: epc[stats.epc_code])
     return pb.AnalyzeFilesResponse(files=files.values())
+
+
+def _mean_of(parts: Sequence[tuple[int, pb.MlSummaryStats]]) -> pb.MlSummaryStats:
+    """Return the means over all events of a file from those of its pieces, each with its number of events."""
+    found = {}
+    for name in _MEANS:
+        known = [(count, getattr(part, name)) for count, part in parts if part.HasField(name)]
+        if total := sum(count for count, _ in known):
+            found[name] = round(sum(count * mean for count, mean in known) / total, 4)
+    return pb.MlSummaryStats(**found)
 
 
 def _add(answer: pb.AnalyzeResponse, merged: pb.AnalyzeResponse) -> None:

@@ -27,6 +27,7 @@ from service.client.stream import Answered, GatewayStream
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
+from service.events.vocabulary import OperatingPoint
 from service.jobs.progress import warn
 from service.jobs.render import kinds_of, printable, time_text
 from service.jobs.tally import Tally
@@ -51,6 +52,7 @@ class ReplayPlan:
     limit_s: float | None  # stop after so long
     give_up_s: float  # a stream without any answer for so long has failed
     access: Access = OPEN
+    point: OperatingPoint | None = None  # None: as the gateway is set
 
 
 def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
@@ -115,7 +117,7 @@ class Player:
         at_once = 1 if self._plan.speed else _IN_FLIGHT
         try:
             for piece in self._pieces(events, start_us, started):
-                line.send(encode_request(events.take(piece), self._plan.detector))
+                line.send(encode_request(events.take(piece), self._plan.detector, self._plan.point))
                 if line.unanswered >= at_once:
                     self._take(line)
             while line.unanswered:

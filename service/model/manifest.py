@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from service.events.vocabulary import KINDS, TYPES
+from service.events.vocabulary import KINDS, TYPES, OperatingPoint
 
 MODEL_NAME: Final = "epc_lstm"
 
@@ -49,13 +49,19 @@ Weights = Annotated[list[Annotated[list[float], Field(min_length=5, max_length=5
 """One number per mode, retrospective and causal, and kind."""
 
 
+Points = dict[OperatingPoint, Thresholds]
+"""The thresholds of each operating point; without it every point is ``thresholds``, that of the budget: sensitive."""
+
+
 class Ensemble(_Strict):
-    """How the scores of the network and of the one-class SVMs are combined, see `service.detect.ensemble.combine`."""
+    """How network, one-class SVMs and rules are combined, see `service.detect.ensemble.combine`."""
 
     lstm: Weights
     svm: Weights
     bias: Weights
+    rules: Weights | None = None  # None: zeros, of ensembles without rules in earlier releases
     thresholds: Thresholds
+    operating_points: Points | None = None
 
 
 Event = list[float]
@@ -99,6 +105,7 @@ class Manifest(_Strict):
     probe: Probe
     ensemble: Ensemble | None = None  # in manifests of epc_svm
     baseline: NormalEvents | None = None  # in manifests of epc_lstm; those of earlier releases have none
+    operating_points: Points | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -115,8 +122,15 @@ class Manifest(_Strict):
 
     def to_json(self) -> str:
         """Return the canonical text: equal manifests give equal bytes, so that a digest of the file means something."""
-        absent = {name for name in ("ensemble", "baseline") if getattr(self, name) is None}
-        content = self.model_dump(mode="json", exclude=absent)
+        content = self.model_dump(mode="json")
+        # What manifests of earlier releases do not have: their text stays what it was.
+        for part, optional in (
+            (content, ("ensemble", "baseline", "operating_points")),
+            (content["ensemble"], ("rules", "operating_points")),
+        ):
+            for name in optional:
+                if part is not None and part[name] is None:
+                    del part[name]
         return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.environment import ENV_PREFIX, unknown_variables
 from service.errors import SettingsError
-from service.settings import OnnxTarget, Settings, TritonTarget, load_settings
+from service.settings import OnnxTarget, Settings, TritonTarget, load_settings, parse_costs
 from tests.support.command import assert_one_line, run
 
 
@@ -28,6 +28,36 @@ def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.Mo
 def test_backends_that_are_none(backend: str) -> None:
     with pytest.raises(SettingsError, match=r"--backend is .* onnx:REPOSITORY nor triton://HOST:PORT"):
         load_settings(backend=backend)
+
+
+def test_costs_are_read_by_kind() -> None:
+    assert parse_costs(load_settings(costs="epcFake=10:1, jump=2.5:1").costs) == {"epcFake": (10, 1), "jump": (2.5, 1)}
+    assert parse_costs(load_settings().costs) == {}
+
+
+@pytest.mark.parametrize(
+    ("costs", "problem"),
+    [
+        ("epcFake", "not of the form KIND=MISS:ALARM"),
+        ("epcFake=10", "not of the form"),
+        ("epcFake=-1:1", "not of the form"),
+        ("epcFake=0:1", "costs of epcFake must be above 0"),
+        ("fake=10:1", "'fake' is no kind, which are epcFake, epcDup"),
+        ("jump=1:1,jump=2:1", "jump is named twice"),
+    ],
+)
+def test_costs_that_are_none_are_refused_with_what_is_wrong(costs: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=f"--costs is .*{problem}.* It sets the cost of a miss"):
+        load_settings(costs=costs)
+
+
+def test_only_a_point_that_somebody_named_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_settings().operating_point, load_settings().asked_point) == ("balanced", None)
+    monkeypatch.setenv("EPC_SENTINEL_OPERATING_POINT", "precise")
+    assert load_settings().asked_point == "precise"
+    assert load_settings(operating_point="sensitive").asked_point == "sensitive"
+    with pytest.raises(SettingsError, match="--operating-point is 'sure'"):
+        load_settings(operating_point="sure")
 
 
 def test_bad_settings_are_one_line_each_naming_flag_or_variable() -> None:

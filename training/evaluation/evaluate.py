@@ -9,19 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from service.detect import rules
-from service.detect.ensemble import combine
+from service.detect.ensemble import Members, combine
 from service.events.vocabulary import KINDS, MODES
+from service.model.manifest import Points, Thresholds
 from service.progress import Progress
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.errors import DataError
-from training.evaluation import baselines, slices
+from training.evaluation import baselines, points, slices
 from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
 from training.evaluation.detectors import ENSEMBLE, LIGHTGBM, MODEL, RULES, SVM
 from training.evaluation.focus import focus_rows
 from training.evaluation.importance import importance_rows
+from training.evaluation.points import points_of
 from training.evaluation.slices import DetectorVerdicts, Judged
 from training.metrics import per_kind as metrics
 from training.network.predict import predict
@@ -101,11 +104,13 @@ def evaluate(
     if subject.measured is not None:
         judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
     table = slices.table(judged, subject.events, subject.known.details, options)
-    inside = list(focus_rows(run.model.model, judged, options.seed))
+    inside = [*focus_rows(run.model.model, judged, options.seed), *(at_points := points.rows(judged))]
     if run.svm is not None:
         progress("what the one-class SVMs go by", 0.95)
         inside += importance_rows(run.svm, judged, options.seed)
-    table = pd.concat([table, pd.DataFrame(inside, columns=list(slices.COLUMNS))]) if inside else table
+    table = pd.concat([table, pd.DataFrame(inside, columns=list(slices.COLUMNS))], ignore_index=True)
+    if run.record.config.costs() is None:
+        notices += points.over_budget(at_points, run.record.config.false_positive_budget)
     progress("done", 1.0)
     return Evaluation(folder, run, notices, source, subject, judged, table)
 
@@ -128,16 +133,26 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     for causal, mode in enumerate(MODES):
         events, labels, tables = subject.events, subject.known.labels, subject.reference
         part = samples(events, labels, tables, causal=bool(causal), limit=run.lengths[-1])
+        opinion = rules.opinion(part.features)
         detectors = {
-            MODEL: DetectorVerdicts(predict(run.model, part), record.thresholds.of(mode), calibrated=True),
-            RULES: DetectorVerdicts(rules.judge(part.features)[0], [rules.THRESHOLD] * len(KINDS)),
+            MODEL: _verdicts(predict(run.model, part), record.thresholds, record.operating_points, mode),
+            RULES: DetectorVerdicts(opinion.evidence, [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
-            detectors[SVM] = DetectorVerdicts(predict(run.svm, part), record.svm_thresholds.of(mode), calibrated=True)
-            both = combine(detectors[MODEL].scores, detectors[SVM].scores, record.ensemble, causal)
-            detectors[ENSEMBLE] = DetectorVerdicts(both, record.ensemble.thresholds.of(mode), calibrated=True)
+            of_svm = predict(run.svm, part)
+            detectors[SVM] = _verdicts(of_svm, record.svm_thresholds, record.svm_operating_points, mode)
+            combination = record.ensemble
+            combined = combine(Members(detectors[MODEL].scores, of_svm, opinion), combination, causal)
+            detectors[ENSEMBLE] = _verdicts(combined, combination.thresholds, combination.operating_points, mode)
         judged[mode] = Judged(part, detectors)
     return judged
+
+
+def _verdicts(
+    scores: NDArray[np.float32], thresholds: Thresholds, of_points: Points | None, mode: str
+) -> DetectorVerdicts:
+    of_mode = points_of(thresholds, of_points, mode)
+    return DetectorVerdicts(scores, thresholds.of(mode), calibrated=True, points=of_mode)
 
 
 def _add_baselines(judged: dict[str, Judged], own: OwnData, run: Run, seed: int, progress: Progress) -> None:

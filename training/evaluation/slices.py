@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, OperatingPoint
 from training.evaluation.detectors import MODEL, TRUTH
 from training.metrics import per_kind as metrics
 from training.metrics import ranking
@@ -53,6 +53,7 @@ class DetectorVerdicts:
     scores: NDArray[np.float32]  # [N, 5] higher is more anomalous
     thresholds: list[float]  # [5] scores from which an event is flagged
     calibrated: bool = False  # the scores are meant as probabilities
+    points: dict[OperatingPoint, list[float]] | None = None  # thresholds [5] by point; None: there is one alone
 
     @property
     def flags(self) -> Mask:

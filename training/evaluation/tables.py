@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from service.events.vocabulary import KINDS, MODES
+from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from training.evaluation.detectors import LIGHTGBM, MODEL, RULES, TRUTH
+from training.evaluation.points import ALARMS, POINT
 from training.evaluation.slices import ALL, ANY, EVENTS, FALSE_ALARMS, POSITIVES
 from training.metrics.per_kind import AT_THRESHOLDS, CONFUSION
 from training.metrics.ranking import MACRO, METRICS
@@ -70,7 +71,7 @@ def sheets(table: pd.DataFrame) -> list[Sheet]:
     numbers = Numbers(table)
     found = []
     for mode in MODES:
-        found += [headline(numbers, mode), by_kind(numbers, mode), at_thresholds(numbers, mode)]
+        found += [sheet(numbers, mode) for sheet in (headline, by_kind, at_thresholds, at_points)]
     return [*found, *_slice_sheets(numbers)]
 
 
@@ -119,6 +120,31 @@ def at_thresholds(numbers: Numbers, mode: str) -> Sheet:
         "2 both / (causal + retrospective)"
     )
     return Sheet(f"{mode}: findings of the model", note, headings, rows)
+
+
+def at_points(numbers: Numbers, mode: str) -> Sheet:
+    """Return one row per detector and kind: precision, recall, alarms per 10,000 events at each operating point."""
+    metrics = {"precision": "precision", "recall": "recall", ALARMS: "alarms per\n10,000 events"}
+    headings = [f"{title}\n{point}" for point in OperatingPoint for title in metrics.values()]
+    sensitive = f"{POINT}{OperatingPoint.SENSITIVE}"
+
+    def cells(name: str, kind: str) -> list[str]:
+        found = []
+        for point in OperatingPoint:
+            key = mode, name, f"{POINT}{point}", kind
+            found += [numbers.text(*key, metric) for metric in ("precision", "recall")]
+            found.append(f"{numbers.value(*key, ALARMS):.1f}")
+        return [*found, f"{numbers.value(mode, name, sensitive, kind, FALSE_ALARMS):.2%}"]
+
+    rows = [
+        [f"{name}: {kind}", *cells(name, kind)]
+        for name in numbers.detectors
+        for kind in KINDS
+        if not math.isnan(numbers.value(mode, name, sensitive, kind, ALARMS))
+    ]
+    note = "what a finding is worth at each point; false alarms: share of the events without that kind, for the budget"
+    headings = ["detector: kind", *headings, "false alarms\nsensitive"]
+    return Sheet(f"{mode}: operating points", note, headings, rows)
 
 
 def _slice_sheets(numbers: Numbers) -> list[Sheet]:

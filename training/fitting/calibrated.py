@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from service.detect.ensemble import combine
+from service.detect import rules
+from service.detect.ensemble import Members, combine, weigh
 from service.events.columns import Events
-from service.events.vocabulary import KINDS, MODES
+from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.features.reference import Reference
-from service.model.manifest import Ensemble, Thresholds
+from service.model.manifest import Ensemble, Points, Thresholds
 from service.progress import Progress
 from training.errors import DataError
 from training.fitting.checkpoint import Checkpoint
@@ -32,12 +34,20 @@ from training.samples.splits import normal_events
 AP, RECALL, FALSE_ALARMS = "macro_ap", "recall_at_1pct_fpr", "false_alarms"
 
 
+class Cuts(NamedTuple):
+    """From which probability on a detector flags."""
+
+    thresholds: Thresholds  # those of the budget, or of the costs
+    points: Points | None  # None: costs decide, at every point
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """A model and what it was checked on."""
 
     model: CalibratedModel
     thresholds: Thresholds
+    points: Points | None  # None: costs decide, at every point
     check: list[Samples]  # validation, by mode
     curves: Curves
 
@@ -77,35 +87,64 @@ def fit_model(
             raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
     check = labelled.samples("validation", labelled.reference("train"))
     model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint)
-    calibrated, thresholds = _calibrate(model, check, config)
-    return Fitted(calibrated, thresholds, check, curves)
+    calibrated, (thresholds, points) = _calibrate(model, check, config)
+    return Fitted(calibrated, thresholds, points, check, curves)
 
 
-def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tuple[CalibratedModel, Thresholds]:
-    """Return the calibrated model and its thresholds, both from the validation samples."""
+def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tuple[CalibratedModel, Cuts]:
+    """Return the calibrated model and where it flags, both from the validation samples."""
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
     calibrated = CalibratedModel(model, a, b).eval()
-    return calibrated, thresholds_of([predict(calibrated, part) for part in check], check, config)
+    return calibrated, cuts_of([predict(calibrated, part) for part in check], check, config)
 
 
-def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tuple[OneClassSvms, Thresholds]:
-    """Fit the one-class SVMs on one pass over the training part; return them and their thresholds.
+def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tuple[OneClassSvms, Cuts]:
+    """Fit the one-class SVMs on one pass over the training part; return them and where they flag.
 
     Both are calibrated on ``check``, validation samples by mode.
     """
     svm = fit_svms(draw_from(labelled)(np.random.default_rng(config.seed)), check, config.seed)
-    return svm, thresholds_of([predict(svm, part) for part in check], check, config)
+    return svm, cuts_of([predict(svm, part) for part in check], check, config)
 
 
 def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig) -> Ensemble:
     """Return how the scores of both models are combined, and the thresholds of that."""
-    labels = [part.labels for part in check]
-    of_model, of_svm = ([predict(one, part) for part in check] for one in (model, svm))
-    weights = fit_weights(of_model, of_svm, labels)
+    members = [members_of(model, svm, part) for part in check]
+    weights = fit_weights(members, [part.labels for part in check])
     bare = Ensemble(**weights, thresholds=Thresholds(**dict.fromkeys(MODES, [0.5] * len(KINDS))))
-    combined = [combine(of_model[mode], of_svm[mode], bare, mode) for mode in range(len(check))]
-    return Ensemble(**weights, thresholds=thresholds_of(combined, check, config))
+    weighed = [weigh(each, bare, mode) for mode, each in enumerate(members)]
+    combination = bare.model_copy(update={"thresholds": thresholds_of(weighed, check, config)})
+    combined = [combine(each, combination, mode) for mode, each in enumerate(members)]
+    points = points_of(combined, check, combination.thresholds, config)
+    return combination.model_copy(update={"operating_points": points})
+
+
+def members_of(model: CalibratedModel, svm: OneClassSvms, part: Samples) -> Members:
+    """Return what the members of an ensemble say of samples."""
+    return Members(predict(model, part), predict(svm, part), rules.opinion(part.features))
+
+
+def cuts_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Cuts:
+    """Return where a detector of these scores [N, 5] by mode flags, by ``check``, the samples of the modes."""
+    thresholds = thresholds_of(scores, check, config)
+    return Cuts(thresholds, points_of(scores, check, thresholds, config))
+
+
+def points_of(
+    scores: list[NDArray[np.float32]], check: list[Samples], thresholds: Thresholds, config: TrainConfig
+) -> Points | None:
+    """Return the thresholds of each operating point, of which the sensitive one is ``thresholds``; None with costs."""
+    if config.costs():
+        return None
+    by_mode = [
+        calibration.points(found, part.labels, thresholds.of(mode))
+        for mode, found, part in zip(MODES, scores, check, strict=True)
+    ]
+    return {
+        point: Thresholds(**{mode: found[point] for mode, found in zip(MODES, by_mode, strict=True)})
+        for point in OperatingPoint
+    }
 
 
 def thresholds_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Thresholds:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from service.detect.ensemble import logit
-from service.events.vocabulary import KINDS
+from service.detect.cutoffs import cost_threshold
+from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.ensemble import SUSPICION, Members, logit, logit_of_evidence
+from service.events.vocabulary import KINDS, OperatingPoint
 
-_THRESHOLD_RANGE = (0.05, 0.95)
+_THRESHOLD_RANGE = (SUSPICION, 0.95)
 """Below, a finding would be more noise than signal however few there are; above, a sure case might be missed."""
 
 
@@ -54,35 +56,104 @@ def thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.float32], 
 def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     """Return the threshold [5] of least expected cost for (cost of a miss, cost of a false alarm) [5] by kind.
 
-    Flagging an event of probability p costs (1 - p) * alarm, passing it p * miss: equal at alarm / (alarm + miss)
-    (Elkan, 2001). That needs calibrated probabilities and no labels.
+    That needs calibrated probabilities and no labels.
     """
-    return [alarm / (alarm + miss) for miss, alarm in costs]
+    return [cost_threshold(miss, alarm) for miss, alarm in costs]
 
 
-_ALONE = (1.0, 0.0, 0.0)  # the network's score as it is
+_AS_GOOD = 0.002
+"""Differences of F1 on validation that say nothing of other data."""
+
+PRECISION = 0.99
+"""Share of the findings at the precise point that are right, at least, on the data that it is set on."""
 
 
-def fit_weights(
-    lstm: Sequence[NDArray[np.float32]], svm: Sequence[NDArray[np.float32]], labels: Sequence[NDArray[np.float32]]
-) -> dict[str, Any]:
-    """Return the weights of `manifest.Ensemble`, [2, 5] each, for probabilities and labels [N, 5] by mode.
+def points(
+    probabilities: NDArray[np.float32], labels: NDArray[np.float32], sensitive: list[float]
+) -> dict[OperatingPoint, list[float]]:
+    """Return the thresholds [5] of each operating point, for probabilities and labels [N, 5].
 
-    Logistic regression by mode and kind; a kind without both anomalous and normal events keeps the network's score.
+    Balanced is in the middle of the thresholds, from ``sensitive`` on, that have the best F1; precise is the least one
+    from there on with a precision of `PRECISION`, or the best there is. None is above the score of a malformed code,
+    which is always a finding.
     """
-    found = np.array(
-        [
-            [_weights(logit(a[:, kind]), logit(b[:, kind]), truth[:, kind] >= 0.5) for kind in range(len(KINDS))]
-            for a, b, truth in zip(lstm, svm, labels, strict=True)
-        ]
-    )  # [2, 5, 3]
-    return {name: found[:, :, column].tolist() for column, name in enumerate(("lstm", "svm", "bias"))}
+    pairs = [
+        _balanced_and_precise(probabilities[:, column], labels[:, column] >= 0.5, least)
+        for column, least in enumerate(sensitive)
+    ]
+    return {
+        OperatingPoint.PRECISE: [precise for _, precise in pairs],
+        OperatingPoint.BALANCED: [balanced for balanced, _ in pairs],
+        OperatingPoint.SENSITIVE: sensitive,
+    }
 
 
-def _weights(
-    lstm: NDArray[np.float64], svm: NDArray[np.float64], truth: NDArray[np.bool_]
-) -> tuple[float, float, float]:
-    if truth.all() or not truth.any():
-        return _ALONE
-    fit = LogisticRegression(C=1e3).fit(np.stack([lstm, svm], axis=1), truth)
-    return float(fit.coef_[0, 0]), float(fit.coef_[0, 1]), float(fit.intercept_[0])
+def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_], least: float) -> tuple[float, float]:
+    """Return both thresholds of one kind, for scores [N]; without an anomaly both are 0.5, or ``least`` if above."""
+    cuts = np.unique(-scores)  # from the highest score on; a threshold is at one of them
+    order = np.argsort(-scores, kind="stable")
+    last = np.searchsorted(-scores[order], cuts, side="right")  # [C] events at or above each cut
+    cuts, found = -cuts, np.cumsum(truth[order])[last - 1]
+    kept = cuts >= np.float32(least)
+    if not truth.any() or not kept.any() or not found[kept].any():
+        middle = max(0.5, least)
+        return middle, middle
+    cuts, found, flagged = cuts[kept], found[kept], last[kept]
+    f1, precision = 2 * found / (flagged + truth.sum()), found / flagged
+    best = _middle(np.flatnonzero(f1 >= f1.max() - _AS_GOOD), cuts)
+    above = precision[: best + 1]
+    enough = np.flatnonzero(above >= PRECISION)
+    sure = int(enough[-1]) if len(enough) else int(np.argmax(above))
+    balanced, precise = (_between(cuts, at, least) for at in (best, sure))
+    return balanced, precise
+
+
+def _middle(alike: NDArray[np.intp], cuts: NDArray[np.float32]) -> int:
+    """Return which of the cuts that are as good as each other is in their middle: the best one is so by chance."""
+    middle = float(cuts[alike[0]] + cuts[alike[-1]]) / 2
+    return int(alike[np.argmin(np.abs(cuts[alike] - middle))])
+
+
+def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
+    """Return the threshold in the middle between a cut and the next lower one, which other data may fall between."""
+    below = float(cuts[at + 1]) if at + 1 < len(cuts) else least
+    return min((float(cuts[at]) + below) / 2, MALFORMED_CODE_SCORE)
+
+
+_ALONE = (1.0, 0.0, 0.0, 0.0)  # the network's score as it is
+
+
+def fit_weights(members: Sequence[Members], labels: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
+    """Return the weights of `manifest.Ensemble`, [2, 5] each, for what its members say and labels [N, 5], by mode.
+
+    Logistic regression by mode and kind, without negative weights: what a member finds suspicious makes nothing less
+    so. A kind without both anomalous and normal events keeps the network's score.
+    """
+    found = np.array([_weights(each, truth >= 0.5) for each, truth in zip(members, labels, strict=True)])  # [2, 5, 4]
+    return {name: found[:, :, column].tolist() for column, name in enumerate(("lstm", "svm", "rules", "bias"))}
+
+
+def _weights(members: Members, labels: NDArray[np.bool_]) -> list[tuple[float, ...]]:
+    """Return (weight of the network, of the SVMs, of the rules, bias) of each kind."""
+    assert members.svm is not None  # noqa: S101 - in a training they always answer
+    logits = np.stack([logit(members.lstm), logit(members.svm), logit_of_evidence(members.rules.evidence)], axis=2)
+    found: list[tuple[float, ...]] = []
+    for kind in range(len(KINDS)):
+        truth = labels[:, kind]
+        if truth.all() or not truth.any():
+            found.append(_ALONE)
+            continue
+        found.append(_not_negative(logits[:, kind], truth))
+    return found
+
+
+def _not_negative(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Return the weights and the bias for logits [N, 3]; members with a negative weight are left out, worst first."""
+    weights, members = np.zeros(logits.shape[1]), list(range(logits.shape[1]))
+    while True:
+        fit = LogisticRegression(C=1e3).fit(logits[:, members], truth)
+        worst = int(np.argmin(fit.coef_[0]))
+        if fit.coef_[0, worst] >= 0 or len(members) == 1:
+            weights[members] = fit.coef_[0]
+            return *map(float, weights), float(fit.intercept_[0])
+        del members[worst]

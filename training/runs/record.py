@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from service.features import table as features
-from service.model.manifest import Ensemble, NormalEvents, Sha256, Thresholds
+from service.model.manifest import Ensemble, NormalEvents, Points, Sha256, Thresholds
 from training.errors import DataError
 from training.fitting.config import TrainConfig
 from training.network.lstm import ModelConfig
@@ -70,7 +70,9 @@ class RunRecord(_Strict):
     lengths: list[int] = Field(min_length=1)  # the lengths T that sequences are padded to, ascending
     feature_spec_hash: str  # of the code that computed the features
     thresholds: Thresholds
+    operating_points: Points | None = None  # None: costs decide; runs of earlier releases do not say
     svm_thresholds: Thresholds | None = None  # runs of earlier releases have no one-class SVMs
+    svm_operating_points: Points | None = None
     ensemble: Ensemble | None = None  # and no ensemble
     baseline: NormalEvents | None = None  # nor normal events that scores are explained against
     lineage: Lineage

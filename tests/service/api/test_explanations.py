@@ -1,5 +1,8 @@
 """Explain and ExplainFindings as callers meet them: on the bundled model, real requests, both languages."""
 
+# ruff: noqa: ANN401
+# Fields of messages, and metadata as gRPC takes it.
+
 from __future__ import annotations
 
 import json

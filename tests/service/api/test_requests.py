@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.api.requests import _PART_BYTES, _parts, decode_request, encode_request
 from service.errors import InvalidRequest
 from service.events.columns import Events
-from service.events.vocabulary import EVENT_TYPES, LEVELS, UNKNOWN
+from service.events.vocabulary import EVENT_TYPES, LEVELS, UNKNOWN, OperatingPoint
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.requests import NORMAL_CODE, many, request, scan
 
@@ -77,17 +77,29 @@ scans = st.builds(
 )
 
 
-@given(st.lists(scans, min_size=1, max_size=8), st.sampled_from(["lstm", "rules", "svm", "ensemble"]))
-def test_what_the_client_encodes_is_what_the_server_decodes(events: list[pb.ScanEvent], detector: str) -> None:
+@given(
+    st.lists(scans, min_size=1, max_size=8),
+    st.sampled_from(["lstm", "rules", "svm", "ensemble"]),
+    st.sampled_from([None, *OperatingPoint]),
+)
+def test_what_the_client_encodes_is_what_the_server_decodes(
+    events: list[pb.ScanEvent], detector: str, asked: OperatingPoint | None
+) -> None:
     for event_id, event in enumerate(events):
         event.event_id = event_id
     first = decode(request(*events))
-    raw = encode_request(first, detector).SerializeToString()
-    second, name, *_ = decode_request(raw, max_events=10, one_file=False)
-    assert name == detector
+    raw = encode_request(first, detector, asked, explain=True).SerializeToString()
+    second, name, _, point, explain = decode_request(raw, max_events=10, one_file=False)
+    assert (name, point, explain) == (detector, asked, True)
     assert list(second.epc_codes) == list(first.epc_codes)
     for column in ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id"):
         np.testing.assert_array_equal(getattr(first, column), getattr(second, column))
+
+
+def test_an_operating_point_that_there_is_not_is_refused_by_the_name_of_its_field() -> None:
+    body = request(scan(1))
+    body.operating_point = 4
+    assert violations(body) == [("operating_point", "4 is not a value of epcsentinel.v1.OperatingPoint")]
 
 
 def test_columns_hold_what_the_messages_say() -> None:

@@ -108,7 +108,7 @@ def test_csv_has_a_row_per_event_and_kind(table: Path) -> None:
     assert 0 < float(rows[0]["score"]) <= 100
 
 
-@pytest.mark.parametrize("detector", ["lstm", "rules", "svm"])
+@pytest.mark.parametrize("detector", ["lstm", "rules", "svm", "ensemble"])
 def test_a_gateway_answers_the_same_as_this_process(gateway: Gateway, table: Path, detector: str) -> None:
     here = run("analyze", table, SAMPLE, "--json", "--detector", detector)
     there = run("analyze", table, SAMPLE, "--json", "--detector", detector, "--target", gateway.target)

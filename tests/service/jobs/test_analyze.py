@@ -27,15 +27,30 @@ def test_pieces_keep_epcs_whole_and_lots_together() -> None:
 
 def test_a_fallback_in_one_piece_is_a_fallback_of_the_whole() -> None:
     events, *_ = decode_request(request(scan(1), scan(2)).SerializeToString(), max_events=2, one_file=True)
+    pieces = [np.array(positions, np.intp) for positions in ([0], [1], [])]
     counts = pb.FileAnomalyStats(total_events=2, jump_count=2)
     fallback = pb.AnalyzeResponse(file_id=1, method="rule-based-fallback", warning="why", file_anomaly_stats=counts)
     model = pb.AnalyzeResponse(file_id=1, method="lstm-deep-learning", file_anomaly_stats=counts)
     for answers in ([[fallback], [model]], [[model], [fallback]]):
-        [merged] = merge(events, answers).files
+        [merged] = merge(events, pieces[: len(answers)], answers).files
         assert (merged.method, merged.warning) == ("rule-based-fallback", "why")
         assert (merged.file_anomaly_stats.total_events, merged.file_anomaly_stats.jump_count) == (4, 4)
     model.warning = "codes"
     for answers in ([[fallback], [model], [model]], [[model], [fallback]]):
-        [merged] = merge(events, answers).files
+        [merged] = merge(events, pieces[: len(answers)], answers).files
         assert merged.method == "rule-based-fallback"
         assert sorted(merged.warning.split()) == ["codes", "why"]
+
+
+def test_means_of_pieces_are_those_of_all_events_that_have_them() -> None:
+    body = request(*(scan(at, file_id=1 + (at == 3)) for at in range(4)))
+    events, *_ = decode_request(body.SerializeToString(), max_events=4, one_file=False)
+
+    def answer(file_id: int, **means: float) -> pb.AnalyzeResponse:
+        return pb.AnalyzeResponse(file_id=file_id, method="ensemble", ml_summary_stats=pb.MlSummaryStats(**means))
+
+    first = [answer(1, mean_rule_score=10, mean_svm_outlier_score=3)]
+    second = [answer(1, mean_rule_score=40), answer(2, mean_rule_score=7)]  # without the SVMs
+    merged, other = merge(events, [np.array([0, 1]), np.array([2, 3])], [first, second]).files
+    assert merged.ml_summary_stats == pb.MlSummaryStats(mean_rule_score=20, mean_svm_outlier_score=3)
+    assert other.ml_summary_stats == pb.MlSummaryStats(mean_rule_score=7)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.events.vocabulary import KINDS
+from service.events.vocabulary import KINDS, OperatingPoint
 from training.metrics.per_kind import expected_calibration_error
-from training.network.calibration import platt, thresholds, thresholds_of_costs
+from training.network.calibration import PRECISION, platt, points, thresholds, thresholds_of_costs
 
 A = np.array([0.3, 0.5, 1.0, 2.0, 4.0])
 B = np.array([-1.0, 0.5, 0.0, -3.0, 1.0])
@@ -73,6 +73,51 @@ def test_thresholds_stay_where_a_finding_means_something() -> None:
     assert thresholds(np.full((100, 5), 0.001, dtype=np.float32), labels, 0.01) == [0.05] * 5
     assert thresholds(np.full((100, 5), 0.999, dtype=np.float32), labels, 0.01) == [0.95] * 5
     assert thresholds(np.full((100, 5), 0.7, dtype=np.float32), np.ones_like(labels), 0.01) == [0.5] * 5
+
+
+def f1_of(scores: NDArray[np.float64], truth: NDArray[np.bool_], threshold: float) -> float:
+    flagged = scores >= threshold
+    return float(2 * (flagged & truth).sum() / (flagged.sum() + truth.sum()))
+
+
+def test_the_balanced_point_has_the_best_f1_and_the_precise_one_is_the_next_that_is_right() -> None:
+    _, labels, probability = drawn(3)
+    sensitive = [0.05] * 5
+    found = points(probability.astype(np.float32), labels, sensitive)
+    other, truth = drawn(4)[2], drawn(4)[1] > 0
+    assert found[OperatingPoint.SENSITIVE] == sensitive
+    for k in COLUMNS:
+        precise, balanced = (found[point][k] for point in (OperatingPoint.PRECISE, OperatingPoint.BALANCED))
+        assert 0.05 <= balanced <= precise <= 0.99
+        best = max(f1_of(probability[:, k], labels[:, k] > 0, each) for each in np.linspace(0.05, 0.99, 400))
+        assert f1_of(probability[:, k], labels[:, k] > 0, balanced) >= best - 0.0025
+        assert f1_of(other[:, k], truth[:, k], balanced) >= best - 0.03, "and nearly so on other events"
+        flagged = probability[:, k] >= precise
+        if precise < 0.98:
+            assert labels[flagged, k].mean() >= PRECISION
+            lower = probability[:, k] >= balanced + 0.9 * (precise - balanced)
+            assert precise == balanced or labels[lower, k].mean() < PRECISION
+
+
+def test_points_lie_between_the_scores_that_they_tell_apart() -> None:
+    scores = np.repeat(np.array([[0.02], [0.1], [0.3], [0.8], [0.9]], np.float32), 5, axis=1)
+    labels = np.repeat(np.array([[0], [0], [0], [1], [1]], np.float32), 5, axis=1)
+    found = points(scores, labels, [0.05] * 5)
+    assert found[OperatingPoint.BALANCED] == found[OperatingPoint.PRECISE] == pytest.approx([0.55] * 5)
+    labels[4] = 0  # the highest score is wrong: no threshold is right in 99 of 100
+    found = points(scores, labels, [0.05] * 5)
+    assert found[OperatingPoint.BALANCED] == found[OperatingPoint.PRECISE] == pytest.approx([0.55] * 5)
+
+
+def test_a_kind_without_anomalies_has_points_in_the_middle() -> None:
+    found = points(np.full((9, 5), 0.2, np.float32), np.zeros((9, 5), np.float32), [0.05, 0.05, 0.7, 0.05, 0.05])
+    assert found[OperatingPoint.BALANCED] == found[OperatingPoint.PRECISE] == [0.5, 0.5, 0.7, 0.5, 0.5]
+
+
+def test_no_point_is_above_the_score_of_a_malformed_code() -> None:
+    scores = np.repeat(np.array([[0.995], [0.999]], np.float32), 5, axis=1)
+    found = points(scores, np.repeat(np.array([[0], [1]], np.float32), 5, axis=1), [0.05] * 5)
+    assert found[OperatingPoint.PRECISE] == [0.99] * 5
 
 
 def test_soft_labels_count_as_what_the_rules_would_flag() -> None:

@@ -28,7 +28,7 @@ def changed(run: Path, folder: Path, change: Callable[[Content], object]) -> Pat
 
 
 def of_an_earlier_release(content: Content) -> None:
-    for name in ("svm_thresholds", "ensemble"):
+    for name in ("svm_thresholds", "ensemble", "operating_points", "svm_operating_points"):
         del content[name]
     del content["lineage"]["more_data"], content["config"]["miss_cost"]
 
@@ -47,10 +47,12 @@ def test_a_run_of_an_earlier_release_is_read_and_nothing_is_added_to_it(tiny_run
 
 def test_the_manifest_has_the_words_of_the_record(tiny_run: Path, tmp_path: Path) -> None:
     content = json.loads((tiny_run / RUN_FILE).read_text())
-    for name, thresholds in (("epc_lstm", "thresholds"), ("epc_svm", "svm_thresholds")):
+    for name, prefix in (("epc_lstm", ""), ("epc_svm", "svm_")):
         export_run(tiny_run, tmp_path / name)
         manifest = json.loads((tmp_path / name / name / "1" / "manifest.json").read_text())
-        assert manifest["thresholds"] == content[thresholds]
+        assert manifest["thresholds"] == content[f"{prefix}thresholds"]
+        assert manifest["operating_points"] == content[f"{prefix}operating_points"]
+        assert manifest["operating_points"].keys() == {"precise", "balanced", "sensitive"}
         assert manifest["metrics"] == content["metrics"]
         assert manifest["histograms"] == (content["histograms"] if name == "epc_lstm" else {})
         assert manifest["lineage"].pop("parity_max_abs_difference") >= 0
