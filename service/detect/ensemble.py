@@ -41,7 +41,7 @@ _SUREST = 1e-6
 _SUREST_RULE = 1e-3
 """The same for evidence, which is 0 or 1 more often than anybody is that sure."""
 
-Scores = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 """[N, 5], 0 .. 1."""
 
 
@@ -49,8 +49,8 @@ Scores = NDArray[np.float32]
 class Members:
     """What each of the members says of N events."""
 
-    lstm: Scores
-    svm: Scores | None  # None: they could not answer
+    lstm: Probabilities
+    svm: Probabilities | None  # None: they could not answer
     rules: Opinion
 
 
@@ -130,7 +130,7 @@ class EnsembleDetector:
         )
 
 
-def combine(members: Members, combination: Ensemble, mode: int) -> Scores:
+def combine(members: Members, combination: Ensemble, mode: int) -> Probabilities:
     """Return the probabilities [N, 5] that the members' opinions make, by the order of this module.
 
     Mode 0 is retrospective, 1 causal.
@@ -147,7 +147,7 @@ def combine(members: Members, combination: Ensemble, mode: int) -> Scores:
     return np.where(alone, np.minimum(least * scores, np.nextafter(least, np.float32(0))), scores)
 
 
-def weigh(members: Members, combination: Ensemble, mode: int) -> Scores:
+def weigh(members: Members, combination: Ensemble, mode: int) -> Probabilities:
     """Return the probabilities [N, 5] of logistic regression on the logits of the members.
 
     logit p = lstm[kind] * logit p_lstm + svm[kind] * logit p_svm + rules[kind] * logit evidence + bias[kind]; what a
@@ -158,27 +158,27 @@ def weigh(members: Members, combination: Ensemble, mode: int) -> Scores:
         z = z + np.array(combination.svm[mode]) * logit(members.svm)
     if combination.rules is not None:
         z = z + np.array(combination.rules[mode]) * logit_of_evidence(members.rules.evidence)
-    found: Scores = (1 / (1 + np.exp(-z))).astype(np.float32)
+    found: Probabilities = (1 / (1 + np.exp(-z))).astype(np.float32)
     return found
 
 
-def logit(probability: Scores, surest: float = _SUREST) -> NDArray[np.float64]:
+def logit(probability: Probabilities, surest: float = _SUREST) -> NDArray[np.float64]:
     """Return the logits of probabilities, finite ones."""
     p = np.clip(probability.astype(np.float64), surest, 1 - surest)
     logits: NDArray[np.float64] = np.log(p / (1 - p))
     return logits
 
 
-def logit_of_evidence(evidence: Scores) -> NDArray[np.float64]:
+def logit_of_evidence(evidence: Probabilities) -> NDArray[np.float64]:
     """Return the logits of the evidence of rules."""
     return logit(evidence, _SUREST_RULE)
 
 
-_Votes = dict[str, tuple[Scores, NDArray[np.bool_]]]
-"""Scores and findings [N, 5] of the members that answered, by their names for people."""
+_Votes = dict[str, tuple[Probabilities, NDArray[np.bool_]]]
+"""Probabilities and findings [N, 5] of the members that answered, by their names for people."""
 
 
-def _resolutions(scores: Scores, flags: NDArray[np.bool_], votes: _Votes, opinion: Opinion) -> dict[int, str]:
+def _resolutions(scores: Probabilities, flags: NDArray[np.bool_], votes: _Votes, opinion: Opinion) -> dict[int, str]:
     """Return by position what is to be said of findings that not every member makes."""
     unanimous = np.logical_and.reduce([found for _, found in votes.values()])
     said: dict[int, list[str]] = {}
@@ -198,7 +198,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _why(at: int, kind: int, scores: Scores, opinion: Opinion) -> str:
+def _why(at: int, kind: int, scores: Probabilities, opinion: Opinion) -> str:
     certain = int(opinion.certain[at, kind])
     if certain >= 0:
         return f"resolved by a rule that is certain ({RULES[certain].reason})"

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from service.detect.ensemble import combine
+from service.detect import rules
+from service.detect.ensemble import Members, weigh
 from service.effects.operation import sigmoid
 from service.effects.sources import Sources
 from service.errors import EffectsUnavailable
@@ -32,7 +33,9 @@ def test_scores_are_those_of_each_detector(explained: Explained, causal: bool) -
         sigmoid(network.trace(asked.features, asked.lengths).logits[rows, asked.position])
         for network in (explained.network, explained.svm)
     ]
-    every = [*one_by_one, combine(*(one.astype(np.float32) for one in one_by_one), combination, int(causal))]
+    opinion = rules.opinion(asked.events)
+    members = Members(*(one.astype(np.float32) for one in one_by_one), opinion)
+    every = [*one_by_one, weigh(members, combination, int(causal))]  # before the priority of certain rules
     for mixture, expected in zip((sources.lstm, sources.svm, sources.ensemble), every, strict=True):
         found = mixture.scores(asked)
         np.testing.assert_allclose(found, 100 * expected[rows[:, None], asked.kinds], atol=0.02)
