@@ -61,8 +61,9 @@ def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     return [cost_threshold(miss, alarm) for miss, alarm in costs]
 
 
-_AS_GOOD = 0.002
-"""Differences of F1 on validation that say nothing of other data."""
+AS_GOOD = 0.01
+"""Differences of F1 that say little of other data. Around the best one F1 is flat, and its place is chance, while the
+place where precision and recall meet is not."""
 
 PRECISION = 0.99
 """Share of the findings at the precise point that are right, at least, on the data that it is set on."""
@@ -73,9 +74,9 @@ def points(
 ) -> dict[OperatingPoint, list[float]]:
     """Return the thresholds [5] of each operating point, for probabilities and labels [N, 5].
 
-    Balanced is in the middle of the thresholds, from ``sensitive`` on, that have the best F1; precise is the least one
-    from there on with a precision of `PRECISION`, or the best there is. None is above the score of a malformed code,
-    which is always a finding.
+    Balanced is, from ``sensitive`` on, where precision and recall are closest among the thresholds of the best F1, give
+    or take `AS_GOOD`; precise is the least one from there on with a precision of `PRECISION`, or the best there is.
+    None is above the score of a malformed code, which is always a finding.
     """
     pairs = [
         _balanced_and_precise(probabilities[:, column], labels[:, column] >= 0.5, least)
@@ -100,18 +101,13 @@ def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_],
         return middle, middle
     cuts, found, flagged = cuts[kept], found[kept], last[kept]
     f1, precision = 2 * found / (flagged + truth.sum()), found / flagged
-    best = _middle(np.flatnonzero(f1 >= f1.max() - _AS_GOOD), cuts)
+    alike = np.flatnonzero(f1 >= f1.max() - AS_GOOD)
+    best = int(alike[np.argmin(np.abs(precision - found / truth.sum())[alike])])
     above = precision[: best + 1]
     enough = np.flatnonzero(above >= PRECISION)
     sure = int(enough[-1]) if len(enough) else int(np.argmax(above))
     balanced, precise = (_between(cuts, at, least) for at in (best, sure))
     return balanced, precise
-
-
-def _middle(alike: NDArray[np.intp], cuts: NDArray[np.float32]) -> int:
-    """Return which of the cuts that are as good as each other is in their middle: the best one is so by chance."""
-    middle = float(cuts[alike[0]] + cuts[alike[-1]]) / 2
-    return int(alike[np.argmin(np.abs(cuts[alike] - middle))])
 
 
 def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
