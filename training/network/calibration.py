@@ -61,12 +61,12 @@ def thresholds_of_costs(costs: Sequence[tuple[float, float]]) -> list[float]:
     return [cost_threshold(miss, alarm) for miss, alarm in costs]
 
 
-AS_GOOD = 0.01
-"""Differences of F1 that say little of other data. Around the best one F1 is flat, and its place is chance, while the
-place where precision and recall meet is not."""
-
 PRECISION = 0.99
 """Share of the findings at the precise point that are right, at least, on the data that it is set on."""
+
+_DEVIATIONS = 2.0
+"""Thresholds whose F1 is less than the best by no more standard deviations do as well: 95 % of chance. Around the best
+one F1 is flat, and its place is chance."""
 
 
 def points(
@@ -74,8 +74,9 @@ def points(
 ) -> dict[OperatingPoint, list[float]]:
     """Return the thresholds [5] of each operating point, for probabilities and labels [N, 5].
 
-    Balanced is, from ``sensitive`` on, where precision and recall are closest among the thresholds of the best F1, give
-    or take `AS_GOOD`; precise is the least one from there on with a precision of `PRECISION`, or the best there is.
+    Balanced is, from ``sensitive`` on, where precision and recall are closest among the thresholds of the best F1, as
+    far as so few events can tell; precise is the least one from there on whose findings, and one false alarm more, are
+    right in `PRECISION` of the cases, or the nearest to that.
     None is above the score of a malformed code, which is always a finding.
     """
     pairs = [
@@ -101,9 +102,14 @@ def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_],
         return middle, middle
     cuts, found, flagged = cuts[kept], found[kept], last[kept]
     f1, precision = 2 * found / (flagged + truth.sum()), found / flagged
-    alike = np.flatnonzero(f1 >= f1.max() - AS_GOOD)
+    # F1 = 2 R / (2 R + E) of R right findings and E errors, a count that varies by its root.
+    top = int(f1.argmax())
+    errors = flagged[top] + truth.sum() - 2 * found[top]
+    deviation = f1[top] * np.sqrt(errors) / (flagged[top] + truth.sum())
+    alike = np.flatnonzero(f1 >= f1[top] - _DEVIATIONS * deviation)
     best = int(alike[np.argmin(np.abs(precision - found / truth.sum())[alike])])
-    above = precision[: best + 1]
+    # With one false alarm more: else a few findings that happen to be right would be taken for precision.
+    above = found[: best + 1] / (flagged[: best + 1] + 1)
     enough = np.flatnonzero(above >= PRECISION)
     sure = int(enough[-1]) if len(enough) else int(np.argmax(above))
     balanced, precise = (_between(cuts, at, least) for at in (best, sure))
