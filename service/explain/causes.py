@@ -47,6 +47,11 @@ def _moved(t: Table) -> _Found:
     return moved
 
 
+def _few_came_along(t: Table) -> _Found:
+    few: _Found = (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3)
+    return few
+
+
 def _always(t: Table) -> _Found:
     return np.ones(len(t["causal"]), dtype=np.bool_)
 
@@ -214,9 +219,7 @@ CAUSES: tuple[Cause, ...] = (
         "apart_from_mates",
         "its mates went elsewhere",
         (*_LANE_USE, *_PLACE_USE),
-        lambda t: (
-            (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)
-        ),
+        lambda t: _moved(t) & (_few_came_along(t) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)),
     ),
     Cause("locErr", "place_unusual", "the place is unlike where such items go", (), _always),
     Cause(
