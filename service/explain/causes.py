@@ -219,7 +219,7 @@ CAUSES: tuple[Cause, ...] = (
         "apart_from_mates",
         "its mates went elsewhere",
         (*_LANE_USE, *_PLACE_USE),
-        lambda t: _moved(t) & (_few_came_along(t) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)),
+        lambda t: (t["same_place_prev"] == 0) & (_few_came_along(t) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)),
     ),
     Cause("locErr", "place_unusual", "the place is unlike where such items go", (), _always),
     Cause(
