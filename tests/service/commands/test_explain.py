@@ -59,7 +59,7 @@ def test_json_is_the_contracts(table: Path) -> None:
     answer = json.loads(done.stdout)
     [fake] = [one for one in answer["explanations"] if one["kind"] == "epcFake"]
     assert (answer["eventId"], answer["method"], fake["cause"], fake["flagged"]) == (
-        "3",
+        "5",
         "rule-based",
         "code_malformed",
         True,
