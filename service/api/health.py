@@ -64,6 +64,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             if status != told:
                 await context.write(_Status(status=status))
                 told = status
+                continue  # it may have changed meanwhile, for the last time
             if self._draining:
                 return
             async with self._changed:

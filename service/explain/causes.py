@@ -26,7 +26,7 @@ class Cause:
     kind: str
     code: str
     meaning: str
-    features: tuple[str, ...]  # its evidence, which `removal` takes away
+    features: tuple[str, ...]  # its evidence and what follows from it, which `removal` takes away
     is_there: Callable[[Table], _Found]  # which events [N] of features [N, F] show it
 
 
@@ -61,8 +61,19 @@ _LANE_TIME = ("gap_prev", "lane_z", "lane_below", "lane_above", "route_z", "rout
 _MATES_TIME = ("scan_mate_gap", "scan_mate_offset", "leg_gap_ratio", "shipment_gap_ratio")
 _LANE_USE = ("lane_logp", "lane_from_log", "leg_mates", "leg_share", "shipment_mates", "shipment_share", "route_known")
 _PLACE_USE = ("product_scan_logp", "scan_mates", "scan_share", "scan_log")
-_LEVELS = ("stage_step", "type_step", "type_logp", "type_behind")
 _BOOKS = ("balance", "balance_after", "repeats", "repeat_gap", "type_logp", "type_step", "type_behind")
+_LEVELS = ("stage_step", "type_step", "type_logp", "type_behind", *_LANE_USE, *_PLACE_USE)
+_ORDER = (*_BOOKS, "stage_step", "type_logp_next", "type_step_next", "lane_logp", "lane_logp_next", "id_inverted")
+_CLONE = (
+    "elsewhere",
+    "same_type_gap",
+    "same_type_speed",
+    "returned",
+    "same_place_prev",
+    "same_place_next",
+    "speed_prev",
+)
+_WHOLE = (*_CLONE, *_ORDER, *_LANE_USE, *_PLACE_USE)
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
@@ -154,35 +165,35 @@ CAUSES: tuple[Cause, ...] = (
         "epcDup",
         "alive_after_sale",
         "scanned after it was sold",
-        ("sold_before", "since_sold"),
+        ("sold_before", "since_sold", *_WHOLE),
         lambda t: t["sold_before"] > 0,
     ),
     Cause(
         "epcDup",
         "sold_while_upstream",
         "sold at a shop that it never came to",
-        ("stage_step", "type_step", "has_next", "type_step_next", "type_logp", "type_logp_next"),
+        ("stage_step", "type_step", "has_next", "gap_prev", *_WHOLE),
         lambda t: (t["type_POS_Sell"] > 0) & (t["same_place_prev"] == 0),
     ),
     Cause(
         "epcDup",
         "two_places_at_once",
         "at another place so soon that nothing travels as fast",
-        ("elsewhere", "same_type_gap", "same_type_speed", "speed_prev"),
+        ("gap_prev", *_WHOLE),
         lambda t: (t["elsewhere"] > 0) & (t["same_type_speed"] > 4.8),
     ),
     Cause(
         "epcDup",
         "received_elsewhere_too",
         "received or sent at two places",
-        ("elsewhere", "same_type_gap", "same_type_speed"),
+        _WHOLE,
         lambda t: t["elsewhere"] > 0,
     ),
     Cause(
         "epcDup",
         "two_journeys",
         "two journeys under one code, back and forth",
-        ("returned", "type_behind", "type_step", "same_place_prev"),
+        _WHOLE,
         lambda t: (t["returned"] > 0) | (t["type_behind"] > 0),
     ),
     Cause("epcDup", "journey_unusual", "the journey is unlike that of one item", (), _always),
@@ -226,35 +237,35 @@ CAUSES: tuple[Cause, ...] = (
         "evtOrderErr",
         "out_before_in",
         "outbound before inbound",
-        (*_BOOKS, "id_inverted"),
+        _ORDER,
         lambda t: _outbound(t) & (t["balance"] <= 0) & (t["repeats"] == 0) | _inbound(t) & (t["balance"] < 0),
     ),
     Cause(
         "evtOrderErr",
         "in_twice",
         "inbound twice, without an outbound between",
-        _BOOKS,
+        _ORDER,
         lambda t: _inbound(t) & (t["balance"] > 0),
     ),
     Cause(
         "evtOrderErr",
         "out_twice",
         "outbound twice, without an inbound between",
-        _BOOKS,
+        _ORDER,
         lambda t: _outbound(t) & (t["repeats"] > 0),
     ),
     Cause(
         "evtOrderErr",
         "clock_rolled_back",
         "recorded after a scan that it claims to precede",
-        ("id_inverted", "id_inverted_next", *_BOOKS),
+        ("id_inverted_next", *_ORDER),
         lambda t: t["id_inverted"] > 0,
     ),
     Cause(
         "evtOrderErr",
         "arrived_before_leaving",
         "an earlier scan was further on",
-        _BOOKS,
+        (*_ORDER, *_LANE_USE),
         lambda t: (t["type_behind"] > 0) | (t["type_step"] > 1) | (t["type_step_next"] < 0),
     ),
     Cause("evtOrderErr", "order_unusual", "the order of scans is unlike the normal one", (), _always),

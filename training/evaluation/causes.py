@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS, MODES
+from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.explain.causes import CAUSES, CODES, first_causes
 from service.explain.incidents import Findings, incidents
 from service.features.table import INDEX, TYPE_COLUMNS
@@ -22,6 +22,7 @@ from training.evaluation.data_under_test import Subject, other_subject
 from training.evaluation.detectors import MODEL
 from training.evaluation.evaluate import judge
 from training.evaluation.later import LATER, planted
+from training.evaluation.points import points_of
 from training.evaluation.tables import Sheet
 from training.network.predict import predict
 from training.runs.folder import Run
@@ -96,6 +97,8 @@ def _sheets(run: Run, subject: Subject, seed: int, progress: Progress) -> list[S
     for causal, mode in enumerate(MODES):
         progress(f"causes, {mode}", 0.3 + 0.35 * causal)
         part, verdicts = judged[mode].samples, judged[mode].detectors[MODEL]
+        points = verdicts.points or {}
+        verdicts = replace(verdicts, thresholds=points.get(OperatingPoint.BALANCED, verdicts.thresholds))
         journeys = Journeys.of(subject.events)
         truly = (part.labels >= 0.5) & verdicts.flags
         causes = _causes(part, journeys)
@@ -176,7 +179,13 @@ def _later(run: Run, subject: Subject, mode: str, rng: np.random.Generator) -> I
         part = samples(made, labels, run.reference, causal=mode == MODES[1], limit=run.lengths[-1])
         kind = KINDS.index(variant.kind)
         scores = predict(run.model, part)[:, kind]
-        rows = np.flatnonzero(shown[part.index] & (scores >= run.record.thresholds.of(mode)[kind]))
+        rows = np.flatnonzero(
+            shown[part.index]
+            & (
+                scores
+                >= points_of(run.record.thresholds, run.record.operating_points, mode)[OperatingPoint.BALANCED][kind]
+            )
+        )
         named = [CODES[cause] for cause in _causes(part, Journeys.of(made))[rows, kind].tolist()]
         agree = np.isin(named, (variant.cause,))
         yield _row(f"{variant.name} (later)", agree, np.zeros(len(rows), dtype=np.bool_), named)
