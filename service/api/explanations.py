@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.detector import joined
 from service.errors import NoSuchEvent
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
@@ -56,7 +57,7 @@ def explain_event(explainer: Explainer, told: Explanation, events: Events, event
         method=judgement.method,
         explanations=[_explanation(told, at, kind, why.get(kind)) for kind in range(len(KINDS))],
         model_version=judgement.model_version,
-        warning=" ".join(filter(None, (judgement.warning, warning))),
+        warning=_warning(told, events, warning),
     )
 
 
@@ -68,7 +69,7 @@ def explain_findings(explainer: Explainer, told: Explanation, events: Events) ->
     answer = pb.ExplainFindingsResponse(
         method=judgement.method,
         model_version=judgement.model_version,
-        warning=" ".join(filter(None, (judgement.warning, warning))),
+        warning=_warning(told, events, warning),
     )
     last = -1
     for one, of, why in zip(at.tolist(), kind.tolist(), moved, strict=True):
@@ -97,6 +98,12 @@ def add_reasons(
         for kind in np.flatnonzero(told.judgement.flags[at]).tolist():
             setattr(finding, f"{fields[kind]}_cause", told.cause(at, kind).code)
             setattr(finding, f"{fields[kind]}_reason", told.reason(at, kind))
+
+
+def _warning(told: Explanation, events: Events, warning: str) -> str:
+    """Return what to know of the judgement, of codes that came with dirt, and of the effects."""
+    spelling = events.spelling.warning(np.ones(len(events), dtype=np.bool_)) if events.spelling else ""
+    return joined(told.judgement.warning, spelling, warning)
 
 
 def _explanation(told: Explanation, at: int, kind: int, moved: Moved | None) -> pb.Explanation:

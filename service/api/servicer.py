@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -38,10 +38,10 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class _Asked(NamedTuple):
-    """What a request asks, and how its answer is made of a judgement and, where reasons are wanted, what they tell."""
+    """What a request asks, and how its answer is made of a judgement and of what explains it, where that is wanted."""
 
     question: Question
-    respond: Callable[[Judgement, Explanation | None], Message]
+    respond: Callable[[Judgement, Callable[[], Explanation]], Message]
 
 
 _Decode = Callable[[bytes, int], _Asked]
@@ -112,29 +112,10 @@ class AnomalyServicer:
         await self._streams.serve(context, answer)
 
     async def _explain(self, raw: bytes, context: _Context) -> bytes:
-        def decode(raw: bytes, max_events: int) -> _Asked:
-            question, event_id = decode_explain(raw, max_events=max_events)
-            row_of(question.events, event_id)  # before it is judged
-
-            def respond(_judgement: Judgement, told: Explanation | None) -> Message:
-                assert told is not None  # noqa: S101 - asked for
-                return explain_event(self._explainer, told, question.events, event_id)
-
-            return _Asked(question, respond)
-
-        return await self._answer(raw, context, self._analyzer.analyze, decode)
+        return await self._answer(raw, context, self._analyzer.analyze, partial(_one_event, self._explainer))
 
     async def _explain_findings(self, raw: bytes, context: _Context) -> bytes:
-        def decode(raw: bytes, max_events: int) -> _Asked:
-            question = decode_request(raw, max_events=max_events, one_file=False)._replace(explain=True)
-
-            def respond(_judgement: Judgement, told: Explanation | None) -> Message:
-                assert told is not None  # noqa: S101 - asked for
-                return explain_findings(self._explainer, told, question.events)
-
-            return _Asked(question, respond)
-
-        return await self._answer(raw, context, self._analyzer.analyze, decode)
+        return await self._answer(raw, context, self._analyzer.analyze, partial(_all_findings, self._explainer))
 
     async def _answer(
         self, raw: bytes, context: _Context, judge: Callable[..., Awaitable[Judgement]], decode: _Decode
@@ -149,7 +130,7 @@ class AnomalyServicer:
             try:
                 async with self._admission.enter(len(raw), refuse=refuse):
                     asked = await self._decoded(analysis, call, decode)
-                    return await self._judged(analysis, call, deadline, judge, asked, language_of(metadata))
+                    return await self._judged(analysis, call, deadline, judge, asked, metadata)
             except asyncio.CancelledError:
                 self._watch.over(analysis, cancelled_code(context))
                 raise
@@ -177,21 +158,22 @@ class AnomalyServicer:
         deadline: Deadline,
         judge: Callable[..., Awaitable[Judgement]],
         asked: _Asked,
-        language: str,
+        metadata: Iterable[tuple[str, str | bytes]],
     ) -> bytes:
         question = asked.question
         events, explain = question.events, question.explain
         judgement = await judge(
             events, question.detector, deadline, history=question.history, point=question.point, explain=explain
         )
-        analysis.judgement = replace(judgement, case=None)  # observers keep it for a while, and need no features
+        # Observers keep it for a while, and need no features.
+        analysis.judgement = replace(judgement, case=None) if explain else judgement
         call.judged_by, call.model_version, call.point = judgement.method, judgement.model_version, judgement.point
         call.findings += int(judgement.flags.sum())
 
         def encode() -> bytes:
             with timed("respond", len(events)):
-                told = self._explainer.explain(judgement, language) if explain else None
-                analysis.answer = asked.respond(judgement, told).SerializeToString()
+                answer = asked.respond(judgement, lambda: self._explainer.explain(judgement, language_of(metadata)))
+                analysis.answer = answer.SerializeToString()
             self._watch.over(analysis, "OK")
             return analysis.answer
 
@@ -215,12 +197,24 @@ class AnomalyServicer:
 
 def _one_file(raw: bytes, max_events: int) -> _Asked:
     question = decode_request(raw, max_events=max_events, one_file=True)
-    return _Asked(question, lambda judgement, told: build_responses(question.events, judgement, told)[0])
+    return _Asked(question, lambda judgement, tell: _files(question, judgement, tell)[0])
 
 
 def _all_files(raw: bytes, max_events: int) -> _Asked:
     question = decode_request(raw, max_events=max_events, one_file=False)
-    return _Asked(
-        question,
-        lambda judgement, told: pb.AnalyzeFilesResponse(files=build_responses(question.events, judgement, told)),
-    )
+    return _Asked(question, lambda judgement, tell: pb.AnalyzeFilesResponse(files=_files(question, judgement, tell)))
+
+
+def _files(question: Question, judgement: Judgement, tell: Callable[[], Explanation]) -> list[pb.AnalyzeResponse]:
+    return build_responses(question.events, judgement, tell() if question.explain else None)
+
+
+def _one_event(explainer: Explainer, raw: bytes, max_events: int) -> _Asked:
+    question, event_id = decode_explain(raw, max_events=max_events)
+    row_of(question.events, event_id)  # before it is judged
+    return _Asked(question, lambda _judgement, tell: explain_event(explainer, tell(), question.events, event_id))
+
+
+def _all_findings(explainer: Explainer, raw: bytes, max_events: int) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=False)._replace(explain=True)
+    return _Asked(question, lambda _judgement, tell: explain_findings(explainer, tell(), question.events))

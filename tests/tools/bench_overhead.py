@@ -26,10 +26,12 @@ from service.bench.load import Load, Request, Server, drive, spawn
 from service.bench.run import requests_of
 from service.client.access import OPEN, Access
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.rawfiles.columns import read_files
 from tests.support.gateway import SERVICE
 from tests.support.requests import call
 from tests.support.secrets import AUDIENCE, ISSUER, authority, jwks, key_entry, new_jwt, new_token
+from training.datasets import dataset
+from training.datasets.truth import load_truth
+from training.samples.splits import normal_events
 from training.simulation.world import simulate
 
 EVENTS = 500
@@ -75,15 +77,24 @@ def variants(folder: Path) -> dict[str, Variant]:
     }
 
 
-def some_requests(events: int) -> list[Request]:
-    """Return requests of about ``events`` events each, of a simulated world."""
+def some_requests(events: int, anomalous: float | None = None) -> list[Request]:
+    """Return requests of about ``events`` events each, of a simulated world; ``anomalous`` is the share of events with
+    an anomaly, None for the world's own: items that have some are left out until it is that.
+    """
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder), 6_000, 21, None)
-        return requests_of(read_files([Path(folder) / "icn.csv"]).events, events)
+        world = dataset.load(Path(folder))
+        normal = normal_events(load_truth(Path(folder) / "truth.parquet", world.events).labels)
+    largest = world.events.file_id == np.bincount(world.events.file_id).argmax()
+    raw, normal = world.events.take(largest), normal[largest]
+    if anomalous is not None:
+        bad = np.bincount(raw.epc, ~normal)
+        raw = raw.take(((bad == 0) | (bad.cumsum() <= anomalous * len(raw)))[raw.epc])
+    return requests_of(raw, events)
 
 
 async def measure(
-    found: dict[str, Variant], requests: list[Request], rounds: int, seconds: float, show: Callable[[str], None]
+    found: dict[str, Variant], requests: list[Request], known: argparse.Namespace, show: Callable[[str], None]
 ) -> dict[str, list[Load]]:
     """Return the loads of every variant, a round of all of them after the other, each time in another order."""
     loads: dict[str, list[Load]] = {name: [] for name in found}
@@ -93,12 +104,14 @@ async def measure(
         servers: dict[str, Server] = {
             name: stack.enter_context(spawn(*serve, *variant.flags)) for name, variant in found.items()
         }
-        for number in range(rounds):
+        for number in range(known.rounds):
             for name in order.permutation(list(found)).tolist():
                 show(f"round {number + 1}: {name}")
                 method = f"/{SERVICE}/Analyze"
                 asked = [Request(one.body + found[name].more, one.events) for one in requests]  # fields may follow
-                loads[name].append(await drive(servers[name], method, asked, 8, seconds, found[name].access))
+                loads[name].append(
+                    await drive(servers[name], method, asked, known.in_flight, known.seconds, found[name].access)
+                )
     return loads
 
 
@@ -108,10 +121,11 @@ def overhead(loads: dict[str, list[Load]], name: str) -> float:
     return median(a.server_cpu_s_per_million_events / b.server_cpu_s_per_million_events for a, b in pairs) - 1
 
 
-def write_table(loads: dict[str, list[Load]], events: int) -> None:
+def write_table(loads: dict[str, list[Load]], known: argparse.Namespace) -> None:
     """Print medians over the rounds."""
+    title = f"Requests of {known.events} events, {known.in_flight} in flight, {known.rounds} rounds"
     table = Table("gateway", "events/s", "p50 ms", "p99 ms", "CPU s per million", "overhead",
-                  title=f"Requests of {events} events, 8 in flight, {len(loads[PLAIN])} rounds")  # fmt: skip
+                  title=title)  # fmt: skip
     for name, rounds in loads.items():
         rate, p50, p99, cpu_s = (
             median(getattr(load, field) for load in rounds)
@@ -146,15 +160,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load per round and gateway")
     parser.add_argument("--events", type=int, default=EVENTS, help="per request")
+    parser.add_argument("--in-flight", type=int, default=8)
     parser.add_argument("--only", nargs="*", help="of these gateways, besides the plain one")
+    parser.add_argument("--anomalous", type=float, help="share of the events; default: the world's, nearly a tenth")
     known = parser.parse_args()
-    requests = some_requests(known.events)
+    requests = some_requests(known.events, known.anomalous)
     with tempfile.TemporaryDirectory() as folder:
         show = Console(stderr=True).log
         found = variants(Path(folder))
         found = {name: found[name] for name in found if not known.only or name in (PLAIN, *known.only)}
-        loads = asyncio.run(measure(found, requests, known.rounds, known.seconds, show))
-    write_table(loads, known.events)
+        loads = asyncio.run(measure(found, requests, known, show))
+    write_table(loads, known)
     events, analyze, explain = explained_ms()
     Console().print(f"one call at a time, {events} events: Analyze p50 {analyze:.1f} ms, Explain p50 {explain:.1f} ms")
 
