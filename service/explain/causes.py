@@ -47,9 +47,11 @@ def _moved(t: Table) -> _Found:
     return moved
 
 
-def _few_came_along(t: Table) -> _Found:
-    few: _Found = (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3)
-    return few
+def _apart(t: Table) -> _Found:
+    left_alone = (t["leg_mates"] == 0) & (t["lot_mates"] > 0)  # who has no mates is not apart from them
+    few_came_along = (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3)
+    apart: _Found = left_alone | few_came_along | (t["scan_share"] < 0.2)
+    return apart
 
 
 def _always(t: Table) -> _Found:
@@ -230,7 +232,7 @@ CAUSES: tuple[Cause, ...] = (
         "apart_from_mates",
         "its mates went elsewhere",
         (*_LANE_USE, *_PLACE_USE),
-        lambda t: (t["same_place_prev"] == 0) & (_few_came_along(t) | (t["leg_mates"] == 0) | (t["scan_share"] < 0.2)),
+        lambda t: (t["same_place_prev"] == 0) & _apart(t),
     ),
     Cause("locErr", "place_unusual", "the place is unlike where such items go", (), _always),
     Cause(

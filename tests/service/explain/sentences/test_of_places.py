@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.service.explain.journeys import said
-from tests.support.worlds import DETOUR, ROUTE, code, journey, shipment
+from service.explain.reasons import Reasons
+from tests.service.explain.journeys import case_of, cause, said
+from tests.support.worlds import DETOUR, ROUTE, code, journey, reference, shipment
 
 _HOUR = timedelta(hours=1)
 _ITEM = journey(code(4_005))
@@ -87,8 +88,9 @@ def test_a_causal_judgement_counts_the_mates_before_it() -> None:
 
 
 def test_the_lane_speaks_where_no_mate_is_at_hand() -> None:
-    scans = [*_ITEM[:3], replace(_ITEM[3], location_id=14)]
-    assert said("apart_from_mates", scans, 3)[0] == (
+    """As with a history: the features know of mates that are not among the events that are explained."""
+    case = case_of([*_ITEM[:3], replace(_ITEM[3], location_id=14)])
+    assert Reasons(case, reference(), "en").sentence(3, cause("apart_from_mates"), 3) == (
         "After WMS_Outbound at place 5, 40 of 80 normal items come to HUB_Inbound at place 14;"
         " most are HUB_Inbound at place 13 (40)"
     )
