@@ -18,22 +18,20 @@ def scores_without(
     baseline: NormalWindows,
     asked: Questions,
     removed: NDArray[np.bool_],
-    everywhere: NDArray[np.bool_],
 ) -> Array:
-    """Return the scores [M, K] in points if some features were as in a median normal event.
+    """Return the scores [M, K] in points if some features were as in a median normal event, all along the journey.
+
+    They go at the other events of the window too, for each event tells of its neighbours: a code is that of all of
+    them, and where an item went astray, the events after it are at odd places as well. One changed event would be a
+    contradiction, and a network that remembers would still see the rest.
 
     Args:
         mixture: the models.
         baseline: the normal events.
         asked: M events.
         removed: [M, F] the features.
-        everywhere: [M] whether those of the other events of the window are removed too. So it must be with what is
-            constant over the journey, like all that its code tells: one changed event would be a contradiction.
     """
-    T = asked.features.shape[1]
-    where = everywhere[:, None] | (np.arange(T) == asked.position[:, None])  # [M, T]
-    replaced = where[:, :, None] & removed[:, None, :]
-    return mixture.scores(asked.about(np.where(replaced, baseline.of(asked), asked.features)))
+    return mixture.scores(asked.about(np.where(removed[:, None, :], baseline.of(asked), asked.features)))
 
 
 def reason_elsewhere(scores: Array, without: Array) -> NDArray[np.bool_]:

@@ -58,14 +58,48 @@ def _always(t: Table) -> _Found:
     return np.ones(len(t["causal"]), dtype=np.bool_)
 
 
+def _all(*names: str) -> tuple[str, ...]:
+    """Return each name once: groups of features overlap."""
+    return tuple(dict.fromkeys(names))
+
+
 _LOT = ("lot_mates", "lot_product_share", "lot_day_share", "mate_serial_gap", "serial_gap")
-_LANE_TIME = ("gap_prev", "lane_z", "lane_below", "lane_above", "route_z", "route_below", "route_above")
+_CODE = (
+    "code_well_formed",
+    "code_header_log",
+    "code_company_log",
+    "code_product_log",
+    "code_product_foreign",
+    "code_lot_log",
+    "code_lot_foreign",
+    "code_date_valid",
+    "code_day_off",
+    "code_serial_off",
+    "code_age_first",
+    "code_age",
+)
+_LANE_TIME = (
+    "gap_prev",
+    "gap_next",
+    "lane_z",
+    "lane_z_next",
+    "lane_below",
+    "lane_above",
+    "route_z",
+    "route_below",
+    "route_above",
+    "speed_prev",
+    "speed_next",
+)
 _MATES_TIME = ("scan_mate_gap", "scan_mate_offset", "leg_gap_ratio", "shipment_gap_ratio")
 _LANE_USE = ("lane_logp", "lane_from_log", "leg_mates", "leg_share", "shipment_mates", "shipment_share", "route_known")
 _PLACE_USE = ("product_scan_logp", "scan_mates", "scan_share", "scan_log")
 _BOOKS = ("balance", "balance_after", "repeats", "repeat_gap", "type_logp", "type_step", "type_behind")
 _LEVELS = ("stage_step", "type_step", "type_logp", "type_behind", *_LANE_USE, *_PLACE_USE)
-_ORDER = (*_BOOKS, "stage_step", "type_logp_next", "type_step_next", "lane_logp", "lane_logp_next", "id_inverted")
+_PAIRS = ("stage_step", "type_logp_next", "type_step_next", "lane_logp", "lane_logp_next", "id_inverted")
+_ORDER = _all(*_BOOKS, *_PAIRS, *_LANE_TIME)
+_LATE = ("mate_serial_gap", "scan_mates", "scan_share", "shipment_mates", "shipment_share", "elapsed", "code_age")
+_TIME = _all(*_LANE_TIME, *_MATES_TIME, *_LATE)
 _CLONE = (
     "elsewhere",
     "same_type_gap",
@@ -73,16 +107,15 @@ _CLONE = (
     "returned",
     "same_place_prev",
     "same_place_next",
-    "speed_prev",
 )
-_WHOLE = (*_CLONE, *_ORDER, *_LANE_USE, *_PLACE_USE)
+_WHOLE = _all(*_CLONE, *_ORDER, *_LANE_USE, *_PLACE_USE)
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
         "epcFake",
         "code_malformed",
         "the code is not of the form header.company.product.lot.date.serial",
-        ("code_well_formed",),
+        (*_CODE, *_LOT),
         lambda t: ~_well_formed(t),
     ),
     Cause(
@@ -167,21 +200,21 @@ CAUSES: tuple[Cause, ...] = (
         "epcDup",
         "alive_after_sale",
         "scanned after it was sold",
-        ("sold_before", "since_sold", *_WHOLE),
+        _all("sold_before", "since_sold", *_WHOLE),
         lambda t: t["sold_before"] > 0,
     ),
     Cause(
         "epcDup",
         "sold_while_upstream",
         "sold at a shop that it never came to",
-        ("stage_step", "type_step", "has_next", "gap_prev", *_WHOLE),
+        _all("has_next", *_WHOLE),
         lambda t: (t["type_POS_Sell"] > 0) & (t["same_place_prev"] == 0),
     ),
     Cause(
         "epcDup",
         "two_places_at_once",
         "at another place so soon that nothing travels as fast",
-        ("gap_prev", *_WHOLE),
+        _WHOLE,
         lambda t: (t["elsewhere"] > 0) & (t["same_type_speed"] > 4.8),
     ),
     Cause(
@@ -267,7 +300,7 @@ CAUSES: tuple[Cause, ...] = (
         "evtOrderErr",
         "arrived_before_leaving",
         "an earlier scan was further on",
-        (*_ORDER, *_LANE_USE),
+        _all(*_ORDER, *_LANE_USE),
         lambda t: (t["type_behind"] > 0) | (t["type_step"] > 1) | (t["type_step_next"] < 0),
     ),
     Cause("evtOrderErr", "order_unusual", "the order of scans is unlike the normal one", (), _always),
@@ -275,28 +308,28 @@ CAUSES: tuple[Cause, ...] = (
         "jump",
         "too_fast_to_travel",
         "faster than anything travels",
-        ("speed_prev", *_LANE_TIME, *_MATES_TIME),
+        _TIME,
         lambda t: (t["distance_prev"] > 1) & (t["speed_prev"] > 4.87),
     ),
     Cause(
         "jump",
         "faster_than_lane",
         "faster than items are on this lane",
-        ("speed_prev", *_LANE_TIME, *_MATES_TIME),
+        _TIME,
         lambda t: (t["lane_z"] < 0) & _moved(t),
     ),
     Cause(
         "jump",
         "slow_transit",
         "longer on the road than items are on this lane",
-        (*_LANE_TIME, *_MATES_TIME),
+        _TIME,
         _moved,
     ),
     Cause(
         "jump",
         "stalled",
         "longer at one place than items are",
-        (*_LANE_TIME, *_MATES_TIME),
+        _TIME,
         lambda t: t["same_place_prev"] > 0,
     ),
     Cause("jump", "time_unusual", "the time is unlike that of such items", (), _always),

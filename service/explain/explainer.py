@@ -14,7 +14,6 @@ from service.effects.gradients import NormalWindows, effects
 from service.effects.questions import Mixture, Questions
 from service.effects.removal import reason_elsewhere, scores_without
 from service.errors import EffectsUnavailable, ModelRepositoryError
-from service.events.vocabulary import KINDS
 from service.explain.causes import CAUSES, Cause, first_causes
 from service.explain.incidents import Findings, Incident, incidents
 from service.explain.reasons import Reasons
@@ -25,8 +24,6 @@ from service.runtime.threads import give_way
 
 _AT_ONCE = 64
 """Findings whose effects are worked out at once."""
-
-_FAKE = KINDS.index("epcFake")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +137,6 @@ def _moved(scored: Scored, asked: Questions, causes: list[Cause]) -> list[Moved]
     removed = np.zeros((len(asked), len(INDEX)), dtype=np.bool_)
     for row, cause in enumerate(causes):
         removed[row, [INDEX[name] for name in cause.features]] = True
-    of_code = asked.kinds[:, 0] == _FAKE  # a code is that of all events of a journey
-    without = scores_without(scored.mixture, scored.normal, asked, removed, of_code)
+    without = scores_without(scored.mixture, scored.normal, asked, removed)
     elsewhere = reason_elsewhere(found.score, without)[:, 0] & removed.any(axis=1)
     return [Moved(found.named(row, 0), bool(elsewhere[row])) for row in range(len(asked))]

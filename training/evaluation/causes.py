@@ -211,13 +211,10 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
     offset = windows.offset_of[chosen[:, 0]]
     length = windows.length[window]
     tables = []
-    for (row, kind), at, begin, count in zip(
-        chosen.tolist(), offset.tolist(), windows.start[window].tolist(), length.tolist(), strict=True
-    ):
+    for (row, kind), begin, count in zip(chosen.tolist(), windows.start[window].tolist(), length.tolist(), strict=True):
         table = part.features[begin : begin + count].copy()
         columns = [INDEX[name] for name in CAUSES[causes[row, kind]].features]
-        changed = slice(None) if kind == KINDS.index("epcFake") else slice(at, at + 1)  # a code is that of all events
-        table[changed, columns] = typical[table[changed, TYPE_COLUMNS].argmax(axis=1)][:, columns]
+        table[:, columns] = typical[table[:, TYPE_COLUMNS].argmax(axis=1)][:, columns]
         tables.append(table)
     start = np.cumsum(length) - length
     asked = Windows(start, length, np.arange(len(chosen)), offset)
