@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # What `make lock` wrote, and nothing else: its pins are complete, so pip looks for nothing that they do not name.
 LOCKED := $(PIP) --require-hashes --no-deps
+# What setup.py compiles, and what that is made of.
+LOOPS := $(wildcard service/events/groups.p* service/features/*.py service/features/t*.pxd)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: run test lint proto model compare bench e2e lock base-image sbom clean
@@ -51,7 +53,7 @@ e2e: .venv/dev .triton/installed
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/gateway: .venv/bin/python pyproject.toml requirements/build.txt requirements/gateway.txt
+.venv/gateway: .venv/bin/python pyproject.toml setup.py requirements/build.txt requirements/gateway.txt $(LOOPS)
 	$(LOCKED) --requirement requirements/build.txt --requirement requirements/gateway.txt
 	$(OWN)
 	touch $@
@@ -71,7 +73,7 @@ lock: .venv/dev
 	$(COMPILE) pyproject.toml $(SERVING) --output-file requirements/gateway.txt
 	$(COMPILE) pyproject.toml $(SERVING) --extra parquet --output-file requirements/gateway-parquet.txt
 	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
-	echo 'setuptools>=77' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
+	printf 'setuptools>=77\ncython>=3.2,<4\n' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
 	echo 'nvidia-pytriton==0.7.0' | $(COMPILE) --no-deps --output-file requirements/triton-server.txt -
 
 # The base of the image as its tag leads to it today, in the Dockerfile. Needs a registry.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.groups import Found, Index, changes, sizes, stable_order
+from service.events.groups import Found, Index, members_of, time_order
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -24,19 +24,17 @@ class Journeys:
     length: Index  # [U] events of each journey
     position: Index  # [N] 0-based place in its journey
     by_time: Index  # [N] the sorted events in the order of (time, event_id): the arrow of time
-    rank: Index  # [N] place of each sorted event in by_time
 
     @classmethod
     def of(cls, events: Events) -> Journeys:
         n = len(events)
-        by_time = _by_time(events)
-        rank, epc = stable_order(events.epc[by_time].astype(np.int64), len(events.epc_codes))
-        order = by_time[rank]
-        sorted_by_time = np.empty(n, dtype=np.intp)
-        sorted_by_time[rank] = np.arange(n)
+        by_time = time_order(events.time_us, events.event_id)
+        order, bounds = members_of(events.epc, len(events.epc_codes), by_time)
+        row = np.empty(n, dtype=np.intp)
+        row[order] = np.arange(n)
         ordered = Events(
             event_id=events.event_id[order],
-            epc=epc.astype(np.int32),
+            epc=events.epc[order],
             epc_codes=events.epc_codes,
             location_id=events.location_id[order],
             step=events.step[order],
@@ -44,10 +42,17 @@ class Journeys:
             time_us=events.time_us[order],
             file_id=events.file_id[order],
         )
-        start = changes(epc).nonzero()[0]
-        length = sizes(start, n)
-        position = np.arange(n) - start.repeat(length)
-        return cls(ordered, order, start, length, position, sorted_by_time, rank)
+        length = np.diff(bounds).astype(np.intp)
+        used = length > 0  # every code has events, except in what tests make up
+        start, length = bounds[:-1][used].astype(np.intp), length[used]
+        return cls(ordered, order, start, length, np.arange(n) - start.repeat(length), row[by_time])
+
+    @property
+    def rank(self) -> Index:
+        """The place [N] of each sorted event in ``by_time``."""
+        rank = np.empty(len(self.by_time), dtype=np.intp)
+        rank[self.by_time] = np.arange(len(rank))
+        return rank
 
     def previous(self) -> Found:
         """Return the previous event of the same journey."""
@@ -56,14 +61,3 @@ class Journeys:
     def spread(self, per_journey: NDArray[_Scalar]) -> NDArray[_Scalar]:
         """Return a value per event [N] from a value per journey [U]."""
         return per_journey.repeat(self.length)
-
-
-def _by_time(events: Events) -> Index:
-    """Return the order of (time, event_id)."""
-    time_us, event_id = events.time_us, events.event_id
-    low = int(time_us.min()) if len(time_us) else 0
-    width = int(time_us.max(initial=low)) - low + 1
-    if (event_id[1:] > event_id[:-1]).all():  # as they are numbered mostly
-        return stable_order(time_us - low, width)[0]
-    by_id = event_id.argsort(kind="stable")
-    return by_id[stable_order(time_us[by_id] - low, width)[0]]

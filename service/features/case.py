@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.groups import Index, Key
+from service.events.groups import Index
 from service.events.journeys import Journeys
 from service.events.vocabulary import OperatingPoint
 from service.features.past import Past
@@ -38,7 +38,7 @@ class Case:
         *,
         causal: bool,
         asked: Index | None = None,
-        scope: Key | None = None,
+        scope: NDArray[np.int32] | None = None,
     ) -> Case:
         """Return the case of ``events`` [N]; ``asked`` [A] are positions in them, None asks for all.
 
@@ -98,7 +98,7 @@ class View:
             return cut(case.journeys, limit).answering(case.rows)
 
 
-def join(requests: Sequence[Events]) -> tuple[Events, Key]:
+def join(requests: Sequence[Events]) -> tuple[Events, NDArray[np.int32]]:
     """Return the events of several requests as one, one after the other, and the request [U] of each of its codes."""
     codes = [len(events.epc_codes) for events in requests]
     first = np.cumsum([0, *codes[:-1]]).tolist()  # an EPC in two requests is two: each is judged by its request alone
@@ -108,4 +108,4 @@ def join(requests: Sequence[Events]) -> tuple[Events, Key]:
     }
     epc = np.concatenate([events.epc + np.int32(offset) for events, offset in zip(requests, first, strict=True)])
     joined = Events(epc=epc, epc_codes=[code for events in requests for code in events.epc_codes], **columns)
-    return joined, Key(np.repeat(np.arange(len(requests)), codes), len(requests))
+    return joined, np.repeat(np.arange(len(requests), dtype=np.int32), codes)

@@ -1,4 +1,4 @@
-"""Features of an item among its companions: the mates of its lot that travel in the same shipments.
+"""Features of an item among its companions: the mates of its lot that travel in the same shipments. Compiled.
 
 What a lot's mates do is the strongest hint of all: an item that left with its mates and arrived alone, elsewhere,
 earlier or later than they did is suspicious however plausible its own journey looks. Companions are those of the same
@@ -8,231 +8,267 @@ Events that were judged before keep the features that they had then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
+import cython
 import numpy as np
-from numpy.typing import NDArray
+from cython.cimports.libc.math import asinh, fabs, log1p
 
-from service.events.groups import Group, Key, combine
-from service.features.journey import Columns
-from service.features.mate_groups import DIVIDED, GROUPS, MateGroup
-from service.features.running_groups import Prior, Sighting
-from service.features.shared import Trail, nearest
+from service.events.groups import Groups
+from service.features.mate_groups import GROUPS, HERE
 
-_Count = NDArray[np.intp] | NDArray[np.float64]
+if cython.compiled:
+    from cython.cimports.service.features.row import Row
 
-COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
-    # name, kind served, meaning and formula
-    ("lot_mates", "epcFake", "log1p of other items of the lot"),
-    ("product_mates", "epcFake", "log1p of other items of the product"),
-    ("all_items", "all", "log1p of all other items: how much company could be known at all"),
-    ("lot_product_share", "epcFake", "share of the other items with this lot number that are of this product"),
-    (
-        "lot_day_share",
-        "epcFake",
-        "share of the lot's other items with the same date part (1970 if it is no date)",
-    ),
-    (
-        "serial_gap",
-        "epcFake",
-        "log1p of the difference to the nearest serial of the lot's other items, 20 if there are none and if causal",
-    ),
-    ("scan_mates", "locErr", "log1p of the mates' scans of this type at this place"),
-    ("scan_share", "locErr", "share of the mates' scans of this type that happened at this place"),
-    ("scan_mate_gap", "jump", "log1p of the minutes to the nearest of the mates' scans here"),
-    (
-        "mate_serial_gap",
-        "epcFake",
-        "log1p of the 4th least difference of serials to mates in the 4 scans here before and after (causal: 8 before)",
-    ),
-    (
-        "scan_mate_offset",
-        "jump",
-        "asinh of the hours by which this scan is later than the mean of the mates' scans here",
-    ),
-    ("leg_mates", "locErr", "log1p of mates' scans here after the same previous scan (or first, as this one)"),
-    ("leg_share", "locErr", "share of the mates' scans after the same previous scan that were here"),
-    ("leg_gap_ratio", "jump", "log gap minus the mean log gap of the mates on the same leg"),
-    (
-        "shipment_mates",
-        "locErr",
-        "log1p of the mates' scans after the same previous scan that began in the same two hours",
-    ),
-    ("shipment_share", "locErr", "share of those scans that were here"),
-    ("shipment_gap_ratio", "jump", "log gap minus the mean log gap of those of the scans that were here"),
-)
+NO_SERIAL = cython.declare(cython.double, 20.0)
+FAR = cython.declare(cython.double, np.inf)
+NEIGHBOURS = cython.declare(cython.int, 8)  # scans whose serials are looked at: so many before, or half here and there
+LEAST = cython.declare(cython.int, 4)  # the how many-th least difference of serials counts
 
-_NO_SERIAL = 20.0
-_BEFORE = np.arange(-8, 0)[:, None]
-_AROUND = np.array([-4, -3, -2, -1, 1, 2, 3, 4])[:, None]
+_KIND_OF = {group.name: kind for kind, group in enumerate(GROUPS)}
+OF_HERE = cython.declare(cython.int, HERE)
+OF_TYPE = cython.declare(cython.int, _KIND_OF["type"])
+OF_LEFT = cython.declare(cython.int, _KIND_OF["left"])
+OF_LEG = cython.declare(cython.int, _KIND_OF["leg"])
+OF_SHIPMENT = cython.declare(cython.int, _KIND_OF["shipment"])
+OF_SHIPMENT_HERE = cython.declare(cython.int, _KIND_OF["shipment_here"])
 
 
-def lot_features(trail: Trail) -> Columns:
-    """How many other items of the lot and product there are, and how well the code fits in with theirs."""
-    parts = trail.parts
-    number = combine(trail.mates, Key.of(parts.lot))
-    lot_mates = _other_items(trail, "lot", trail.lot)
-    same_day = _other_items(trail, "day", combine(trail.lot, Key.of(parts.day)))
-    of_number = _other_items(trail, "number", number)
-    of_number_and_product = _other_items(trail, "number_product", combine(number, Key.of(parts.product)))
-    return {
-        "lot_mates": np.log1p(lot_mates),
-        "product_mates": np.log1p(_other_items(trail, "product", trail.product)),
-        "all_items": np.log1p(_other_items(trail, "all", trail.scope)),
-        "lot_product_share": _share(of_number_and_product, of_number),
-        "lot_day_share": _share(same_day, lot_mates),
-        "serial_gap": _serial_gap(trail),
-    }
+@cython.cclass
+class MatesPass:
+    """N events in the order of their journeys, [N] unless another shape is given, and the rows that they get."""
 
+    rows: Row[::1]
+    causal: cython.bint
+    after_past: cython.bint
+    epc: cython.int[::1]
+    serial: cython.longlong[::1]  # [U]
+    time_us: cython.longlong[::1]
+    base_us: cython.longlong[::1]  # [U] the first scan of the request: sums of what is counted from it are short
+    members: cython.Py_ssize_t[::1]  # [n] the fresh events in the order of time
+    fresh: cython.uchar[::1]  # whether an event is one of them
+    group: cython.int[:, ::1]  # [GROUPS, N] of mates
+    own: cython.int[:, ::1]  # [GROUPS, N] the item's own events of that group
+    value: cython.double[::1]  # what the mean is taken of
+    count: cython.double[:, ::1]  # [GROUPS, N] scans of mates in the group
+    less_mean: cython.double[:, ::1]  # [GROUPS, N] the own value less the mean of the mates' ones
+    prior_count: cython.double[:, ::1]  # [GROUPS, N] earlier scans of the group that the past knows
+    prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
+    prior_minute: cython.double[::1]  # when the past knows the last scan here of another item, NaN if it does not
+    prior_serial: cython.double[:, ::1]  # [NEIGHBOURS, N] of the scans here before the request, NaN if it is no mate's
+    tally: cython.double[:, ::1]  # [4, n] scratch: count and sum by group, count and sum of the own ones
+    least: cython.double[::1]  # [LEAST] scratch
 
-def _other_items(trail: Trail, name: str, key: Key) -> NDArray[np.float64]:
-    """Return the number [N] of other items whose codes have this ``key`` [U], by their first scans."""
-    epc, first = trail.events.epc, trail.journeys.position == 0
-    if not trail.causal:
-        everybody = np.arange(len(key.values))
-        return Group(key, everybody).others(causal=False).astype(np.float64)[epc]
-    if trail.past is not None:
-        first &= ~trail.past.seen_before[epc]
-    items = Group(key.take(epc), trail.members).sum_of_others(first.astype(np.float64), causal=True)
-    if trail.past is not None:
-        items = trail.of_fresh(items + trail.past.items[name][epc], others=1.0)
-    return items - np.where(first, 0.0, 1.0)  # the own first scan, which is always earlier
-
-
-def _share(part: _Count, whole: _Count) -> NDArray[np.float64]:
-    """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
-    share: NDArray[np.float64] = (part + 0.5) / (whole + 1.0)
-    return share
-
-
-def _serial_gap(trail: Trail) -> NDArray[np.float64]:
-    """Return log1p [N] of the distance to the nearest serial of the lot."""
-    if trail.causal:  # the nearest so far changes with every item: `mate_serial_gap` has to do
-        return np.full(len(trail.events.epc), _NO_SERIAL)
-    serial = trail.parts.serial.astype(np.float64)
-    by_serial = Group(trail.lot, serial.argsort(kind="stable"))
-    return _log_serial(nearest(serial, [by_serial.neighbour(-1), by_serial.neighbour(1)])[1])[trail.events.epc]
-
-
-def _log_serial(difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isfinite(difference), np.log1p(_finite(difference)), _NO_SERIAL)
-
-
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isfinite(values), values, 0.0)
-
-
-class _Mates:
-    """What the mates of each event did in common with it: a group of the lot's events less the item's own."""
-
-    def __init__(self, trail: Trail, everybody: Group, own: Group, prior: Prior | None) -> None:
-        self._trail, self._everybody, self._own, self._prior = trail, everybody, own, prior
-        others: _Count = everybody.others(causal=trail.causal)
+    def __init__(self, rows, trail, groups, prior) -> None:  # noqa: ANN001
+        """Args: ``rows`` [N] to write, the ``trail``, its `mates.mate_groups`, and what a past knows of them, or None."""
+        events, n = trail.events, len(trail.events)
+        self.rows, self.causal, self.after_past = rows, trail.causal, prior is not None
+        self.epc, self.serial, self.time_us = events.epc, trail.parts.serial, events.time_us
+        first = np.full(int(trail.scope.max(initial=0)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(first, trail.scope[events.epc], events.time_us)
+        self.base_us = first[trail.scope]
+        self.members = trail.members
+        self.fresh = (np.ones(n, dtype=np.bool_) if trail.fresh is None else trail.fresh).view("u1")
+        self.group = np.stack([group.number for group in groups])
+        self.own = np.stack([Groups(group.number, events.epc.astype(np.int64)).number for group in groups])
+        kinds = len(groups)
+        self.value, self.least = np.zeros(n), np.empty(4)
+        self.count, self.less_mean = np.zeros((kinds, n)), np.zeros((kinds, n))
+        self.tally = np.zeros((4, n + 1))
         if prior is not None:
-            others = others + prior.count[prior.number]
-        if trail.fresh is None:
-            self.count: _Count = others - own.others(causal=trail.causal)
-        else:
-            self.count = trail.of_fresh(others - self._of_own(np.ones(len(others))))
+            self.prior_count, self.prior_total = prior.count, prior.total
+            self.prior_minute, self.prior_serial = prior.minute, prior.serial
 
-    def less_mean(self, values: NDArray[np.float64], zero: float = 0.0) -> NDArray[np.float64]:
-        """Return ``values`` [N], which count from ``zero``, less their mean over the mates, 0 where there are none."""
-        total = self._everybody.sum_of_others(values, causal=self._trail.causal) - self._of_own(values)
-        if self._prior is not None:
-            total += (self._prior.total - self._prior.count * zero)[self._prior.number]
-        return np.where(self.count > 0, values - total / np.maximum(self.count, 1), 0.0)
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def mates(self, kind: cython.int, has_mean: cython.bint, zero_us: cython.bint) -> cython.void:
+        """Count the mates' scans of each event's group of a kind, and compare with their mean.
 
-    def _of_own(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sum [N] of ``values`` [N] over the own other events that ``everybody`` and ``prior`` count."""
-        fresh = self._trail.fresh
-        if fresh is None:
-            return self._own.sum_of_others(values, causal=self._trail.causal)
-        # the past counts all that was judged before, whatever its time
-        earlier = self._own.sum_of_others(np.where(fresh, values, 0.0), causal=True)
-        return earlier + self._own.sum_of_others(np.where(fresh, 0.0, values), causal=False)
+        Causal ones are the earlier scans. The past counts all that was judged before, whatever its time: so what the
+        item itself has among that is taken off.
+        """
+        i: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        self.tally[:, :] = 0
+        if not self.causal:
+            for k in range(self.members.shape[0]):
+                self._add(kind, self.members[k], grouped=True)
+        elif self.after_past:
+            for i in range(self.epc.shape[0]):
+                if not self.fresh[i]:
+                    self._add(kind, i, grouped=False)
+        for k in range(self.members.shape[0]):
+            i = self.members[k]
+            self._compare(kind, i, has_mean, zero_us)
+            if self.causal:
+                self._add(kind, i, grouped=True)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _add(self, kind: cython.int, i: cython.Py_ssize_t, grouped: cython.bint) -> cython.void:
+        group: cython.int = self.group[kind, i]
+        own: cython.int = self.own[kind, i]
+        if grouped:
+            self.tally[0, group] += 1
+            self.tally[1, group] += self.value[i]
+        self.tally[2, own] += 1
+        self.tally[3, own] += self.value[i]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _compare(
+        self, kind: cython.int, i: cython.Py_ssize_t, has_mean: cython.bint, zero_us: cython.bint
+    ) -> cython.void:
+        group: cython.int = self.group[kind, i]
+        own: cython.int = self.own[kind, i]
+        count: cython.double = self.tally[0, group] - self.tally[2, own]
+        total: cython.double = self.tally[1, group] - self.tally[3, own]
+        if self.after_past:
+            count += self.prior_count[kind, i]
+            total += self.prior_total[kind, i]
+            if zero_us:
+                total -= self.prior_count[kind, i] * (self.base_us[self.epc[i]] / 3_600e6)
+        self.count[kind, i] = count
+        if has_mean and count > 0:
+            self.less_mean[kind, i] = self.value[i] - total / count
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def hours(self) -> cython.void:
+        """Take the mean of the hours since the request began."""
+        i: cython.Py_ssize_t
+        for i in range(self.epc.shape[0]):
+            self.value[i] = (self.time_us[i] - self.base_us[self.epc[i]]) / 3_600e6
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def log_gaps(self, since_us: cython.longlong[::1]) -> cython.void:
+        """Take the mean of the log gaps ``since_us`` [N], when each leg began."""
+        i: cython.Py_ssize_t
+        for i in range(self.epc.shape[0]):
+            self.value[i] = log1p((self.time_us[i] - since_us[i]) / 60e6)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def write(self) -> cython.void:
+        """Write what was counted."""
+        i: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        for k in range(self.members.shape[0]):
+            i = self.members[k]
+            self.rows[i].scan_mates = log1p(self.count[OF_HERE, i])
+            self.rows[i].scan_share = share(self.count[OF_HERE, i], self.count[OF_TYPE, i])
+            self.rows[i].scan_mate_offset = asinh(self.less_mean[OF_HERE, i])
+            self.rows[i].leg_mates = log1p(self.count[OF_LEG, i])
+            self.rows[i].leg_share = share(self.count[OF_LEG, i], self.count[OF_LEFT, i])
+            self.rows[i].leg_gap_ratio = self.less_mean[OF_LEG, i]
+            self.rows[i].shipment_mates = log1p(self.count[OF_SHIPMENT, i])
+            self.rows[i].shipment_share = share(self.count[OF_SHIPMENT_HERE, i], self.count[OF_SHIPMENT, i])
+            self.rows[i].shipment_gap_ratio = self.less_mean[OF_SHIPMENT_HERE, i]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def crowd(self, order: cython.Py_ssize_t[::1], begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Write how near in time and in serials the mates are who were scanned here: ``order`` is that of time."""
+        k: cython.Py_ssize_t
+        i: cython.Py_ssize_t
+        stranger: cython.Py_ssize_t = -1  # the nearest earlier scan of another item
+        for k in range(begin, end):
+            i = order[k]
+            if k > begin and self.epc[order[k - 1]] != self.epc[i]:
+                stranger = order[k - 1]
+            gap: cython.double = FAR
+            if stranger >= 0:
+                gap = (self.time_us[i] - self.time_us[stranger]) / 60e6
+            elif self.after_past and self.prior_minute[i] == self.prior_minute[i]:  # not NaN
+                gap = fabs(self.time_us[i] / 60e6 - self.prior_minute[i])
+            self.value[i] = gap
+            self._serials(order, k, begin, end)
+        stranger = -1
+        for k in range(end - 1, begin - 1, -1):
+            i = order[k]
+            if k < end - 1 and self.epc[order[k + 1]] != self.epc[i]:
+                stranger = order[k + 1]
+            if stranger >= 0 and not self.causal:
+                self.value[i] = min(self.value[i], (self.time_us[stranger] - self.time_us[i]) / 60e6)
+            self.rows[i].scan_mate_gap = log1p(self.value[i]) if self.value[i] < FAR else 0.0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _serials(
+        self, order: cython.Py_ssize_t[::1], k: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.void:
+        """How far the serial is off those of the mates scanned here.
+
+        The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged
+        item, and up to four forged ones among the eight do not make a genuine item look so.
+        """
+        i: cython.Py_ssize_t = order[k]
+        other: cython.Py_ssize_t
+        steps: cython.Py_ssize_t
+        found: cython.int = 0
+        serial: cython.longlong = self.serial[self.epc[i]]
+        back: cython.Py_ssize_t = NEIGHBOURS if self.causal else NEIGHBOURS // 2
+        for steps in range(-back, NEIGHBOURS - back + 1):
+            if steps == 0:
+                continue
+            if begin <= k + steps < end:
+                other = order[k + steps]
+                if self.epc[other] != self.epc[i]:
+                    found = self._keep(found, fabs(self.serial[self.epc[other]] - serial))
+            elif self.after_past and self.prior_serial[steps + back, i] == self.prior_serial[steps + back, i]:
+                found = self._keep(found, fabs(self.prior_serial[steps + back, i] - serial))
+        self.rows[i].mate_serial_gap = log1p(self.least[found - 1]) if found > 0 else NO_SERIAL
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _keep(self, found: cython.int, difference: cython.double) -> cython.int:
+        """Put a difference among the least ones, of which so many are ``found``, and return how many are now."""
+        at: cython.int = found
+        if found == LEAST:
+            if difference >= self.least[LEAST - 1]:
+                return found
+            at = LEAST - 1
+        while at > 0 and self.least[at - 1] > difference:
+            self.least[at] = self.least[at - 1]
+            at -= 1
+        self.least[at] = difference
+        return min(found + 1, LEAST)
 
 
-def key_parts(trail: Trail) -> dict[str, Key]:
-    """Return the key [N] of each of `mate_groups.PARTS`."""
-    here = combine(trail.spot, trail.type).numbered()
-    return {"here": here, "type": trail.type, "left": trail.left_from, "departure": trail.departure}
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def share(part: cython.double, whole: cython.double) -> cython.double:
+    """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
+    return (part + 0.5) / (whole + 1.0)
 
 
-def group_keys(whose: Key, parts: Mapping[str, Key], groups: Sequence[MateGroup] = GROUPS) -> dict[str, Key]:
-    """Return the key [N] of each of the ``groups`` of lots or items, given those of the ``parts``."""
-    keys = {"": whose}
-    for group in groups:
-        key = combine(keys[group.within], parts[group.part])
-        keys[group.name] = key.numbered() if group.name in DIVIDED else key  # short keys are sorted faster
-    del keys[""]
-    return keys
-
-
-def mate_features(trail: Trail) -> tuple[Columns, Sighting | None]:
-    """What the mates of the lot did, here and on the way here, in the request and before.
-
-    Also returns the groups of the events in the past that the trail has, for whoever stores these events.
-    """
-    parts = key_parts(trail)
-    keys = group_keys(trail.lot.take(trail.events.epc), parts)
-    groups = {name: Group(key, trail.members) for name, key in keys.items()}
-    own = {"here": trail.same_scan, "type": trail.same_type}
-    own_keys = group_keys(trail.epc, parts, [group for group in GROUPS if group.name not in own])
-    own |= {name: Group(key, trail.journeys.by_time) for name, key in own_keys.items()}
-    sighting: Sighting | None = None
-    priors: dict[str, Prior] = {}
-    if trail.past is not None:
-        sighting, priors = trail.past.priors(trail.events, trail.kind, trail.legs, groups)
-    mates = {name: _Mates(trail, group, own[name], priors.get(name)) for name, group in groups.items()}
-    columns = _scan_features(trail, mates, groups["here"], priors.get("here")) | _leg_features(trail, mates)
-    return columns, sighting
-
-
-def _scan_features(trail: Trail, mates: dict[str, _Mates], here: Group, prior: Prior | None) -> Columns:
-    """This scan among the mates' scans: where they had scans of this type, and when they were here."""
-    epc = trail.events.epc
-    _, gap = nearest(trail.minute, here.strangers(epc)[: 1 if trail.causal else 2])
-    if prior is not None:
-        before = np.abs(trail.minute - prior.stranger_hour() * 60)
-        gap = np.where(np.isfinite(gap), gap, before)
-    first = trail.minute.min(initial=np.inf)
-    return {
-        "scan_mates": np.log1p(mates["here"].count),
-        "scan_share": _share(mates["here"].count, mates["type"].count),
-        "scan_mate_gap": np.log1p(_finite(gap)),
-        "mate_serial_gap": _mate_serial_gap(trail, here, prior),
-        "scan_mate_offset": np.arcsinh(mates["here"].less_mean((trail.minute - first) / 60, first / 60)),
-    }
-
-
-def _mate_serial_gap(trail: Trail, here: Group, prior: Prior | None) -> NDArray[np.float64]:
-    """Return log1p [N] of how far the serial is off those of the mates scanned here, 20 if there are none.
-
-    The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged item,
-    and up to four forged ones among the eight do not make a genuine item look so.
-    """
-    epc = trail.events.epc[here.order]
-    serial = trail.parts.serial[epc].astype(np.float64)
-    mate, exists = here.around(_BEFORE if trail.causal else _AROUND)
-    differences = np.where(exists & (epc[mate] != epc), np.abs(serial[mate] - serial), np.inf)
-    if prior is not None:  # further back than this request goes
-        further, is_mate = prior.neighbour(-_BEFORE - here.others(causal=True))
-        before = np.where(is_mate, np.abs(trail.parts.serial[trail.events.epc] - further), np.inf)
-        differences = np.where(exists, differences, before[:, here.order])
-    differences.sort(axis=0)
-    found = np.isfinite(differences).sum(axis=0)
-    fourth = differences[np.minimum(np.maximum(found, 1), 4) - 1, np.arange(len(epc))]
-    return here.by_event(_log_serial(fourth))
-
-
-def _leg_features(trail: Trail, mates: dict[str, _Mates]) -> Columns:
-    """The leg from the previous scan among the mates that left from there: where they went, how long they took."""
-    leaving, on_leg, shipped, shipped_here = (mates[name] for name in ("left", "leg", "shipment", "shipment_here"))
-    return {
-        "leg_mates": np.log1p(on_leg.count),
-        "leg_share": _share(on_leg.count, leaving.count),
-        "leg_gap_ratio": on_leg.less_mean(trail.leg_gap),
-        "shipment_mates": np.log1p(shipped.count),
-        "shipment_share": _share(shipped_here.count, shipped.count),
-        "shipment_gap_ratio": shipped_here.less_mean(trail.leg_gap),
-    }
+def mate_rows(rows, trail, groups, prior) -> None:  # noqa: ANN001
+    """Write what the mates did, here and on the way here, for the fresh events of a trail; see `MatesPass`."""
+    work: MatesPass = MatesPass(rows, trail, groups, prior)
+    order: cython.Py_ssize_t[::1]
+    start: cython.int[::1]
+    order, start = groups[HERE].members(trail.members)
+    since_us: cython.longlong[::1] = trail.legs.time_us
+    g: cython.Py_ssize_t
+    with cython.nogil:
+        work.hours()
+        work.mates(OF_HERE, True, True)
+        work.mates(OF_TYPE, False, False)
+        work.mates(OF_LEFT, False, False)
+        work.mates(OF_SHIPMENT, False, False)
+        work.log_gaps(since_us)
+        work.mates(OF_LEG, True, False)
+        work.mates(OF_SHIPMENT_HERE, True, False)
+        work.write()
+        for g in range(start.shape[0] - 1):
+            work.crowd(order, start[g], start[g + 1])

@@ -1,294 +1,393 @@
-"""Features of one item: its code, and the times, places and order of its own scans."""
+"""Features of one item: its code, and the times, places and order of its own scans. Compiled; see `service.features`.
+
+One pass over each journey. A feature of the previous scan's future (``_next``) is written when the next scan comes.
+"""
 
 from __future__ import annotations
 
+import cython
 import numpy as np
-from numpy.typing import NDArray
+from cython.cimports.libc.math import asinh, cos, fabs, floor, log, log1p, sin
 
-from service.events.groups import Group, Index, Key, combine
-from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_TYPE, LEVELS, START, TYPES, UNKNOWN
-from service.features.keys import company_product_key, product_lot_key, product_type_key
-from service.features.shared import Trail, log_speed, nearest
+from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_TYPE
+from service.events.vocabulary import START as _START_TYPE
+from service.events.vocabulary import TYPES as _ALL_TYPES
+from service.events.vocabulary import UNKNOWN as _UNKNOWN_CODE
 
-Columns = dict[str, NDArray[np.generic]]
-"""Features by name, each [N]."""
+if cython.compiled:
+    from cython.cimports.service.features.row import Row
+    from cython.cimports.service.features.tables import Tables
 
-JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
-    # name, kind served, meaning and formula; a "log share" of k in n is log((k + 0.1) / (n + 1))
-    ("code_well_formed", "epcFake", "1 if the code has the right length, digits and dots"),
-    ("code_header_log", "epcFake", "log1p of issued codes with this header"),
-    ("code_company_log", "epcFake", "log1p of issued codes of this company"),
-    ("code_product_log", "epcFake", "log1p of issued codes of this product of this company"),
-    ("code_product_foreign", "epcFake", "1 if the product was issued, but by other companies only"),
-    ("code_lot_log", "epcFake", "log1p of issued codes of this lot of this product"),
-    ("code_lot_foreign", "epcFake", "1 if the lot was issued, but for other products only"),
-    ("code_date_valid", "epcFake", "1 if the date part is a date of the calendar"),
-    ("code_day_off", "epcFake", "asinh of the days by which the date, if valid, lies outside of the lot's (+ later)"),
-    ("code_serial_off", "epcFake", "asinh of the numbers by which the serial lies outside of the lot's (+ above)"),
-    (
-        "code_age_first",
-        "epcFake",
-        "asinh of the days from the date part, if valid, to the first scan (below 0: scanned before made)",
-    ),
-    ("code_age", "epcFake", "asinh of the days from the date part, if valid, to this scan"),
-    # A level of the supply chain; called stage here and in stage_step, since names of features are in the spec hash.
-    ("first_stage", "epcFake", "level 0..5 of the first scan (type, else step): a forged item turns up downstream"),
-    ("first_type_logp", "epcFake", "log share of the normal journeys that start with the first scan's type"),
-    ("has_prev", "all", "1 if the journey has an earlier event"),
-    ("has_next", "all", "1 if the journey has a later event (retrospective)"),
-    ("index_log", "all", "log1p of the number of earlier events of the journey"),
-    ("remaining_log", "all", "log1p of the number of later events of the journey (retrospective)"),
-    ("gap_prev", "jump", "log1p of the minutes since the previous event"),
-    ("gap_next", "jump", "log1p of the minutes until the next event (retrospective)"),
-    ("lane_z", "jump", "log gap against the lane's median, in robust spreads (0.05 at least), within +-10"),
-    ("lane_below", "jump", "log gap below the lane's 1 % quantile (log minutes, >= 0)"),
-    ("lane_above", "jump", "log gap above the lane's 99 % quantile (log minutes, >= 0)"),
-    ("lane_z_next", "jump", "lane_z of the next event (retrospective)"),
-    (
-        "route_z",
-        "jump",
-        "asinh of (hours - mean) / deviation (0.1 at least) of the transition master's route; a minute at least",
-    ),
-    ("route_below", "jump", "log(minimum / hours) if faster than the route's minimum, within 6"),
-    ("route_above", "jump", "log(hours / maximum) if slower than the route's maximum, within 6"),
-    ("route_known", "locErr", "1 if the transition master has the route from the previous place to this other one"),
-    ("speed_prev", "jump", "log1p of km/h from the previous place, a minute at least"),
-    ("speed_next", "jump", "log1p of km/h to the next place (retrospective)"),
-    ("distance_prev", "locErr", "log1p of km from the previous place"),
-    ("elapsed", "jump", "log1p of the hours since the first scan"),
-    ("hour_sin", "jump", "sin of the hour of the day (UTC)"),
-    ("hour_cos", "jump", "cos of the hour of the day (UTC)"),
-    ("weekday_sin", "jump", "sin of the day of the week, from Thursday on"),
-    ("weekday_cos", "jump", "cos of the day of the week, from Thursday on"),
-    ("place_known", "locErr", "1 if the location has coordinates"),
-    ("scan_log", "locErr", "log1p of normal scans of this type at this place"),
-    ("lane_logp", "locErr", "log share of the normal scans like the previous one that one like this followed"),
-    ("lane_logp_next", "locErr", "lane_logp of the next event (retrospective)"),
-    ("lane_from_log", "locErr", "log1p of normal scans like the previous one: how far lane_logp can be trusted"),
-    ("product_scan_logp", "locErr", "log share of the product's normal scans of this type that were at this place"),
-    ("stage_step", "locErr", "levels gained since the previous event (negative: backwards)"),
-    ("same_place_prev", "locErr", "1 if the previous event was at this place"),
-    ("same_place_next", "locErr", "1 if the next event is at this place (retrospective)"),
-    *((f"type_{name}", "evtOrderErr", f"1 if the event type is {name}") for name in (*EVENT_TYPES, "unknown")),
-    ("step_mismatch", "evtOrderErr", "1 if the business step belongs to another level than the event type"),
-    ("type_step", "evtOrderErr", "steps along the normal journey since the previous event, within +-9"),
-    ("type_step_next", "evtOrderErr", "type_step of the next event (retrospective)"),
-    ("type_logp", "evtOrderErr", "log share of the normal scans after the previous type that were of this type"),
-    ("type_logp_next", "evtOrderErr", "type_logp of the next event (retrospective)"),
-    ("type_behind", "evtOrderErr", "steps of the normal journey by which an earlier event was further on"),
-    ("balance", "evtOrderErr", "inbound minus outbound scans of the item before at this place and level, within +-2"),
-    ("balance_after", "evtOrderErr", "inbound minus outbound scans after, as in balance (retrospective)"),
-    ("id_inverted", "evtOrderErr", "1 if the previous event has the higher event_id: a clock rolled back"),
-    ("id_inverted_next", "evtOrderErr", "id_inverted of the next event (retrospective)"),
-    ("repeats", "epcDup", "log1p of other scans of this item, same place and type"),
-    ("repeat_gap", "epcDup", "log1p of the minutes since the last such scan"),
-    ("elsewhere", "epcDup", "log1p of other scans of this item, same type at another place"),
-    ("same_type_gap", "epcDup", "log1p of the minutes to the nearest scan of this item and type, wherever it was"),
-    ("same_type_speed", "epcDup", "log1p of km/h needed between this scan and that nearest one (the earlier of two)"),
-    ("returned", "epcDup", "1 if the previous event was elsewhere and the one before it was here"),
-    ("sold_before", "epcDup", "log1p of earlier POS_Sell events"),
-    ("since_sold", "epcDup", "log1p of the hours since the last POS_Sell"),
-)
-
-_POS_SELL = EVENT_TYPES.index("POS_Sell")
+TYPES = cython.declare(cython.int, _ALL_TYPES)
+START = cython.declare(cython.int, _START_TYPE)
+UNKNOWN = cython.declare(cython.int, _UNKNOWN_CODE)
+POS_SELL = cython.declare(cython.int, EVENT_TYPES.index("POS_Sell"))
+FULL_CIRCLE = cython.declare(cython.double, 2 * np.pi)
 
 
-def code_features(trail: Trail) -> Columns:
-    """Code parts against what was issued, worked out once per code, and the date part against the scans."""
-    parts, reference, events = trail.parts, trail.reference, trail.events
-    lot_key = product_lot_key(parts.product, parts.lot)
-    lot_row = reference.product_lot.find(lot_key)
-    known_lot = lot_row < len(reference.product_lot.key)
-    of_pair = reference.company_product.of(company_product_key(parts.company, parts.product))
-    of_lot = reference.product_lot.of(lot_key)
-    per_code: Columns = {
-        "code_well_formed": parts.well_formed,
-        "code_header_log": np.log1p(reference.header.of(parts.header)),
-        "code_company_log": np.log1p(reference.company.of(parts.company)),
-        "code_product_log": np.log1p(of_pair),
-        "code_product_foreign": (of_pair == 0) & (reference.product.of(parts.product) > 0),
-        "code_lot_log": np.log1p(of_lot),
-        "code_lot_foreign": (of_lot == 0) & (reference.lot.of(parts.lot) > 0),
-        "code_date_valid": parts.date_valid,
-        "code_day_off": _outside(parts.day, reference.lot_day_or_zero, lot_row, known_lot & parts.date_valid),
-        "code_serial_off": _outside(parts.serial, reference.lot_serial_or_zero, lot_row, known_lot),
-    }
-    journeys = trail.journeys
-    first_type = events.event_type[journeys.start]
-    first_share = _log_share(reference.type_pair[START], reference.type_pair[START].sum())
-    age = np.where(parts.date_valid[events.epc], np.arcsinh(events.time_us / 86_400e6 - parts.day[events.epc]), 0.0)
-    return {name: values[events.epc] for name, values in per_code.items()} | {
-        "code_age": age,
-        "code_age_first": journeys.spread(age[journeys.start]),
-        "first_stage": journeys.spread(np.maximum(trail.level[journeys.start], 0)),
-        "first_type_logp": journeys.spread(first_share[first_type]),
-    }
+@cython.cclass
+class JourneyPass:
+    """N events in the order of their journeys, [N] unless another shape is given, and the rows that they get."""
+
+    rows: Row[::1]
+    tables: Tables
+    causal: cython.bint
+    event_id: cython.longlong[::1]
+    time_us: cython.longlong[::1]
+    step: cython.schar[::1]
+    kind: cython.int[::1]  # event type 0..TYPES-1, the unknown last
+    place: cython.int[::1]
+    spot: cython.int[::1]  # as the place, but tells unknown places apart
+    level: cython.schar[::1]  # of the event type, else of the business step, UNKNOWN if neither is known
+    product: cython.longlong[::1]  # [U] of the code
+    age_day: cython.double[::1]  # [U] days since 1970 of the date part, NaN without
+    of_code: Row[::1]  # [U] the features that a code has
+    same_scan: cython.int[::1]  # number of the item's scans of this type at this place
+    at_level: cython.int[::1]  # number of the item's scans at this place and level
+    near_us: cython.longlong[::1]  # scratch: time to the nearest scan of its type so far, -1 without one
+    last: cython.int[::1]  # [n] scratch: by number, the last scan
+    seen: cython.int[::1]  # [n] scratch: by number, how many scans so far
+    open: cython.int[::1]  # [n] scratch: by number, inbound minus outbound scans so far
+    type_level: cython.schar[::1]  # [TYPES]
+    direction: cython.schar[::1]  # [TYPES]
+    last_of_type: cython.int[::1]  # [TYPES] scratch
+    seen_of_type: cython.int[::1]  # [TYPES] scratch
+
+    def __init__(self, rows, trail, of_code) -> None:  # noqa: ANN001
+        """Args: ``rows`` [N] to write, ``trail`` the shared columns, ``of_code`` [U] features of the codes."""
+        events, n = trail.events, len(trail.events)
+        self.rows, self.tables, self.causal, self.of_code = rows, trail.reference.tables, trail.causal, of_code
+        self.event_id, self.time_us, self.step = events.event_id, events.time_us, events.step
+        self.kind, self.place, self.spot, self.level = trail.kind, trail.place, trail.spot, trail.level
+        self.product = trail.parts.product
+        self.age_day = np.where(trail.parts.date_valid, trail.parts.day, np.nan)
+        self.same_scan, self.at_level = trail.same_scan.number, trail.at_level.number
+        self.near_us = np.full(n, -1, dtype=np.int64)
+        scratch = np.empty((3, n), dtype=np.int32)
+        self.last, self.seen, self.open = scratch[0], scratch[1], scratch[2]
+        self.type_level, self.direction = LEVEL_OF_TYPE, DIRECTION_OF_TYPE
+        of_types = np.empty((2, _ALL_TYPES), dtype=np.int32)
+        self.last_of_type, self.seen_of_type = of_types[0], of_types[1]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def journey(self, code: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Write the rows of one journey."""
+        i: cython.Py_ssize_t
+        for i in range(begin, end):
+            self.rows[i] = self.of_code[code]
+            self._moment(i, begin, end)
+            self._age(i, begin, code)
+            self._type(i)
+            self._place(i, code)
+            if i > begin:
+                self._leg(i)
+                self._route(i)
+            self._flow(i, begin)
+            if i > begin and not self.causal:
+                self._tell_previous(i)
+        self._order(begin, end)
+        self._clones(begin, end)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _moment(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Where the scan stands in its journey and in the week."""
+        days: cython.double = self.time_us[i] / 86_400e6
+        day_phase: cython.double = days * FULL_CIRCLE
+        week_phase: cython.double = floor(days) * FULL_CIRCLE / 7
+        self.rows[i].has_prev = i > begin
+        self.rows[i].index_log = log1p(i - begin)
+        self.rows[i].remaining_log = 0.0 if self.causal else log1p(end - 1 - i)
+        self.rows[i].elapsed = log1p((self.time_us[i] - self.time_us[begin]) / 3_600e6)
+        self.rows[i].hour_sin = sin(day_phase)
+        self.rows[i].hour_cos = cos(day_phase)
+        self.rows[i].weekday_sin = sin(week_phase)
+        self.rows[i].weekday_cos = cos(week_phase)
+        self.rows[i].causal = self.causal
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _age(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t, code: cython.Py_ssize_t) -> cython.void:
+        """The date part of the code against the scan, and where the journey began."""
+        day: cython.double = self.age_day[code]
+        if day == day:  # not NaN
+            self.rows[i].code_age = asinh(self.time_us[i] / 86_400e6 - day)
+        self.rows[i].code_age_first = self.rows[begin].code_age
+        self.rows[i].first_stage = max(self.level[begin], 0)
+        self.rows[i].first_type_logp = log_share(
+            self.tables.type_pair[START, self.kind[begin]], self.tables.type_pair_total[START]
+        )
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _type(self, i: cython.Py_ssize_t) -> cython.void:
+        """Which type of event it is."""
+        kind: cython.int = self.kind[i]
+        known_level: cython.int = self.type_level[kind]
+        self.rows[i].type_Aggregation = kind == 0
+        self.rows[i].type_WMS_Inbound = kind == 1
+        self.rows[i].type_WMS_Outbound = kind == 2
+        self.rows[i].type_HUB_Inbound = kind == 3
+        self.rows[i].type_HUB_Outbound = kind == 4
+        self.rows[i].type_W_Stock_Inbound = kind == 5
+        self.rows[i].type_W_Stock_Outbound = kind == 6
+        self.rows[i].type_R_Stock_Inbound = kind == 7
+        self.rows[i].type_R_Stock_Outbound = kind == 8
+        self.rows[i].type_POS_Sell = kind == 9
+        self.rows[i].type_unknown = kind == 10
+        self.rows[i].step_mismatch = self.step[i] != UNKNOWN and known_level != UNKNOWN and self.step[i] != known_level
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _place(self, i: cython.Py_ssize_t, code: cython.Py_ssize_t) -> cython.void:
+        """The place against those that normal items are scanned at."""
+        scan: cython.longlong = self.place[i] * TYPES + self.kind[i]
+        product: cython.longlong = self.product[code] + 1
+        self.rows[i].place_known = (
+            self.tables.vector[self.place[i], 0] == self.tables.vector[self.place[i], 0]
+        )  # not NaN
+        self.rows[i].scan_log = log1p(self.tables.scan.count_of(scan))
+        self.rows[i].product_scan_logp = log_share(
+            self.tables.product_scan.count_of(product * self.tables.scans + scan),
+            self.tables.product_type.count_of(product * TYPES + self.kind[i]),
+        )
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _leg(self, i: cython.Py_ssize_t) -> cython.void:
+        """The way from the previous scan: time, distance, speed."""
+        minutes: cython.double = (self.time_us[i] - self.time_us[i - 1]) / 60e6
+        km: cython.double = self.tables.kilometres(self.place[i], self.place[i - 1])
+        self.rows[i].gap_prev = log1p(minutes)
+        self.rows[i].speed_prev = log_speed(km, minutes)
+        self.rows[i].distance_prev = log1p(km)
+        self.rows[i].same_place_prev = self.spot[i] == self.spot[i - 1]
+        self.rows[i].returned = self.spot[i] != self.spot[i - 1] and self._was_two_before(i)
+        if self.level[i] != UNKNOWN and self.level[i - 1] != UNKNOWN:
+            self.rows[i].stage_step = self.level[i] - self.level[i - 1]
+        self.rows[i].id_inverted = self.event_id[i] < self.event_id[i - 1]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _was_two_before(self, i: cython.Py_ssize_t) -> cython.bint:
+        """Whether the scan before the previous one was here."""
+        return self.rows[i - 1].has_prev > 0 and self.spot[i] == self.spot[i - 2]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _route(self, i: cython.Py_ssize_t) -> cython.void:
+        """The way from the previous place against the route of the transition master."""
+        if self.place[i] == self.place[i - 1]:
+            return
+        row: cython.int = self.tables.route.find(self.place[i - 1] * (self.tables.places + 1) + self.place[i])
+        if row < 0:
+            return
+        hours: cython.double = max((self.time_us[i] - self.time_us[i - 1]) / 60e6, 1.0) / 60
+        least: cython.double = max(self.tables.route_hours[row, 2], 1.0 / 60)
+        most: cython.double = max(self.tables.route_hours[row, 3], 1.0 / 60)
+        self.rows[i].route_known = 1
+        self.rows[i].route_z = asinh(
+            (hours - self.tables.route_hours[row, 0]) / max(self.tables.route_hours[row, 1], 0.1)
+        )
+        self.rows[i].route_below = within(log(least / hours), 0, 6)
+        self.rows[i].route_above = within(log(hours / most), 0, 6)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _flow(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t) -> cython.void:
+        """The lane and the pair of types against those of normal items, and the time on the lane."""
+        kind: cython.int = self.kind[i]
+        kind_from: cython.int = START
+        scan_from: cython.longlong = self.tables.start_scan
+        from_count: cython.double = self.tables.type_pair_total[START]
+        if i > begin:
+            kind_from = self.kind[i - 1]
+            scan_from = self.place[i - 1] * TYPES + kind_from
+            from_count = self.tables.scan.count_of(scan_from)
+            if kind != TYPES - 1 and kind_from != TYPES - 1:
+                self.rows[i].type_step = kind - kind_from
+        lane: cython.int = self.tables.lane.find(scan_from * self.tables.scans + self.place[i] * TYPES + kind)
+        self.rows[i].lane_logp = log_share(self.tables.lane.count_at(lane), from_count)
+        self.rows[i].lane_from_log = log1p(from_count)
+        self.rows[i].type_logp = log_share(
+            self.tables.type_pair[kind_from, kind], self.tables.type_pair_total[kind_from]
+        )
+        if i > begin and lane >= 0:
+            self._lane_time(
+                i,
+                self.tables.lane_gap[lane, 0],
+                self.tables.lane_gap[lane, 1],
+                self.tables.lane_gap[lane, 2],
+                self.tables.lane_gap[lane, 3],
+            )
+        elif i > begin:
+            self._lane_time(
+                i,
+                self.tables.type_pair_gap[kind_from, kind, 0],
+                self.tables.type_pair_gap[kind_from, kind, 1],
+                self.tables.type_pair_gap[kind_from, kind, 2],
+                self.tables.type_pair_gap[kind_from, kind, 3],
+            )
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _lane_time(
+        self,
+        i: cython.Py_ssize_t,
+        low: cython.double,
+        median: cython.double,
+        high: cython.double,
+        spread: cython.double,
+    ) -> cython.void:
+        """The log gap against its `LANE_QUANTILES`, of which a high one of 0 says that there are none."""
+        if high > 0:
+            gap: cython.double = log1p((self.time_us[i] - self.time_us[i - 1]) / 60e6)
+            self.rows[i].lane_z = within((gap - median) / max(spread, 0.05), -10, 10)
+            self.rows[i].lane_below = max(low - gap, 0.0)
+            self.rows[i].lane_above = max(gap - high, 0.0)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _tell_previous(self, i: cython.Py_ssize_t) -> cython.void:
+        """Tell the previous scan what came next."""
+        self.rows[i - 1].has_next = 1
+        self.rows[i - 1].gap_next = self.rows[i].gap_prev
+        self.rows[i - 1].lane_z_next = self.rows[i].lane_z
+        self.rows[i - 1].speed_next = self.rows[i].speed_prev
+        self.rows[i - 1].lane_logp_next = self.rows[i].lane_logp
+        self.rows[i - 1].same_place_next = self.rows[i].same_place_prev
+        self.rows[i - 1].type_step_next = self.rows[i].type_step
+        self.rows[i - 1].type_logp_next = self.rows[i].type_logp
+        self.rows[i - 1].id_inverted_next = self.rows[i].id_inverted
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _order(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """How far an earlier scan was, what was open at the place, what was sold."""
+        i: cython.Py_ssize_t
+        furthest: cython.int = 0
+        sales: cython.int = 0
+        sold_us: cython.longlong = 0
+        before: cython.int
+        for i in range(begin, end):
+            self.open[self.at_level[i]] = 0
+        for i in range(begin, end):
+            kind: cython.int = self.kind[i]
+            if kind != TYPES - 1:
+                self.rows[i].type_behind = max(furthest - kind, 0)
+                furthest = max(furthest, kind)
+            before = self.open[self.at_level[i]]
+            self.rows[i].balance = within(before, -2, 2)
+            self.open[self.at_level[i]] = before + self.direction[kind]
+            self.rows[i].balance_after = before + self.direction[kind]  # until all are counted, below
+            self.rows[i].sold_before = log1p(sales)
+            if sales > 0:
+                self.rows[i].since_sold = log1p((self.time_us[i] - sold_us) / 3_600e6)
+            if kind == POS_SELL:
+                sales += 1
+                sold_us = self.time_us[i]
+        for i in range(begin, end):
+            after: cython.double = self.open[self.at_level[i]] - self.rows[i].balance_after
+            self.rows[i].balance_after = 0.0 if self.causal else within(after, -2, 2)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _clones(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Scans of the item that a second item with the same code would explain."""
+        i: cython.Py_ssize_t
+        here: cython.int
+        kind: cython.int
+        for kind in range(TYPES):
+            self.last_of_type[kind] = -1
+            self.seen_of_type[kind] = 0
+        for i in range(begin, end):
+            self.seen[self.same_scan[i]] = 0
+        for i in range(begin, end):
+            here, kind = self.same_scan[i], self.kind[i]
+            if self.seen[here] > 0:
+                self.rows[i].repeat_gap = log1p((self.time_us[i] - self.time_us[self.last[here]]) / 60e6)
+            if self.causal:
+                self.rows[i].repeats = log1p(self.seen[here])
+                self.rows[i].elsewhere = log1p(self.seen_of_type[kind] - self.seen[here])
+            self._nearest_of_type(i, self.last_of_type[kind])
+            self.seen[here] += 1
+            self.seen_of_type[kind] += 1
+            self.last[here] = i
+            self.last_of_type[kind] = i
+        if not self.causal:
+            for i in range(begin, end):
+                here, kind = self.same_scan[i], self.kind[i]
+                self.rows[i].repeats = log1p(self.seen[here] - 1)
+                self.rows[i].elsewhere = log1p(self.seen_of_type[kind] - self.seen[here])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _nearest_of_type(self, i: cython.Py_ssize_t, last: cython.int) -> cython.void:
+        """The last scan of this type: the nearest so far of this one, and perhaps nearer to it than its own last."""
+        if last < 0:
+            return
+        minutes: cython.double = (self.time_us[i] - self.time_us[last]) / 60e6
+        gap: cython.double = log1p(minutes)
+        speed: cython.double = log_speed(self.tables.kilometres(self.place[i], self.place[last]), minutes)
+        self.rows[i].same_type_gap = gap
+        self.rows[i].same_type_speed = speed
+        if self.causal:
+            return
+        self.near_us[i] = self.time_us[i] - self.time_us[last]
+        if self.near_us[last] < 0 or self.near_us[i] < self.near_us[last]:
+            self.rows[last].same_type_gap = gap
+            self.rows[last].same_type_speed = speed
 
 
-def _outside(
-    values: NDArray[np.int64], ranges: NDArray[np.float64], row: Index, known: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return asinh [U] of how far each value lies outside of its range, 0 inside or if the range is not known.
-
-    ``ranges`` has a row more than are known.
-    """
-    low, high = ranges[row].T
-    return np.where(known, np.arcsinh(np.maximum(values - high, 0.0) - np.maximum(low - values, 0.0)), 0.0)
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def within(value: cython.double, low: cython.double, high: cython.double) -> cython.double:
+    """Return the value cut off at ``low`` and ``high``."""
+    return min(max(value, low), high)
 
 
-def _within(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Return the values cut off at ``low`` and ``high``; `numpy.clip` costs four times as much for small arrays."""
-    return np.minimum(np.maximum(values, low), high)
-
-
-def _log_share(count: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def log_share(count: cython.double, total: cython.double) -> cython.double:
     """Return log((count + 0.1) / (total + 1)): about -2.3 where nothing is known, lower the surer an absence is."""
-    share: NDArray[np.float64] = np.log((count + 0.1) / (total + 1.0))
-    return share
+    return log((count + 0.1) / (total + 1.0))
 
 
-def time_features(trail: Trail) -> Columns:
-    """Gaps between scans against the lane's learned times, the route's given ones, and the speed of travel."""
-    reference, events = trail.reference, trail.events
-    kind_from = np.where(trail.has_before, trail.kind[trail.before], START)
-    lane = reference.lane_key(trail.scan_from, trail.scan)
-    low, median, high, spread = reference.gap_quantiles(lane, kind_from, trail.kind).T
-    measured = trail.has_before & (high > 0)
-    gap = trail.log_gap
-    lane_z = np.where(measured, _within((gap - median) / np.maximum(spread, 0.05), -10, 10), 0.0)
-    km = np.where(trail.has_before, trail.kilometres(trail.before), 0.0)
-    speed = log_speed(km, trail.gap_minutes)
-    first = trail.journeys.spread(events.time_us[trail.journeys.start])
-    day_phase = events.time_us / 86_400e6 * 2 * np.pi
-    week_phase = np.floor(events.time_us / 86_400e6) * 2 * np.pi / 7
-    length = trail.journeys.spread(trail.journeys.length)
-    return {
-        "has_prev": trail.has_before,
-        "has_next": trail.next_of(trail.has_before.astype(np.float32)),
-        "index_log": np.log1p(trail.journeys.position),
-        "remaining_log": np.zeros(len(gap)) if trail.causal else np.log1p(length - 1 - trail.journeys.position),
-        "gap_prev": gap,
-        "gap_next": trail.next_of(gap),
-        "lane_z": lane_z,
-        "lane_below": np.where(measured, np.maximum(low - gap, 0.0), 0.0),
-        "lane_above": np.where(measured, np.maximum(gap - high, 0.0), 0.0),
-        "lane_z_next": trail.next_of(lane_z),
-        "speed_prev": speed,
-        "speed_next": trail.next_of(speed),
-        "distance_prev": np.log1p(km),
-        "elapsed": np.log1p((events.time_us - first) / 3_600e6),
-        "hour_sin": np.sin(day_phase),
-        "hour_cos": np.cos(day_phase),
-        "weekday_sin": np.sin(week_phase),
-        "weekday_cos": np.cos(week_phase),
-    } | _route_features(trail)
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def log_speed(km: cython.double, minutes: cython.double) -> cython.double:
+    """Return log1p of km/h; a gap counts as one minute at least, the resolution of scanners' clocks."""
+    return log1p(km / max(minutes / 60, 1.0 / 60))
 
 
-def _route_features(trail: Trail) -> Columns:
-    reference = trail.reference
-    place_from = trail.place[trail.before]
-    row = reference.route.find(reference.route_key(place_from, trail.place))
-    known = trail.has_before & (trail.place != place_from) & (row < len(reference.route.key))
-    mean, deviation, least, most = reference.route_hours_or_one[row].T
-    hours = np.maximum(trail.gap_minutes, 1.0) / 60
-    return {
-        "route_known": known,
-        "route_z": np.where(known, np.arcsinh((hours - mean) / np.maximum(deviation, 0.1)), 0.0),
-        "route_below": np.where(known, _within(np.log(np.maximum(least, 1 / 60) / hours), 0, 6), 0.0),
-        "route_above": np.where(known, _within(np.log(hours / np.maximum(most, 1 / 60)), 0, 6), 0.0),
-    }
-
-
-def place_features(trail: Trail) -> Columns:
-    """Places and lanes against those that normal items use."""
-    reference = trail.reference
-    product = trail.parts.product[trail.events.epc]
-    starts = reference.type_pair[START].sum()
-    from_count = np.where(trail.has_before, reference.scan.of(trail.scan_from), starts)
-    lane_logp = _log_share(reference.lane.of(reference.lane_key(trail.scan_from, trail.scan)), from_count)
-    of_product = reference.product_scan.of(reference.product_scan_key(product, trail.scan))
-    of_product_type = reference.product_type.of(product_type_key(product, trail.kind))
-    level_from = trail.level[trail.before]
-    levelled = trail.has_before & (trail.level != UNKNOWN) & (level_from != UNKNOWN)
-    spot = trail.spot.values
-    same_place = trail.has_before & (spot == spot[trail.before])
-    return {
-        "place_known": reference.located[trail.place],
-        "scan_log": np.log1p(reference.scan.of(trail.scan)),
-        "lane_logp": lane_logp,
-        "lane_logp_next": trail.next_of(lane_logp),
-        "lane_from_log": np.log1p(from_count),
-        "product_scan_logp": _log_share(of_product, of_product_type),
-        "stage_step": np.where(levelled, trail.level - level_from, 0),
-        "same_place_prev": same_place,
-        "same_place_next": trail.next_of(same_place.astype(np.float32)),
-    }
-
-
-def order_features(trail: Trail) -> Columns:
-    """The order of event types against the normal journey, and what was open at the place."""
-    events, kind = trail.events, trail.kind
-    type_level = LEVEL_OF_TYPE[events.event_type]
-    known = kind != TYPES - 1
-    kind_from = np.where(trail.has_before, kind[trail.before], START)
-    type_step = np.where(trail.has_before & known & known[trail.before], kind - kind[trail.before], 0)
-    pairs = trail.reference.type_pair
-    type_logp = _log_share(pairs[kind_from, kind], pairs.sum(axis=1)[kind_from])
-
-    # Running maximum per journey: an offset that grows from journey to journey keeps them apart.
-    offset = trail.journeys.spread(np.arange(len(trail.journeys.start)) * TYPES)
-    furthest = np.maximum.accumulate(np.where(known, kind, 0) + offset) - offset
-    behind = np.where(known & trail.has_before, np.maximum(furthest[trail.before] - kind, 0), 0)
-
-    here = Group(
-        combine(trail.epc, trail.spot, Key(trail.level.astype(np.int64) + 1, len(LEVELS) + 1)), trail.journeys.by_time
-    )
-    direction = DIRECTION_OF_TYPE[events.event_type].astype(np.float64)
-    before = here.sum_of_others(direction, causal=True)
-    after = here.sum_of_others(direction, causal=trail.causal) - before  # 0 in causal judgements
-    inverted = trail.has_before & (events.event_id < events.event_id[trail.before])
-    names = (*EVENT_TYPES, "unknown")
-    is_type = kind == np.arange(len(names))[:, None]
-    return {f"type_{name}": is_type[code] for code, name in enumerate(names)} | {
-        "step_mismatch": (events.step != UNKNOWN) & (type_level != UNKNOWN) & (events.step != type_level),
-        "type_step": type_step,
-        "type_step_next": trail.next_of(type_step.astype(np.float32)),
-        "type_logp": type_logp,
-        "type_logp_next": trail.next_of(type_logp),
-        "type_behind": behind,
-        "balance": _within(before, -2, 2),
-        "balance_after": _within(after, -2, 2),
-        "id_inverted": inverted,
-        "id_inverted_next": trail.next_of(inverted.astype(np.float32)),
-    }
-
-
-def clone_features(trail: Trail) -> Columns:
-    """Scans of the item that a second item with the same code would explain."""
-    events, journeys, minute, causal = trail.events, trail.journeys, trail.minute, trail.causal
-    repeats = trail.same_scan.others(causal=causal)
-    last, has_last = trail.same_scan.neighbour(-1)
-    same_type = trail.same_type.others(causal=causal)
-    neighbours = [trail.same_type.neighbour(step) for step in ((-1,) if causal else (-1, 1))]
-    closest, distance = nearest(events.time_us.astype(np.float64), neighbours)  # microseconds: equals are equal
-    found = np.isfinite(distance)
-    distance = np.where(found, distance, 0.0) / 60e6
-
-    two_before = np.maximum(np.arange(len(minute)) - 2, 0)
-    spot = trail.spot.values
-    moved = trail.has_before & (spot != spot[trail.before])
-    sold = trail.kind == _POS_SELL
-    sales = sold.cumsum() - sold  # of all journeys up to here
-    sold_before = sales - journeys.spread(sales[journeys.start])
-    # Index of the last sale up to the previous event; only read where sold_before says that it is of this journey.
-    last_sale = np.maximum.accumulate(np.where(sold, np.arange(len(minute)), 0))[trail.before]
-    return {
-        "repeats": np.log1p(repeats),
-        "repeat_gap": np.log1p(np.where(has_last, minute - minute[last], 0.0)),
-        "elsewhere": np.log1p(same_type - repeats),
-        "same_type_gap": np.where(found, np.log1p(distance), 0.0),
-        "same_type_speed": np.where(found, log_speed(trail.kilometres(closest), distance), 0.0),
-        "returned": moved & (journeys.position >= 2) & (spot == spot[two_before]),
-        "sold_before": np.log1p(sold_before),
-        "since_sold": np.log1p(np.where(sold_before > 0, (minute - minute[last_sale]) / 60, 0.0)),
-    }
+def journey_rows(rows, trail, of_code) -> None:  # noqa: ANN001 - see JourneyPass
+    """Write the features of the journeys of a trail."""
+    work = JourneyPass(rows, trail, of_code)
+    code: cython.int[::1] = trail.events.epc
+    start: cython.Py_ssize_t[::1] = trail.journeys.start
+    length: cython.Py_ssize_t[::1] = trail.journeys.length
+    u: cython.Py_ssize_t
+    with cython.nogil:
+        for u in range(start.shape[0]):
+            work.journey(code[start[u]], start[u], start[u] + length[u])

@@ -43,8 +43,8 @@ GROUPS = (
 HERE = next(number for number, group in enumerate(GROUPS) if group.name == "here")
 """The group of which also the last few scans are remembered."""
 
-DIVIDED = frozenset(group.within for group in GROUPS)
-"""Groups that others are a part of."""
+WITHIN = [next((at for at, other in enumerate(GROUPS) if other.name == group.within), -1) for group in GROUPS]
+"""The number of the group that each is a part of, -1 for the lot."""
 
 
 def _columns(group: MateGroup) -> frozenset[str]:

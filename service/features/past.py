@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.events.codes import Codes
-from service.events.columns import Events
-from service.events.groups import Group, Index
-from service.features.mate_groups import GROUPS
-from service.features.running_groups import GroupedScans, Legs, Prior, RunningGroups, Sighting
+from service.events.groups import Groups, Index
+from service.features.running_groups import GroupedScans, Legs, Priors, RunningGroups, Sighting
+
+if TYPE_CHECKING:
+    from service.features.shared import Trail
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,19 +50,27 @@ class Past:
             items={name: count[code_of] for name, count in self.items.items()},
         )
 
-    def priors(
-        self, events: Events, kind: NDArray[np.int64], legs: Legs, groups: Mapping[str, Group]
-    ) -> tuple[Sighting, dict[str, Prior]]:
-        """Return the ``groups``, one for each of GROUPS, of N events looked up, and what they did before."""
+    def priors(self, trail: Trail, groups: Sequence[Groups]) -> tuple[Sighting, Priors]:
+        """Return the ``groups``, one for each of GROUPS, of the N events of a trail looked up, and what they did before."""
+        events = trail.events
         scans = GroupedScans(
             lot=self.lot[events.epc],
             item=self.item[events.epc],
             serial=self.parts.serial[events.epc].astype(np.float64),
             location_id=events.location_id,
-            kind=kind,
+            kind=trail.kind.astype(np.int64),
             time_us=events.time_us,
-            legs=legs,
+            legs=trail.legs,
         )
-        ordered = [groups[group.name] for group in GROUPS]
-        sighting = self.groups.sight(scans, [group.order for group in ordered], [one.start for one in ordered])
-        return sighting, self.groups.prior(sighting, ordered)
+        members, starts, numbers = zip(*(_members(group, trail.members) for group in groups), strict=True)
+        sighting = self.groups.sight(scans, members, starts)
+        return sighting, self.groups.prior(sighting, numbers)
+
+
+def _members(group: Groups, among: Index) -> tuple[Index, Index, Index]:
+    """Return ([n] the members, group by group, [M] where those with any begin, [N] the number of each event's group)."""
+    members, bounds = group.members(among)
+    used = np.flatnonzero(np.diff(bounds))
+    number = np.zeros(group.count, dtype=np.intp)
+    number[used] = np.arange(len(used))
+    return members, bounds[used].astype(np.intp), number[group.number]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from service.events.vocabulary import TYPES
+from service.features.tables import Tables
 
 LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
@@ -86,10 +87,10 @@ class Reference:
     @property
     def start_scan(self) -> int:
         """The scan that stands before a journey's first."""
-        return self._scans - TYPES
+        return self.scans - TYPES
 
     @property
-    def _scans(self) -> int:
+    def scans(self) -> int:
         """How many scans there are: of the known places, of one for all others, and of the start of journeys."""
         return (len(self.location_id) + 2) * TYPES
 
@@ -101,9 +102,24 @@ class Reference:
     def _places(self) -> Counts:
         return Counts(self.location_id, np.ones(len(self.location_id)))
 
+    def places_and_spots(self, location_id: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return ([n] the place of each location, the same with a number of its own for each unknown one)."""
+        place, known = self._places.find(location_id).astype(np.int32), len(self.location_id)
+        unknown = np.flatnonzero(place == known)
+        if not len(unknown):
+            return place, place
+        spot = place.copy()
+        spot[unknown] += np.unique(location_id[unknown], return_inverse=True)[1].astype(np.int32)
+        return place, spot
+
+    @cached_property
+    def tables(self) -> Tables:
+        """What the compiled loops look things up in."""
+        return Tables(self)
+
     def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of the lane between two scans; a journey's start is `start_scan`."""
-        return scan_from * self._scans + scan_to
+        return scan_from * self.scans + scan_to
 
     def route_key(self, place_from: NDArray[np.int64], place_to: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of the route between two places."""
@@ -111,7 +127,7 @@ class Reference:
 
     def product_scan_key(self, product: NDArray[np.int64], scan: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
-        return (product + 1) * self._scans + scan
+        return (product + 1) * self.scans + scan
 
     @cached_property
     def unit_vectors(self) -> NDArray[np.float64]:
@@ -120,37 +136,6 @@ class Reference:
         longitude = np.radians(np.append(self.longitude, np.nan))
         cos_latitude = np.cos(latitude)
         return np.stack([cos_latitude * np.cos(longitude), cos_latitude * np.sin(longitude), np.sin(latitude)], axis=1)
-
-    @cached_property
-    def located(self) -> NDArray[np.bool_]:
-        """Whether the coordinates of each place [P + 1] are known."""
-        located: NDArray[np.bool_] = ~np.isnan(np.append(self.latitude, np.nan))
-        return located
-
-    @cached_property
-    def lot_day_or_zero(self) -> NDArray[np.float64]:
-        """``lot_day`` with a row of zeros, for lots that are not known."""
-        return np.vstack([self.lot_day, np.zeros((1, 2))])
-
-    @cached_property
-    def lot_serial_or_zero(self) -> NDArray[np.float64]:
-        """``lot_serial`` with a row of zeros, for lots that are not known."""
-        return np.vstack([self.lot_serial, np.zeros((1, 2))])
-
-    @cached_property
-    def route_hours_or_one(self) -> NDArray[np.float64]:
-        """``route_hours`` with a row of ones, for routes that are not known."""
-        return np.vstack([self.route_hours, np.ones((1, 4))])
-
-    def gap_quantiles(
-        self, lane_key: NDArray[np.int64], type_from: NDArray[np.int64], type_to: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return LANE_QUANTILES [N, 4] of each lane, those of its pair of types if the lane was never seen."""
-        row = self.lane.find(lane_key)
-        known = row < len(self.lane.key)
-        quantiles = self.type_pair_gap[type_from, type_to]
-        quantiles[known] = self.lane_gap[row[known]]
-        return quantiles
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the tables as JSON values: whole numbers exactly, others to 6 significant digits, NaN as null."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.groups import Group, Index
+from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.features.mate_groups import GROUPS, HERE, SHIPMENT_US, USED
 
@@ -81,31 +81,16 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prior:
-    """What there was before the request in the groups of one kind that N events belong to; zero where it was nothing.
+class Priors:
+    """What there was before a request in the groups that N events belong to; 0 or NaN where it was nothing.
 
-    What is given for events that are in no group means nothing.
+    What is given for events that are no members means nothing.
     """
 
-    number: Index  # [N] the group of each event, as the next ones count them
-    count: NDArray[np.float64]  # earlier scans of each group
-    total: NDArray[np.float64]  # their sum of what the mean is taken of, if there is such
-    last: Index  # the group's row of the next ones, "here" only
-    lasts: _Lasts
-    item: NDArray[np.int64]  # [N] hash of the event's own item
-
-    def neighbour(self, steps: Index) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return (serial [.., N] of the scan here ``steps`` [.., N] before the request, whether a mate's is there)."""
-        sequence = self.count.astype(np.int64)[self.number] - steps
-        at = self.last[self.number] * NEIGHBOURS + sequence % NEIGHBOURS
-        exists = (steps >= 1) & (steps <= NEIGHBOURS) & (sequence >= 0)
-        return self.lasts.serial.ravel()[at], exists & (self.lasts.item.ravel()[at] != self.item)
-
-    def stranger_hour(self) -> NDArray[np.float64]:
-        """Return the hour [N] of the last scan here by another item, NaN if there is none."""
-        last = self.last[self.number]
-        own = self.lasts.last_item[last] == self.item
-        return np.where(own, self.lasts.stranger_hour[last], self.lasts.last_hour[last])
+    count: NDArray[np.float64]  # [GROUPS, N] earlier scans
+    total: NDArray[np.float64]  # [GROUPS, N] their sum of what the mean is taken of, if there is such
+    minute: NDArray[np.float64]  # [N] of the last scan here of another item
+    serial: NDArray[np.float64]  # [NEIGHBOURS, N] of the last scans here before each, the last one last, if of mates
 
 
 class _Lasts:
@@ -118,6 +103,23 @@ class _Lasts:
         self.last_hour = np.full(16, np.nan)
         self.stranger_hour = np.full(16, np.nan)  # of the last scan by another item than the last
         self.length = 1
+
+    def stranger_hour_of(self, rows: Index, item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the hour [N] of the last scan of each group by another item than the given one, NaN if there is none."""
+        return np.where(self.last_item[rows] == item, self.stranger_hour[rows], self.last_hour[rows])
+
+    def serials_before(
+        self, rows: Index, item: NDArray[np.int64], count: NDArray[np.int64], place: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the serials [NEIGHBOURS, N] of the scans before each event at its ``place`` [N] in a request.
+
+        Those of the request itself, of the own item and those that nobody remembers are NaN.
+        """
+        steps = np.arange(NEIGHBOURS, 0, -1)[:, None] - place  # back from the begin of the request
+        sequence = count - steps
+        at = rows * NEIGHBOURS + sequence % NEIGHBOURS
+        there = (steps >= 1) & (sequence >= 0) & (self.item.ravel()[at] != item)
+        return np.where(there, self.serial.ravel()[at], np.nan)
 
     def new(self, count: int) -> Index:
         """Return ``count`` new rows."""
@@ -200,18 +202,18 @@ class RunningGroups:
                 each = values[group.mean_of](sighting.members[kind])
                 self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind])
 
-    def prior(self, sighting: Sighting, groups: Sequence[Group]) -> dict[str, Prior]:
-        """Return what there was in the ``groups`` that were sighted, by their names."""
-        count, total, last = self._count[sighting.rows], self._total[sighting.rows], self._last_of[sighting.rows]
-        priors, end = {}, 0
-        for (name, *_), group, start in zip(GROUPS, groups, sighting.starts, strict=True):
-            begin, end = end, end + len(start)
-            priors[name] = Prior(
-                number=group.number,
-                count=count[begin:end],
-                total=total[begin:end],
-                last=last[begin:end],
-                lasts=self._lasts,
-                item=sighting.scans.item,
-            )
-        return priors
+    def prior(self, sighting: Sighting, numbers: Sequence[Index]) -> Priors:
+        """Return what there was in the groups that were sighted; ``numbers`` [GROUPS][N] are those of the events."""
+        first = np.cumsum([0, *(len(start) for start in sighting.starts[:-1])])
+        rows = sighting.rows[np.stack(numbers) + first[:, None]]  # [GROUPS, N]
+        count, here = self._count[rows], rows[HERE]
+        members, start = sighting.members[HERE], sighting.starts[HERE]
+        place = np.zeros(here.shape, dtype=np.int64)  # of each event among the request's scans here
+        place[members] = np.arange(len(members)) - np.repeat(start, np.diff(start, append=len(members)))
+        lasts, item = self._last_of[here], sighting.scans.item
+        return Priors(
+            count=count,
+            total=self._total[rows],
+            minute=self._lasts.stranger_hour_of(lasts, item) * 60,
+            serial=self._lasts.serials_before(lasts, item, count[HERE].astype(np.int64), place),
+        )

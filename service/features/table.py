@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnusableFeatures
-from service.events.groups import Key
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
-from service.features import companions, journey
-from service.features.journey import Columns
+from service.features import declared
+from service.features.companions import mate_rows
+from service.features.issued import code_rows
+from service.features.journey import journey_rows
+from service.features.lots import lot_rows
+from service.features.mates import item_groups, mate_groups
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
@@ -28,33 +31,18 @@ from service.runtime.threads import give_way
 SPEC_VERSION = 1
 """Raised with every change of a formula, so that a model of other formulas is refused."""
 
-FEATURES: tuple[tuple[str, str, str], ...] = (
-    *journey.JOURNEY_FEATURES,
-    *companions.COMPANION_FEATURES,
-    ("causal", "all", "1 in causal judgements, 0 in retrospective ones"),
-)
-"""Name, anomaly kind served, meaning and formula of each of the F features, in order."""
-
-NAMES: tuple[str, ...] = tuple(name for name, _, _ in FEATURES)
+FEATURES, NAMES = declared.FEATURES, declared.NAMES
 
 INDEX: dict[str, int] = {name: column for column, name in enumerate(NAMES)}
-
-_PARTS = (
-    journey.code_features,
-    journey.time_features,
-    journey.place_features,
-    journey.order_features,
-    journey.clone_features,
-)
 
 TYPE_COLUMNS = [INDEX[f"type_{name}"] for name in (*EVENT_TYPES, "unknown")]
 """Columns of the features that tell the type of an event, in the order of the types' codes."""
 
-COMPANIONS = slice(len(journey.JOURNEY_FEATURES), len(NAMES) - 1)
+COMPANIONS = slice(len(declared.JOURNEY_FEATURES), len(NAMES) - 1)
 """Columns of the features that tell an item among its companions."""
 
-_BLOCK = 512
-"""Events whose columns become rows at once: the cache holds them, which is two to three times as fast."""
+_ROW = np.dtype([(name, np.float32) for name in NAMES])
+"""A row of the features by names, as the compiled loops write it."""
 
 
 def feature_spec_hash() -> str:
@@ -62,7 +50,9 @@ def feature_spec_hash() -> str:
     return hashlib.sha256(json.dumps([SPEC_VERSION, *NAMES]).encode()).hexdigest()
 
 
-def compute(journeys: Journeys, reference: Reference, *, causal: bool, scope: Key | None = None) -> NDArray[np.float32]:
+def compute(
+    journeys: Journeys, reference: Reference, *, causal: bool, scope: NDArray[np.int32] | None = None
+) -> NDArray[np.float32]:
     """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
 
     A ``scope`` [U], the request of each code, keeps requests apart that are judged together: retrospective features
@@ -108,36 +98,22 @@ def _check_finite(table: NDArray[np.float32], journeys: Journeys) -> None:
 
 def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] features, the groups of the fresh events of a past, if there are any)."""
-    sighting = None
-    columns: Columns = {"causal": np.full(len(trail.journeys.order), trail.causal)}
-    for part in _PARTS:
-        give_way()
-        columns |= part(trail)
-    if trail.past is None or len(trail.members):
-        give_way()
-        columns |= companions.lot_features(trail)
-        give_way()
-        of_mates, sighting = companions.mate_features(trail)
-        columns |= of_mates
-    else:  # all events were judged before, and get the companions that they had
-        columns |= dict.fromkeys(NAMES[COMPANIONS], np.zeros(len(trail.journeys.order)))
+    of_code, table = (np.zeros((n, len(NAMES)), dtype=np.float32) for n in (len(trail.scope), len(trail.events)))
+    rows = _by_name(table)
+    code_rows(_by_name(of_code), trail.parts, trail.reference.tables)
+    journey_rows(rows, trail, _by_name(of_code))
     give_way()
-    return table_of(columns), sighting
+    if not len(trail.members):  # all events were judged before, and get the companions that they had
+        return table, None
+    items = item_groups(trail)
+    lot_rows(rows, trail, items)
+    groups = mate_groups(trail, items["lot"].number)
+    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, groups)
+    mate_rows(rows, trail, groups, priors)
+    give_way()
+    return table, sighting
 
 
-def table_of(columns: Columns) -> NDArray[np.float32]:
-    """Return the features [N, F] of ``columns``, one [N] for each of NAMES.
-
-    Raises:
-        KeyError: a feature has no column, or a column is no feature.
-    """
-    if columns.keys() != INDEX.keys():
-        missing, strange = sorted(INDEX.keys() - columns.keys()), sorted(columns.keys() - INDEX.keys())
-        raise KeyError(f"features without a column: {missing}; columns that are no features: {strange}")
-    n = len(columns[NAMES[0]])
-    by_name = np.empty((len(NAMES), n), dtype=np.float32)
-    np.concatenate([columns[name] for name in NAMES], out=by_name.reshape(-1), casting="unsafe")
-    table = np.empty((n, len(NAMES)), dtype=np.float32)
-    for begin in range(0, n, _BLOCK):
-        table[begin : begin + _BLOCK] = by_name[:, begin : begin + _BLOCK].T
-    return table
+def _by_name(table: NDArray[np.float32]) -> NDArray[np.void]:
+    """Return the rows of a table [n, F] as records [n] in the same memory."""
+    return table.view(_ROW).reshape(-1).view(np.recarray)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.groups import Index, stable_order
+from service.events.groups import Index, members_of
 from service.events.hash_table import mix
 from service.events.vocabulary import type_index
 from service.features import table as features
@@ -206,8 +206,9 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
     rows = journeys.by_time
     if past.judged_before is not None:
         rows = rows[~past.judged_before.stored[journeys.order[rows]]]
-    order, log = stable_order(items.log_of[events.epc[rows]], len(items.log_keys))
-    rows = rows[order]
+    log = items.log_of[events.epc[rows]].astype(np.int32)
+    order, _ = members_of(log, len(items.log_keys), np.arange(len(rows)))
+    rows, log = rows[order], log[order]
     epc, (before, has_before) = events.epc[rows], journeys.previous()
     there, has_before = before[rows], has_before[rows]
     records = np.zeros(len(rows), dtype=RECORD)

@@ -1,4 +1,4 @@
-"""Groups over columns, against plain loops."""
+"""Groups and orders over columns, against plain loops."""
 
 from __future__ import annotations
 
@@ -6,85 +6,42 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from service.events.groups import Group, Key, combine
+from service.events.groups import Groups, time_order
 
-_KEYS = st.lists(st.integers(-2, 3), min_size=1, max_size=30)
-
-
-@st.composite
-def _groups(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Draw keys [N] and an order of time [N]."""
-    keys = draw(_KEYS)
-    return np.array(keys), np.array(draw(st.permutations(range(len(keys)))), dtype=np.intp)
+_FIRST = st.integers(0, 2) | st.sampled_from([2**31 - 1, 2**30])
+_SECOND = st.integers(-2, 2) | st.sampled_from([-(2**63), 2**63 - 1, 2**31, -(2**31), 10**12])
 
 
-def _members(keys: NDArray[np.int64], by_time: NDArray[np.intp], event: int) -> list[int]:
-    """Return the events with the key of ``event``, itself included, in the order of time."""
-    return [member for member in by_time.tolist() if keys[member] == keys[event]]
+@settings(max_examples=300, deadline=None)
+@given(pairs=st.lists(st.tuples(_FIRST, _SECOND), max_size=40), data=st.data())
+def test_equal_pairs_are_one_group_numbered_as_they_appear(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
+    first, second = (np.array([pair[at] for pair in pairs], dtype=kind) for at, kind in ((0, np.int32), (1, np.int64)))
+    groups = Groups(first, second)
+    distinct = list(dict.fromkeys(pairs))
+    assert groups.number.tolist() == [distinct.index(pair) for pair in pairs]
+    assert groups.count == len(distinct)
+    among = data.draw(st.permutations(range(len(pairs))))[: len(pairs) // 2]
+    members, start = groups.members(np.array(among, dtype=np.intp))
+    expected = [[at for at in among if pairs[at] == pair] for pair in distinct]
+    assert [members[begin:end].tolist() for begin, end in zip(start[:-1], start[1:], strict=True)] == expected
 
 
-@settings(max_examples=200, deadline=None)
-@given(group=_groups(), causal=st.booleans())
-def test_group_statistics_equal_plain_loops(group: tuple[NDArray[np.int64], NDArray[np.intp]], causal: bool) -> None:
-    keys, by_time = group
-    values = np.linspace(-7.0, 7.0, len(keys))
-    others = Group(Key.of(keys), by_time).others(causal=causal)
-    sums = Group(Key.of(keys), by_time).sum_of_others(values, causal=causal)
-    for event in range(len(keys)):
-        members = _members(keys, by_time, event)
-        known = members[: members.index(event)] if causal else [m for m in members if m != event]
-        assert others[event] == len(known)
-        assert sums[event] == pytest.approx(sum(values[known]))
+def test_many_pairs_that_differ_in_one_half_are_told_apart() -> None:
+    """Whatever the weights that this process drew: far away and near to each other."""
+    for shift in (0, 17, 31, 40):
+        second = np.arange(20_000, dtype=np.int64) << shift
+        assert Groups(np.zeros(20_000, dtype=np.int32), second).count == 20_000
+    assert Groups(np.arange(20_000, dtype=np.int32), np.zeros(20_000, dtype=np.int64)).count == 20_000
 
 
-@settings(max_examples=200, deadline=None)
-@given(group=_groups(), step=st.integers(-3, 3))
-def test_neighbours_equal_plain_loops(group: tuple[NDArray[np.int64], NDArray[np.intp]], step: int) -> None:
-    keys, by_time = group
-    there, exists = Group(Key.of(keys), by_time).neighbour(step)
-    in_order = Group(Key.of(keys), by_time)
-    place, is_there = (in_order.by_event(found[0]) for found in in_order.around(np.array([[step]])))
-    assert is_there.tolist() == exists.tolist()
-    assert in_order.order[place[exists]].tolist() == there[exists].tolist()
-    for event in range(len(keys)):
-        members = _members(keys, by_time, event)
-        place = members.index(event) + step
-        assert exists[event] == (0 <= place < len(members))
-        assert not exists[event] or there[event] == members[place]
+_TIMES = st.integers(-3, 3) | st.sampled_from([-(2**62), 2**62, 2**63 - 1])
 
 
-@settings(max_examples=200, deadline=None)
-@given(group=_groups(), later=st.booleans(), data=st.data())
-def test_strangers_equal_plain_loops(
-    group: tuple[NDArray[np.int64], NDArray[np.intp]], later: bool, data: st.DataObject
-) -> None:
-    keys, by_time = group
-    owner = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(keys), max_size=len(keys))))
-    there, exists = Group(Key.of(keys), by_time).strangers(owner)[later]
-    for event in range(len(keys)):
-        members = _members(keys, by_time, event)
-        place = members.index(event)
-        candidates = members[place + 1 :] if later else members[:place][::-1]
-        expected = next((member for member in candidates if owner[member] != owner[event]), None)
-        assert exists[event] == (expected is not None)
-        assert expected is None or there[event] == expected
-
-
-_SPANS = st.sampled_from([1, 5, 2**15, 2**31 - 2])
-
-
-@settings(max_examples=200, deadline=None)
-@given(spans=st.lists(_SPANS, min_size=1, max_size=5), rows=st.integers(1, 12), data=st.data())
-def test_combined_keys_are_as_distinct_as_their_parts(spans: list[int], rows: int, data: st.DataObject) -> None:
-    column = [st.lists(st.integers(-1, span - 1), min_size=rows, max_size=rows) for span in spans]
-    parts = [np.array(data.draw(values), dtype=np.int64) for values in column]
-    key = combine(*map(Key.of, parts)).values
-    combinations = list(zip(*(part.tolist() for part in parts), strict=True))
-    assert len(set(zip(key.tolist(), combinations, strict=True))) == len(set(combinations)) == len(set(key.tolist()))
-
-
-def test_small_integer_columns_do_not_overflow_when_combined() -> None:
-    many = np.arange(-128, 128).astype(np.int8)
-    assert len(np.unique(combine(*map(Key.of, (many, np.arange(256) * 8_000_000, many))).values)) == 256
+@pytest.mark.parametrize("numbered", [True, False])
+@settings(max_examples=300, deadline=None)
+@given(times=st.lists(_TIMES, max_size=30), data=st.data())
+def test_the_order_of_time_is_that_of_time_and_id(times: list[int], numbered: bool, data: st.DataObject) -> None:
+    ids = list(range(len(times))) if numbered else data.draw(st.permutations(range(len(times))))
+    order = time_order(np.array(times, dtype=np.int64), np.array(ids, dtype=np.int64))
+    assert order.tolist() == sorted(range(len(times)), key=lambda at: (times[at], ids[at]))

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.events.journeys import Journeys
-from service.features.companions import group_keys, key_parts
 from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
+from service.features.mates import item_groups, mate_groups
 from service.features.running_groups import GroupedScans, Legs
 from service.features.shared import Trail
 from tests.support import worlds
@@ -37,17 +37,17 @@ def _trail() -> Trail:
 @pytest.mark.parametrize("number", range(len(GROUPS)), ids=[group.name for group in GROUPS])
 def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(number: int) -> None:
     trail = _trail()
-    lot = trail.lot.take(trail.events.epc)
+    lot = item_groups(trail)["lot"].number
     scans = GroupedScans(
-        lot=lot.values,
+        lot=lot[trail.events.epc].astype(np.int64),
         item=trail.events.epc.astype(np.int64),
         serial=np.zeros(len(trail.events)),
         location_id=trail.events.location_id,
-        kind=trail.kind,
+        kind=trail.kind.astype(np.int64),
         time_us=trail.events.time_us,
         legs=trail.legs,
     )
-    in_request = group_keys(lot, key_parts(trail))[GROUPS[number].name].values
+    in_request = mate_groups(trail, lot)[number].number
     hashes = scans.keys(number, np.arange(len(trail.events)))
     same = in_request[:, None] == in_request
     assert np.array_equal(same, hashes[:, None] == hashes)

@@ -74,6 +74,17 @@ def test_issued_codes_are_counted_and_ranged() -> None:
     assert reference.lot_day[row].tolist() == [20_270, 20_270]
 
 
+def _quantiles(
+    reference: Reference, lane: NDArray[np.int64], before: NDArray[np.int64], kind: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the quantiles of each lane, those of its pair of types if the lane was never seen."""
+    rows, known = reference.lane.find(lane), len(reference.lane.key)
+    of_pairs = reference.type_pair_gap[before, kind]
+    return np.array(
+        [reference.lane_gap[row] if row < known else pair for row, pair in zip(rows, of_pairs, strict=True)]
+    )
+
+
 def test_quantiles_of_a_lane_are_those_of_its_gaps() -> None:
     gaps = np.arange(1, 1_002)
     scans = [
@@ -83,7 +94,7 @@ def test_quantiles_of_a_lane_are_those_of_its_gaps() -> None:
     ]
     reference = learned(scans)
     lane = reference.lane_key(_scan_key(reference, 5, 2), _scan_key(reference, 13, 3))
-    found = reference.gap_quantiles(lane, np.array([2]), np.array([3]))[0]
+    found = _quantiles(reference, lane, np.array([2]), np.array([3]))[0]
     # All gaps are of this lane, so that shrinking it towards its pair of types moves nothing.
     expected = np.log1p(gaps[[10, 500, 990]])
     assert found[:3] == pytest.approx(expected, rel=1e-6)
@@ -96,9 +107,9 @@ def test_a_lane_seen_once_leans_on_its_pair_of_types_and_that_on_all_gaps() -> N
     reference = learned([*often, *journey(code(99), (5, 14), (0, 1), types)])
     usual, once = np.log1p(600), np.log1p(60)
     lanes = [reference.lane_key(_scan_key(reference, 5, 2), _scan_key(reference, to, 3)) for to in (13, 14, 23)]
-    medians = reference.gap_quantiles(np.concatenate(lanes), np.full(3, 2), np.full(3, 3))[:, 1]
+    medians = _quantiles(reference, np.concatenate(lanes), np.full(3, 2), np.full(3, 3))[:, 1]
     assert medians == pytest.approx([usual, (once + 10 * usual) / 11, usual])
-    never = reference.gap_quantiles(lanes[0] + 1, np.array([7]), np.array([8]))
+    never = _quantiles(reference, lanes[0] + 1, np.array([7]), np.array([8]))
     assert never[0, 1] == pytest.approx(usual), "a pair of types never seen has the quantiles of all gaps"
 
 

@@ -1,0 +1,108 @@
+"""The tables of a reference as the compiled loops look things up in them; worked out once per reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cython
+import numpy as np
+from cython.cimports.libc.math import asin, isnan, sqrt
+
+if TYPE_CHECKING:
+    from service.features.reference import Counts, Reference
+
+_EARTH_RADIUS_KM = cython.declare(cython.double, 6371.0)
+
+
+@cython.cclass
+class Lookup:
+    """Rows and counts of the keys of a table, by a hash table with open addressing."""
+
+    def __init__(self, table: Counts) -> None:
+        """Take K different keys, of which each has a count."""
+        slots = 4
+        while slots < 2 * len(table.key):
+            slots *= 2
+        self._key = np.zeros(slots, dtype=np.int64)
+        self._row = np.full(slots, -1, dtype=np.int32)  # -1: the slot is free
+        self._mask = slots - 1
+        self._count = np.ascontiguousarray(table.count)
+        for row, key in enumerate(table.key.tolist()):
+            at = _slot(key) & self._mask
+            while self._row[at] >= 0:
+                at = (at + 1) & self._mask
+            self._key[at], self._row[at] = key, row
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def find(self, key: cython.longlong) -> cython.int:
+        """Return the row of a key, -1 if it is not there."""
+        at: cython.longlong = _slot(key) & self._mask
+        while self._row[at] >= 0:
+            if self._key[at] == key:
+                return self._row[at]
+            at = (at + 1) & self._mask
+        return -1
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def count_of(self, key: cython.longlong) -> cython.double:
+        """Return how often a key was seen, 0 for one that is not there."""
+        return self.count_at(self.find(key))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def count_at(self, row: cython.int) -> cython.double:
+        """Return how often the key of a row was seen, 0 for the row -1."""
+        return self._count[row] if row >= 0 else 0.0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def _slot(key: cython.longlong) -> cython.longlong:
+    """Return what the slot of a key goes by; no product leaves 63 bits, so that plain Python gets the same."""
+    mixed: cython.longlong = (key & 0x7FFFFFFF) * 0x2545F491 + ((key >> 31) & 0x7FFFFFFF) * 0x1B873593
+    return mixed ^ (mixed >> 29)
+
+
+@cython.cclass
+class Tables:
+    """All tables of a `Reference`, see there; ``vector`` [places + 1, 3] are the places as points of the unit sphere."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.places, self.scans, self.start_scan = len(reference.location_id), reference.scans, reference.start_scan
+        self.scan, self.lane, self.route = Lookup(reference.scan), Lookup(reference.lane), Lookup(reference.route)
+        self.product_scan, self.product_type = Lookup(reference.product_scan), Lookup(reference.product_type)
+        self.header, self.company = Lookup(reference.header), Lookup(reference.company)
+        self.product, self.company_product = Lookup(reference.product), Lookup(reference.company_product)
+        self.lot, self.product_lot = Lookup(reference.lot), Lookup(reference.product_lot)
+        self.vector = reference.unit_vectors
+        self.lane_gap, self.route_hours = _floats(reference.lane_gap), _floats(reference.route_hours)
+        self.lot_day, self.lot_serial = _floats(reference.lot_day), _floats(reference.lot_serial)
+        self.type_pair, self.type_pair_gap = _floats(reference.type_pair), _floats(reference.type_pair_gap)
+        self.type_pair_total = reference.type_pair.sum(axis=1)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def kilometres(self, place: cython.int, other: cython.int) -> cython.double:
+        """Return the great-circle distance, 0 if one of the places is not known.
+
+        The chord c of the unit sphere spans the angle 2 asin(c / 2): accurate for small distances too.
+        """
+        x: cython.double = self.vector[place, 0] - self.vector[other, 0]
+        y: cython.double = self.vector[place, 1] - self.vector[other, 1]
+        z: cython.double = self.vector[place, 2] - self.vector[other, 2]
+        chord: cython.double = sqrt(x * x + y * y + z * z)
+        if isnan(chord):
+            return 0.0
+        return 2 * _EARTH_RADIUS_KM * asin(min(chord / 2, 1.0))
+
+
+def _floats(values):  # noqa: ANN001, ANN202 - an array of any shape
+    return np.ascontiguousarray(values, dtype=np.float64)
