@@ -9,11 +9,14 @@ from Cython.Build import cythonize
 from setuptools import setup
 
 COMPILED = (
+    "service/events/code_digits.py",
     "service/events/groups.py",
+    "service/features/columns.py",
     "service/features/companions.py",
     "service/features/issued.py",
     "service/features/journey.py",
     "service/features/lots.py",
+    "service/features/mates.py",
     "service/features/tables.py",
 )
 """Without the compiled form of these modules the same files run as they are, a hundred times slower."""

@@ -10,16 +10,10 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events.code_digits import read_dates, take_apart
+
 CODE_LENGTH = 45
-_FIELDS = {
-    "header": (0, 3),
-    "company": (4, 11),
-    "product": (12, 19),
-    "lot": (20, 26),
-    "date": (27, 35),
-    "serial": (36, 45),
-}
-_DOTS = (3, 11, 19, 26, 35)
+_PARTS = ("header", "company", "product", "lot", "date", "serial")
 
 _AROUND = r"\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff"  # blanks, controls (NUL, GS, CR), marks without width
 _DIRTY = re.compile(
@@ -50,21 +44,6 @@ class Codes:
         return Codes(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
-def _place_values() -> NDArray[np.float64]:
-    """Return what a digit at each place adds to each field [45, fields]."""
-    values = np.zeros((CODE_LENGTH, len(_FIELDS)))
-    for number, (begin, end) in enumerate(_FIELDS.values()):
-        values[begin:end, number] = 10.0 ** np.arange(end - begin - 1, -1, -1)
-    return values
-
-
-_PLACE_VALUES = _place_values()  # products with digits are whole numbers below 2**53: exact as floats
-
-_SLICE = 512
-"""Codes whose digits are multiplied at once: for larger products OpenBLAS wakes its own threads, which then wait for
-more work at full speed, 20 ms in which they keep a core from everybody else."""
-
-
 def without_dirt(codes: Sequence[str]) -> list[str] | None:
     """Return the codes without what their transport put around them, None if there is nothing around any.
 
@@ -91,34 +70,15 @@ def parse(codes: Sequence[str]) -> Codes:
     fits = [len(code) == CODE_LENGTH and code.isascii() for code in codes]
     well_formed = np.array(fits, dtype=np.bool_)
     text = "".join(codes if all(fits) else compress(codes, fits))
-    letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(-1, CODE_LENGTH)
-    digits = letters - np.uint8(ord("0"))  # wraps around for what is below "0", so that only digits are <= 9
-    is_right = digits <= 9
-    is_right[:, _DOTS] = letters[:, _DOTS] == ord(".")
-    numbers = np.empty((len(digits), len(_FIELDS)), dtype=np.int64)
-    for begin in range(0, len(digits), _SLICE):
-        numbers[begin : begin + _SLICE] = digits[begin : begin + _SLICE].astype(np.float64) @ _PLACE_VALUES
-    right = is_right.all(axis=1)
-    if not right.all():
-        well_formed[np.flatnonzero(well_formed)[~right]] = False
-        numbers = numbers[right]
-    parts = np.full((len(_FIELDS), len(codes)), -1, dtype=np.int64)
-    parts[:, well_formed] = numbers.T
-    of_name = dict(zip(_FIELDS, parts, strict=True))
-    day, date_valid = calendar_day(of_name["date"])
-    return Codes(well_formed=well_formed, day=day, date_valid=date_valid & well_formed, **of_name)
+    parts = np.empty((len(_PARTS), len(codes)), dtype=np.int64)
+    day, date_valid = np.zeros(len(codes), dtype=np.int64), np.zeros(len(codes), dtype=np.bool_)
+    take_apart(text.encode("ascii"), well_formed.view(np.uint8), parts, day, date_valid.view(np.uint8))
+    of_name = dict(zip(_PARTS, parts, strict=True))
+    return Codes(well_formed=well_formed, day=day, date_valid=date_valid, **of_name)
 
 
 def calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD; the day of no date is 0."""
-    year, month, day = date // 10_000, date // 100 % 100, date % 100
-    plausible = (date > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
-    months = np.where(plausible, (year - 1970) * 12 + month - 1, 0)
-    first, after = (_first_day(months), _first_day(months + 1))
-    valid = plausible & (first + day <= after)
-    return np.where(valid, first + day - 1, 0), valid
-
-
-def _first_day(months: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the days since 1970-01-01 of the first of each month, which is given in months since then."""
-    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD [U]; the day of no date is 0."""
+    day, valid = np.zeros(len(date), dtype=np.int64), np.zeros(len(date), dtype=np.bool_)
+    read_dates(date, day, valid.view(np.uint8))
+    return day, valid

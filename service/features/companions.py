@@ -12,10 +12,11 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import asinh, fabs, log1p
 
-from service.events.groups import Groups
+from service.features import mates
 from service.features.mate_groups import GROUPS, HERE
 
 if cython.compiled:
+    from cython.cimports.service.features.columns import Columns
     from cython.cimports.service.features.row import Row
 
 NO_SERIAL = cython.declare(cython.double, 20.0)
@@ -24,6 +25,8 @@ NEIGHBOURS = cython.declare(cython.int, 8)  # scans whose serials are looked at:
 LEAST = cython.declare(cython.int, 4)  # the how many-th least difference of serials counts
 
 _KIND_OF = {group.name: kind for kind, group in enumerate(GROUPS)}
+KINDS = cython.declare(cython.int, len(GROUPS))
+LOT = cython.declare(cython.int, mates.LOT)
 OF_HERE = cython.declare(cython.int, HERE)
 OF_TYPE = cython.declare(cython.int, _KIND_OF["type"])
 OF_LEFT = cython.declare(cython.int, _KIND_OF["left"])
@@ -34,45 +37,37 @@ OF_SHIPMENT_HERE = cython.declare(cython.int, _KIND_OF["shipment_here"])
 
 @cython.cclass
 class MatesPass:
-    """N events in the order of their journeys, [N] unless another shape is given, and the rows that they get."""
+    """The features of scans among those of mates."""
 
+    c: Columns
     rows: Row[::1]
     causal: cython.bint
     after_past: cython.bint
     epc: cython.int[::1]
-    serial: cython.longlong[::1]  # [U]
     time_us: cython.longlong[::1]
-    base_us: cython.longlong[::1]  # [U] the first scan of the request: sums of what is counted from it are short
-    members: cython.Py_ssize_t[::1]  # [n] the fresh events in the order of time
-    fresh: cython.uchar[::1]  # whether an event is one of them
-    group: cython.int[:, ::1]  # [GROUPS, N] of mates
-    own: cython.int[:, ::1]  # [GROUPS, N] the item's own events of that group
-    value: cython.double[::1]  # what the mean is taken of
+    members: cython.Py_ssize_t[::1]
+    fresh: cython.uchar[::1]  # [N] whether an event is one of them
+    group: cython.int[:, ::1]
+    base_us: cython.longlong[::1]  # [U] by lot, the first scan of the lot: sums of what is counted from it are short
+    value: cython.double[::1]  # [N] what the mean is taken of
     count: cython.double[:, ::1]  # [GROUPS, N] scans of mates in the group
     less_mean: cython.double[:, ::1]  # [GROUPS, N] the own value less the mean of the mates' ones
     prior_count: cython.double[:, ::1]  # [GROUPS, N] earlier scans of the group that the past knows
     prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
-    prior_minute: cython.double[::1]  # when the past knows the last scan here of another item, NaN if it does not
+    prior_minute: cython.double[::1]  # [N] when the past knows the last scan here of another item, else NaN
     prior_serial: cython.double[:, ::1]  # [NEIGHBOURS, N] of the scans here before the request, NaN if it is no mate's
-    tally: cython.double[:, ::1]  # [4, n] scratch: count and sum by group, count and sum of the own ones
+    tally: cython.double[:, ::1]  # [4, N] scratch: count and sum by group, count and sum of the own ones
     least: cython.double[::1]  # [LEAST] scratch
 
-    def __init__(self, rows, trail, groups, prior) -> None:  # noqa: ANN001
-        """Args: ``rows`` [N] to write, the ``trail``, its `mates.mate_groups`, and what a past knows of them, or None."""
-        events, n = trail.events, len(trail.events)
-        self.rows, self.causal, self.after_past = rows, trail.causal, prior is not None
-        self.epc, self.serial, self.time_us = events.epc, trail.parts.serial, events.time_us
-        first = np.full(int(trail.scope.max(initial=0)) + 1, np.iinfo(np.int64).max)
-        np.minimum.at(first, trail.scope[events.epc], events.time_us)
-        self.base_us = first[trail.scope]
-        self.members = trail.members
-        self.fresh = (np.ones(n, dtype=np.bool_) if trail.fresh is None else trail.fresh).view("u1")
-        self.group = np.stack([group.number for group in groups])
-        self.own = np.stack([Groups(group.number, events.epc.astype(np.int64)).number for group in groups])
-        kinds = len(groups)
-        self.value, self.least = np.zeros(n), np.empty(4)
-        self.count, self.less_mean = np.zeros((kinds, n)), np.zeros((kinds, n))
-        self.tally = np.zeros((4, n + 1))
+    def __init__(self, c: Columns, fresh, prior) -> None:  # noqa: ANN001
+        """Args: ``fresh`` [N] or None for all; ``prior`` is what a past knows of the groups, or None."""
+        n = len(c.epc)
+        self.c, self.rows, self.causal, self.after_past = c, c.rows, c.causal, prior is not None
+        self.epc, self.time_us, self.members, self.group = c.epc, c.time_us, c.members, c.group
+        self.fresh = (np.ones(n, dtype=np.bool_) if fresh is None else fresh).view(np.uint8)
+        self.base_us = np.empty(len(c.serial), dtype=np.int64)
+        self.value, self.least, self.tally = np.zeros(n), np.empty(LEAST), np.zeros((4, n))
+        self.count, self.less_mean = np.zeros((KINDS, n)), np.zeros((KINDS, n))
         if prior is not None:
             self.prior_count, self.prior_total = prior.count, prior.total
             self.prior_minute, self.prior_serial = prior.minute, prior.serial
@@ -107,7 +102,7 @@ class MatesPass:
     @cython.exceptval(check=False)
     def _add(self, kind: cython.int, i: cython.Py_ssize_t, grouped: cython.bint) -> cython.void:
         group: cython.int = self.group[kind, i]
-        own: cython.int = self.own[kind, i]
+        own: cython.int = self.group[KINDS + kind, i]
         if grouped:
             self.tally[0, group] += 1
             self.tally[1, group] += self.value[i]
@@ -121,14 +116,14 @@ class MatesPass:
         self, kind: cython.int, i: cython.Py_ssize_t, has_mean: cython.bint, zero_us: cython.bint
     ) -> cython.void:
         group: cython.int = self.group[kind, i]
-        own: cython.int = self.own[kind, i]
+        own: cython.int = self.group[KINDS + kind, i]
         count: cython.double = self.tally[0, group] - self.tally[2, own]
         total: cython.double = self.tally[1, group] - self.tally[3, own]
         if self.after_past:
             count += self.prior_count[kind, i]
             total += self.prior_total[kind, i]
             if zero_us:
-                total -= self.prior_count[kind, i] * (self.base_us[self.epc[i]] / 3_600e6)
+                total -= self.prior_count[kind, i] * (self.base_us[self.lot(i)] / 3_600e6)
         self.count[kind, i] = count
         if has_mean and count > 0:
             self.less_mean[kind, i] = self.value[i] - total / count
@@ -137,19 +132,30 @@ class MatesPass:
     @cython.nogil
     @cython.exceptval(check=False)
     def hours(self) -> cython.void:
-        """Take the mean of the hours since the request began."""
+        """Take the mean of the hours since the first scan of the lot."""
         i: cython.Py_ssize_t
         for i in range(self.epc.shape[0]):
-            self.value[i] = (self.time_us[i] - self.base_us[self.epc[i]]) / 3_600e6
+            self.base_us[self.lot(i)] = self.time_us[i]
+        for i in range(self.epc.shape[0]):
+            self.base_us[self.lot(i)] = min(self.base_us[self.lot(i)], self.time_us[i])
+        for i in range(self.epc.shape[0]):
+            self.value[i] = (self.time_us[i] - self.base_us[self.lot(i)]) / 3_600e6
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def log_gaps(self, since_us: cython.longlong[::1]) -> cython.void:
-        """Take the mean of the log gaps ``since_us`` [N], when each leg began."""
+    def lot(self, i: cython.Py_ssize_t) -> cython.int:
+        """Return the number of an event's lot."""
+        return self.c.item_group[LOT, self.epc[i]]
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def log_gaps(self) -> cython.void:
+        """Take the mean of the log gaps since each leg began."""
         i: cython.Py_ssize_t
         for i in range(self.epc.shape[0]):
-            self.value[i] = log1p((self.time_us[i] - since_us[i]) / 60e6)
+            self.value[i] = log1p((self.time_us[i] - self.c.leg_us[i]) / 60e6)
 
     @cython.cfunc
     @cython.nogil
@@ -213,7 +219,7 @@ class MatesPass:
         other: cython.Py_ssize_t
         steps: cython.Py_ssize_t
         found: cython.int = 0
-        serial: cython.longlong = self.serial[self.epc[i]]
+        serial: cython.longlong = self.c.serial[self.epc[i]]
         back: cython.Py_ssize_t = NEIGHBOURS if self.causal else NEIGHBOURS // 2
         for steps in range(-back, NEIGHBOURS - back + 1):
             if steps == 0:
@@ -221,7 +227,7 @@ class MatesPass:
             if begin <= k + steps < end:
                 other = order[k + steps]
                 if self.epc[other] != self.epc[i]:
-                    found = self._keep(found, fabs(self.serial[self.epc[other]] - serial))
+                    found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
             elif self.after_past and self.prior_serial[steps + back, i] == self.prior_serial[steps + back, i]:
                 found = self._keep(found, fabs(self.prior_serial[steps + back, i] - serial))
         self.rows[i].mate_serial_gap = log1p(self.least[found - 1]) if found > 0 else NO_SERIAL
@@ -252,13 +258,16 @@ def share(part: cython.double, whole: cython.double) -> cython.double:
     return (part + 0.5) / (whole + 1.0)
 
 
-def mate_rows(rows, trail, groups, prior) -> None:  # noqa: ANN001
-    """Write what the mates did, here and on the way here, for the fresh events of a trail; see `MatesPass`."""
-    work: MatesPass = MatesPass(rows, trail, groups, prior)
+def mate_rows(c: Columns, fresh, prior, here) -> None:  # noqa: ANN001
+    """Write what the mates did, here and on the way here, for the members.
+
+    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``here`` are the members by their group of one type at one place, and
+    where each of these begins.
+    """
+    work: MatesPass = MatesPass(c, fresh, prior)
     order: cython.Py_ssize_t[::1]
     start: cython.int[::1]
-    order, start = groups[HERE].members(trail.members)
-    since_us: cython.longlong[::1] = trail.legs.time_us
+    order, start = here
     g: cython.Py_ssize_t
     with cython.nogil:
         work.hours()
@@ -266,7 +275,7 @@ def mate_rows(rows, trail, groups, prior) -> None:  # noqa: ANN001
         work.mates(OF_TYPE, False, False)
         work.mates(OF_LEFT, False, False)
         work.mates(OF_SHIPMENT, False, False)
-        work.log_gaps(since_us)
+        work.log_gaps()
         work.mates(OF_LEG, True, False)
         work.mates(OF_SHIPMENT_HERE, True, False)
         work.write()

@@ -13,8 +13,11 @@ from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_T
 from service.events.vocabulary import START as _START_TYPE
 from service.events.vocabulary import TYPES as _ALL_TYPES
 from service.events.vocabulary import UNKNOWN as _UNKNOWN_CODE
+from service.features.mate_groups import GROUPS, HERE
+from service.features.mates import SCAN_GROUPS
 
 if cython.compiled:
+    from cython.cimports.service.features.columns import Columns
     from cython.cimports.service.features.row import Row
     from cython.cimports.service.features.tables import Tables
 
@@ -22,51 +25,44 @@ TYPES = cython.declare(cython.int, _ALL_TYPES)
 START = cython.declare(cython.int, _START_TYPE)
 UNKNOWN = cython.declare(cython.int, _UNKNOWN_CODE)
 POS_SELL = cython.declare(cython.int, EVENT_TYPES.index("POS_Sell"))
+SAME_SCAN = cython.declare(cython.int, len(GROUPS) + HERE)
+AT_LEVEL = cython.declare(cython.int, SCAN_GROUPS - 1)
+TYPE_LEVEL = cython.declare(cython.schar[::1], LEVEL_OF_TYPE)
+DIRECTION = cython.declare(cython.schar[::1], DIRECTION_OF_TYPE)
 FULL_CIRCLE = cython.declare(cython.double, 2 * np.pi)
 
 
 @cython.cclass
 class JourneyPass:
-    """N events in the order of their journeys, [N] unless another shape is given, and the rows that they get."""
+    """The features of journeys, one after the other."""
 
     rows: Row[::1]
+    c: Columns
     tables: Tables
     causal: cython.bint
-    event_id: cython.longlong[::1]
     time_us: cython.longlong[::1]
-    step: cython.schar[::1]
-    kind: cython.int[::1]  # event type 0..TYPES-1, the unknown last
+    kind: cython.int[::1]
     place: cython.int[::1]
-    spot: cython.int[::1]  # as the place, but tells unknown places apart
-    level: cython.schar[::1]  # of the event type, else of the business step, UNKNOWN if neither is known
-    product: cython.longlong[::1]  # [U] of the code
-    age_day: cython.double[::1]  # [U] days since 1970 of the date part, NaN without
-    of_code: Row[::1]  # [U] the features that a code has
-    same_scan: cython.int[::1]  # number of the item's scans of this type at this place
-    at_level: cython.int[::1]  # number of the item's scans at this place and level
-    near_us: cython.longlong[::1]  # scratch: time to the nearest scan of its type so far, -1 without one
-    last: cython.int[::1]  # [n] scratch: by number, the last scan
-    seen: cython.int[::1]  # [n] scratch: by number, how many scans so far
-    open: cython.int[::1]  # [n] scratch: by number, inbound minus outbound scans so far
-    type_level: cython.schar[::1]  # [TYPES]
-    direction: cython.schar[::1]  # [TYPES]
+    spot: cython.int[::1]
+    level: cython.schar[::1]
+    same_scan: cython.int[::1]  # [N] number of the item's scans of this type at this place
+    at_level: cython.int[::1]  # [N] number of the item's scans at this place and level
+    near_us: cython.longlong[::1]  # [N] scratch: time to the nearest scan of its type so far, -1 without one
+    last: cython.int[::1]  # [N] scratch: by number, the last scan
+    seen: cython.int[::1]  # [N] scratch: by number, how many scans so far
+    open: cython.int[::1]  # [N] scratch: by number, inbound minus outbound scans so far
     last_of_type: cython.int[::1]  # [TYPES] scratch
     seen_of_type: cython.int[::1]  # [TYPES] scratch
 
-    def __init__(self, rows, trail, of_code) -> None:  # noqa: ANN001
-        """Args: ``rows`` [N] to write, ``trail`` the shared columns, ``of_code`` [U] features of the codes."""
-        events, n = trail.events, len(trail.events)
-        self.rows, self.tables, self.causal, self.of_code = rows, trail.reference.tables, trail.causal, of_code
-        self.event_id, self.time_us, self.step = events.event_id, events.time_us, events.step
-        self.kind, self.place, self.spot, self.level = trail.kind, trail.place, trail.spot, trail.level
-        self.product = trail.parts.product
-        self.age_day = np.where(trail.parts.date_valid, trail.parts.day, np.nan)
-        self.same_scan, self.at_level = trail.same_scan.number, trail.at_level.number
+    def __init__(self, c: Columns) -> None:
+        self.c, self.rows, self.tables, self.causal = c, c.rows, c.tables, c.causal
+        self.time_us, self.kind, self.place, self.spot, self.level = c.time_us, c.kind, c.place, c.spot, c.level
+        self.same_scan, self.at_level = c.group[SAME_SCAN], c.group[AT_LEVEL]
+        n = len(c.epc)
         self.near_us = np.full(n, -1, dtype=np.int64)
-        scratch = np.empty((3, n), dtype=np.int32)
+        scratch: cython.int[:, ::1] = np.empty((3, n), dtype=np.int32)
         self.last, self.seen, self.open = scratch[0], scratch[1], scratch[2]
-        self.type_level, self.direction = LEVEL_OF_TYPE, DIRECTION_OF_TYPE
-        of_types = np.empty((2, _ALL_TYPES), dtype=np.int32)
+        of_types: cython.int[:, ::1] = np.empty((2, TYPES), dtype=np.int32)
         self.last_of_type, self.seen_of_type = of_types[0], of_types[1]
 
     @cython.cfunc
@@ -76,7 +72,7 @@ class JourneyPass:
         """Write the rows of one journey."""
         i: cython.Py_ssize_t
         for i in range(begin, end):
-            self.rows[i] = self.of_code[code]
+            self.rows[i] = self.c.of_code[code]
             self._moment(i, begin, end)
             self._age(i, begin, code)
             self._type(i)
@@ -113,9 +109,8 @@ class JourneyPass:
     @cython.exceptval(check=False)
     def _age(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t, code: cython.Py_ssize_t) -> cython.void:
         """The date part of the code against the scan, and where the journey began."""
-        day: cython.double = self.age_day[code]
-        if day == day:  # not NaN
-            self.rows[i].code_age = asinh(self.time_us[i] / 86_400e6 - day)
+        if self.c.date_valid[code]:
+            self.rows[i].code_age = asinh(self.time_us[i] / 86_400e6 - self.c.day[code])
         self.rows[i].code_age_first = self.rows[begin].code_age
         self.rows[i].first_stage = max(self.level[begin], 0)
         self.rows[i].first_type_logp = log_share(
@@ -128,7 +123,7 @@ class JourneyPass:
     def _type(self, i: cython.Py_ssize_t) -> cython.void:
         """Which type of event it is."""
         kind: cython.int = self.kind[i]
-        known_level: cython.int = self.type_level[kind]
+        known_level: cython.int = TYPE_LEVEL[kind]
         self.rows[i].type_Aggregation = kind == 0
         self.rows[i].type_WMS_Inbound = kind == 1
         self.rows[i].type_WMS_Outbound = kind == 2
@@ -140,7 +135,7 @@ class JourneyPass:
         self.rows[i].type_R_Stock_Outbound = kind == 8
         self.rows[i].type_POS_Sell = kind == 9
         self.rows[i].type_unknown = kind == 10
-        self.rows[i].step_mismatch = self.step[i] != UNKNOWN and known_level != UNKNOWN and self.step[i] != known_level
+        self.rows[i].step_mismatch = self.c.step[i] != UNKNOWN and known_level != UNKNOWN and self.c.step[i] != known_level
 
     @cython.cfunc
     @cython.nogil
@@ -148,7 +143,7 @@ class JourneyPass:
     def _place(self, i: cython.Py_ssize_t, code: cython.Py_ssize_t) -> cython.void:
         """The place against those that normal items are scanned at."""
         scan: cython.longlong = self.place[i] * TYPES + self.kind[i]
-        product: cython.longlong = self.product[code] + 1
+        product: cython.longlong = self.c.product[code] + 1
         self.rows[i].place_known = (
             self.tables.vector[self.place[i], 0] == self.tables.vector[self.place[i], 0]
         )  # not NaN
@@ -172,7 +167,7 @@ class JourneyPass:
         self.rows[i].returned = self.spot[i] != self.spot[i - 1] and self._was_two_before(i)
         if self.level[i] != UNKNOWN and self.level[i - 1] != UNKNOWN:
             self.rows[i].stage_step = self.level[i] - self.level[i - 1]
-        self.rows[i].id_inverted = self.event_id[i] < self.event_id[i - 1]
+        self.rows[i].id_inverted = self.c.event_id[i] < self.c.event_id[i - 1]
 
     @cython.cfunc
     @cython.nogil
@@ -291,8 +286,8 @@ class JourneyPass:
                 furthest = max(furthest, kind)
             before = self.open[self.at_level[i]]
             self.rows[i].balance = within(before, -2, 2)
-            self.open[self.at_level[i]] = before + self.direction[kind]
-            self.rows[i].balance_after = before + self.direction[kind]  # until all are counted, below
+            self.open[self.at_level[i]] = before + DIRECTION[kind]
+            self.rows[i].balance_after = before + DIRECTION[kind]  # until all are counted, below
             self.rows[i].sold_before = log1p(sales)
             if sales > 0:
                 self.rows[i].since_sold = log1p((self.time_us[i] - sold_us) / 3_600e6)
@@ -381,13 +376,13 @@ def log_speed(km: cython.double, minutes: cython.double) -> cython.double:
     return log1p(km / max(minutes / 60, 1.0 / 60))
 
 
-def journey_rows(rows, trail, of_code) -> None:  # noqa: ANN001 - see JourneyPass
-    """Write the features of the journeys of a trail."""
-    work = JourneyPass(rows, trail, of_code)
-    code: cython.int[::1] = trail.events.epc
-    start: cython.Py_ssize_t[::1] = trail.journeys.start
-    length: cython.Py_ssize_t[::1] = trail.journeys.length
-    u: cython.Py_ssize_t
+def journey_rows(c: Columns) -> None:
+    """Write the features of all journeys."""
+    work: JourneyPass = JourneyPass(c)
+    begin: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t
     with cython.nogil:
-        for u in range(start.shape[0]):
-            work.journey(code[start[u]], start[u], start[u] + length[u])
+        for end in range(1, c.epc.shape[0] + 1):
+            if end == c.epc.shape[0] or c.position[end] == 0:
+                work.journey(c.epc[begin], begin, end)
+                begin = end

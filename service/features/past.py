@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.codes import Codes
-from service.events.groups import Groups, Index
+from service.events.groups import Index, members_of
+from service.features.mates import ITEM_GROUPS
 from service.features.running_groups import GroupedScans, Legs, Priors, RunningGroups, Sighting
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Past:
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items that it had before
     groups: RunningGroups
 
+    def items_before(self) -> NDArray[np.float64]:
+        """Return how many items [ITEM_GROUPS, U] the group of each code had before; 0 of groups that nobody asks for."""
+        nothing = np.zeros(len(self.lot))
+        return np.stack([self.items.get(name, nothing) for name in ITEM_GROUPS])
+
     def repeated(self, again: Index | NDArray[np.int32]) -> Past:
         """Return the past with further codes, the same as those ``again`` once more."""
         code_of = np.concatenate([np.arange(len(self.lot)), again])
@@ -50,8 +56,8 @@ class Past:
             items={name: count[code_of] for name, count in self.items.items()},
         )
 
-    def priors(self, trail: Trail, groups: Sequence[Groups]) -> tuple[Sighting, Priors]:
-        """Return the ``groups``, one for each of GROUPS, of the N events of a trail looked up, and what they did before."""
+    def priors(self, trail: Trail, counts: Sequence[int]) -> tuple[Sighting, Priors]:
+        """Return the groups of the N events of a trail looked up, ``counts`` of each of GROUPS, and what they did before."""
         events = trail.events
         scans = GroupedScans(
             lot=self.lot[events.epc],
@@ -62,15 +68,16 @@ class Past:
             time_us=events.time_us,
             legs=trail.legs,
         )
-        members, starts, numbers = zip(*(_members(group, trail.members) for group in groups), strict=True)
+        of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]
+        members, starts, numbers = zip(*of_kinds, strict=True)
         sighting = self.groups.sight(scans, members, starts)
         return sighting, self.groups.prior(sighting, numbers)
 
 
-def _members(group: Groups, among: Index) -> tuple[Index, Index, Index]:
+def _members(group: NDArray[np.int32], count: int, among: Index) -> tuple[Index, Index, Index]:
     """Return ([n] the members, group by group, [M] where those with any begin, [N] the number of each event's group)."""
-    members, bounds = group.members(among)
+    members, bounds = members_of(group, count, among)
     used = np.flatnonzero(np.diff(bounds))
-    number = np.zeros(group.count, dtype=np.intp)
+    number = np.zeros(count, dtype=np.intp)
     number[used] = np.arange(len(used))
-    return members, bounds[used].astype(np.intp), number[group.number]
+    return members, bounds[used].astype(np.intp), number[group]

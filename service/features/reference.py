@@ -96,21 +96,12 @@ class Reference:
 
     def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place index [N] of each location id, P if it is unknown."""
-        return self._places.find(location_id).astype(np.int64)
+        return self.known_places.find(location_id).astype(np.int64)
 
     @cached_property
-    def _places(self) -> Counts:
+    def known_places(self) -> Counts:
+        """The known places by their ids."""
         return Counts(self.location_id, np.ones(len(self.location_id)))
-
-    def places_and_spots(self, location_id: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return ([n] the place of each location, the same with a number of its own for each unknown one)."""
-        place, known = self._places.find(location_id).astype(np.int32), len(self.location_id)
-        unknown = np.flatnonzero(place == known)
-        if not len(unknown):
-            return place, place
-        spot = place.copy()
-        spot[unknown] += np.unique(location_id[unknown], return_inverse=True)[1].astype(np.int32)
-        return place, spot
 
     @cached_property
     def tables(self) -> Tables:

@@ -11,7 +11,9 @@ from service.events import codes
 from service.events.columns import Events
 from service.events.groups import Groups, Index
 from service.events.journeys import Journeys
-from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS, TYPES, UNKNOWN
+from service.events.vocabulary import LEVEL_OF_TYPE
+from service.features.columns import look_up
+from service.features.mates import ITEM_GROUPS, SCAN_GROUPS
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Legs
@@ -26,15 +28,14 @@ class Trail:
     reference: Reference
     causal: bool  # whether an event may know its past alone
     parts: codes.Codes  # of the U codes
-    scope: NDArray[np.int32]  # [U] the request of each code
     place: NDArray[np.int32]  # index of the place in the reference
-    spot: NDArray[np.int32]  # the same, but with a number for each unknown place too
+    spot: NDArray[np.int32]  # a number for each place, known or not
     kind: NDArray[np.int32]  # event type 0..TYPES-1, the unknown last
     level: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
-    same_scan: Groups  # of one item, by place and type
-    at_level: Groups  # of one item, by place and level
     legs: Legs  # the previous scans; of what was judged before as it was then
     spot_from: NDArray[np.int32]  # where they were, anything for a first event
+    item_group: NDArray[np.int32]  # [ITEM_GROUPS, U] of `mates`, which numbers them
+    group: NDArray[np.int32]  # [SCAN_GROUPS, N] the same
     past: Past | None  # what is known beside these events
     fresh: NDArray[np.bool_] | None  # events that were not judged before; None: all of them
     members: Index  # the fresh ones in the order of time: what mates are counted among
@@ -50,15 +51,16 @@ class Trail:
         scope: NDArray[np.int32] | None = None,
     ) -> Trail:
         """Work the columns out; ``scope`` [U] tells requests apart that are judged together."""
-        events = journeys.events
-        kind = events.event_type.astype(np.int32) % TYPES
-        level = LEVEL_OF_TYPE[events.event_type]
-        level = np.where(level == UNKNOWN, events.step, level)
-        before = np.arange(-1, len(events) - 1)
-        has_before = journeys.position > 0
+        events, n = journeys.events, len(journeys.events)
+        place, kind = np.empty((2, n), dtype=np.int32)
+        level = np.empty(n, dtype=np.int8)
+        look_up(
+            reference.tables, events.location_id, events.event_type, events.step, LEVEL_OF_TYPE, place, kind, level
+        )
+        before, has_before = np.arange(-1, n - 1), journeys.position > 0
         legs = Legs(
             location=np.where(has_before, events.location_id[before], 0),
-            kind=np.where(has_before, kind[before], -1),
+            kind=np.where(has_before, kind[before], -1).astype(np.int64),
             time_us=np.where(has_before, events.time_us[before], events.time_us),
         )
         fresh, members, locations = None, journeys.by_time, events.location_id
@@ -67,24 +69,25 @@ class Trail:
             legs = past.judged_before.legs.take(journeys.order).where(fresh, legs)
             members = members[fresh[members]]
             locations = np.concatenate([locations, legs.location])
-        places, spots = reference.places_and_spots(locations)
-        place, spot = places[: len(events)], spots[: len(events)]
-        parts = codes.parse(events.epc_codes) if past is None else past.parts
+        spot = Groups(np.zeros(len(locations), dtype=np.int32), locations).number
+        codes_of = codes.parse(events.epc_codes) if past is None else past.parts
+        item_group = np.zeros((len(ITEM_GROUPS), len(events.epc_codes)), dtype=np.int32)
+        if scope is not None:
+            item_group[0] = scope
         return cls(
             journeys=journeys,
             events=events,
             reference=reference,
             causal=causal,
-            parts=parts,
-            scope=np.zeros(len(events.epc_codes), dtype=np.int32) if scope is None else scope,
+            parts=codes_of,
             place=place,
-            spot=spot,
+            spot=spot[:n],
             kind=kind,
             level=level,
-            same_scan=Groups(events.epc, spot.astype(np.int64) * TYPES + kind),
-            at_level=Groups(events.epc, spot.astype(np.int64) * (len(LEVELS) + 1) + level),
             legs=legs,
-            spot_from=spot[before] if fresh is None else spots[len(events) :],
+            spot_from=spot[before] if fresh is None else spot[n:],
+            item_group=item_group,
+            group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
             past=past,
             fresh=fresh,
             members=members,

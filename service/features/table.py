@@ -14,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnusableFeatures
+from service.events.groups import members_of
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.features import declared
 from service.features.companions import mate_rows
+from service.features.columns import COMPILED, Columns
 from service.features.issued import code_rows
 from service.features.journey import journey_rows
-from service.features.lots import lot_rows
-from service.features.mates import item_groups, mate_groups
+from service.features.lots import lot_rows, lot_rows_in_time
+from service.features.mate_groups import HERE
+from service.features.mates import LOT, number_items, number_scans
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.features.shared import Trail
-from service.runtime.threads import give_way
 
 SPEC_VERSION = 1
 """Raised with every change of a formula, so that a model of other formulas is refused."""
@@ -98,22 +100,30 @@ def _check_finite(table: NDArray[np.float32], journeys: Journeys) -> None:
 
 def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] features, the groups of the fresh events of a past, if there are any)."""
-    of_code, table = (np.zeros((n, len(NAMES)), dtype=np.float32) for n in (len(trail.scope), len(trail.events)))
-    rows = _by_name(table)
-    code_rows(_by_name(of_code), trail.parts, trail.reference.tables)
-    journey_rows(rows, trail, _by_name(of_code))
-    give_way()
+    table, of_code = (np.zeros((len(each), len(NAMES)), dtype=np.float32) for each in (trail.events, trail.parts.serial))
+    columns = Columns(trail, _by_name(table), _by_name(of_code))
+    number_items(columns)
+    counts = number_scans(columns, trail.legs.kind, trail.spot_from)
+    code_rows(columns)
+    journey_rows(columns)
     if not len(trail.members):  # all events were judged before, and get the companions that they had
         return table, None
-    items = item_groups(trail)
-    lot_rows(rows, trail, items)
-    groups = mate_groups(trail, items["lot"].number)
-    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, groups)
-    mate_rows(rows, trail, groups, priors)
-    give_way()
+    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, counts)
+    _lot_rows(columns, trail)
+    mate_rows(columns, trail.fresh, priors, members_of(trail.group[HERE], counts[HERE], trail.members))
     return table, sighting
+
+
+def _lot_rows(columns: Columns, trail: Trail) -> None:
+    if not trail.causal:
+        lot_rows(columns, np.lexsort((trail.parts.serial, trail.item_group[LOT])))
+    elif trail.past is None:
+        lot_rows_in_time(columns, np.zeros(len(trail.parts.serial), dtype=np.uint8), None)
+    else:
+        lot_rows_in_time(columns, trail.past.seen_before.view(np.uint8), trail.past.items_before())
 
 
 def _by_name(table: NDArray[np.float32]) -> NDArray[np.void]:
     """Return the rows of a table [n, F] as records [n] in the same memory."""
-    return table.view(_ROW).reshape(-1).view(np.recarray)
+    rows = table.view(_ROW).reshape(-1)
+    return rows if COMPILED else rows.view(np.recarray)

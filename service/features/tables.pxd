@@ -11,11 +11,12 @@ cdef class Lookup:
     cdef double count_of(self, long long key) noexcept nogil
 
 cdef class Tables:
-    cdef readonly Py_ssize_t places, scans, start_scan
-    cdef Lookup scan, lane, route, product_scan, product_type
+    cdef long long places, scans, start_scan
+    cdef Lookup place, scan, lane, route, product_scan, product_type
     cdef Lookup header, company, product, company_product, lot, product_lot
     cdef double[:, ::1] vector, lane_gap, route_hours, lot_day, lot_serial, type_pair
     cdef double[:, :, ::1] type_pair_gap
     cdef double[::1] type_pair_total
 
+    cdef int place_of(self, long long location_id) noexcept nogil
     cdef double kilometres(self, int place, int other) noexcept nogil

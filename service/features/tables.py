@@ -81,11 +81,20 @@ class Tables:
         self.header, self.company = Lookup(reference.header), Lookup(reference.company)
         self.product, self.company_product = Lookup(reference.product), Lookup(reference.company_product)
         self.lot, self.product_lot = Lookup(reference.lot), Lookup(reference.product_lot)
+        self.place = Lookup(reference.known_places)
         self.vector = reference.unit_vectors
         self.lane_gap, self.route_hours = _floats(reference.lane_gap), _floats(reference.route_hours)
         self.lot_day, self.lot_serial = _floats(reference.lot_day), _floats(reference.lot_serial)
         self.type_pair, self.type_pair_gap = _floats(reference.type_pair), _floats(reference.type_pair_gap)
         self.type_pair_total = reference.type_pair.sum(axis=1)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def place_of(self, location_id: cython.longlong) -> cython.int:
+        """Return the place of a location, ``places`` if it is not known."""
+        place: cython.int = self.place.find(location_id)
+        return place if place >= 0 else cython.cast(cython.int, self.places)
 
     @cython.cfunc
     @cython.nogil

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import date
 
 import pytest
@@ -14,7 +11,6 @@ from hypothesis import strategies as st
 from service.events import codes
 from service.events.codes import without_dirt
 from tests.support import reference_features
-from tests.support.gateway import ROOT
 from tests.support.worlds import code
 
 EPOCH = date(1970, 1, 1)
@@ -70,26 +66,6 @@ def test_the_parts_are_where_the_contract_has_them() -> None:
     parsed = codes.parse(["001.8804823.1293291.010004.20250701.000004002"])
     assert _parts(parsed, 0) == (1, 8_804_823, 1_293_291, 10_004, 4_002)
     assert parsed.day[0] == (date(2025, 7, 1) - EPOCH).days
-
-
-_OTHER_THREADS = """
-import time
-from service.events import codes
-from tests.support.worlds import code
-many = [code(serial) for serial in range(30_000)]
-everybody, own = time.process_time(), time.thread_time()
-for _ in range(10):
-    codes.parse(many)
-own = time.thread_time() - own
-print((time.process_time() - everybody - own) / own)
-"""
-
-
-def test_taking_many_codes_apart_keeps_no_other_thread_busy() -> None:
-    env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    command = [sys.executable, "-c", _OTHER_THREADS]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 0.1, "OpenBLAS' threads spin after a large product"
 
 
 GOOD = "001.8804823.1293291.010004.20250701.000004001"

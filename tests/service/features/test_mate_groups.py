@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from service.events.journeys import Journeys
+from service.features.columns import Columns
 from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
-from service.features.mates import item_groups, mate_groups
+from service.features.mates import LOT, number_items, number_scans
 from service.features.running_groups import GroupedScans, Legs
 from service.features.shared import Trail
+from service.features.table import _ROW
 from tests.support import worlds
 from tests.support.worlds import Scan, code, to_events
 
@@ -37,7 +39,10 @@ def _trail() -> Trail:
 @pytest.mark.parametrize("number", range(len(GROUPS)), ids=[group.name for group in GROUPS])
 def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(number: int) -> None:
     trail = _trail()
-    lot = item_groups(trail)["lot"].number
+    columns = Columns(trail, *(np.zeros(n, dtype=_ROW) for n in (len(trail.events), len(trail.parts.lot))))
+    number_items(columns)
+    number_scans(columns, trail.legs.kind, trail.spot_from)
+    lot = trail.item_group[LOT]
     scans = GroupedScans(
         lot=lot[trail.events.epc].astype(np.int64),
         item=trail.events.epc.astype(np.int64),
@@ -47,7 +52,7 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
         time_us=trail.events.time_us,
         legs=trail.legs,
     )
-    in_request = mate_groups(trail, lot)[number].number
+    in_request = trail.group[number]
     hashes = scans.keys(number, np.arange(len(trail.events)))
     same = in_request[:, None] == in_request
     assert np.array_equal(same, hashes[:, None] == hashes)

@@ -187,7 +187,7 @@ def test_every_feature_is_described_once() -> None:
 def test_each_declared_feature_is_written_and_nothing_else() -> None:
     """The compiler refuses what is not declared; what is declared and never written would be 0 for good."""
     loops = "".join(path.read_text() for path in (ROOT / "service" / "features").glob("*.py"))
-    written = re.findall(r"rows\[[^]]+\]\.(\w+) = ", loops)
+    written = re.findall(r"(?:rows|of_code)\[[^]]+\]\.(\w+) = ", loops)
     assert sorted(set(written)) == sorted(NAMES)
     types = [name.removeprefix("type_") for name in NAMES[TYPE_COLUMNS[0] : TYPE_COLUMNS[-1] + 1]]
     assert types == [*EVENT_TYPES, "unknown"]

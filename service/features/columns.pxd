@@ -1,0 +1,16 @@
+# The columns that the compiled loops share; see columns.py.
+
+from service.features.row cimport Row
+from service.features.tables cimport Tables
+
+cdef class Columns:
+    cdef Row[::1] rows, of_code
+    cdef Tables tables
+    cdef bint causal
+    cdef int[::1] epc, kind, place, spot
+    cdef long long[::1] event_id, time_us, leg_us
+    cdef signed char[::1] step, level
+    cdef Py_ssize_t[::1] position, members
+    cdef unsigned char[::1] well_formed, date_valid
+    cdef long long[::1] header, company, product, lot, day, serial
+    cdef int[:, ::1] item_group, group

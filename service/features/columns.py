@@ -1,0 +1,64 @@
+"""The columns that the compiled loops share, and those that look scans up. Compiled; see `service.features`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cython
+import numpy as np
+
+if cython.compiled:
+    from cython.cimports.service.features.tables import Tables
+
+if TYPE_CHECKING:
+    from service.features.shared import Trail
+
+COMPILED: bool = cython.compiled
+"""Whether these loops were compiled; as they are, they take a hundred times longer."""
+
+UNKNOWN = cython.declare(cython.int, -1)
+TYPES = cython.declare(cython.int, 11)
+
+
+@cython.cclass
+class Columns:
+    """N events of U codes in the order of their journeys, as the loops see them; [N] unless another shape is given.
+
+    rows, and of_code [U]: features of the events and of the codes, to be written.
+    kind: event type 0..TYPES-1, the unknown last. level: of the event type, else of the business step, or UNKNOWN.
+    place: in the tables. spot: a number for each place, known or not.
+    position: in the journey. members [n]: the events that were not judged before, in the order of time.
+    leg_us: when the previous scan was.
+    item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
+    """
+
+    def __init__(self, trail: Trail, rows, of_code) -> None:  # noqa: ANN001
+        events, parts = trail.events, trail.parts
+        self.rows, self.of_code, self.tables, self.causal = rows, of_code, trail.reference.tables, trail.causal
+        self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
+        self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
+        self.step, self.level = events.step, trail.level
+        self.position, self.members = trail.journeys.position, trail.members
+        self.well_formed, self.date_valid = parts.well_formed.view(np.uint8), parts.date_valid.view(np.uint8)
+        self.header, self.company, self.product, self.lot = parts.header, parts.company, parts.product, parts.lot
+        self.day, self.serial = parts.day, parts.serial
+        self.item_group, self.group = trail.item_group, trail.group
+
+
+def look_up(
+    tables: Tables,
+    location_id: cython.const[cython.longlong][::1],
+    event_type: cython.const[cython.schar][::1],
+    step: cython.const[cython.schar][::1],
+    level_of_type: cython.const[cython.schar][::1],
+    place: cython.int[::1],
+    kind: cython.int[::1],
+    level: cython.schar[::1],
+) -> None:
+    """Look N scans up: their ``place``, ``kind`` and ``level``, see `Columns`."""
+    i: cython.Py_ssize_t
+    with cython.nogil:
+        for i in range(location_id.shape[0]):
+            place[i] = tables.place_of(location_id[i])
+            kind[i] = event_type[i] if event_type[i] != UNKNOWN else TYPES - 1
+            level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
