@@ -4,7 +4,10 @@ from service.features.row cimport Row
 from service.features.tables cimport Tables
 
 cdef class Columns:
-    cdef Row[::1] rows, of_code
+    cdef Row* rows
+    cdef Row* of_code
+    cdef object written
+    cdef Py_ssize_t codes
     cdef Tables tables
     cdef bint causal
     cdef int[::1] epc, kind, place, spot

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import cython
 import numpy as np
+from numpy.typing import NDArray
+
+from service.features.declared import NAMES
 
 if cython.compiled:
+    from cython.cimports.service.features.row import Row
     from cython.cimports.service.features.tables import Tables
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ TYPES = cython.declare(cython.int, 11)
 class Columns:
     """N events of U codes in the order of their journeys, as the loops see them; [N] unless another shape is given.
 
-    rows, and of_code [U]: features of the events and of the codes, to be written.
+    rows, and of_code [U]: features of the events and of the codes, to be written by name: ``rows[i].gap_prev = gap``.
     kind: event type 0..TYPES-1, the unknown last. level: of the event type, else of the business step, or UNKNOWN.
     place: in the tables. spot: a number for each place, known or not.
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
@@ -32,9 +36,11 @@ class Columns:
     item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
     """
 
-    def __init__(self, trail: Trail, rows, of_code) -> None:  # noqa: ANN001
+    def __init__(self, trail: Trail, table: NDArray[np.float32], of_code: NDArray[np.float32]) -> None:
         events, parts = trail.events, trail.parts
-        self.rows, self.of_code, self.tables, self.causal = rows, of_code, trail.reference.tables, trail.causal
+        self.written = (table, of_code)  # what the next two point into
+        self.rows, self.of_code = as_rows(table), as_rows(of_code)
+        self.tables, self.causal, self.codes = trail.reference.tables, trail.causal, len(of_code)
         self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
         self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
         self.step, self.level = events.step, trail.level
@@ -43,6 +49,15 @@ class Columns:
         self.header, self.company, self.product, self.lot = parts.header, parts.company, parts.product, parts.lot
         self.day, self.serial = parts.day, parts.serial
         self.item_group, self.group = trail.item_group, trail.group
+
+
+@cython.cfunc
+def as_rows(table: cython.float[:, ::1]) -> cython.pointer(Row):
+    """Return the rows of a table [n, F] of features, by name."""
+    if cython.compiled:
+        return cython.cast(cython.pointer(Row), cython.address(table[0, 0]))
+    else:  # noqa: RET505 - the compiler wants it
+        return table.view([(name, np.float32) for name in NAMES]).reshape(-1).view(np.recarray)
 
 
 def look_up(
@@ -62,3 +77,22 @@ def look_up(
             place[i] = tables.place_of(location_id[i])
             kind[i] = event_type[i] if event_type[i] != UNKNOWN else TYPES - 1
             level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
+
+
+def legs(
+    position: cython.const[cython.Py_ssize_t][::1],
+    location_id: cython.const[cython.longlong][::1],
+    kind: cython.const[cython.int][::1],
+    time_us: cython.const[cython.longlong][::1],
+    location_from: cython.longlong[::1],
+    kind_from: cython.longlong[::1],
+    time_from: cython.longlong[::1],
+) -> None:
+    """Tell where, as what and when the previous scan of each was; for a first one 0, -1 and its own time."""
+    i: cython.Py_ssize_t
+    with cython.nogil:
+        for i in range(position.shape[0]):
+            first: cython.bint = position[i] == 0
+            location_from[i] = 0 if first else location_id[i - 1]
+            kind_from[i] = -1 if first else kind[i - 1]
+            time_from[i] = time_us[i] if first else time_us[i - 1]

@@ -40,7 +40,7 @@ class MatesPass:
     """The features of scans among those of mates."""
 
     c: Columns
-    rows: Row[::1]
+    rows: cython.pointer(Row)
     causal: cython.bint
     after_past: cython.bint
     epc: cython.int[::1]

@@ -36,7 +36,7 @@ FULL_CIRCLE = cython.declare(cython.double, 2 * np.pi)
 class JourneyPass:
     """The features of journeys, one after the other."""
 
-    rows: Row[::1]
+    rows: cython.pointer(Row)
     c: Columns
     tables: Tables
     causal: cython.bint
@@ -135,7 +135,9 @@ class JourneyPass:
         self.rows[i].type_R_Stock_Outbound = kind == 8
         self.rows[i].type_POS_Sell = kind == 9
         self.rows[i].type_unknown = kind == 10
-        self.rows[i].step_mismatch = self.c.step[i] != UNKNOWN and known_level != UNKNOWN and self.c.step[i] != known_level
+        self.rows[i].step_mismatch = (
+            self.c.step[i] != UNKNOWN and known_level != UNKNOWN and self.c.step[i] != known_level
+        )
 
     @cython.cfunc
     @cython.nogil

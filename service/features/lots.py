@@ -28,7 +28,7 @@ class LotsPass:
     """The features of items among those of their lot."""
 
     c: Columns
-    rows: Row[::1]
+    rows: cython.pointer(Row)
     number: cython.int[:, ::1]  # [ITEM_GROUPS, U] the group of each kind
     tally: cython.double[:, ::1]  # [ITEM_GROUPS, U] items so far, by number
     gap: cython.double[::1]  # [U] to the nearest serial of the lot, infinite without one

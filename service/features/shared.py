@@ -12,7 +12,7 @@ from service.events.columns import Events
 from service.events.groups import Groups, Index
 from service.events.journeys import Journeys
 from service.events.vocabulary import LEVEL_OF_TYPE
-from service.features.columns import look_up
+from service.features.columns import legs, look_up
 from service.features.mates import ITEM_GROUPS, SCAN_GROUPS
 from service.features.past import Past
 from service.features.reference import Reference
@@ -54,21 +54,23 @@ class Trail:
         events, n = journeys.events, len(journeys.events)
         place, kind = np.empty((2, n), dtype=np.int32)
         level = np.empty(n, dtype=np.int8)
-        look_up(
-            reference.tables, events.location_id, events.event_type, events.step, LEVEL_OF_TYPE, place, kind, level
-        )
-        before, has_before = np.arange(-1, n - 1), journeys.position > 0
-        legs = Legs(
-            location=np.where(has_before, events.location_id[before], 0),
-            kind=np.where(has_before, kind[before], -1).astype(np.int64),
-            time_us=np.where(has_before, events.time_us[before], events.time_us),
+        look_up(reference.tables, events.location_id, events.event_type, events.step, LEVEL_OF_TYPE, place, kind, level)
+        previous = Legs(*np.empty((3, n), dtype=np.int64))
+        legs(
+            journeys.position,
+            events.location_id,
+            kind,
+            events.time_us,
+            previous.location,
+            previous.kind,
+            previous.time_us,
         )
         fresh, members, locations = None, journeys.by_time, events.location_id
         if past is not None and past.judged_before is not None:  # counted by the groups with the legs of its time
             fresh = ~past.judged_before.stored[journeys.order]
-            legs = past.judged_before.legs.take(journeys.order).where(fresh, legs)
+            previous = past.judged_before.legs.take(journeys.order).where(fresh, previous)
             members = members[fresh[members]]
-            locations = np.concatenate([locations, legs.location])
+            locations = np.concatenate([locations, previous.location])
         spot = Groups(np.zeros(len(locations), dtype=np.int32), locations).number
         codes_of = codes.parse(events.epc_codes) if past is None else past.parts
         item_group = np.zeros((len(ITEM_GROUPS), len(events.epc_codes)), dtype=np.int32)
@@ -84,8 +86,8 @@ class Trail:
             spot=spot[:n],
             kind=kind,
             level=level,
-            legs=legs,
-            spot_from=spot[before] if fresh is None else spot[n:],
+            legs=previous,
+            spot_from=spot[np.arange(-1, n - 1)] if fresh is None else spot[n:],
             item_group=item_group,
             group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
             past=past,

@@ -19,7 +19,7 @@ from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.features import declared
 from service.features.companions import mate_rows
-from service.features.columns import COMPILED, Columns
+from service.features.columns import Columns
 from service.features.issued import code_rows
 from service.features.journey import journey_rows
 from service.features.lots import lot_rows, lot_rows_in_time
@@ -42,9 +42,6 @@ TYPE_COLUMNS = [INDEX[f"type_{name}"] for name in (*EVENT_TYPES, "unknown")]
 
 COMPANIONS = slice(len(declared.JOURNEY_FEATURES), len(NAMES) - 1)
 """Columns of the features that tell an item among its companions."""
-
-_ROW = np.dtype([(name, np.float32) for name in NAMES])
-"""A row of the features by names, as the compiled loops write it."""
 
 
 def feature_spec_hash() -> str:
@@ -100,8 +97,10 @@ def _check_finite(table: NDArray[np.float32], journeys: Journeys) -> None:
 
 def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] features, the groups of the fresh events of a past, if there are any)."""
-    table, of_code = (np.zeros((len(each), len(NAMES)), dtype=np.float32) for each in (trail.events, trail.parts.serial))
-    columns = Columns(trail, _by_name(table), _by_name(of_code))
+    table, of_code = (
+        np.zeros((len(each), len(NAMES)), dtype=np.float32) for each in (trail.events, trail.parts.serial)
+    )
+    columns = Columns(trail, table, of_code)
     number_items(columns)
     counts = number_scans(columns, trail.legs.kind, trail.spot_from)
     code_rows(columns)
@@ -121,9 +120,3 @@ def _lot_rows(columns: Columns, trail: Trail) -> None:
         lot_rows_in_time(columns, np.zeros(len(trail.parts.serial), dtype=np.uint8), None)
     else:
         lot_rows_in_time(columns, trail.past.seen_before.view(np.uint8), trail.past.items_before())
-
-
-def _by_name(table: NDArray[np.float32]) -> NDArray[np.void]:
-    """Return the rows of a table [n, F] as records [n] in the same memory."""
-    rows = table.view(_ROW).reshape(-1)
-    return rows if COMPILED else rows.view(np.recarray)

@@ -12,7 +12,7 @@ from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
 from service.features.mates import LOT, number_items, number_scans
 from service.features.running_groups import GroupedScans, Legs
 from service.features.shared import Trail
-from service.features.table import _ROW
+from service.features.table import NAMES
 from tests.support import worlds
 from tests.support.worlds import Scan, code, to_events
 
@@ -39,7 +39,9 @@ def _trail() -> Trail:
 @pytest.mark.parametrize("number", range(len(GROUPS)), ids=[group.name for group in GROUPS])
 def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(number: int) -> None:
     trail = _trail()
-    columns = Columns(trail, *(np.zeros(n, dtype=_ROW) for n in (len(trail.events), len(trail.parts.lot))))
+    columns = Columns(
+        trail, *(np.zeros((n, len(NAMES)), dtype=np.float32) for n in (len(trail.events), len(trail.parts.lot)))
+    )
     number_items(columns)
     number_scans(columns, trail.legs.kind, trail.spot_from)
     lot = trail.item_group[LOT]
