@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -39,7 +39,8 @@ _OPTIONS = (
 )
 
 
-_Method: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+BytesCall: TypeAlias = Callable[[bytes], Awaitable[object]]
+"""A connected method: bytes in, whatever out; nothing is built or parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,19 @@ class Server:
 
     def cpu_s(self) -> float:
         """Return the processor time that it and its workers have used, in seconds."""
-        return sum(_cpu_s(pid) for pid in self._pids())
+        return sum(_cpu_s(pid) for pid in self.pids())
 
     def peak_rss_mib(self) -> float:
         """Return the most memory that it has held, in MiB; the sum of the most of each of its processes."""
-        return sum(_peak_rss_mib(pid) for pid in self._pids())
+        return sum(_peak_rss_mib(pid) for pid in self.pids())
 
-    def _pids(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        return [self.pid, *map(int, children)]
+    def pids(self) -> list[int]:
+        """Return the ids of its process and of all that it and they have started."""
+        found = [self.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):  # by the thread that started them
+                found += map(int, children.read_text(encoding="ascii").split())
+        return found
 
 
 def _cpu_s(pid: int) -> float:
@@ -129,31 +134,38 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
     Raises:
         CommandError: a call failed; a benchmark with failures measures nothing.
     """
-    turn = cycle(requests)
-    events, latencies_ms = 0, []
     async with AsyncExitStack() as stack:
         calls = []
         for _ in range(min(concurrency, CONNECTIONS)):
             channel = await stack.enter_async_context(access.aio_channel(server.target, _OPTIONS))
             calls.append(await _connect(channel, method, requests[0], access))
-
-        async def caller(call: _Method, end: float) -> None:
-            nonlocal events
-            while (begin := time.perf_counter()) < end:
-                request = next(turn)
-                await call(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata())
-                latencies_ms.append(1e3 * (time.perf_counter() - begin))
-                events += request.events
-
-        server_cpu_s, client_cpu_s, machine_cpu_s = server.cpu_s(), _own_cpu_s(), _machine_cpu_s()
-        begin = time.perf_counter()
         try:
-            await together(caller(calls[number % len(calls)], begin + seconds) for number in range(concurrency))
+            return await closed_loop(server, calls, requests, concurrency, seconds)
         except grpc.aio.AioRpcError as error:
             raise CommandError(f"a call of the benchmark failed: {error}") from None
-        wall_s = time.perf_counter() - begin
-        server_cpu_s, client_cpu_s = server.cpu_s() - server_cpu_s, _own_cpu_s() - client_cpu_s
-        others_cpu_s = _machine_cpu_s() - machine_cpu_s - server_cpu_s - client_cpu_s
+
+
+async def closed_loop(
+    server: Server, calls: Sequence[BytesCall], requests: Sequence[Request], concurrency: int, seconds: float
+) -> Load:
+    """Keep ``concurrency`` of ``calls`` to the server in flight for ``seconds``, with ``requests`` in turn."""
+    turn = cycle(requests)
+    events, latencies_ms = 0, []
+
+    async def caller(call: BytesCall, end: float) -> None:
+        nonlocal events
+        while (begin := time.perf_counter()) < end:
+            request = next(turn)
+            await call(request.body)
+            latencies_ms.append(1e3 * (time.perf_counter() - begin))
+            events += request.events
+
+    server_cpu_s, client_cpu_s, machine_cpu_s = server.cpu_s(), _own_cpu_s(), _machine_cpu_s()
+    begin = time.perf_counter()
+    await together(caller(calls[number % len(calls)], begin + seconds) for number in range(concurrency))
+    wall_s = time.perf_counter() - begin
+    server_cpu_s, client_cpu_s = server.cpu_s() - server_cpu_s, _own_cpu_s() - client_cpu_s
+    others_cpu_s = _machine_cpu_s() - machine_cpu_s - server_cpu_s - client_cpu_s
     p50, p99 = np.quantile(latencies_ms, [0.5, 0.99]).tolist()
     return Load(
         events_per_s=events / wall_s,
@@ -165,10 +177,14 @@ async def drive(  # noqa: PLR0913, PLR0917 - what is called, how hard, and how t
     )
 
 
-async def _connect(channel: grpc.aio.Channel, method: str, request: Request, access: Access) -> _Method:
-    """Return the method of a channel that has answered ``request``: bytes in, bytes out, nothing is built or parsed."""
-    call: _Method = channel.unary_unary(method)
-    await call(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
+async def _connect(channel: grpc.aio.Channel, method: str, request: Request, access: Access) -> BytesCall:
+    """Return the method of a channel that has answered ``request``."""
+    connected: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+
+    def call(body: bytes) -> Awaitable[bytes]:
+        return connected(body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata())
+
+    await connected(request.body, timeout=_CALL_TIMEOUT_S, metadata=access.metadata(), wait_for_ready=True)
     return call
 
 
