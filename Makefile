@@ -8,7 +8,7 @@ LOCKED := $(PIP) --require-hashes --no-deps
 LOOPS := $(wildcard service/events/groups.p* service/features/*.py service/features/t*.pxd)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run test lint proto model compare bench e2e lock base-image sbom clean
+.PHONY: run test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -46,6 +46,17 @@ compare: .venv/dev .triton/installed
 bench: .venv/dev .triton/installed
 	$(BIN)/python -m tests.tools.bench
 
+# onnxruntime and torch with CUDA in the place of those without, whose files they have: pip would leave one that is there.
+# `make clean` is the way back.
+gpu: .venv/dev
+	$(BIN)/pip uninstall --quiet --yes onnxruntime onnxruntime-gpu torch
+	$(LOCKED) --requirement requirements/gateway-gpu.txt
+	$(LOCKED) --requirement requirements/torch-cuda.txt
+
+# What only a GPU can show, in one table. Without one it says so, and fails.
+gpu-check: .venv/dev
+	$(BIN)/python -m tests.tools.gpu_check
+
 # Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
 e2e: .venv/dev .triton/installed
 	$(BIN)/python -m tests.tools.e2e
@@ -73,6 +84,7 @@ lock: .venv/dev
 	$(COMPILE) pyproject.toml $(SERVING) --output-file requirements/gateway.txt
 	$(COMPILE) pyproject.toml $(SERVING) --extra parquet --output-file requirements/gateway-parquet.txt
 	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
+	$(COMPILE) pyproject.toml $(SERVING) --extra gpu --no-emit-package onnxruntime --constraint requirements/torch-cuda.txt --output-file requirements/gateway-gpu.txt
 	printf 'setuptools>=77\ncython>=3.2,<4\n' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
 	echo 'nvidia-pytriton==0.7.0' | $(COMPILE) --no-deps --output-file requirements/triton-server.txt -
 

@@ -19,6 +19,9 @@ from service.events.vocabulary import KINDS, OperatingPoint
 STDOUT = Path("-")
 """The audit log that is no file: standard output has nothing else, the service log is on standard error."""
 
+PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+"""What can run the embedded model: onnxruntime's names by ours."""
+
 _HISTORY_URL = re.compile(r"(valkeys?|rediss?)://\S+")
 HISTORY_URL_FORM = (
     "which is valkey://USER:PASSWORD@HOST:PORT/DATABASE; write # ? / @ : of a password as %23 %3F %2F %40 %3A"
@@ -182,6 +185,11 @@ class Settings(BaseSettings):
         " running calls and streams go on, up to 1000000",
     )
     onnx_threads: int = Field(2, ge=1, le=256, description="threads of the embedded model, 1 to 256")
+    onnx_providers: str = Field(
+        "cpu",
+        description="providers of onnxruntime for the embedded model, of which the first that works here runs it: cpu,"
+        " or cuda,cpu; where none works, cpu does",
+    )
     workers: int = Field(
         1, ge=1, le=256, description="processes that share the port, 1 to 256: for one machine with many cores"
     )
@@ -205,6 +213,12 @@ class Settings(BaseSettings):
     @classmethod
     def _check_costs(cls, value: str) -> str:
         parse_costs(value)
+        return value
+
+    @field_validator("onnx_providers")
+    @classmethod
+    def _check_providers(cls, value: str) -> str:
+        parse_providers(value)
         return value
 
     @property
@@ -322,6 +336,19 @@ def parse_costs(text: str) -> dict[str, tuple[float, float]]:
             raise ValueError(f"the costs of {kind} must be above 0")
         costs[kind] = miss, alarm
     return costs
+
+
+def parse_providers(text: str) -> tuple[str, ...]:
+    """Return onnxruntime's names of providers, in the order given; raises ValueError that says what is wrong."""
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if name not in PROVIDERS:
+            raise ValueError(f"{name!r} is no provider, which are {', '.join(PROVIDERS)}")
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is named twice")
+    if "cpu" in names[:-1]:
+        raise ValueError("cpu always works, so nothing after it would be tried: name it last")
+    return tuple(PROVIDERS[name] for name in names)
 
 
 def flag_name(field: str) -> str:

@@ -36,6 +36,7 @@ def serve(
     log_format: Annotated[str | None, setting("log_format")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     onnx_threads: Annotated[str | None, setting("onnx_threads")] = None,
+    onnx_providers: Annotated[str | None, setting("onnx_providers")] = None,
     history: Annotated[str | None, setting("history")] = None,
     history_ttl_s: Annotated[str | None, setting("history_ttl_s")] = None,
     history_max_events: Annotated[str | None, setting("history_max_events")] = None,

@@ -28,10 +28,11 @@ from service.model.backend import Backend
 from service.model.breaker import Breaker
 from service.model.guarded_backend import GuardedBackend
 from service.model.onnx_backend import OnnxBackend
+from service.model.onnx_session import CPU
 from service.model.repository import Model, load, load_svm
 from service.model.signing import Trust, load_trust
 from service.model.triton_backend import Outgoing, TritonBackend, untraced
-from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, parse_costs, without_password
+from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, parse_costs, parse_providers, without_password
 
 log = structlog.get_logger("epc_sentinel.build")
 
@@ -43,6 +44,7 @@ class ServedModel:
     model: Model
     backend: GuardedBackend
     detector: ModelDetector
+    provider: str = ""  # of onnxruntime, that runs it in this process
 
     @property
     def name(self) -> str:
@@ -153,13 +155,16 @@ def _serve(
     model: Model, reference: Reference, settings: Settings, outgoing: Outgoing, drift: Drift | None = None
 ) -> ServedModel:
     embedded = isinstance(settings.target, OnnxTarget)
+    inner = _build_backend(settings, model, outgoing)
+    provider = inner.provider if isinstance(inner, OnnxBackend) else ""
     backend = GuardedBackend(
-        _build_backend(settings, model, outgoing),
+        inner,
         model.manifest,
         Breaker(f"{model.name}/{model.version}"),
         None if embedded else settings.model_timeout_s,  # here it cannot hang, only wait for a core
     )
-    return ServedModel(model, backend, ModelDetector(backend, model, reference, drift, _preference(settings)))
+    detector = ModelDetector(backend, model, reference, drift, _preference(settings))
+    return ServedModel(model, backend, detector, provider)
 
 
 def _preference(settings: Settings) -> Preference:
@@ -169,8 +174,19 @@ def _preference(settings: Settings) -> Preference:
 def _build_backend(settings: Settings, model: Model, outgoing: Outgoing) -> Backend:
     target = settings.target
     if isinstance(target, OnnxTarget):
-        return OnnxBackend(model.read_onnx(), threads=settings.onnx_threads)
+        wanted = parse_providers(settings.onnx_providers)
+        backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads, providers=wanted)
+        _say_provider(f"{model.name}/{model.version}", backend)
+        return backend
     return TritonBackend(target.address, model.name, model.version, outgoing)
+
+
+def _say_provider(name: str, backend: OnnxBackend) -> None:
+    if backend.refused:
+        reason = "; ".join(f"{provider}: {why}" for provider, why in backend.refused.items())
+        log.warning("the model runs on another provider", model=name, provider=backend.provider, reason=reason)
+    elif backend.provider != CPU:
+        log.info("the model runs on a provider", model=name, provider=backend.provider, reason="the first asked for")
 
 
 def _drift(model: Model, settings: Settings) -> Drift | None:

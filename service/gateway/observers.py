@@ -38,6 +38,8 @@ class Monitoring:
         for served in wiring.models:
             self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
             self.metrics.breaker(served.name, served.backend.breaker)
+            if served.provider:
+                self.metrics.provider(served.name, served.provider)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
             observers.append(self.metrics)

@@ -8,6 +8,7 @@
 - sequences: journeys cut and padded to what a model takes
 - backend: the contract of what runs a model, its checks and its probe
 - onnx_backend: a model in this process
+- onnx_session: where onnxruntime runs it
 - triton_backend: a model on a Triton server
 - guarded_backend: a backend that hangs, fails or is wrong costs no calls
 - breaker: when a failing model is left alone, and tried again

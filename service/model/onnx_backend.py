@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
 
 from service.errors import ModelUnavailable
 from service.events.vocabulary import KINDS
-from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
+from service.model.backend import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
+from service.model.onnx_session import CPU, ONNX_ERRORS, open_session
 from service.runtime import threads
 from service.runtime.deadline import Deadline
 from service.runtime.timing import timed
 
 _CACHED = 64
-"""Sequences that onnxruntime gets at once: more do not fit into the processor's cache, and cost more each."""
+"""Sequences that a processor gets at once: more do not fit into its cache, and cost more each."""
 
 
 class OnnxBackend:
@@ -32,8 +32,10 @@ class OnnxBackend:
     any_length = True
     on_trial = False
 
-    def __init__(self, onnx: Path | bytes, threads: int = 2) -> None:
-        """Load the model ``onnx``, a file or its contents; up to ``threads`` calls run at the same time, one core each.
+    def __init__(self, onnx: Path | bytes, threads: int = 2, providers: Sequence[str] = (CPU,)) -> None:
+        """Load the model ``onnx``, a file or its contents, on the first of onnxruntime's ``providers`` that works here.
+
+        Up to ``threads`` calls run at the same time, one core each.
 
         Raises:
             ModelUnavailable: the file cannot be loaded.
@@ -44,8 +46,10 @@ class OnnxBackend:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors arrive as exceptions
         with vendor_errors("the embedded model cannot be loaded"):
-            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+            self._session, self.refused = open_session(onnx, options, providers)  # why others do not run it, by name
             (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
+        self.provider: str = self._session.get_providers()[0]  # that runs it
+        self._at_once = _CACHED if self.provider == CPU else CHUNK
         self._threads = threads
         self._closed = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
@@ -91,21 +95,14 @@ class OnnxBackend:
     ) -> NDArray[np.float32]:
         probabilities = np.zeros((*features.shape[:2], len(KINDS)), dtype=np.float32)
         with timed("infer", int(lengths.sum())):
-            for begin in range(0, len(features), _CACHED):
-                length = lengths[begin : begin + _CACHED]
-                rows, longest = slice(begin, begin + _CACHED), int(length.max())
+            for begin in range(0, len(features), self._at_once):
+                rows = slice(begin, begin + self._at_once)
+                length = lengths[rows]
+                longest = int(length.max())
                 inputs = {INPUT_FEATURES: np.ascontiguousarray(features[rows, :longest]), INPUT_LENGTHS: length}
                 (answer,) = self._session.run([OUTPUT_PROBABILITIES], inputs, options)
                 probabilities[rows, :longest] = answer
         return probabilities
-
-
-ONNX_ERRORS: tuple[type[Exception], ...] = (
-    *(v for v in vars(onnxruntime_pybind11_state).values() if isinstance(v, type) and issubclass(v, Exception)),
-    RuntimeError,  # a closed thread pool, conversions
-    ValueError,  # inputs that the graph does not have
-)
-"""Everything that onnxruntime raises; its own exceptions have no common base."""
 
 
 @contextmanager

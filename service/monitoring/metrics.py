@@ -148,6 +148,12 @@ class Metrics:
             ["model_version", "feature_spec_hash"],
             registry=registry,
         )
+        self._provider = Gauge(
+            "epc_sentinel_onnx_provider",
+            "What runs a model in this process: the provider of onnxruntime, as a label; always 1.",
+            ["model_version", "provider"],
+            registry=registry,
+        )
         self._breaker = Gauge(
             "epc_sentinel_model_breaker_open",
             "1 while a model is left alone, because it did not answer, or answered its probe wrongly.",
@@ -203,6 +209,10 @@ class Metrics:
     def model(self, model_version: str, feature_spec_hash: str) -> None:
         """Say which model is asked."""
         self._model.labels(model_version, feature_spec_hash).set(1)
+
+    def provider(self, model_version: str, provider: str) -> None:
+        """Say what runs a model in this process."""
+        self._provider.labels(model_version, provider).set(1)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a number that is read when Prometheus asks."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.delivery.lock import EXTRAS, FOLDER, asked, closure, lacking, pins
+from tests.delivery.lock import EXTRAS, FOLDER, SERVING, asked, closure, lacking, pins
 from tests.support.dockerfile import all_of, instructions
 from tests.support.gateway import ROOT
 
@@ -45,12 +45,12 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
     assert not re.search(r"://|--(extra-)?index|--find|/home|/opt", "\n".join(lines)), "whose mirror it is, pip knows"
 
 
-@pytest.mark.parametrize("lock", ["gateway", "gateway-parquet", "build", "torch-cuda"])
+@pytest.mark.parametrize("lock", ["gateway", "gateway-parquet", "gateway-gpu", "build", "torch-cuda"])
 def test_the_tests_run_on_the_versions_that_are_delivered(lock: str) -> None:
     tested = {(pin.name, pin.version) for pin in pins("dev")}
     other = {name for name, version in {(pin.name, pin.version) for pin in pins(lock)} - tested}
     assert not other & {name for name, _ in tested}
-    assert not other or lock == "torch-cuda"
+    assert not other or lock in ("gateway-gpu", "torch-cuda")
 
 
 def test_machines_without_a_gpu_need_no_cuda() -> None:
@@ -63,6 +63,17 @@ def test_machines_without_a_gpu_need_no_cuda() -> None:
     assert not set(plain.hashes) & set(other.hashes)
 
 
+def test_a_gateway_with_a_gpu_has_the_other_onnxruntime_and_the_cuda_of_torch() -> None:
+    """The two have the same files: what is installed last would win, and removing either would break both."""
+    assert lacking(asked((*SERVING, "gpu")), pins("gateway-gpu")) == ["onnxruntime>=1.20"]
+    plain, other = ({pin.name: pin.version for pin in pins(lock)} for lock in ("gateway", "gateway-gpu"))
+    assert plain.keys() - other.keys() == {"onnxruntime"}
+    of_torch = {pin.name: pin.version for pin in pins("torch-cuda")}
+    more = other.keys() - plain.keys() - {"onnxruntime-gpu"}
+    assert {name: other[name] for name in more} == {name: of_torch[name] for name in more}
+    assert "nvidia-cudnn-cu13" in more
+
+
 def test_the_tests_run_on_what_is_locked_run_make_if_not() -> None:
     locked = {pin.name: pin.version.partition("+")[0] for pin in pins("dev torch-cpu") if pin.is_for_here}
     assert {name: metadata.version(name).partition("+")[0] for name in locked} == locked
@@ -71,11 +82,11 @@ def test_the_tests_run_on_what_is_locked_run_make_if_not() -> None:
 def test_the_image_and_make_install_nothing_that_has_no_hash() -> None:
     in_image = [step for run in all_of("RUN") for step in run.split("&&") if "pip" in step and "venv --" not in step]
     recipes = subprocess.run(
-        ["make", "--always-make", "--dry-run", ".venv/dev", ".triton/installed"],
+        ["make", "--always-make", "--dry-run", ".venv/dev", "gpu", ".triton/installed"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     by_make = [step for line in recipes.stdout.splitlines() for step in line.split("||") if "pip install" in step]
-    assert (len(in_image), len(by_make)) == (4, 6)
+    assert (len(in_image), len(by_make)) == (4, 8)
     for step in (*in_image, *by_make):
         if "requirements/" in step:
             assert "--require-hashes" in step

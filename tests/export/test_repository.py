@@ -31,7 +31,7 @@ def test_production_config_says_what_the_contract_says(small_repository: Path) -
         "probabilities": (model_config_pb2.TYPE_FP32, [-1, 5]),
     }
     assert [(g.kind, g.count) for g in config.instance_group] == [(model_config_pb2.ModelInstanceGroup.KIND_GPU, 1)]
-    assert 0 < config.dynamic_batching.max_queue_delay_microseconds <= 10_000
+    assert config.dynamic_batching.max_queue_delay_microseconds == 1_000, "10 ms at most, SPEC.md"
     assert not config.dynamic_batching.HasField("default_queue_policy"), "queue policies stall batches"
     assert config.max_batch_size >= 32
     assert config.version_policy.HasField("all"), "several versions answer side by side"

@@ -9,7 +9,7 @@ import pytest
 
 from service.environment import ENV_PREFIX, unknown_variables
 from service.errors import SettingsError
-from service.settings import OnnxTarget, Settings, TritonTarget, load_settings, parse_costs
+from service.settings import OnnxTarget, Settings, TritonTarget, load_settings, parse_costs, parse_providers
 from tests.support.command import assert_one_line, run
 
 
@@ -49,6 +49,27 @@ def test_costs_are_read_by_kind() -> None:
 def test_costs_that_are_none_are_refused_with_what_is_wrong(costs: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=f"--costs is .*{problem}.* It sets the cost of a miss"):
         load_settings(costs=costs)
+
+
+def test_providers_are_onnxruntimes_in_the_order_given() -> None:
+    assert parse_providers(load_settings().onnx_providers) == ("CPUExecutionProvider",)
+    both = load_settings(onnx_providers="cuda, cpu").onnx_providers
+    assert parse_providers(both) == ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+@pytest.mark.parametrize(
+    ("providers", "problem"),
+    [
+        ("gpu", "'gpu' is no provider, which are cuda, cpu"),
+        ("cuda,CPU", "'CPU' is no provider"),
+        ("", "'' is no provider"),
+        ("cuda,cuda", "cuda is named twice"),
+        ("cpu,cuda", "nothing after it would be tried: name it last"),
+    ],
+)
+def test_providers_that_are_none_are_refused_with_what_is_wrong(providers: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=f"--onnx-providers is .*{problem}.* It sets the providers"):
+        load_settings(onnx_providers=providers)
 
 
 def test_only_a_point_that_somebody_named_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from service.errors import ModelUnavailable
-from service.model.onnx_backend import ONNX_ERRORS, OnnxBackend
+from service.model.onnx_backend import OnnxBackend
+from service.model.onnx_session import ONNX_ERRORS
 
 
 def test_every_exception_of_onnxruntime_is_mapped() -> None:
