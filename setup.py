@@ -9,6 +9,7 @@ from Cython.Build import cythonize
 from setuptools import setup
 
 COMPILED = (
+    "service/api/wire.py",
     "service/events/code_digits.py",
     "service/events/groups.py",
     "service/features/columns.py",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 import threading
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"  # no secret: the system's source takes 0.1 ms under load
 
 
 _stopping = threading.Event()

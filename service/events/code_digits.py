@@ -28,15 +28,14 @@ def take_apart(
     """
     u: cython.Py_ssize_t
     at: cython.Py_ssize_t = 0
-    with cython.nogil:
-        for u in range(well_formed.shape[0]):
-            if well_formed[u]:
-                well_formed[u] = read(letters, at, u, parts)
-                at += LENGTH
-            if well_formed[u]:
-                read_date(parts[4, u], u, day, date_valid)
-            else:
-                forget(u, parts)
+    for u in range(well_formed.shape[0]):
+        if well_formed[u]:
+            well_formed[u] = read(letters, at, u, parts)
+            at += LENGTH
+        if well_formed[u]:
+            read_date(parts[4, u], u, day, date_valid)
+        else:
+            forget(u, parts)
 
 
 def read_dates(
@@ -44,9 +43,8 @@ def read_dates(
 ) -> None:
     """Read the days [U] of numbers YYYYMMDD [U], see `take_apart`; ``day`` and ``date_valid`` are 0 before."""
     u: cython.Py_ssize_t
-    with cython.nogil:
-        for u in range(dates.shape[0]):
-            read_date(dates[u], u, day, date_valid)
+    for u in range(dates.shape[0]):
+        read_date(dates[u], u, day, date_valid)
 
 
 @cython.cfunc

@@ -91,7 +91,11 @@ class Events:
 
 def code_columns(texts: Sequence[str]) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
     """Return (epc [N], epc_codes [U], spelling) of codes [N] as they were sent, see `codes.without_dirt`."""
-    sent, distinct = factorize(texts)
+    return clean_codes(*factorize(texts))
+
+
+def clean_codes(sent: NDArray[np.int32], distinct: list[str]) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
+    """Return the same for codes that are given as `factorize` gives them."""
     if (clean := without_dirt(distinct)) is None:
         return sent, distinct, None
     epc, codes = factorize(clean)

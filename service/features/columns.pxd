@@ -9,7 +9,7 @@ cdef class Columns:
     cdef object written
     cdef Py_ssize_t codes
     cdef Tables tables
-    cdef bint causal
+    cdef bint causal, is_small
     cdef int[::1] epc, kind, place, spot
     cdef long long[::1] event_id, time_us, leg_us
     cdef signed char[::1] step, level

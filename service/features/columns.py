@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COMPILED: bool = cython.compiled
 """Whether these loops were compiled; as they are, they take a hundred times longer."""
 
+RELEASED_FROM = 1_000
+"""Events from which the loops let go of the interpreter; to get it back while others use it takes up to 0.1 ms, as long
+as the loops take for a hundred."""
+
 UNKNOWN = cython.declare(cython.int, -1)
 TYPES = cython.declare(cython.int, 11)
 
@@ -31,6 +35,7 @@ class Columns:
     rows, and of_code [U]: features of the events and of the codes, to be written by name: ``rows[i].gap_prev = gap``.
     kind: event type 0..TYPES-1, the unknown last. level: of the event type, else of the business step, or UNKNOWN.
     place: in the tables. spot: a number for each place, known or not.
+    is_small: whether the loops keep the interpreter.
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
     leg_us: when the previous scan was.
     item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
@@ -40,6 +45,7 @@ class Columns:
         events, parts = trail.events, trail.parts
         self.written = (table, of_code)  # what the next two point into
         self.rows, self.of_code = as_rows(table), as_rows(of_code)
+        self.is_small = len(table) < RELEASED_FROM
         self.tables, self.causal, self.codes = trail.reference.tables, trail.causal, len(of_code)
         self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
         self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
@@ -72,11 +78,10 @@ def look_up(
 ) -> None:
     """Look N scans up: their ``place``, ``kind`` and ``level``, see `Columns`."""
     i: cython.Py_ssize_t
-    with cython.nogil:
-        for i in range(location_id.shape[0]):
-            place[i] = tables.place_of(location_id[i])
-            kind[i] = event_type[i] if event_type[i] != UNKNOWN else TYPES - 1
-            level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
+    for i in range(location_id.shape[0]):
+        place[i] = tables.place_of(location_id[i])
+        kind[i] = event_type[i] if event_type[i] != UNKNOWN else TYPES - 1
+        level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
 
 
 def legs(
@@ -90,9 +95,8 @@ def legs(
 ) -> None:
     """Tell where, as what and when the previous scan of each was; for a first one 0, -1 and its own time."""
     i: cython.Py_ssize_t
-    with cython.nogil:
-        for i in range(position.shape[0]):
-            first: cython.bint = position[i] == 0
-            location_from[i] = 0 if first else location_id[i - 1]
-            kind_from[i] = -1 if first else kind[i - 1]
-            time_from[i] = time_us[i] if first else time_us[i - 1]
+    for i in range(position.shape[0]):
+        first: cython.bint = position[i] == 0
+        location_from[i] = 0 if first else location_id[i - 1]
+        kind_from[i] = -1 if first else kind[i - 1]
+        time_from[i] = time_us[i] if first else time_us[i - 1]

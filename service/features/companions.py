@@ -75,6 +75,24 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def all(self, order: cython.Py_ssize_t[::1], start: cython.int[::1]) -> cython.void:
+        """Write the rows of all members; ``order`` and ``start`` are those of `mate_rows`."""
+        g: cython.Py_ssize_t
+        self.hours()
+        self.mates(OF_HERE, True, True)
+        self.mates(OF_TYPE, False, False)
+        self.mates(OF_LEFT, False, False)
+        self.mates(OF_SHIPMENT, False, False)
+        self.log_gaps()
+        self.mates(OF_LEG, True, False)
+        self.mates(OF_SHIPMENT_HERE, True, False)
+        self.write()
+        for g in range(start.shape[0] - 1):
+            self.crowd(order, start[g], start[g + 1])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def mates(self, kind: cython.int, has_mean: cython.bint, zero_us: cython.bint) -> cython.void:
         """Count the mates' scans of each event's group of a kind, and compare with their mean.
 
@@ -268,16 +286,8 @@ def mate_rows(c: Columns, fresh, prior, here) -> None:  # noqa: ANN001
     order: cython.Py_ssize_t[::1]
     start: cython.int[::1]
     order, start = here
-    g: cython.Py_ssize_t
-    with cython.nogil:
-        work.hours()
-        work.mates(OF_HERE, True, True)
-        work.mates(OF_TYPE, False, False)
-        work.mates(OF_LEFT, False, False)
-        work.mates(OF_SHIPMENT, False, False)
-        work.log_gaps()
-        work.mates(OF_LEG, True, False)
-        work.mates(OF_SHIPMENT_HERE, True, False)
-        work.write()
-        for g in range(start.shape[0] - 1):
-            work.crowd(order, start[g], start[g + 1])
+    if c.is_small:
+        work.all(order, start)
+    else:
+        with cython.nogil:
+            work.all(order, start)

@@ -15,9 +15,8 @@ PRODUCTS = cython.declare(cython.longlong, 10**7)
 def code_rows(c: Columns) -> None:
     """Write the features that a code has by itself, in ``of_code``."""
     u: cython.Py_ssize_t
-    with cython.nogil:
-        for u in range(c.codes):
-            code_row(c, u)
+    for u in range(c.codes):
+        code_row(c, u)
 
 
 @cython.cfunc

@@ -68,6 +68,18 @@ class JourneyPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def all(self) -> cython.void:
+        """Write the rows of all journeys."""
+        begin: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t
+        for end in range(1, self.kind.shape[0] + 1):
+            if end == self.kind.shape[0] or self.c.position[end] == 0:
+                self.journey(self.c.epc[begin], begin, end)
+                begin = end
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def journey(self, code: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
         """Write the rows of one journey."""
         i: cython.Py_ssize_t
@@ -381,10 +393,8 @@ def log_speed(km: cython.double, minutes: cython.double) -> cython.double:
 def journey_rows(c: Columns) -> None:
     """Write the features of all journeys."""
     work: JourneyPass = JourneyPass(c)
-    begin: cython.Py_ssize_t = 0
-    end: cython.Py_ssize_t
-    with cython.nogil:
-        for end in range(1, c.epc.shape[0] + 1):
-            if end == c.epc.shape[0] or c.position[end] == 0:
-                work.journey(c.epc[begin], begin, end)
-                begin = end
+    if c.is_small:
+        work.all()
+    else:
+        with cython.nogil:
+            work.all()

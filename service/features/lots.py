@@ -43,6 +43,33 @@ class LotsPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def all(self, by_serial: cython.Py_ssize_t[::1]) -> cython.void:
+        """Write all rows, with everything known."""
+        i: cython.Py_ssize_t
+        self.nearest_serials(by_serial)
+        for i in range(by_serial.shape[0]):
+            self.count(i)
+        for i in range(self.c.epc.shape[0]):
+            self.write(i, 1)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def in_time(self, seen_before: cython.uchar[::1]) -> cython.void:
+        """Write the rows of the members as things happen."""
+        i: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        for k in range(self.c.members.shape[0]):
+            i = self.c.members[k]
+            if self.c.position[i] == 0 and not seen_before[self.c.epc[i]]:
+                self.write(i, 0)
+                self.count(self.c.epc[i])
+            else:
+                self.write(i, 1)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def count(self, code: cython.Py_ssize_t) -> cython.void:
         """Count an item."""
         kind: cython.int
@@ -99,13 +126,11 @@ def lot_rows(c: Columns, by_serial: cython.Py_ssize_t[::1]) -> None:
     ``by_serial`` [U] are the codes in the order of (lot, serial).
     """
     work: LotsPass = LotsPass(c, None)
-    i: cython.Py_ssize_t
-    with cython.nogil:
-        work.nearest_serials(by_serial)
-        for i in range(by_serial.shape[0]):
-            work.count(i)
-        for i in range(c.epc.shape[0]):
-            work.write(i, 1)
+    if c.is_small:
+        work.all(by_serial)
+    else:
+        with cython.nogil:
+            work.all(by_serial)
 
 
 def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None:  # noqa: ANN001
@@ -115,13 +140,8 @@ def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None
     [ITEM_GROUPS, U] or None. The nearest serial so far would change with every item: `mate_serial_gap` has to do.
     """
     work: LotsPass = LotsPass(c, before)
-    i: cython.Py_ssize_t
-    k: cython.Py_ssize_t
-    with cython.nogil:
-        for k in range(c.members.shape[0]):
-            i = c.members[k]
-            if c.position[i] == 0 and not seen_before[c.epc[i]]:
-                work.write(i, 0)
-                work.count(c.epc[i])
-            else:
-                work.write(i, 1)
+    if c.is_small:
+        work.in_time(seen_before)
+    else:
+        with cython.nogil:
+            work.in_time(seen_before)

@@ -29,6 +29,7 @@ from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.features.shared import Trail
+from service.runtime.threads import give_way
 
 SPEC_VERSION = 1
 """Raised with every change of a formula, so that a model of other formulas is refused."""
@@ -105,10 +106,12 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     counts = number_scans(columns, trail.legs.kind, trail.spot_from)
     code_rows(columns)
     journey_rows(columns)
+    give_way()
     if not len(trail.members):  # all events were judged before, and get the companions that they had
         return table, None
     sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, counts)
     _lot_rows(columns, trail)
+    give_way()
     mate_rows(columns, trail.fresh, priors, members_of(trail.group[HERE], counts[HERE], trail.members))
     return table, sighting
 

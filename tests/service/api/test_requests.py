@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.requests import _PART_BYTES, _parts, decode_request, encode_request
+from service.api.requests import decode_request, encode_request
 from service.errors import InvalidRequest
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, LEVELS, UNKNOWN, OperatingPoint
@@ -25,18 +25,6 @@ def violations(body: pb.AnalyzeRequest, *, max_events: int = 50_000, one_file: b
     return caught.value.violations
 
 
-def test_a_large_message_is_parsed_in_parts_and_is_the_same() -> None:
-    body = many(6_000, pb.DETECTOR_RULES)
-    raw = body.SerializeToString()
-    parts = list(_parts(raw))
-    assert len(parts) > 3
-    assert max(map(len, parts)) <= 2 * _PART_BYTES
-    merged = pb.AnalyzeRequest()
-    for part in parts:
-        merged.MergeFromString(part)
-    assert merged == body
-
-
 @pytest.mark.parametrize("at", [0, 2_500, 5_999])
 def test_a_large_message_with_a_long_event_is_the_same(at: int) -> None:
     body = many(6_000)
@@ -46,7 +34,7 @@ def test_a_large_message_with_a_long_event_is_the_same(at: int) -> None:
 
 def test_a_large_message_that_is_none_is_refused() -> None:
     raw = bytearray(many(6_000).SerializeToString())
-    raw[3 * _PART_BYTES] ^= 0xFF
+    raw[300_000] ^= 0xFF
     for damaged in (bytes(raw), bytes(raw[:-3]), b"\xff" * len(raw), b"\n" * len(raw)):
         with pytest.raises(InvalidRequest, match=r"request|UTF-8"):
             decode_request(damaged, max_events=50_000, one_file=False)
