@@ -1,4 +1,4 @@
-"""The compiled loops of the package: Python that Cython turns into C. All else that a build needs is in pyproject.toml."""
+"""The compiled loops of the package: Python that Cython turns into C. All else of a build is in pyproject.toml."""
 
 from __future__ import annotations
 

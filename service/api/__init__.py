@@ -3,6 +3,7 @@
 - servicer: AnomalyService
 - call: what is known of a call while it runs
 - requests: messages to columns
+- wire: events read off the wire (compiled)
 - responses: judgement to messages
 - explanations: reasons to messages
 - status: errors to statuses

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, Scans
@@ -82,12 +82,17 @@ def _read(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> 
         return _question(raw, message, max_events, one_file=one_file)
     except NotPlain:
         pass
+    return _question(_plain(raw, message), message, max_events, one_file=one_file)
+
+
+def _plain(raw: bytes, message: Message) -> bytes:
+    """Return the fields that are known, as protobuf writes them; raises InvalidRequest if it is no message."""
     try:
         message.MergeFromString(raw)
     except DecodeError:
         raise InvalidRequest([("request", f"is not a valid {message.DESCRIPTOR.full_name} message")]) from None
-    message.DiscardUnknownFields()  # what is left is read as every message
-    return _question(message.SerializeToString(), message, max_events, one_file=one_file)
+    message.DiscardUnknownFields()  # type: ignore[attr-defined]
+    return message.SerializeToString()
 
 
 def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[Scans, Question]:

@@ -3,7 +3,8 @@
 - vocabulary: kinds, types, steps and their codes
 - columns: N events as columns
 - codes: EPC codes taken apart
+- code_digits: their digits (compiled)
 - journeys: the events of each EPC in the order of time
-- groups: events that share a key
+- groups: numbers for what is equal, members group by group (compiled)
 - hash_table: 64-bit hashes to rows
 """

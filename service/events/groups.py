@@ -1,4 +1,4 @@
-"""Groups and orders over flat columns: numbers for what is equal, members group by group. Compiled; see `service.features`."""
+"""Groups and orders over flat columns: numbers for what is equal, in order. Compiled; see `service.features`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HIGH_WEIGHT = cython.declare(cython.longlong, secrets.randbits(29) * 2 + 1)
 class Groups:
     """N events, or codes, in groups."""
 
-    __slots__ = ("number", "count")
+    __slots__ = ("count", "number")
 
     def __init__(self, first: NDArray[np.int32], second: NDArray[np.int64]) -> None:
         """Group by the pair of two columns [N], of which the ``first`` is 0 or more."""
@@ -34,7 +34,7 @@ class Groups:
         """How many groups there are."""
 
     def members(self, among: Index) -> tuple[Index, NDArray[np.int32]]:
-        """Return ([n] the members ``among`` [n], group by group, otherwise in their order; [count + 1] where each begins)."""
+        """Return ([n] the members ``among`` [n], group by group, else in their order; [count + 1] where each is)."""
         return members_of(self.number, self.count, among)
 
 
@@ -103,7 +103,7 @@ def count_sort(
     start: cython.int[::1],
     order: cython.Py_ssize_t[::1],
 ) -> cython.void:
-    """Sort ``members`` [n] by their group: into ``order`` [n], and where each group begins into ``start``, all 0 before."""
+    """Sort ``members`` [n] by their group into ``order`` [n]; where each begins goes into ``start``, all 0 before."""
     k: cython.Py_ssize_t
     groups: cython.Py_ssize_t = start.shape[0] - 1
     for k in range(members.shape[0]):

@@ -1,13 +1,23 @@
 """What do the model and the rules see of an event?
 
+- declared: the features by name, in order, with their formulas
 - table: all features of a set of events, and their spec hash
-- shared: the columns that features share
-- journey: features of one item
-- companions: features of an item among its companions
+- case: the events that are asked for, among all that is known
+- shared: what is known of the scans before any feature
+- columns: the same as the loops see it (compiled)
+- issued: features of a code (compiled)
+- journey: features of one item's scans (compiled)
+- lots: features of an item among the items of its lot (compiled)
+- companions: features of a scan among those of mates (compiled)
+- mates: the numbers of the groups of items and scans (compiled)
 - mate_groups: the groups of companions that a scan belongs to
 - running_groups: statistics of companions over scans of earlier requests
 - past: what is known beside a request
 - keys: what the tables of reference are looked up by
 - reference: the tables of what is normal here
-- case: the events that are asked for, among all that is known
+- tables: the same as the loops look things up in them (compiled)
+
+Compiled modules are Python that Cython turns into C (setup.py); they run as they are, too. Types in them are those of
+C. Loops need no interpreter, and let go of it for large requests. A row of features is written by name, as in
+`rows[i].gap_prev = gap`.
 """

@@ -66,7 +66,7 @@ def as_rows(table: cython.float[:, ::1]) -> cython.pointer(Row):
         return table.view([(name, np.float32) for name in NAMES]).reshape(-1).view(np.recarray)
 
 
-def look_up(
+def look_up(  # noqa: PLR0913, PLR0917 - columns
     tables: Tables,
     location_id: cython.const[cython.longlong][::1],
     event_type: cython.const[cython.schar][::1],
@@ -84,7 +84,7 @@ def look_up(
         level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
 
 
-def legs(
+def legs(  # noqa: PLR0913, PLR0917 - columns
     position: cython.const[cython.Py_ssize_t][::1],
     location_id: cython.const[cython.longlong][::1],
     kind: cython.const[cython.int][::1],

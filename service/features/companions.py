@@ -279,8 +279,8 @@ def share(part: cython.double, whole: cython.double) -> cython.double:
 def mate_rows(c: Columns, fresh, prior, here) -> None:  # noqa: ANN001
     """Write what the mates did, here and on the way here, for the members.
 
-    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``here`` are the members by their group of one type at one place, and
-    where each of these begins.
+    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``here`` are the members by their groups of one type at one place,
+    and where each of these begins.
     """
     work: MatesPass = MatesPass(c, fresh, prior)
     order: cython.Py_ssize_t[::1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import cython
 import numpy as np
-from cython.cimports.libc.math import asinh, cos, fabs, floor, log, log1p, sin
+from cython.cimports.libc.math import asinh, cos, floor, log, log1p, sin
 
 from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_TYPE
 from service.events.vocabulary import START as _START_TYPE

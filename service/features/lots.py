@@ -136,8 +136,9 @@ def lot_rows(c: Columns, by_serial: cython.Py_ssize_t[::1]) -> None:
 def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None:  # noqa: ANN001
     """Write the same causally: an item counts from its first scan on.
 
-    A past knows items from before: whether each was ``seen_before`` [U], and how many the groups of each have, ``before``
-    [ITEM_GROUPS, U] or None. The nearest serial so far would change with every item: `mate_serial_gap` has to do.
+    A past knows items from before: whether each was ``seen_before`` [U], and how many the groups of each have,
+    ``before`` [ITEM_GROUPS, U] or None. The nearest serial so far would change with every item:
+    `mate_serial_gap` has to do.
     """
     work: LotsPass = LotsPass(c, before)
     if c.is_small:

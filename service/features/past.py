@@ -40,7 +40,7 @@ class Past:
     groups: RunningGroups
 
     def items_before(self) -> NDArray[np.float64]:
-        """Return how many items [ITEM_GROUPS, U] the group of each code had before; 0 of groups that nobody asks for."""
+        """Return how many items [ITEM_GROUPS, U] the group of each code had before; 0 where nobody asks for it."""
         nothing = np.zeros(len(self.lot))
         return np.stack([self.items.get(name, nothing) for name in ITEM_GROUPS])
 
@@ -57,7 +57,7 @@ class Past:
         )
 
     def priors(self, trail: Trail, counts: Sequence[int]) -> tuple[Sighting, Priors]:
-        """Return the groups of the N events of a trail looked up, ``counts`` of each of GROUPS, and what they did before."""
+        """Return the groups of a trail's N events looked up, ``counts`` of each of GROUPS, and what they did before."""
         events = trail.events
         scans = GroupedScans(
             lot=self.lot[events.epc],
@@ -75,7 +75,7 @@ class Past:
 
 
 def _members(group: NDArray[np.int32], count: int, among: Index) -> tuple[Index, Index, Index]:
-    """Return ([n] the members, group by group, [M] where those with any begin, [N] the number of each event's group)."""
+    """Return ([n] the members, group by group, [M] where those with any begin, [N] the group of each event)."""
     members, bounds = members_of(group, count, among)
     used = np.flatnonzero(np.diff(bounds))
     number = np.zeros(count, dtype=np.intp)

@@ -105,7 +105,7 @@ class _Lasts:
         self.length = 1
 
     def stranger_hour_of(self, rows: Index, item: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the hour [N] of the last scan of each group by another item than the given one, NaN if there is none."""
+        """Return the hour [N] of each group's last scan by another item than the given one, NaN without one."""
         return np.where(self.last_item[rows] == item, self.stranger_hour[rows], self.last_hour[rows])
 
     def serials_before(

@@ -18,8 +18,8 @@ from service.events.groups import members_of
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.features import declared
-from service.features.companions import mate_rows
 from service.features.columns import Columns
+from service.features.companions import mate_rows
 from service.features.issued import code_rows
 from service.features.journey import journey_rows
 from service.features.lots import lot_rows, lot_rows_in_time

@@ -72,7 +72,7 @@ def _slot(key: cython.longlong) -> cython.longlong:
 
 @cython.cclass
 class Tables:
-    """All tables of a `Reference`, see there; ``vector`` [places + 1, 3] are the places as points of the unit sphere."""
+    """All tables of a `Reference`, see there; ``vector`` [places + 1, 3]: the places as points of the unit sphere."""
 
     def __init__(self, reference: Reference) -> None:
         self.places, self.scans, self.start_scan = len(reference.location_id), reference.scans, reference.start_scan

@@ -19,7 +19,7 @@ _INTS = {"event_id": EVENT_ID, "location_id": LOCATION_ID, "file_id": FILE_ID}
 _TEXTS = {"epc_code": CODE, "business_step": STEP, "event_type": TYPE}
 _SCALARS = ("detector", "history", "explain", "operating_point")
 
-_VARINT = encoder._VarintEncoder()  # type: ignore[attr-defined]  # noqa: SLF001 - how the library itself writes them
+_VARINT = encoder._VarintEncoder()  # type: ignore[attr-defined]  # how the library itself writes them
 
 
 def _number(value: int) -> bytes:

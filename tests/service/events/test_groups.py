@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def test_equal_pairs_are_one_group_numbered_as_they_appear(pairs: list[tuple[int
     among = data.draw(st.permutations(range(len(pairs))))[: len(pairs) // 2]
     members, start = groups.members(np.array(among, dtype=np.intp))
     expected = [[at for at in among if pairs[at] == pair] for pair in distinct]
-    assert [members[begin:end].tolist() for begin, end in zip(start[:-1], start[1:], strict=True)] == expected
+    assert [members[begin:end].tolist() for begin, end in pairwise(start.tolist())] == expected
 
 
 def test_many_pairs_that_differ_in_one_half_are_told_apart() -> None:
