@@ -14,16 +14,19 @@ COPY requirements requirements
 # What builds the package stays here. A file that differs from the lock by a bit is refused.
 # A venv without pip: what runs has no installer. pip compiles the bytecode here, because it cannot be written later.
 RUN pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
+ && pip install --no-cache-dir --require-hashes --requirement requirements/compiler.txt \
  && python -m venv --without-pip /venv
 # parquet, for --detection-log, would be 170 MB, as much as the rest: whoever wants it builds with
 #   --build-arg LOCK=gateway-parquet
 ARG LOCK=gateway
 RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement "requirements/${LOCK}.txt"
 # No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY service service
+# setup.py compiles with the package ziglang; a gateway that is not compiled is no image.
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
- && pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl
+ && pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl \
+ && ls /venv/lib/python3.11/site-packages/service/features/journey.*.so
 
 # The model alone, for k8s/components/model-image: docker build --target model -t epc-sentinel-model .
 FROM base AS model

@@ -64,8 +64,9 @@ e2e: .venv/dev .triton/installed
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/gateway: .venv/bin/python pyproject.toml setup.py requirements/build.txt requirements/gateway.txt $(LOOPS)
+.venv/gateway: .venv/bin/python pyproject.toml setup.py $(addprefix requirements/,build.txt compiler.txt gateway.txt) $(LOOPS)
 	$(LOCKED) --requirement requirements/build.txt --requirement requirements/gateway.txt
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || $(LOCKED) --requirement requirements/compiler.txt
 	$(OWN)
 	touch $@
 
@@ -86,6 +87,7 @@ lock: .venv/dev
 	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
 	$(COMPILE) pyproject.toml $(SERVING) --extra gpu --no-emit-package onnxruntime --constraint requirements/torch-cuda.txt --output-file requirements/gateway-gpu.txt
 	printf 'setuptools>=77\ncython>=3.2,<4\n' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
+	echo 'ziglang>=0.13' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/compiler.txt -
 	echo 'nvidia-pytriton==0.7.0' | $(COMPILE) --no-deps --output-file requirements/triton-server.txt -
 
 # The base of the image as its tag leads to it today, in the Dockerfile. Needs a registry.

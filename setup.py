@@ -1,12 +1,20 @@
-"""The compiled loops of the package: Python that Cython turns into C. All else of a build is in pyproject.toml."""
+"""The compiled loops of the package: Python that Cython turns into C. pyproject.toml has all else of a build."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import runpy
+import shlex
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import setup
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, CompileError
 
 COMPILED = (
     "service/api/wire.py",
@@ -23,7 +31,8 @@ COMPILED = (
 """Without the compiled form of these modules the same files run as they are, a hundred times slower."""
 
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
-FLAGS = ["-O3", "-ffp-contract=off"]  # no fused multiply-add: the same last bits with every compiler and processor
+FLAGS = ["-O3", "-g0", "-ffp-contract=off"]
+"""No fused multiply-add: the same last bits with every compiler and processor."""
 
 
 def write_row() -> None:
@@ -40,10 +49,56 @@ def write_row() -> None:
         row.write_text(text)
 
 
+def choose_compiler() -> None:
+    """Choose the C compiler by variables of the environment: one on the PATH, else that of the package ``ziglang``.
+
+    Raises:
+        CompileError: there is none.
+    """
+    if "CC" in os.environ:
+        return
+    own = sysconfig.get_config_var("CC") or "cc"  # what this Python was compiled with; there may be another here
+    if shutil.which(shlex.split(own)[0]):
+        return
+    found = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    if found is None:
+        if importlib.util.find_spec("ziglang") is None:
+            raise CompileError("no cc, gcc or clang on the PATH, and no package ziglang")
+        # Else zig compiles for the very processor that it runs on, and the image may run on another.
+        found = f"{shlex.quote(sys.executable)} -m ziglang cc -mcpu=baseline"
+        for cache in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"):  # by itself it writes to the home folder
+            os.environ.setdefault(cache, str(Path("build/zig").absolute()))
+    # Without the flags of the compiler that this Python was made with, which this one may not know.
+    os.environ |= {"CC": found, "LDSHARED": f"{found} -shared", "CFLAGS": "-DNDEBUG -fwrapv"}
+
+
+class BuildAllOrNone(build_ext):
+    """Compiled modules call each other's C: all of them, or the package as it is, which needs no compiler."""
+
+    def run(self) -> None:
+        """Compile, or say why not and take away what an earlier compilation left."""
+        in_place = self.inplace
+        try:
+            choose_compiler()
+            self.parallel = self.parallel or os.cpu_count()
+            super().run()
+        except CCompilerError as error:
+            self.inplace = in_place
+            for module in self.extensions:
+                Path(self.get_ext_fullpath(module.name)).unlink(missing_ok=True)
+            self.extensions: list[Extension] = []
+            print(
+                f"warning: not compiled, features take a hundred times longer: {error}. It takes a C compiler, or"
+                " `pip install ziglang`, and Python.h (Debian's package python3-dev).",
+                file=sys.stderr,
+            )
+
+
+os.chdir(Path(__file__).resolve().parent)
 write_row()
 modules = cythonize(
     list(COMPILED), language_level=3, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True
 )
 for module in modules:
     module.extra_compile_args = FLAGS
-setup(ext_modules=modules)
+setup(ext_modules=modules, cmdclass={"build_ext": BuildAllOrNone})

@@ -69,6 +69,9 @@ def _fail(error: Exception) -> int:
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):
         text, code = str(error), 1
+    elif isinstance(error, ModuleNotFoundError) and error.name == "cython":  # compiled modules do without it
+        text = "not compiled, and no cython to run without: `pip install cython`, or with a C compiler install again"
+        code = 1
     elif isinstance(error, OSError) and error.errno in _NO_ROOM:
         text, code = (
             f"{error.filename or 'a file'}: no room to write it ({error.strerror}): free some, and try again",

@@ -76,9 +76,11 @@ def serve(
 ) -> None:
     """Serve the gRPC gateway. Every flag is also a variable: --log-format json is EPC_SENTINEL_LOG_FORMAT=json."""
     settings = load_settings(**locals())
+    from service.gateway.compiled import say_if_uncompiled
     from service.monitoring import logs
 
     logs.configure(settings.log_format, settings.log_level)
+    say_if_uncompiled()
     if settings.workers > 1:
         from service.gateway.supervisor import serve_by_workers
 

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.gateway.build import Wiring
+from service.gateway.compiled import form_of_features
 from service.history.store import ServerMemory, Store
 from service.monitoring import metrics_endpoint
 from service.monitoring.audit import AuditLog
@@ -35,6 +36,11 @@ class Monitoring:
             CommandError: a file cannot be written, or the port is not free.
         """
         self.metrics = Metrics() if tracing is None else Metrics(tracing.trace_id)
+        self.metrics.gauge(
+            "features_compiled",
+            "1 if the loops of the features are compiled, 0 if they take a hundred times longer.",
+            lambda: float(form_of_features() == "compiled"),
+        )
         for served in wiring.models:
             self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
             self.metrics.breaker(served.name, served.backend.breaker)

@@ -16,6 +16,7 @@ from service.api.interceptor import build_interceptor, build_probe_interceptor, 
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.api.status import cut_off
 from service.gateway.build import Wiring, build_wiring
+from service.gateway.compiled import form_of_features
 from service.gateway.listen import listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
@@ -111,6 +112,7 @@ def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
         metrics_port=metrics_port,
         backend=settings.backend,
         model=wiring.lstm.name,
+        features=form_of_features(),
         tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
         auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
         **({"health_port": health_port} if health_port is not None else {}),

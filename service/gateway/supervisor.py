@@ -27,6 +27,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import CommandError, SettingsError
+from service.gateway.compiled import form_of_features
 from service.gateway.heart import LOOK_S, SILENT_LOOKS, Heart
 from service.gateway.workers import share, work
 from service.monitoring import metrics_endpoint
@@ -64,7 +65,12 @@ def serve_by_workers(settings: Settings) -> None:
         workers.run(
             stack.enter_context(_signals()),
             lambda: log.info(
-                "listening", host=settings.host, **ports, metrics_port=metrics_port, workers=settings.workers
+                "listening",
+                host=settings.host,
+                **ports,
+                metrics_port=metrics_port,
+                workers=settings.workers,
+                features=form_of_features(),
             ),
         )
     log.info("stopped")

@@ -45,7 +45,7 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
     assert not re.search(r"://|--(extra-)?index|--find|/home|/opt", "\n".join(lines)), "whose mirror it is, pip knows"
 
 
-@pytest.mark.parametrize("lock", ["gateway", "gateway-parquet", "gateway-gpu", "build", "torch-cuda"])
+@pytest.mark.parametrize("lock", ["gateway", "gateway-parquet", "gateway-gpu", "build", "compiler", "torch-cuda"])
 def test_the_tests_run_on_the_versions_that_are_delivered(lock: str) -> None:
     tested = {(pin.name, pin.version) for pin in pins("dev")}
     other = {name for name, version in {(pin.name, pin.version) for pin in pins(lock)} - tested}
@@ -86,7 +86,7 @@ def test_the_image_and_make_install_nothing_that_has_no_hash() -> None:
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     by_make = [step for line in recipes.stdout.splitlines() for step in line.split("||") if "pip install" in step]
-    assert (len(in_image), len(by_make)) == (4, 8)
+    assert (len(in_image), len(by_make)) == (5, 9)
     for step in (*in_image, *by_make):
         if "requirements/" in step:
             assert "--require-hashes" in step

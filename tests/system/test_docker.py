@@ -10,11 +10,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,10 +21,9 @@ from packaging.utils import canonicalize_name
 
 from service.settings import ENV_PREFIX, Settings, load_settings
 from tests.delivery.lock import pins
-from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env
+from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env, instructions
 from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
-
-BIN = Path(sys.executable).parent
+from tests.support.image import BIN, COMPILED, Image
 
 # A file system that cannot be written, and a user who owns nothing; but one who may read all, because this Python
 # may lie in a folder of root's.
@@ -35,57 +32,6 @@ READ_ONLY = 'mount -o remount,ro,bind / && exec setpriv --reuid {uid} --regid {g
 CAPABILITIES = (
     "--inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search --bounding-set=-all,+dac_read_search"
 )
-
-
-def is_sent(path: str, rules: Iterable[str]) -> bool:
-    """Return whether .dockerignore lets ``path`` through; the last rule that matches decides."""
-    sent = True
-    for rule in rules:
-        pattern = re.escape(rule.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
-        if re.fullmatch(pattern, path):
-            sent = rule.startswith("!")
-    return sent
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Docker would be sent: the project without what .dockerignore leaves out."""
-    rules = [r for r in (ROOT / ".dockerignore").read_text().splitlines() if r and not r.startswith("#")]
-
-    def left_out(folder: str, names: list[str]) -> list[str]:
-        relative = Path(folder).relative_to(ROOT)
-        return [name for name in names if not is_sent((relative / name).as_posix(), rules)]
-
-    target = tmp_path_factory.mktemp("image") / "context"
-    shutil.copytree(ROOT, target, ignore=left_out)
-    return target
-
-
-@dataclass(frozen=True)
-class Image:
-    """What the image would hold."""
-
-    packages: Path  # site-packages of the project alone; bin/ has its console script
-    workdir: Path
-
-    def environment(self, port: int) -> dict[str, str]:
-        """Return the whole environment of a container, its own variables included."""
-        own = {name: value for name, value in image_env().items() if name != "PATH"}
-        path = f"{self.packages}/bin:{BIN}:/usr/bin:/bin:/usr/sbin:/sbin"
-        return own | {"PATH": path, "PYTHONPATH": str(self.packages), "HOME": "/", "EPC_SENTINEL_PORT": str(port)}
-
-
-@pytest.fixture(scope="module")
-def image(context: Path) -> Image:
-    """The build, but for the dependencies: those of the test's own venv do."""
-    packages = context.parent / "packages"
-    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *offline, "--target", packages, "./[triton]"], cwd=context, check=True
-    )
-    workdir = context.parent / "app"
-    shutil.copytree(context / "model_repository", workdir / "model_repository")
-    return Image(packages, workdir)
 
 
 @pytest.fixture
@@ -137,10 +83,11 @@ def test_hadolint_finds_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_context_is_what_the_dockerfile_copies_and_no_more(context: Path) -> None:
+def test_the_context_is_what_the_dockerfile_copies_and_no_more(image: Image) -> None:
     copied = {source for rest in all_of("COPY") if "--from" not in rest for source in shlex.split(rest)[:-1]}
-    assert copied == {path.name for path in context.iterdir()}
-    assert not list(context.rglob("__pycache__"))
+    assert copied == {path.name for path in image.context.iterdir()}
+    assert not list(image.context.rglob("__pycache__"))
+    assert not [path for path in image.context.rglob("*") if path.name == "row.pxd" or path.suffix == ".so"]
 
 
 def test_the_build_installs_the_gateway_and_nothing_of_the_training_side(image: Image) -> None:
@@ -150,14 +97,25 @@ def test_the_build_installs_the_gateway_and_nothing_of_the_training_side(image: 
     assert list((image.packages / "service").rglob("*.pyc")), "the bytecode cannot be written at run time"
 
 
-def test_the_build_has_every_file_of_the_service(image: Image, context: Path) -> None:
+def test_the_build_has_every_file_of_the_service(image: Image) -> None:
     """Scripts and types too, which are no modules: setuptools packs what pyproject.toml names."""
 
     def files(folder: Path) -> set[Path]:
-        return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+        found = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".pyc", ".pxd"))
+        return {path.relative_to(folder) for path in found}
 
-    assert Path("service/history/exchange.lua") in files(context)
-    assert {path for path in files(context) if path.parts[0] == "service"} <= files(image.packages)
+    assert Path("service/history/exchange.lua") in files(image.context)
+    assert {path for path in files(image.context) if path.parts[0] == "service"} <= files(image.packages)
+
+
+def test_the_image_has_the_loops_compiled_and_no_compiler(image: Image) -> None:
+    loops = {path.relative_to(image.packages).as_posix().partition(".")[0] for path in image.packages.rglob("*.so")}
+    assert loops == {name.removesuffix(".py") for name in COMPILED}
+    assert not [path for path in image.packages.rglob("*") if path.suffix in (".c", ".pxd")]
+    [plain, with_parquet] = locks_of_the_image()
+    assert not {pin.name for pin in pins(f"{plain} {with_parquet}")} & {"cython", "ziglang", "setuptools"}
+    [*_, final] = "\n".join(f"{name} {rest}" for name, rest in instructions()).split("\nFROM ")
+    assert "RUN" not in final, "what it has comes from /venv, and a Python base without a compiler"
 
 
 def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> None:
