@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # What `make lock` wrote, and nothing else: its pins are complete, so pip looks for nothing that they do not name.
 LOCKED := $(PIP) --require-hashes --no-deps
 # What setup.py compiles, and what that is made of.
-LOOPS := $(wildcard service/events/groups.p* service/features/*.py service/features/t*.pxd)
+LOOPS := $(wildcard service/api/wire.py service/events/*.p* service/features/*.p*)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: run test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean

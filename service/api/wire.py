@@ -304,7 +304,7 @@ class Scans:
 
     def __len__(self) -> int:
         reader: Reader = self._reader
-        return reader.events
+        return int(reader.events)
 
     def read(self) -> None:
         """Read the events; raises NotPlain."""
@@ -350,6 +350,6 @@ class NotPlain(Exception):
 
 
 @cython.cfunc
-def _check(reader: Reader):  # noqa: ANN202
+def _check(reader: Reader) -> None:
     if not reader.plain:
         raise NotPlain

@@ -59,7 +59,7 @@ class MatesPass:
     tally: cython.double[:, ::1]  # [4, N] scratch: count and sum by group, count and sum of the own ones
     least: cython.double[::1]  # [LEAST] scratch
 
-    def __init__(self, c: Columns, fresh, prior) -> None:  # noqa: ANN001
+    def __init__(self, c: Columns, fresh, prior) -> None:
         """Args: ``fresh`` [N] or None for all; ``prior`` is what a past knows of the groups, or None."""
         n = len(c.epc)
         self.c, self.rows, self.causal, self.after_past = c, c.rows, c.causal, prior is not None
@@ -276,7 +276,7 @@ def share(part: cython.double, whole: cython.double) -> cython.double:
     return (part + 0.5) / (whole + 1.0)
 
 
-def mate_rows(c: Columns, fresh, prior, here) -> None:  # noqa: ANN001
+def mate_rows(c: Columns, fresh, prior, here) -> None:
     """Write what the mates did, here and on the way here, for the members.
 
     Args: ``fresh`` and ``prior`` as in `MatesPass`; ``here`` are the members by their groups of one type at one place,

@@ -34,7 +34,7 @@ class LotsPass:
     gap: cython.double[::1]  # [U] to the nearest serial of the lot, infinite without one
     before: cython.double[:, ::1]  # [ITEM_GROUPS, U] items of the group of each code that the past knows
 
-    def __init__(self, c: Columns, before) -> None:  # noqa: ANN001
+    def __init__(self, c: Columns, before) -> None:
         codes = len(c.serial)
         self.c, self.rows, self.number = c, c.rows, c.item_group
         self.tally, self.gap = np.zeros((KINDS, codes)), np.full(codes, FAR)
@@ -133,7 +133,7 @@ def lot_rows(c: Columns, by_serial: cython.Py_ssize_t[::1]) -> None:
             work.all(by_serial)
 
 
-def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None:  # noqa: ANN001
+def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None:
     """Write the same causally: an item counts from its first scan on.
 
     A past knows items from before: whether each was ``seen_before`` [U], and how many the groups of each have,

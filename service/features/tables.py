@@ -113,5 +113,5 @@ class Tables:
         return 2 * _EARTH_RADIUS_KM * asin(min(chord / 2, 1.0))
 
 
-def _floats(values):  # noqa: ANN001, ANN202 - an array of any shape
+def _floats(values):
     return np.ascontiguousarray(values, dtype=np.float64)
