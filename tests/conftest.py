@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = [
     "tests.support.gateway",
-    "tests.support.image",
+    "tests.delivery.image",
     "tests.servers.triton.fixture",
     "tests.support.trained",
     "tests.servers.valkey",

@@ -2,6 +2,7 @@
 
 - build: settings to working parts
 - observers: what watches the gateway
+- compiled: whether the features are, and what to do if not
 - listen: its ports
 - scored: what explanations read of the models
 - server: its life, from start to drain

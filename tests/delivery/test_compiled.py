@@ -15,8 +15,8 @@ import pytest
 
 from service.features.table import NAMES
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.delivery.image import COMPILED, Image
 from tests.support.gateway import ROOT, Gateway
-from tests.support.image import COMPILED, Image
 from tests.support.observed import samples, scrape, value
 from tests.support.requests import call, many, request, scan
 
@@ -43,10 +43,10 @@ def no_cython(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def computed(packages: Path, folder: Path) -> Computed:
-    """Return what `tests.support.computed` makes of the ``service`` in ``packages``."""
+    """Return what `tests.delivery.computed` makes of the ``service`` in ``packages``."""
     file = folder / "features.npz"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.computed", file],
+        [sys.executable, "-m", "tests.delivery.computed", file],
         cwd=folder, env=os.environ | {"PYTHONPATH": f"{packages}:{ROOT}"},
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip

@@ -20,10 +20,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.settings import ENV_PREFIX, Settings, load_settings
+from tests.delivery.image import BIN, COMPILED, Image
 from tests.delivery.lock import pins
 from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env, instructions
 from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
-from tests.support.image import BIN, COMPILED, Image
 
 # A file system that cannot be written, and a user who owns nothing; but one who may read all, because this Python
 # may lie in a folder of root's.

@@ -1,4 +1,4 @@
-"""``python -m tests.support.computed FILE``: features of normal and of hostile scans, by whichever `service` it finds.
+"""``python -m tests.delivery.computed FILE``: features of normal and of hostile scans, by whichever `service` it finds.
 
 Tests run it once with the loops compiled and once without, and compare what it wrote.
 """
