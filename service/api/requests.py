@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, Scans
+from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, WireScans
 from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
 from service.events.columns import Events, clean_codes, step_codes, type_codes
@@ -77,7 +77,7 @@ def decode_explain(raw: bytes, *, max_events: int) -> tuple[Question, int]:
     return question._replace(explain=True), scans.scalar[fields.EVENT_ID_FIELD_NUMBER]
 
 
-def _read(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[Scans, Question]:
+def _read(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[WireScans, Question]:
     try:
         return _question(raw, message, max_events, one_file=one_file)
     except NotPlain:
@@ -95,9 +95,9 @@ def _plain(raw: bytes, message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[Scans, Question]:
+def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[WireScans, Question]:
     with timed("decode") as stage:
-        scans = Scans(raw)
+        scans = WireScans(raw)
         detector, history, point = (_enum(scans, message, name) for name in ("detector", "history", "operating_point"))
         violations: list[Violation] = []
         if detector not in DETECTOR_NAMES:
@@ -120,13 +120,13 @@ def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool)
     return scans, Question(events, DETECTOR_NAMES[detector], HISTORY_USES[history], POINTS[point])
 
 
-def _enum(scans: Scans, message: _Request, name: str) -> Any:  # noqa: ANN401 - a value of the enum, or another number
+def _enum(scans: WireScans, message: _Request, name: str) -> Any:  # noqa: ANN401 - a value of the enum, or another number
     """Return the int32 that an enum is on the wire."""
     value = scans.scalar[message.DESCRIPTOR.fields_by_name[name].number] & 0xFFFF_FFFF
     return value - (value >> 31 << 32)
 
 
-def _events(scans: Scans) -> Events:
+def _events(scans: WireScans) -> Events:
     """Return the events as columns."""
     epc, epc_codes, spelling = clean_codes(*scans.text(CODE))
     (step, steps), (kind, kinds) = scans.text(STEP), scans.text(TYPE)
@@ -143,7 +143,7 @@ def _events(scans: Scans) -> Events:
     )
 
 
-def _validate(scans: Scans, *, one_file: bool) -> None:
+def _validate(scans: WireScans, *, one_file: bool) -> None:
     """Raise InvalidRequest with every violation found in the events."""
     with timed("validate", len(scans)):
         violations = [*_time_violations(scans), *_id_violations(scans.ints[EVENT_ID])]
@@ -153,7 +153,7 @@ def _validate(scans: Scans, *, one_file: bool) -> None:
         raise InvalidRequest(violations)
 
 
-def _time_violations(scans: Scans) -> Iterable[Violation]:
+def _time_violations(scans: WireScans) -> Iterable[Violation]:
     seconds, nanos = scans.ints[SECONDS], scans.ints[NANOS]
     if not scans.has_time.all():
         for at in np.flatnonzero(scans.has_time == 0).tolist():

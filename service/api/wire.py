@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 EVENT_ID, LOCATION_ID, FILE_ID, SECONDS, NANOS = range(5)
-"""Rows of `Scans.ints`."""
+"""Rows of `WireScans.ints`."""
 
 CODE, STEP, TYPE = range(3)
-"""Rows of `Scans.text`."""
+"""Rows of `WireScans.text`."""
 
 _DATA_FIELD = cython.declare(cython.ulonglong, 1)
 _LAST_FIELD = cython.declare(cython.ulonglong, 5)
@@ -51,7 +51,7 @@ class Reader:
     of_text: cython.int[::1]  # [3] how many different ones there are
 
     def __init__(self, raw: bytes) -> None:
-        self.raw, self.plain, self.events = raw, True, 0
+        self.raw, self.plain, self.events = memoryview(raw), True, 0
         self.scalar = np.zeros(6, dtype=np.uint64)
 
     @cython.cfunc
@@ -284,10 +284,10 @@ def signed_32(value: cython.ulonglong) -> cython.longlong:
     return -1 - above if (value >> 31) & 1 else low
 
 
-class Scans:
+class WireScans:
     """The events of a request, N of them, and the fields beside them."""
 
-    __slots__ = ("_reader", "has_time", "ints", "scalar")
+    __slots__ = ("_raw", "_reader", "has_time", "ints", "scalar")
 
     def __init__(self, raw: bytes) -> None:
         """Count the events of a message.
@@ -297,7 +297,7 @@ class Scans:
         """
         reader: Reader = Reader(raw)
         reader.outline()
-        self._reader = reader
+        self._raw, self._reader = raw, reader
         _check(reader)
         self.scalar = np.asarray(reader.scalar).view(np.int64).tolist()
         """[6] the whole numbers of the message, by field."""
@@ -333,13 +333,13 @@ class Scans:
         """
         reader: Reader = self._reader
         text: cython.int = row
-        raw, texts = bytes(reader.raw), []
+        texts: list[str] = []
         number: cython.int
         for number in range(reader.of_text[text]):
             i: cython.int = reader.first[text, number]
             begin: cython.Py_ssize_t = reader.begin[text, i]
             try:
-                texts.append(raw[begin : begin + reader.size[text, i]].decode())
+                texts.append(self._raw[begin : begin + reader.size[text, i]].decode())
             except UnicodeDecodeError:
                 raise NotPlain from None
         return np.asarray(reader.number[text]), texts

@@ -89,8 +89,9 @@ def number(
 @cython.exceptval(check=False)
 def slot(first: cython.longlong, second: cython.longlong) -> cython.longlong:
     """Return what a pair is looked for by; no product leaves 63 bits, so that plain Python gets the same."""
-    mixed: cython.longlong = first * _WEIGHT + (second & 0x7FFFFFFF) * _LOW_WEIGHT
-    mixed ^= ((second >> 31) & 0x7FFFFFFF) * _HIGH_WEIGHT
+    wide: cython.longlong = cython.cast(cython.longlong, second)  # uncompiled it may be a number of 32 bits
+    mixed: cython.longlong = cython.cast(cython.longlong, first) * _WEIGHT + (wide & 0x7FFFFFFF) * _LOW_WEIGHT
+    mixed ^= ((wide >> 31) & 0x7FFFFFFF) * _HIGH_WEIGHT
     return mixed >> 17 ^ mixed >> 40
 
 

@@ -1,6 +1,6 @@
 # What the compiled loops may use of `tables` without the interpreter.
 
-cdef class Lookup:
+cdef class CountsTable:
     cdef long long[::1] _key
     cdef int[::1] _row
     cdef long long _mask
@@ -12,8 +12,8 @@ cdef class Lookup:
 
 cdef class Tables:
     cdef long long places, scans, start_scan
-    cdef Lookup place, scan, lane, route, product_scan, product_type
-    cdef Lookup header, company, product, company_product, lot, product_lot
+    cdef CountsTable place, scan, lane, route, product_scan, product_type
+    cdef CountsTable header, company, product, company_product, lot, product_lot
     cdef double[:, ::1] vector, lane_gap, route_hours, lot_day, lot_serial, type_pair
     cdef double[:, :, ::1] type_pair_gap
     cdef double[::1] type_pair_total

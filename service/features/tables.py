@@ -15,7 +15,7 @@ _EARTH_RADIUS_KM = cython.declare(cython.double, 6371.0)
 
 
 @cython.cclass
-class Lookup:
+class CountsTable:
     """Rows and counts of the keys of a table, by a hash table with open addressing."""
 
     def __init__(self, table: Counts) -> None:
@@ -66,7 +66,8 @@ class Lookup:
 @cython.exceptval(check=False)
 def _slot(key: cython.longlong) -> cython.longlong:
     """Return what the slot of a key goes by; no product leaves 63 bits, so that plain Python gets the same."""
-    mixed: cython.longlong = (key & 0x7FFFFFFF) * 0x2545F491 + ((key >> 31) & 0x7FFFFFFF) * 0x1B873593
+    wide: cython.longlong = cython.cast(cython.longlong, key)  # uncompiled it may be a number of 32 bits
+    mixed: cython.longlong = (wide & 0x7FFFFFFF) * 0x2545F491 + ((wide >> 31) & 0x7FFFFFFF) * 0x1B873593
     return mixed ^ (mixed >> 29)
 
 
@@ -76,12 +77,16 @@ class Tables:
 
     def __init__(self, reference: Reference) -> None:
         self.places, self.scans, self.start_scan = len(reference.location_id), reference.scans, reference.start_scan
-        self.scan, self.lane, self.route = Lookup(reference.scan), Lookup(reference.lane), Lookup(reference.route)
-        self.product_scan, self.product_type = Lookup(reference.product_scan), Lookup(reference.product_type)
-        self.header, self.company = Lookup(reference.header), Lookup(reference.company)
-        self.product, self.company_product = Lookup(reference.product), Lookup(reference.company_product)
-        self.lot, self.product_lot = Lookup(reference.lot), Lookup(reference.product_lot)
-        self.place = Lookup(reference.known_places)
+        self.scan, self.lane, self.route = (
+            CountsTable(reference.scan),
+            CountsTable(reference.lane),
+            CountsTable(reference.route),
+        )
+        self.product_scan, self.product_type = CountsTable(reference.product_scan), CountsTable(reference.product_type)
+        self.header, self.company = CountsTable(reference.header), CountsTable(reference.company)
+        self.product, self.company_product = CountsTable(reference.product), CountsTable(reference.company_product)
+        self.lot, self.product_lot = CountsTable(reference.lot), CountsTable(reference.product_lot)
+        self.place = CountsTable(reference.known_places)
         self.vector = reference.unit_vectors
         self.lane_gap, self.route_hours = _floats(reference.lane_gap), _floats(reference.route_hours)
         self.lot_day, self.lot_serial = _floats(reference.lot_day), _floats(reference.lot_serial)

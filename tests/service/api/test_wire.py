@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, Scans
+from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, WireScans
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.requests import many
 
@@ -78,9 +78,9 @@ _MESSAGE = _fields(
 )
 
 
-def _read(raw: bytes) -> Scans | None:
+def _read(raw: bytes) -> WireScans | None:
     try:
-        scans = Scans(raw)
+        scans = WireScans(raw)
         scans.read()
         for row in _TEXTS.values():
             scans.text(row)
@@ -89,7 +89,7 @@ def _read(raw: bytes) -> Scans | None:
     return scans
 
 
-def _as_read_by_protobuf(scans: Scans, message: pb.AnalyzeRequest) -> None:
+def _as_read_by_protobuf(scans: WireScans, message: pb.AnalyzeRequest) -> None:
     assert len(scans) == len(message.data)
     for name, row in _INTS.items():
         assert scans.ints[row].tolist() == [getattr(event, name) for event in message.data]
