@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from google.protobuf.json_format import ParseDict
 
 from service.explain.causes import CODES
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import ROOT, Gateway
 from tests.support.requests import NORMAL_CODE, analyze, call, request, scan
 
@@ -205,3 +207,21 @@ def test_rules_in_place_of_a_model_are_explained_and_the_answer_says_who_judged(
         "code_malformed",
     }
     assert not any(one.effects for found in told.findings for one in found.explanations)
+
+
+def test_models_on_a_triton_are_explained_as_the_embedded_ones(
+    gateway: Gateway, bundled_repository: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """Effects come from the local files of the models, and their answers from the server's: both are of one score."""
+    with TritonServer(bundled_repository) as triton:
+        remote = start_gateway("--backend", f"triton://{triton.url}", "--model-repository", str(bundled_repository))
+        for detector in (pb.DETECTOR_LSTM, pb.DETECTOR_ENSEMBLE):
+            here, there = (explain(each, JUMP, detector=detector) for each in (gateway, remote))
+            assert (there.warning, there.model_version) == ("", here.model_version)
+            one, other = of_kind(here, "jump"), of_kind(there, "jump")
+            assert (other.cause, other.reason) == (one.cause, one.reason)
+            assert other.score == pytest.approx(one.score, abs=1e-3)
+            assert [effect.feature for effect in other.effects] == [effect.feature for effect in one.effects]
+            assert [effect.effect for effect in other.effects] == pytest.approx(
+                [effect.effect for effect in one.effects], abs=1e-3
+            )

@@ -41,7 +41,7 @@ def test_the_tables_say_how_often_the_planted_cause_is_named(tiny_run: Path, oth
     assert rows["malformed"][4].startswith("code_malformed ")
     checks = {row[0]: row for row in sheets["causal: is it the model's reason, and does it last"].rows}
     assert float(checks["same after re-reads and reordering"][2]) > 0.95
-    assert 0.2 < float(checks["below the threshold without the cause"][2]) <= 1
+    assert 0.9 < float(checks["below the threshold without the cause"][2]) <= 1
 
 
 def test_later_variants_are_planted_in_normal_items_alone(tiny_world: TinyWorld) -> None:
