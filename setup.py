@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+import zlib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -43,6 +44,9 @@ def write_row() -> None:
         "",
         "cdef packed struct Row:",
         *(f"    float {name}" for name in names),
+        "",
+        "cdef enum:",
+        f"    DECLARED = {zlib.crc32(' '.join(names).encode()) & 0x7FFFFFFF}",
     ]
     row, text = Path("service/features/row.pxd"), "\n".join(lines) + "\n"
     if not row.exists() or row.read_text() != text:  # else all would be compiled again

@@ -55,10 +55,14 @@ class GatewayClient:
         request = encode_request(events, detector, point, explain=language is not None)
         return list((await self._ask(self._analyze_files, request, language)).files)
 
-    async def explain(self, events: Events, event_id: int, detector: DetectorName, language: str) -> pb.ExplainResponse:
-        """Return why an event got its scores; raises as `analyze`."""
-        asked = encode_request(events, detector)
-        request = pb.ExplainRequest(data=asked.data, event_id=event_id, detector=asked.detector)
+    async def explain(
+        self, events: Events, event_id: int, detector: DetectorName, point: OperatingPoint | None, language: str
+    ) -> pb.ExplainResponse:
+        """Return why an event got its scores; as `analyze`."""
+        asked = encode_request(events, detector, point)
+        request = pb.ExplainRequest(
+            data=asked.data, event_id=event_id, detector=asked.detector, operating_point=asked.operating_point
+        )
         answer: pb.ExplainResponse = await self._ask(self._explain, request, language)
         return answer
 

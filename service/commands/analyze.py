@@ -32,7 +32,8 @@ def analyze(
     target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say why, in --json and --csv too: cause and reason of each finding.")
+        bool,
+        typer.Option("--explain", help="Add cause and reason to --json and --csv; incidents have them."),
     ] = False,
     events: Annotated[bool, typer.Option("--events", help="List the flagged events, in place of incidents.")] = False,
     language: Annotated[LanguageChoice, typer.Option(help="Of the reasons.")] = LanguageChoice.ENGLISH,

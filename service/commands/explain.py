@@ -37,6 +37,7 @@ def explain(
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
+    operating_point: Annotated[str | None, setting("operating_point")] = None,
     ca_file: CaFileOption = None,
     cert_file: CertFileOption = None,
     key_file: KeyFileOption = None,
@@ -46,7 +47,11 @@ def explain(
     if target and backend:
         raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
     settings = load_settings(
-        backend=backend, model_repository=model_repository, model_version=model_version, model_timeout_s=30
+        backend=backend,
+        model_repository=model_repository,
+        model_version=model_version,
+        operating_point=operating_point,
+        model_timeout_s=30,
     )
     from service.client.access import access_by_files
     from service.jobs import draw

@@ -47,6 +47,12 @@ def _moved(t: Table) -> _Found:
     return moved
 
 
+def _short(t: Table) -> _Found:
+    behind_mates = (t["leg_gap_ratio"] > 0) | (t["shipment_gap_ratio"] > 0) | (t["scan_mate_offset"] > 1)
+    short: _Found = (t["lane_z"] < -1) & (t["route_above"] == 0) & ~behind_mates
+    return short
+
+
 def _apart(t: Table) -> _Found:
     left_alone = (t["leg_mates"] == 0) & (t["lot_mates"] > 0)  # who has no mates is not apart from them
     few_came_along = (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3)
@@ -256,7 +262,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "locErr",
         "lane_never_used",
-        "no item takes this lane",
+        "no item takes this lane, or hardly any",
         (*_LANE_USE, *_PLACE_USE),
         lambda t: t["lane_logp"] < -5.5,
     ),
@@ -330,7 +336,7 @@ CAUSES: tuple[Cause, ...] = (
         "stalled",
         "longer at one place than items are",
         _TIME,
-        lambda t: t["same_place_prev"] > 0,
+        lambda t: (t["same_place_prev"] > 0) & ~_short(t),
     ),
     Cause("jump", "time_unusual", "the time is unlike that of such items", (), _always),
 )
@@ -339,6 +345,7 @@ CAUSES: tuple[Cause, ...] = (
 CODES = tuple(cause.code for cause in CAUSES)
 
 _OF_KIND = [[number for number, cause in enumerate(CAUSES) if cause.kind == kind] for kind in KINDS]
+_JUMP = KINDS.index("jump")
 _UNNAMED = np.array([numbers[-1] for numbers in _OF_KIND])
 
 
@@ -346,7 +353,8 @@ def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tup
     """Return ([N, 5] the first cause of each kind, index of `CAUSES`; [N, 5] the row of the event that shows it).
 
     An event without evidence of its own may follow from an earlier one of its journey (a clone goes on, a diverted item
-    is sold where it came to): then the cause is that of the nearest earlier event that has one.
+    is sold where it came to): then the cause is that of the nearest earlier event that has one; but a time
+    is an event's own.
 
     Args:
         features: [N, F] in the order of the journeys.
@@ -359,7 +367,8 @@ def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tup
     for kind, numbers in enumerate(_OF_KIND):
         there = np.stack([CAUSES[number].is_there(table) for number in numbers], axis=1)
         own = np.array(numbers)[there.argmax(axis=1)]
-        named = np.maximum.accumulate(np.where(own == _UNNAMED[kind], -1, rows))
+        goes_on = (own == _UNNAMED[kind]) & (kind != _JUMP)
+        named = np.maximum.accumulate(np.where(goes_on, -1, rows))
         shown[:, kind] = np.where(named >= begins, named, rows)
         first[:, kind] = own[shown[:, kind]]
     return first, shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import cython
@@ -11,11 +12,17 @@ from numpy.typing import NDArray
 from service.features.declared import NAMES
 
 if cython.compiled:
-    from cython.cimports.service.features.row import Row
+    from cython.cimports.service.features.row import DECLARED, Row
     from cython.cimports.service.features.tables import Tables
 
 if TYPE_CHECKING:
     from service.features.shared import Trail
+
+if cython.compiled and zlib.crc32(" ".join(NAMES).encode()) & 0x7FFFFFFF != DECLARED:
+    raise ImportError(
+        "the features were declared anew after their loops had been compiled:"
+        " compile again, with make run or pip install -e ."
+    )
 
 COMPILED: bool = cython.compiled
 """Whether these loops were compiled; as they are, they take a hundred times longer."""
@@ -80,7 +87,7 @@ def look_up(  # noqa: PLR0913, PLR0917 - columns
     i: cython.Py_ssize_t
     for i in range(location_id.shape[0]):
         place[i] = tables.place_of(location_id[i])
-        kind[i] = event_type[i] if event_type[i] != UNKNOWN else TYPES - 1
+        kind[i] = event_type[i] if 0 <= event_type[i] < TYPES - 1 else TYPES - 1  # stored ones may be damaged
         level[i] = level_of_type[kind[i]] if level_of_type[kind[i]] != UNKNOWN else step[i]
 
 

@@ -105,8 +105,28 @@ class Reference:
 
     @cached_property
     def tables(self) -> Tables:
-        """What the compiled loops look things up in."""
+        """What the compiled loops look things up in.
+
+        Raises:
+            ValueError: rows of tables that belong together are not as many; the loops would read past their ends.
+        """
+        self._check_lengths()
         return Tables(self)
+
+    def _check_lengths(self) -> None:
+        lots, places = len(self.product_lot.key), len(self.location_id)
+        pairs = {
+            field.name: (table.key, table.count)
+            for field in fields(self)
+            if isinstance(table := getattr(self, field.name), Counts)
+        }
+        found = {name: len(count) - len(key) for name, (key, count) in pairs.items()}
+        found |= {"lane_gap": len(self.lane_gap) - len(self.lane.key)}
+        found |= {"route_hours": len(self.route_hours) - len(self.route.key)}
+        found |= {name: len(getattr(self, name)) - lots for name in ("lot_day", "lot_serial")}
+        found |= {name: len(getattr(self, name)) - places for name in ("latitude", "longitude")}
+        if odd := [name for name, difference in found.items() if difference]:
+            raise ValueError(f"the reference tables {', '.join(odd)} have not as many rows as what they belong to")
 
     def lane_key(self, scan_from: NDArray[np.int64], scan_to: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of the lane between two scans; a journey's start is `start_scan`."""
@@ -139,7 +159,7 @@ class Reference:
         Raises:
             KeyError, TypeError, ValueError: a table is missing or damaged.
         """
-        return cls(
+        reference = cls(
             location_id=np.asarray(tables["location_id"], dtype=np.int64),
             latitude=_floats(tables["latitude"], -1, may_be_unknown=True),
             longitude=_floats(tables["longitude"], -1, may_be_unknown=True),
@@ -161,6 +181,8 @@ class Reference:
             lot_day=_floats(tables["lot_day"], -1, 2),
             lot_serial=_floats(tables["lot_serial"], -1, 2),
         )
+        reference._check_lengths()
+        return reference
 
 
 def _counts(table: Mapping[str, Any]) -> Counts:

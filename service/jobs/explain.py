@@ -44,7 +44,7 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
     await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
     client = GatewayClient(target, access)
     try:
-        return raw, await client.explain(events, event_id, detector, language)
+        return raw, await client.explain(events, event_id, detector, settings.asked_point, language)
     finally:
         await client.close()
 

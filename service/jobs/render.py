@@ -91,7 +91,8 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
 
 
 def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
-    table = Table("Kind", "Cause", "Items", "Events", "Place", "First (UTC)", "Why (of the first)", title="Incidents")
+    columns = ("Kind", "Cause", "Items", "Events", "First event", "Place", "Time (UTC)", "Why (of the first)")
+    table = Table(*columns, title="Incidents")
     events, position = raw.events, _positions(raw)
     journeys = Journeys.of(events)
     row_of = np.empty(len(events), dtype=np.intp)
@@ -112,6 +113,7 @@ def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table
             CODES[first[2]],
             str(incident.items),
             str(len(np.unique(row[incident.findings]))),
+            str(int(journeys.events.event_id[first[0]])),
             Text(printable(raw.places.get(place) or f"location {place}")),
             time_text(int(journeys.events.time_us[first[0]])),
             Text(printable(first[3], 400)),

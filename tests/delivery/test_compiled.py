@@ -77,6 +77,19 @@ def test_zig_compiles_where_no_compiler_is(by_zig: Computed) -> None:
     assert [name for name, varies in zip(NAMES, varied, strict=True) if not varies] == [], "each says something"
 
 
+def test_loops_of_other_features_are_refused(image: Image, tmp_path: Path) -> None:
+    """They would write rows of another width into the table."""
+    shutil.copytree(image.packages / "service", tmp_path / "service")
+    declared = tmp_path / "service" / "features" / "declared.py"
+    declared.write_text(declared.read_text().replace('    ("has_prev",', '    ("has_previous",', 1))
+    done = subprocess.run(
+        [sys.executable, "-c", "import service.features.table"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "declared anew after their loops had been compiled: compile again" in done.stderr
+
+
 def test_both_compilers_make_the_same_features(by_zig: Computed, tmp_path: Path) -> None:
     """The checkout is compiled by `make`: with the compiler of this machine, where it has one."""
     form, tables = computed(ROOT, tmp_path)

@@ -102,7 +102,7 @@ def _of_mates(w: Words, message: str, went: Went, names: dict[str, object]) -> s
     said = w.say(message, total=w.number(went.count), n=w.number(went.here), **names)
     if went.elsewhere is None:
         return said
-    return said + w.say("; {n} went to place {place}", n=w.number(went.most), place=went.elsewhere)
+    return said + w.say("; {n} were scanned next at place {place}", n=w.number(went.most), place=went.elsewhere)
 
 
 def _unusual(f: Facts, w: Words, row: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.explain.facts import Facts
+from service.explain.norms import Times
 from service.explain.scans import Scan
 from service.explain.sentences import Sentences
 from service.explain.words import Words
@@ -42,17 +43,16 @@ def _leg(f: Facts, w: Words, row: int) -> str:
 
 def _norm(f: Facts, w: Words, before: Scan, scan: Scan) -> str:
     """Return the second part of a sentence: how long such legs take."""
-    times = f.norms.lane_times(before, scan)
-    if times is not None:
-        if times.count >= _ENOUGH:
-            message = "; this lane takes {range}, 98 % of {n} legs"
-            return w.say(message, range=w.span(times.low, times.high), n=w.number(times.count))
-        message = "; this lane takes {range}, estimated from {n} leg and from others between such scans"
-        many = "; this lane takes {range}, estimated from {n} legs and from others between such scans"
-        return w.count(message, many, times.count, range=w.span(times.low, times.high))
-    hours = f.norms.route_hours(before, scan)
+    times, hours = f.norms.lane_times(before, scan), f.norms.route_hours(before, scan)
+    by_master = ""
     if hours is not None:
-        return w.say("; the transition master gives {range}", range=w.span(hours[0] * 60, hours[1] * 60))
+        by_master = w.say("; the transition master gives {range}", range=w.span(hours[0] * 60, hours[1] * 60))
+    if times is not None:
+        minutes = scan.minutes_since(before)
+        is_odd = hours is not None and not hours[0] * 60 <= minutes <= hours[1] * 60
+        return _of_lane(w, times) + (by_master if is_odd and times.low <= minutes <= times.high else "")
+    if by_master:
+        return by_master
     times = f.norms.types_times(before, scan)
     if times is not None:
         message = "; no normal item took this lane, but {n} leg from {before} to {type}: {range}"
@@ -60,6 +60,15 @@ def _norm(f: Facts, w: Words, before: Scan, scan: Scan) -> str:
         names = {"before": w.type(before.kind), "type": w.type(scan.kind)}
         return w.count(message, many, times.count, range=w.span(times.low, times.high), **names)
     return w.say("; no such leg is known")
+
+
+def _of_lane(w: Words, times: Times) -> str:
+    if times.count >= _ENOUGH:
+        message = "; this lane takes {range}, 98 % of {n} legs"
+        return w.say(message, range=w.span(times.low, times.high), n=w.number(times.count))
+    message = "; this lane takes {range}, estimated from {n} leg and from others between such scans"
+    many = "; this lane takes {range}, estimated from {n} legs and from others between such scans"
+    return w.count(message, many, times.count, range=w.span(times.low, times.high))
 
 
 def _mates(f: Facts, w: Words, row: int) -> str:

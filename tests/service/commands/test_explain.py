@@ -107,3 +107,18 @@ def test_analyze_says_why_in_json_and_csv_if_asked(table: Path, gateway: Gateway
 
 def test_workers_of_a_cluster_give_no_reasons(table: Path) -> None:
     assert_one_line(run("analyze", table, "--explain", "--cluster", "tcp://127.0.0.1:1"), 2, "exclude each other")
+
+
+@pytest.mark.parametrize("where", ["here", "gateway"])
+def test_an_event_is_explained_at_the_point_at_which_it_was_found(table: Path, gateway: Gateway, where: str) -> None:
+    target = ("--target", gateway.target) if where == "gateway" else ()
+    flagged = {}
+    for point in ("sensitive", "precise"):
+        done = run("explain", table, "--event-id", 4, "--operating-point", point, "--json", *target)
+        flagged[point] = [one["kind"] for one in json.loads(done.stdout)["explanations"] if one.get("flagged")]
+        analyzed = json.loads(run("analyze", table, "--operating-point", point, "--json", *target).stdout)
+        found = {int(one["eventId"]): one for one in analyzed["files"][0]["EventHistory"]}.get(4, {})
+        assert flagged[point] == [
+            kind for kind in ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump") if kind in found
+        ]
+    assert "jump" in flagged["sensitive"]

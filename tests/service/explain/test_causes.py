@@ -25,6 +25,9 @@ def named(scans: list[Scan], at: int, kind: str, *, causal: bool = False) -> tup
     return CODES[causes[row, column]], int(case.journeys.order[shown[row, column]])
 
 
+_AGAIN = ("Aggregation", "WMS_Inbound", "WMS_Outbound", "WMS_Outbound")
+
+
 def test_codes_are_distinct_and_each_kind_ends_with_a_cause_that_is_always_there() -> None:
     assert len(set(CODES)) == len(CODES)
     for kind in KINDS:
@@ -83,3 +86,11 @@ def test_every_event_has_a_cause_of_each_kind() -> None:
     causes, _ = first_causes(features, np.arange(500))
     for column, kind in enumerate(KINDS):
         assert {CAUSES[number].kind for number in causes[:, column].tolist()} == {kind}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_was_read_again_at_once_did_not_stall(*, causal: bool) -> None:
+    again = journey(code(4_010), places=(1, 5, 5, 5), types=_AGAIN, hours=(0, 1, 100, 100.001))
+    assert named([*again, *shipment(ROUTE, range(4_000, 4_010))], 3, "jump", causal=causal)[0] == "time_unusual"
+    stood = journey(code(4_010), places=(1, 5, 5), types=_AGAIN[:3], hours=(0, 1, 900))
+    assert named([*stood, *shipment(ROUTE, range(4_000, 4_010))], 2, "jump", causal=causal)[0] == "stalled"

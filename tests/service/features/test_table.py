@@ -103,6 +103,33 @@ def test_tables_with_values_that_are_no_numbers_are_not_loaded(table: str) -> No
     assert np.isnan(Reference.from_json(replace(known, latitude=known.latitude * np.nan).to_json()).latitude).all()
 
 
+@pytest.mark.parametrize("table", ["lane", "scan", "lane_gap", "route_hours", "lot_day", "lot_serial", "latitude"])
+def test_tables_that_do_not_fit_together_are_not_loaded_and_not_looked_up(table: str) -> None:
+    """The loops do not look where they read."""
+    known = worlds.reference()
+    whole = getattr(known, table)
+    short = replace(whole, count=whole.count[:-1]) if isinstance(whole, Counts) else whole[:-1]
+    damaged = replace(known, **{table: short})
+    with pytest.raises(ValueError, match=f"tables {table} have not as many rows"):
+        Reference.from_json(damaged.to_json())
+    events = to_events(worlds.journey(code(4_000)))
+    with pytest.raises(ValueError, match="not as many rows"):
+        compute(Journeys.of(events), damaged, causal=False)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("stored", [10, 11, 60, 127, -2, -100, -128])
+def test_a_type_that_no_scan_has_is_an_unknown_one(causal: bool, stored: int) -> None:
+    """A damaged record of a history may have one."""
+    events = to_events(worlds.journey(code(4_000)))
+    odd, unknown = (
+        replace(events, event_type=np.where(np.arange(len(events)) == 3, of, events.event_type).astype(np.int8))
+        for of in (stored, -1)
+    )
+    one, other = (features_of(each, worlds.reference(), causal=causal) for each in (odd, unknown))
+    assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @settings(max_examples=250, deadline=None)
 @given(scans=_worlds())

@@ -37,7 +37,7 @@ def test_the_tables_say_how_often_the_planted_cause_is_named(tiny_run: Path, oth
     rows = {row[0]: row for row in sheets["retrospective: causes by what was planted"].rows}
     assert rows.keys() == {*PLANTED, "all", *(f"{variant.name} (later)" for variant in LATER)}
     assert sum(int(rows[name][1]) for name in PLANTED) == int(rows["all"][1]) > 100
-    assert float(rows["all"][2]) > 0.95
+    assert float(rows["all"][2]) > 0.9  # of 130 findings of a network that had two epochs
     assert rows["malformed"][4].startswith("code_malformed ")
     checks = {row[0]: row for row in sheets["causal: is it the model's reason, and does it last"].rows}
     assert float(checks["same after re-reads and reordering"][2]) > 0.95

@@ -59,25 +59,29 @@ def test_a_beginning_of_nobody() -> None:
 def test_apart_from_the_shipment() -> None:
     scans = [*_MATES, *journey(code(4_010), places=DETOUR)]
     assert said("apart_from_mates", scans, 103) == (
-        "Of 10 mates that left place 5 in the same two hours, 0 came to HUB_Inbound at place 14; 10 went to place 13",
+        "Of 10 mates that left place 5 in the same two hours, 0 came to HUB_Inbound at place 14;"
+        " 10 were scanned next at place 13",
         "같은 2시간대에 장소 5에서 출발한 동일 로트 물품 10개 중 0개가 장소 14의 HUB_Inbound 스캔으로 이어짐;"
-        " 10개는 장소 13에서 스캔됨",
+        " 10개는 다음에 장소 13에서 스캔됨",
     )
 
 
 def test_apart_from_mates_that_left_at_other_times() -> None:
     alone = [replace(scan, time=scan.time + 700 * _HOUR) for scan in journey(code(4_010), places=DETOUR)]
     assert said("apart_from_mates", [*_MATES, *alone], 103) == (
-        "Of 10 mates that left place 5, 0 came to HUB_Inbound at place 14; 10 went to place 13",
+        "Of 10 mates that left place 5, 0 came to HUB_Inbound at place 14; 10 were scanned next at place 13",
         "장소 5에서 출발한 동일 로트 물품 10개 중 0개가 장소 14의 HUB_Inbound 스캔으로 이어짐;"
-        " 10개는 장소 13에서 스캔됨",
+        " 10개는 다음에 장소 13에서 스캔됨",
     )
 
 
 def test_apart_from_where_mates_have_such_scans() -> None:
     alone = [replace(scan, location_id=14) for scan in _ITEM[3:4]]
     english, _ = said("apart_from_mates", [*shipment(ROUTE, range(4_000, 4_005)), *alone], 50)
-    assert english == "Of 5 scans of this type of its mates, 0 were HUB_Inbound at place 14; 5 went to place 13"
+    assert (
+        english
+        == "Of 5 scans of this type of its mates, 0 were HUB_Inbound at place 14; 5 were scanned next at place 13"
+    )
 
 
 def test_a_causal_judgement_counts_the_mates_before_it() -> None:

@@ -53,6 +53,16 @@ def test_stalled() -> None:
     )
 
 
+def test_what_the_lane_allows_and_the_transition_master_does_not() -> None:
+    known = reference()
+    strict = replace(known, route_hours=np.tile([9.6, 0.1, 9.55, 9.65], (len(known.route.key), 1)))
+    case = case_of(journey(code(4_005), hours=(0, 1, 100, 111)))
+    row = row_of(case, 4)
+    assert Reasons(case, strict, "en").sentence(row, cause("slow_transit"), row) == (
+        f"36.4 km in 11 hours, from place 5 to place 13{_NORM}; the transition master gives 9.6 to 9.7 hours"
+    )
+
+
 def test_many_legs_are_a_share_of_their_own() -> None:
     many = replace(reference(), lane=replace(reference().lane, count=np.full(len(reference().lane.key), 1_224.0)))
     case = case_of(journey(code(4_005), hours=(0, 1, 100, 104)))
