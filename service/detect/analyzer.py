@@ -115,7 +115,7 @@ class Analyzer:
                 recalled = await memory.recall(view)
         view = recalled.view
         if explain:  # the features are worked out once, for the judgement and for its reasons
-            view = await threads.run(threads.ALWAYS_OFF, partial(view.with_case, self._reference), len(view))
+            view = await threads.run(threads.FEATURES, partial(view.with_case, self._reference), len(view))
         judgement = await detector.judge(view, deadline)
         if recalled.warning:
             warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable

@@ -5,11 +5,13 @@ from __future__ import annotations
 import cython
 from cython.cimports.libc.math import asinh, log1p
 
+from service.features import keys
+
 if cython.compiled:
     from cython.cimports.service.features.columns import Columns
 
-LOTS = cython.declare(cython.longlong, 10**6)  # as in `keys`
-PRODUCTS = cython.declare(cython.longlong, 10**7)
+LOTS = cython.declare(cython.longlong, keys.LOTS)
+PRODUCTS = cython.declare(cython.longlong, keys.PRODUCTS)
 
 
 def code_rows(c: Columns) -> None:

@@ -12,7 +12,7 @@ from service.events.vocabulary import TYPES
 
 _Ints = NDArray[np.int64]
 
-_LOTS, _PRODUCTS = 10**6, 10**7
+LOTS, PRODUCTS = 10**6, 10**7
 """Lot numbers have six digits, those of products seven."""
 
 
@@ -28,19 +28,19 @@ def product_type_key(product: _Ints, kind: _Ints) -> _Ints:
 
 def company_product_key(company: _Ints, product: _Ints) -> _Ints:
     """Return the key [N] of the ``product`` [N] of a ``company`` [N]."""
-    return company * _PRODUCTS + product
+    return company * PRODUCTS + product
 
 
 def product_of(company_product: _Ints) -> _Ints:
     """Return the product [N] of each `company_product_key`."""
-    return company_product % _PRODUCTS
+    return company_product % PRODUCTS
 
 
 def product_lot_key(product: _Ints, lot: _Ints) -> _Ints:
     """Return the key [N] of the ``lot`` [N] of a ``product`` [N]."""
-    return product * _LOTS + lot
+    return product * LOTS + lot
 
 
 def lot_of(product_lot: _Ints) -> _Ints:
     """Return the lot number [N] of each `product_lot_key`."""
-    return product_lot % _LOTS
+    return product_lot % LOTS

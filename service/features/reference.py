@@ -32,27 +32,13 @@ class Counts:
 
     def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the row [N] of each key, K (one past the end) if it is not there."""
-        row, found = self._at(keys)
-        row[~found] = len(self.key)
-        return row
-
-    def of(self, keys: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the count [N] of each key, 0 if it was never seen."""
-        row, found = self._at(keys)
-        return self._count_or_zero[row] * found
-
-    def _at(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return ([N] the row of each key, [N] whether it is there)."""
         row = self.key.searchsorted(keys)
-        return row, self._key_or_none[row] == keys
+        row[self._key_or_none[row] != keys] = len(self.key)
+        return row
 
     @cached_property
     def _key_or_none(self) -> NDArray[np.int64]:
         return np.append(self.key, np.iinfo(np.int64).max)  # in the row of keys that are not there
-
-    @cached_property
-    def _count_or_zero(self) -> NDArray[np.float64]:
-        return np.append(self.count, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
