@@ -17,3 +17,5 @@ cdef class Columns:
     cdef unsigned char[::1] well_formed, date_valid
     cdef long long[::1] header, company, product, lot, day, serial
     cdef int[:, ::1] item_group, group
+
+cdef double share(double part, double whole) noexcept nogil

@@ -9,6 +9,7 @@ import cython
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events import vocabulary
 from service.features.declared import NAMES
 
 if cython.compiled:
@@ -31,8 +32,8 @@ RELEASED_FROM = 1_000
 """Events from which the loops let go of the interpreter; to get it back while others use it takes up to 0.1 ms, as long
 as the loops take for a hundred."""
 
-UNKNOWN = cython.declare(cython.int, -1)
-TYPES = cython.declare(cython.int, 11)
+UNKNOWN = cython.declare(cython.int, vocabulary.UNKNOWN)
+TYPES = cython.declare(cython.int, vocabulary.TYPES)
 
 
 @cython.cclass
@@ -71,6 +72,15 @@ def as_rows(table: cython.float[:, ::1]) -> cython.pointer(Row):
         return cython.cast(cython.pointer(Row), cython.address(table[0, 0]))
     else:  # noqa: RET505 - the compiler wants it
         return table.view([(name, np.float32) for name in NAMES]).reshape(-1).view(np.recarray)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def share(part: cython.double, whole: cython.double) -> cython.double:
+    """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
+    return (part + 0.5) / (whole + 1.0)
 
 
 def look_up(  # noqa: PLR0913, PLR0917 - columns

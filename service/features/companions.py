@@ -16,8 +16,10 @@ from service.features import mates
 from service.features.mate_groups import GROUPS, HERE
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns
+    from cython.cimports.service.features.columns import Columns, share
     from cython.cimports.service.features.row import Row
+else:
+    from service.features.columns import share
 
 NO_SERIAL = cython.declare(cython.double, 20.0)
 FAR = cython.declare(cython.double, np.inf)
@@ -265,15 +267,6 @@ class MatesPass:
             at -= 1
         self.least[at] = difference
         return min(found + 1, LEAST)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def share(part: cython.double, whole: cython.double) -> cython.double:
-    """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
-    return (part + 0.5) / (whole + 1.0)
 
 
 def mate_rows(c: Columns, fresh, prior, here) -> None:

@@ -9,10 +9,7 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import asinh, cos, floor, log, log1p, sin
 
-from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, LEVEL_OF_TYPE
-from service.events.vocabulary import START as _START_TYPE
-from service.events.vocabulary import TYPES as _ALL_TYPES
-from service.events.vocabulary import UNKNOWN as _UNKNOWN_CODE
+from service.events import vocabulary
 from service.features.mate_groups import GROUPS, HERE
 from service.features.mates import SCAN_GROUPS
 
@@ -21,14 +18,14 @@ if cython.compiled:
     from cython.cimports.service.features.row import Row
     from cython.cimports.service.features.tables import Tables
 
-TYPES = cython.declare(cython.int, _ALL_TYPES)
-START = cython.declare(cython.int, _START_TYPE)
-UNKNOWN = cython.declare(cython.int, _UNKNOWN_CODE)
-POS_SELL = cython.declare(cython.int, EVENT_TYPES.index("POS_Sell"))
+TYPES = cython.declare(cython.int, vocabulary.TYPES)
+START = cython.declare(cython.int, vocabulary.START)
+UNKNOWN = cython.declare(cython.int, vocabulary.UNKNOWN)
+POS_SELL = cython.declare(cython.int, vocabulary.EVENT_TYPES.index("POS_Sell"))
 SAME_SCAN = cython.declare(cython.int, len(GROUPS) + HERE)
 AT_LEVEL = cython.declare(cython.int, SCAN_GROUPS - 1)
-TYPE_LEVEL = cython.declare(cython.schar[::1], LEVEL_OF_TYPE)
-DIRECTION = cython.declare(cython.schar[::1], DIRECTION_OF_TYPE)
+TYPE_LEVEL = cython.declare(cython.schar[::1], vocabulary.LEVEL_OF_TYPE)
+DIRECTION = cython.declare(cython.schar[::1], vocabulary.DIRECTION_OF_TYPE)
 FULL_CIRCLE = cython.declare(cython.double, 2 * np.pi)
 
 

@@ -9,8 +9,10 @@ from cython.cimports.libc.math import log1p
 from service.features import mates
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns
+    from cython.cimports.service.features.columns import Columns, share
     from cython.cimports.service.features.row import Row
+else:
+    from service.features.columns import share
 
 ALL = cython.declare(cython.int, 0)
 NUMBER = cython.declare(cython.int, mates.NUMBER)
@@ -109,15 +111,6 @@ class LotsPass:
             if self.number[LOT, code] == self.number[LOT, before]:
                 self.gap[code] = self.c.serial[code] - self.c.serial[before]
                 self.gap[before] = min(self.gap[before], self.gap[code])
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def share(part: cython.double, whole: cython.double) -> cython.double:
-    """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
-    return (part + 0.5) / (whole + 1.0)
 
 
 def lot_rows(c: Columns, by_serial: cython.Py_ssize_t[::1]) -> None:

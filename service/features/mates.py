@@ -5,6 +5,7 @@ from __future__ import annotations
 import cython
 import numpy as np
 
+from service.events import vocabulary
 from service.events.groups import slots_for
 from service.features.mate_groups import GROUPS, PARTS, SHIPMENT_US, WITHIN
 
@@ -24,8 +25,8 @@ SCAN_GROUPS = 2 * len(GROUPS) + 1
 MATES, NUMBER, NUMBER_PRODUCT, COMPANY, PRODUCT, LOT, DAY = (ITEM_GROUPS.index(name) for name in ITEM_GROUPS[1:])
 
 _PART = [list(PARTS).index(group.part) for group in GROUPS]
-TYPES = cython.declare(cython.int, 11)
-LEVELS = cython.declare(cython.int, 7)
+TYPES = cython.declare(cython.int, vocabulary.TYPES)
+LEVELS = cython.declare(cython.int, len(vocabulary.LEVELS) + 1)  # and UNKNOWN, -1
 SHIPMENT = cython.declare(cython.longlong, SHIPMENT_US)
 
 
