@@ -29,7 +29,7 @@ COMPILED = (
     "service/features/mates.py",
     "service/features/tables.py",
 )
-"""Without the compiled form of these modules the same files run as they are, a hundred times slower."""
+"""Without the compiled form of these modules the same files run as they are, hundreds of times slower."""
 
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 FLAGS = ["-O3", "-g0", "-ffp-contract=off"]
@@ -92,7 +92,7 @@ class BuildAllOrNone(build_ext):
                 Path(self.get_ext_fullpath(module.name)).unlink(missing_ok=True)
             self.extensions: list[Extension] = []
             print(
-                f"warning: not compiled, features take a hundred times longer: {error}. It takes a C compiler, or"
+                f"warning: not compiled, features take hundreds of times longer: {error}. It takes a C compiler, or"
                 " `pip install ziglang`, and Python.h (Debian's package python3-dev).",
                 file=sys.stderr,
             )

@@ -81,8 +81,8 @@ def _read(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> 
     try:
         return _question(raw, message, max_events, one_file=one_file)
     except NotPlain:
-        pass
-    return _question(_plain(raw, message), message, max_events, one_file=one_file)
+        plain = _plain(raw, message)
+    return _question(plain, message, max_events, one_file=one_file)
 
 
 def _plain(raw: bytes, message: Message) -> bytes:

@@ -26,7 +26,7 @@ if cython.compiled and zlib.crc32(" ".join(NAMES).encode()) & 0x7FFFFFFF != DECL
     )
 
 COMPILED: bool = cython.compiled
-"""Whether these loops were compiled; as they are, they take a hundred times longer."""
+"""Whether these loops were compiled; as they are, they take hundreds of times longer."""
 
 RELEASED_FROM = 1_000
 """Events from which the loops let go of the interpreter; to get it back while others use it takes up to 0.1 ms, as long

@@ -21,6 +21,6 @@ def say_if_uncompiled() -> None:
         log.warning(
             "features are not compiled",
             features=form,
-            cost="they take about a hundred times longer, with the same results",
+            cost="they take hundreds of times longer, with the same results",
             remedy="install a C compiler, or `pip install ziglang`, then `make run` or `pip install --editable .`",
         )

@@ -38,7 +38,7 @@ class Monitoring:
         self.metrics = Metrics() if tracing is None else Metrics(tracing.trace_id)
         self.metrics.gauge(
             "features_compiled",
-            "1 if the loops of the features are compiled, 0 if they take a hundred times longer.",
+            "1 if the loops of the features are compiled, 0 if they take hundreds of times longer.",
             lambda: float(form_of_features() == "compiled"),
         )
         for served in wiring.models:
