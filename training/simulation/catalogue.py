@@ -1,6 +1,7 @@
-"""Master data of the simulated trade: places, lanes, products and lots, the same in every simulated world.
+"""Master data of the simulated trade: places, lanes, products and lots.
 
-Nothing here depends on a seed or on the size of a world, so that codes issued in one world are issued in all of them.
+Nothing here depends on the size of a world, and on its seed only what a world of other weeks would have of its own: the
+numbers of the lots and their serials, so that no two worlds issue the same codes. Those of seed 0 are the real ones.
 The places and lanes are the real ones (``data/``). Wholesalers 37 and 45 are not in the master and no lane leads to
 them, although their retailers are in use: the 58 locations of the rows are exactly the 58 of the master.
 """
@@ -8,7 +9,7 @@ them, although their retailers are in use: the 58 locations of the rows are exac
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +56,7 @@ _FLOWS: tuple[tuple[str, dict[str, float], tuple[int, ...]], ...] = (
 )
 _COMPANIES = (8_804_823, 8_805_843, 8_809_437)
 _LOTS = 104
+_LOT_RANGES, _SERIAL_RANGES = 8_500, 7_001  # as many seeds have them of their own; together, their product
 # Every product starts a new lot in each round. Most of the last lots are still on their way when the window ends, as in
 # the real files, where a third of the items never left the factory's warehouse.
 _ROUND_DAYS = np.array([0, 20, 50, 85, 115, 135, 146])
@@ -110,8 +112,19 @@ class Catalogue:
     rare: Bools  # [15, L] legal lanes to hubs and wholesalers that the product seldom takes
 
 
+def catalogue(seed: int) -> Catalogue:
+    """Return the master data of the worlds of a seed."""
+    cat = _of_seed_0()
+    rounds = len(_ROUND_DAYS)
+    return replace(
+        cat,
+        lot_number=cat.lot_number + seed % _LOT_RANGES * _LOTS,
+        lot_first_serial=cat.lot_first_serial + seed % _SERIAL_RANGES * rounds * BLOCK_WIDTH,
+    )
+
+
 @cache
-def catalogue() -> Catalogue:
+def _of_seed_0() -> Catalogue:
     """Return the master data, read and derived once."""
     places = _places()
     lanes = _lanes(places)

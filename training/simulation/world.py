@@ -46,7 +46,7 @@ def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) 
         raise ValueError(f"epcs must be between {MIN_EPCS:,} and {MAX_EPCS:,}, not {epcs:,}")
     report = progress or _silent
     out.mkdir(parents=True, exist_ok=True)
-    cat, rng = catalogue(), np.random.default_rng([seed, epcs])
+    cat, rng = catalogue(seed), np.random.default_rng([seed, epcs])
     report("shipments", 0.0)
     items, groups = ship(cat, epcs, rng)
     plan = plan_journeys(cat, items, groups, rng)

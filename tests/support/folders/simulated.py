@@ -15,6 +15,8 @@ SAMPLE = ROOT / "tests" / "data" / "real_events_sample.tsv"
 
 EPCS = 20_000
 
+SEED = 5
+
 CODE = r"001\.\d{7}\.\d{7}\.\d{6}\.\d{8}\.\d{9}"
 
 

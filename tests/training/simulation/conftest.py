@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.folders.simulated import EPCS, read
+from tests.support.folders.simulated import EPCS, SEED, read
 from tests.support.gateway import ROOT
 from training.simulation.world import WorldSummary, simulate
 
@@ -16,7 +16,7 @@ from training.simulation.world import WorldSummary, simulate
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WorldSummary]:
     """The folder of a world of EPCS items, and what it is said to contain."""
     out = tmp_path_factory.mktemp("world")
-    return out, simulate(out, EPCS, seed=5)
+    return out, simulate(out, EPCS, seed=SEED)
 
 
 @pytest.fixture(scope="package")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tests.support.folders.simulated import of
+from tests.support.folders.simulated import SEED, of
 from training.simulation.catalogue import catalogue
 
 
 def test_clones_are_where_the_item_is_not(world: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     region = dict(zip(cat.places.name, cat.places.region.tolist(), strict=True))
     for variant, low, high, same_region in (("two_regions_at_once", 0, 0.2, False), ("clone_nearby", 2, 30.1, True)):
         later = of(world, variant)
@@ -52,7 +52,7 @@ def test_no_clone_is_labelled_before_it_can_be_known(world: pd.DataFrame) -> Non
 
 
 def test_clones_look_normal_by_themselves(world: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     clones = world[world.epcDup & ~world.locErr]
     product = clones.product_name.str.removeprefix("Product ").astype(int) - 1
     assert cat.reached[product, pd.Index(cat.places.name).get_indexer(clones.scan_location)].all()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tests.support.folders.simulated import CODE, of, parts_of
+from tests.support.folders.simulated import CODE, SEED, of, parts_of
 from training.simulation.catalogue import BLOCK_WIDTH, catalogue
 
 
 def test_forged_codes_break_what_was_issued(world: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     assert not of(world, "malformed").epc_code.str.fullmatch(CODE).any()
     assert world[world.normal].epc_code.str.fullmatch(CODE).all()
     assert not parts_of(of(world, "foreign_company")).company.isin(cat.companies).any()
@@ -30,7 +30,7 @@ def test_forged_codes_break_what_was_issued(world: pd.DataFrame) -> None:
 
 
 def test_forged_dates_contradict_scans_or_lot(world: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     made = dict(zip(cat.lot_number.tolist(), cat.lot_day.tolist(), strict=True))
     for variant, sign in (("future_date", 1), ("early_date", -1)):
         found = of(world, variant)
@@ -42,7 +42,7 @@ def test_forged_dates_contradict_scans_or_lot(world: pd.DataFrame) -> None:
 
 
 def test_genuine_codes_are_those_of_the_catalogue(world: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     codes = parts_of(world[~world.epcFake].drop_duplicates("epc_code"))
     lot = np.searchsorted(cat.lot_number, codes.lot)
     product = cat.lot_product[lot]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from service.events.vocabulary import KINDS
-from tests.support.folders.simulated import CODE, SAMPLE, parts_of
+from tests.support.folders.simulated import CODE, SAMPLE, SEED, parts_of
 from tests.support.gateway import ROOT
-from training.simulation.catalogue import FACTORIES
+from training.simulation.catalogue import FACTORIES, catalogue
 from training.simulation.world import WorldSummary
 
 
@@ -19,8 +19,9 @@ def test_raw_format_is_that_of_the_sample(made: tuple[Path, WorldSummary], world
     for name in FACTORIES:
         header = (made[0] / f"{name}.csv").read_text(encoding="utf-8").split("\n", 1)[0]
         assert header == SAMPLE.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
-    # A real row and a simulated one with the same place, event and lot agree in the columns that do not tell the item.
-    own = world[(world.epc_lot == "10004") & world.normal & (world.noise == "")]
+    # A real row and a simulated one with the same place, event and product agree in the columns that do not tell lot
+    # and item; and with the same lot, in those that tell the lot, but for its number, which is the seed's.
+    own = world[(world.product_name == "Product 4") & world.normal & (world.noise == "")]
     constant = [
         "scan_location",
         "location_id",
@@ -32,14 +33,20 @@ def test_raw_format_is_that_of_the_sample(made: tuple[Path, WorldSummary], world
         "epc_header",
         "epc_company",
         "epc_product",
-        "epc_lot",
         "epc_manufacture",
         "product_name",
         "expiry_date",
         "factory",
     ]
-    real = set(sample[sample.location_id.isin(["1", "5", "13", "23"])][constant].itertuples(index=False, name=None))
-    assert real <= set(own[constant].itertuples(index=False, name=None))
+    of_lot = ["epc_manufacture", "expiry_date"]
+    of_place = [name for name in constant if name not in of_lot]
+    rows = sample[sample.location_id.isin(["1", "5", "13", "23"])]
+    real, made_up = (set(w[of_place].itertuples(index=False, name=None)) for w in (rows, own))
+    assert real <= made_up
+    lot = catalogue(SEED).lot_number[catalogue(0).lot_number.tolist().index(10_004)]
+    own = own[own.epc_lot == str(lot)]
+    real, made_up = (set(w[of_lot].itertuples(index=False, name=None)) for w in (rows, own))
+    assert real == made_up
     assert own.manufacture_date.str.startswith("2025-07-01 ").all()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tests.support.folders.simulated import of
+from tests.support.folders.simulated import SEED, of
 from training.simulation.catalogue import catalogue
 
 
 def test_wrong_places_are_off_the_flow(world: pd.DataFrame, lanes: pd.DataFrame) -> None:
-    cat = catalogue()
+    cat = catalogue(SEED)
     names = pd.Index(cat.places.name)
     arrived = world[world.variant.isin(["wrong_hub", "wrong_region", "retailer_over_the_border", "stage_skipped"])]
     arrived = arrived[arrived.last_scan_location.notna() & (arrived.last_variant != arrived.variant)]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from service.events.vocabulary import KINDS
-from tests.support.folders.simulated import EPCS, read
+from tests.support.folders.simulated import EPCS, SEED, read
 from training.simulation.anomalies import VARIANTS
-from training.simulation.catalogue import BLOCK_WIDTH
+from training.simulation.catalogue import BLOCK_WIDTH, catalogue
 from training.simulation.scans import NOISES
 from training.simulation.shipments import FILE_SHARES
 from training.simulation.world import WorldSummary, simulate
@@ -63,18 +63,26 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
     assert told[-1][1] == 1.0
 
 
-def test_other_seed_other_world_same_catalogue(tmp_path: Path, world: pd.DataFrame) -> None:
-    simulate(tmp_path, 5_000, seed=6)
+def test_other_seed_other_lots_same_products(tmp_path: Path, world: pd.DataFrame) -> None:
+    simulate(tmp_path, 5_000, seed=SEED + 1)
     other = read(tmp_path)
-    issued = ["epc_company", "epc_product", "epc_lot", "epc_manufacture", "factory", "product_name"]
+    issued = ["epc_company", "epc_product", "epc_manufacture", "factory", "product_name"]
     mine, theirs = (set(w[~w.epcFake][issued].itertuples(index=False, name=None)) for w in (world, other))
     assert mine == theirs
-    both = world.merge(other, on=["epc_code", "event_type"])  # every block starts with a shipment in every world
-    assert (both.event_time_x != both.event_time_y).mean() > 0.99
+    assert not set(world.epc_code) & set(other.epc_code)
+    for column in ("epc_lot", "epc_serial"):
+        assert not set(world[~world.epcFake][column]) & set(other[~other.epcFake][column])
     for w in (world, other):
         span = w[~w.epcFake].assign(serial=lambda rows: rows.epc_serial.astype(int)).groupby("epc_lot").serial
         assert ((span.min() - 1) % BLOCK_WIDTH < 500).mean() > 0.95  # unless all of the first shipment is forged
         assert (span.max() - span.min() < BLOCK_WIDTH).all()
+
+
+@pytest.mark.parametrize("seed", [0, 8_499, 59_507_498, 10**12])
+def test_lots_and_serials_keep_to_their_digits(seed: int) -> None:
+    cat = catalogue(seed)
+    assert 0 < cat.lot_number.min() <= cat.lot_number.max() < 10**6
+    assert 0 < cat.lot_first_serial.min() <= cat.lot_first_serial.max() + 2 * BLOCK_WIDTH < 10**9
 
 
 @pytest.mark.parametrize("epcs", [0, 499, 400_001])
