@@ -6,6 +6,7 @@
 - shipments: items that travel together
 - journeys: where and when they go
 - noise: what is harmless
+- gates: that miss scans
 - workbench: how variants edit scans
 - anomalies: the kinds and their variants
 - clones: epcDup

@@ -20,7 +20,7 @@ EVENTS_PER_EPC = 4.6
 _NEVER = 1 << 40
 
 _BASE_LOAD = (
-    1.005  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
+    1.011  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
 )
 
 _DWELL_DAYS = (45.0, 30.0, 34.0, 26.0, 26.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf

@@ -1,17 +1,19 @@
-"""Harmless noise: returns, rare lanes, late, missed and repeated scans, none of which is an anomaly."""
+"""Harmless noise: returns, rare lanes, blind gates, late, missed and repeated scans, none of which is an anomaly."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from training.simulation.catalogue import Catalogue
+from training.simulation.gates import go_blind
 from training.simulation.scans import DAY, END, HOUR, MAX_SCANS, MINUTE, NOISES, Scans, merged, new_scans, workday
 
 _SHARE_LATE, _SHARE_MISSED, _SHARE_REPEATED, _SHARE_RETURNED = 0.012, 0.012, 0.012, 0.006  # of events
 
 
-def add_noise(scans: Scans, rng: np.random.Generator) -> Scans:
-    """Work in returns, late, missed and repeated scans, of which no scan takes part in two."""
-    scans = _return_items(scans, rng)
+def add_noise(scans: Scans, cat: Catalogue, rng: np.random.Generator) -> Scans:
+    """Work in returns, blind gates, late, missed and repeated scans, of which no scan takes part in two."""
+    scans = go_blind(_return_items(scans, rng), cat, rng)
     n = len(scans)
     ends = np.r_[scans.item[1:] != scans.item[:-1], True]
     wait = np.where(ends, END - scans.time, np.r_[np.diff(scans.time), 0])

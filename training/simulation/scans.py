@@ -20,7 +20,7 @@ END = 169 * DAY - 1
 
 MAX_SCANS = 10
 
-NOISES = ("", "late_scan", "missed_scan", "re_read", "rare_lane", "return")
+NOISES = ("", "late_scan", "missed_scan", "re_read", "rare_lane", "return", "blind_gate")
 """Harmless noise by code: never labelled as an anomaly."""
 
 

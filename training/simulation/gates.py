@@ -1,0 +1,46 @@
+"""blind_gate: a gate that misses most of what passes it for hours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.events.vocabulary import DIRECTION_OF_TYPE
+from training.simulation.catalogue import Bools, Catalogue
+from training.simulation.scans import END, HOUR, NOISES, Scans
+
+_SPELLS = 24  # of each place, at its inbound or its outbound gate
+_SPELL_HOURS = (3.0, 24.0)  # log-uniform
+_MISSED = (0.4, 0.9)  # share of the items, drawn per spell
+_FIRST_LEVEL = 2  # a factory's warehouse has but one gate each way: its file would shrink
+
+
+def go_blind(scans: Scans, cat: Catalogue, rng: np.random.Generator) -> Scans:
+    """Drop what blind gates miss; an item's next scan is marked.
+
+    Never an item's first scan nor two in a row, and none beside other noise.
+    """
+    clean = scans.noise == 0
+    starts = np.r_[True, scans.item[1:] != scans.item[:-1]]
+    ends = np.r_[starts[1:], True]
+    missed = clean & ~starts & (ends | np.r_[clean[1:], True])
+    missed &= _is_unread(scans, missed, cat, rng)
+    missed[1:] &= ~missed[:-1]
+    after = np.r_[False, (missed & ~ends)[:-1]]
+    scans.noise[after] = NOISES.index("blind_gate")
+    return scans.take(~missed)
+
+
+def _is_unread(scans: Scans, wanted: Bools, cat: Catalogue, rng: np.random.Generator) -> Bools:
+    """Return [N]: the scan is ``wanted``, and its gate misses it in a spell of blindness."""
+    shape = (_SPELLS, len(cat.places.name))
+    direction = np.where(cat.places.level < _FIRST_LEVEL, 0, rng.choice([-1, 1], shape[1]))
+    length = np.exp(rng.uniform(np.log(_SPELL_HOURS[0]), np.log(_SPELL_HOURS[1]), shape)) * HOUR
+    begin, share = rng.uniform(0, END, shape), rng.uniform(*_MISSED, shape)
+    passed = DIRECTION_OF_TYPE[scans.step]
+    at = np.flatnonzero(wanted & (passed != 0) & (passed == direction[scans.place]))
+    place, time, draw = scans.place[at], scans.time[at], rng.random(len(at))
+    found = np.zeros(len(scans), dtype=bool)
+    for spell in range(_SPELLS):
+        since = time - begin[spell, place]
+        found[at] |= (since >= 0) & (since < length[spell, place]) & (draw < share[spell, place])
+    return found
