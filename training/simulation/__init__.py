@@ -2,6 +2,7 @@
 
 - world: all steps in turn
 - catalogue: places, lanes, products, lots
+- congestion: days on which an area's roads are slow
 - scans: scans and items as columns, and the clock
 - shipments: items that travel together
 - journeys: where and when they go

@@ -23,6 +23,7 @@ import numpy as np
 from service.events.vocabulary import KINDS
 from training.simulation import clones, codes, order, places, times
 from training.simulation.catalogue import Catalogue
+from training.simulation.congestion import Congestion
 from training.simulation.scans import Items, Scans
 from training.simulation.workbench import Workbench
 
@@ -57,6 +58,7 @@ VARIANTS = (
     Variant("two_regions_at_once", "epcDup", "blatant", clones.at_once_in_two_regions),
     Variant("parallel_journey", "epcDup", "subtle", clones.parallel_journey),
     Variant("clone_nearby", "epcDup", "subtle", clones.clone_nearby),
+    Variant("fast_for_its_day", "jump", "subtle", times.fast_for_its_day),
     Variant("stalled_for_months", "jump", "blatant", times.stalled_for_months),
     Variant("stalled_behind_mates", "jump", "subtle", times.stalled_behind_mates),
     Variant("teleport", "jump", "blatant", times.teleport),
@@ -77,9 +79,9 @@ VARIANTS = (
 )
 
 
-def work_in_anomalies(scans: Scans, items: Items, cat: Catalogue, rng: np.random.Generator) -> Scans:
+def work_in_anomalies(scans: Scans, items: Items, cat: Catalogue, roads: Congestion, rng: np.random.Generator) -> Scans:
     """Return the scans with all anomalies worked in and labelled; forged codes are printed into ``items``."""
-    bench = Workbench(scans, items, cat, rng)
+    bench = Workbench(scans, items, cat, roads, rng)
     for kind in dict.fromkeys(variant.kind for variant in VARIANTS):
         todo = [code for code, variant in enumerate(VARIANTS) if variant.kind == kind]
         bench.kind, bench.labelled = KINDS.index(kind), 0

@@ -100,8 +100,10 @@ def _parallel(w: Workbench, quota: float, start: int, keep: int, steps: int) -> 
     rest = s.time[pos + 1] - arrived
     left = dispatch(arrived + (w.draw(team, 0.2, 0.6) * rest).astype(np.int64))
     target = w.choose(links[w.items.product[item], stock], team)
-    road = w.cat.lanes.mean[w.cat.lanes.between[stock, target]] * w.draw(team, 0.95, 1.2)
-    journey = ((start, stock, arrived), (start + 1, stock, left), (start + 2, target, left + secs(road)))
+    lane = w.cat.lanes.between[stock, target]
+    usual = secs(w.cat.lanes.mean[lane] * w.draw(team, 0.95, 1.2))
+    road = w.roads.slowed(usual, lane, w.roads.of(target, left))
+    journey = ((start, stock, arrived), (start + 1, stock, left), (start + 2, target, left + road))
     for step, place, time in journey[:steps]:
         w.add(item, step, place, time)
     conflict = np.full(len(w.count), len(s))

@@ -1,8 +1,9 @@
 """Shipments and their normal journeys within the observation window.
 
 Lots move in shipments that split at every level of the hierarchy; a shipment's items share their scans but for seconds.
-Routes, their weights and their times are those of the transition table; dwell times are heavy-tailed. The observation
-window cuts the journeys, and each factory's pace of trade is fitted so that its file has its share of the events.
+Routes, their weights and their times are those of the transition table, slow days included; dwell times are
+heavy-tailed. The observation window cuts the journeys, and each factory's pace of trade is fitted so that its file has
+its share of the events.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.simulation.catalogue import FACTORIES, Bools, Catalogue, Floats, Ints
+from training.simulation.congestion import Congestion
 from training.simulation.scans import DAY, END, HOUR, MINUTE, NOISES, Items, Scans, dispatch, new_scans, workday
 from training.simulation.shipments import FILE_SHARES
 
@@ -25,6 +27,8 @@ _BASE_LOAD = (
 
 _DWELL_DAYS = (45.0, 30.0, 34.0, 26.0, 26.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf
 
+_USUAL = 0.9  # of a lane's mean time above its minimum: slow days make up the rest
+
 _DWELL_SPREAD = (0.6, 0.6, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
 
 
@@ -36,7 +40,8 @@ class JourneyPlan:
     start: Ints  # [n] time of aggregation
     packing: Ints  # [n] seconds from aggregation to the warehouse's inbound scan
     dwell: Floats  # [n, 5] days before pace
-    transit: Ints  # [n, 3] seconds: warehouse to hub, to wholesaler, to retailer
+    lane: Ints  # [n, 3] warehouse to hub, to wholesaler, to retailer, -1 where the journey has ended
+    transit: Ints  # [n, 3] usual seconds on them
     offset: Ints  # [n] seconds by which an item trails the first one of its shipment
     rare: Bools  # [n, 2] reached the hub, the wholesaler, by a rare lane
 
@@ -48,10 +53,11 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
     place = np.full((n, 10), -1)
     place[:, 0] = _home(cat, 0)[factory]
     place[:, 1] = place[:, 2] = _home(cat, 1)[factory]
-    transit, rare = np.zeros((n, 3), dtype=np.int64), np.zeros((n, 2), dtype=bool)
+    lanes, transit, rare = np.full((n, 3), -1), np.zeros((n, 3), dtype=np.int64), np.zeros((n, 2), dtype=bool)
     for level, group in enumerate(groups):
         lane = _lanes(cat, items.product, place[:, 2 * level + 2], group, rng)
         place[:, 2 * level + 3] = place[:, 2 * level + 4] = np.where(lane >= 0, cat.lanes.target[lane], -1)
+        lanes[:, level] = lane
         transit[:, level] = _transit(cat, lane, group, rng)
         if level < 2:
             rare[:, level] = cat.rare[items.product, lane] & (lane >= 0)
@@ -73,6 +79,7 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
         start=cat.lot_day[items.lot] * DAY + rng.integers(8 * HOUR, 18 * HOUR, shipments)[shipment],
         packing=(MINUTE * rng.integers(10, 90, shipments))[shipment],
         dwell=dwell,
+        lane=lanes,
         transit=transit,
         offset=rank * rng.integers(0, 3, shipments)[shipment],
         rare=rare,
@@ -101,9 +108,9 @@ def _lanes(cat: Catalogue, product: Ints, origin: Ints, group: Ints, rng: np.ran
 
 
 def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) -> Ints:
-    """Draw seconds on the road per group: the lane's minimum plus a log-normal, at most twice its maximum."""
+    """Draw usual seconds on the road per group: the lane's minimum plus a log-normal, at most twice its maximum."""
     lanes = cat.lanes
-    mean, std = lanes.mean - lanes.shortest, lanes.std
+    mean, std = _USUAL * (lanes.mean - lanes.shortest), lanes.std
     sigma = np.sqrt(np.log1p((std / mean) ** 2))
     normal = rng.standard_normal(int(group[-1]) + 1)[group]
     hours = lanes.shortest[lane] + mean[lane] * np.exp(sigma[lane] * normal - sigma[lane] ** 2 / 2)
@@ -111,8 +118,11 @@ def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) 
     return seconds
 
 
-def _clock(plan: JourneyPlan, pace: Floats) -> Ints:
-    """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step."""
+def _clock(plan: JourneyPlan, pace: Floats, roads: Congestion | None = None) -> Ints:
+    """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step.
+
+    Without ``roads`` no day is slow.
+    """
     time = np.empty((len(plan.start), 10), dtype=np.int64)
     time[:, 0] = plan.start
     time[:, 1] = plan.start + plan.packing
@@ -122,14 +132,17 @@ def _clock(plan: JourneyPlan, pace: Floats) -> Ints:
         left = dispatch(arrived + stay[:, level].astype(np.int64))
         time[:, 2 * level + 2] = left
         if level < 3:
-            time[:, 2 * level + 3] = left + plan.transit[:, level]
+            road = plan.transit[:, level]
+            if roads is not None:
+                road = roads.slowed(road, plan.lane[:, level], roads.of(plan.place[:, 2 * level + 3], left))
+            time[:, 2 * level + 3] = left + road
     sold = workday(time[:, 8] + stay[:, 4].astype(np.int64), 9, 22)
     time += plan.offset[:, None]
     time[:, 9] = np.maximum(sold, time[:, 8] + HOUR // 2)
     return np.where(plan.place >= 0, time, _NEVER)
 
 
-def journeys(cat: Catalogue, items: Items, plan: JourneyPlan, epcs: int) -> Scans:
+def journeys(cat: Catalogue, items: Items, plan: JourneyPlan, roads: Congestion, epcs: int) -> Scans:
     """Find the pace of each factory that fills its file, and return the scans within the window."""
     factory = cat.product_factory[items.product]
     share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)
@@ -140,7 +153,7 @@ def journeys(cat: Catalogue, items: Items, plan: JourneyPlan, epcs: int) -> Scan
         seen = (_clock(plan, pace[factory]) <= END).sum(axis=1)
         too_many = np.bincount(factory, weights=seen) > target
         fast, slow = np.where(too_many, pace, fast), np.where(too_many, slow, pace)
-    time = _clock(plan, slow[factory])
+    time = _clock(plan, slow[factory], roads)
     items.made = time[:, 0].copy()
     item, step = np.nonzero(time <= END)
     scans = new_scans(item, step, plan.place[item, step], time[item, step])

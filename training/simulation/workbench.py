@@ -6,6 +6,7 @@ import numpy as np
 
 from service.events.vocabulary import DIRECTION_OF_TYPE, KINDS
 from training.simulation.catalogue import Bools, Catalogue, Floats, Ints
+from training.simulation.congestion import Congestion
 from training.simulation.scans import END, HOUR, MAX_SCANS, Items, Scans, merged, new_scans
 
 _TEAM_SIZES = np.array([1, 1, 1, 2, 3, 4])
@@ -14,8 +15,8 @@ _TEAM_SIZES = np.array([1, 1, 1, 2, 3, 4])
 class Workbench:
     """The scans of a world while anomalies are worked in, with the context that the variants need."""
 
-    def __init__(self, scans: Scans, items: Items, cat: Catalogue, rng: np.random.Generator) -> None:
-        self.scans, self.items, self.cat, self.rng = scans, items, cat, rng
+    def __init__(self, scans: Scans, items: Items, cat: Catalogue, roads: Congestion, rng: np.random.Generator) -> None:
+        self.scans, self.items, self.cat, self.roads, self.rng = scans, items, cat, roads, rng
         n, events = len(items.lot), len(scans)
         self.count = np.bincount(scans.item, minlength=n)
         self.index = np.arange(events)
@@ -96,17 +97,30 @@ class Workbench:
         self.alive &= self.index <= last[self.scans.item]
 
     def delay_from(self, pos: Ints, seconds: Ints) -> None:
-        """Move the scans at ``pos`` and all later ones of their items into the future."""
+        """Move the scans at ``pos`` and all later ones of their items into the future, onto the roads of its days."""
         start = np.full(len(self.count), len(self.index))
         start[self.items_of(pos)] = pos
         delay = np.zeros(len(self.count), dtype=np.int64)
         delay[self.items_of(pos)] = seconds
-        self.scans.time += np.where(self.index >= start[self.scans.item], delay[self.scans.item], 0)
+        moved = np.flatnonzero(self.index >= start[self.scans.item])
+        before = self.scans.time.copy()
+        self.scans.time[moved] += delay[self.scans.item[moved]]
+        leg = moved[(self.inbound & self.follows & (self.lane >= 0))[moved] & (moved > start[self.scans.item[moved]])]
+        target, lane, taken = self.scans.place[leg], self.lane[leg], before[leg] - before[leg - 1]
+        usual = self.roads.usual(taken, lane, self.roads.of(target, before[leg - 1]))
+        longer = np.zeros(len(self.index), dtype=np.int64)
+        longer[leg] = self.roads.slowed(usual, lane, self.roads.of(target, self.scans.time[leg - 1])) - taken
+        total = np.cumsum(longer[moved])
+        begin = np.searchsorted(self.scans.item[moved], self.scans.item[moved])
+        self.scans.time[moved] += total - total[begin]  # no leg starts a run
 
     def relocate(self, pos: Ints, place: Ints, late: Floats) -> None:
         """Move the scans at ``pos``, with those that follow at the same place, elsewhere; the journey ends there."""
         scans, last, here = self.scans, pos, np.ones(len(pos), dtype=bool)
         old = scans.place[pos].copy()
+        left = scans.time[pos - 1]
+        slower = self.roads.of(place, left) / self.roads.of(old, left) - 1
+        scans.time[pos] += np.minimum(slower * self.gap[pos], 0.3 * self.wait[pos]).astype(np.int64)
         for _ in range(3):
             scans.place[last[here]] = place[here]
             scans.noise[last[here]] = 0  # a rare lane that it should have taken

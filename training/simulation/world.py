@@ -14,6 +14,7 @@ from service.events.vocabulary import KINDS
 from service.progress import Progress
 from training.simulation.anomalies import VARIANTS, work_in_anomalies
 from training.simulation.catalogue import FACTORIES, Catalogue, catalogue
+from training.simulation.congestion import congestion
 from training.simulation.files import write_files
 from training.simulation.journeys import journeys, plan_journeys
 from training.simulation.noise import add_noise
@@ -49,13 +50,14 @@ def simulate(out: Path, epcs: int, seed: int, progress: Progress | None = None) 
     cat, rng = catalogue(seed), np.random.default_rng([seed, epcs])
     report("shipments", 0.0)
     items, groups = ship(cat, epcs, rng)
+    roads = congestion(cat.places, cat.lanes, rng)
     plan = plan_journeys(cat, items, groups, rng)
     report("journeys", 0.1)
-    scans = journeys(cat, items, plan, epcs)
+    scans = journeys(cat, items, plan, roads, epcs)
     report("noise", 0.3)
     scans = add_noise(scans, cat, rng)
     report("anomalies", 0.4)
-    scans = work_in_anomalies(scans, items, cat, rng)
+    scans = work_in_anomalies(scans, items, cat, roads, rng)
     report("files", 0.6)
     scans = write_files(out, scans, items, cat)
     report("done", 1.0)

@@ -1,0 +1,48 @@
+"""Days on which all roads into an area are slow: normal, and shared by everything that goes there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.simulation.catalogue import REGIONS, Floats, Ints, Lanes, Places
+from training.simulation.scans import DAY, END, HOUR
+
+_SHARE_OF_DAYS = 0.08  # of an area
+_TIMES_AS_LONG = (1.5, 2.5)  # drawn per area and day
+_SPREAD_LEFT = 0.4  # of the distance from the lane's mean: in a jam all take about as long
+_ROAD_DAYS = END // DAY + 60  # that legs may leave on; later ones arrive after the window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Congestion:
+    """How many times as long a leg takes, by the region that it leads to and the day on which it leaves."""
+
+    factor: Floats  # [4, days after 2025-07-01], 1 on most days
+    region: Ints  # [P] of Places
+    lanes: Lanes
+
+    def of(self, target: Ints, left: Ints) -> Floats:
+        """Return the factor of legs to the places ``target`` that leave at ``left`` (seconds)."""
+        day = np.clip(left // DAY, 0, self.factor.shape[1] - 1)
+        return np.asarray(self.factor[self.region[target], day])
+
+    def slowed(self, usual: Ints, lane: Ints, factor: Floats) -> Ints:
+        """Return the seconds on the road of legs that usually take ``usual`` seconds; at most twice their maximum."""
+        mean, most = self.lanes.mean[lane] * HOUR, 2 * self.lanes.longest[lane] * HOUR
+        jammed = np.minimum(factor * (mean + _SPREAD_LEFT * (usual - mean)), np.maximum(most, usual))
+        return np.where(factor > 1, jammed.astype(np.int64), usual)
+
+    def usual(self, seconds: Ints, lane: Ints, factor: Floats) -> Ints:
+        """Return what ``slowed`` made ``seconds`` of, at least the lane's minimum."""
+        mean, least = self.lanes.mean[lane] * HOUR, self.lanes.shortest[lane] * HOUR
+        free = np.maximum(mean + (seconds / factor - mean) / _SPREAD_LEFT, least)
+        return np.where(factor > 1, np.ceil(free).astype(np.int64), seconds)
+
+
+def congestion(places: Places, lanes: Lanes, rng: np.random.Generator) -> Congestion:
+    """Draw the slow days of each region."""
+    shape = (len(REGIONS), _ROAD_DAYS)
+    slow = rng.random(shape) < _SHARE_OF_DAYS
+    return Congestion(np.where(slow, rng.uniform(*_TIMES_AS_LONG, shape), 1.0), places.region, lanes)
