@@ -37,7 +37,7 @@ def fast_for_its_day(w: Workbench, quota: float) -> None:
     most = np.zeros(len(s))
     most[pos] = ahead
     pos, team = w.pick(eligible, quota)
-    hours = np.maximum(w.draw(team, 0.45, 0.85) * lanes.mean[w.lane[pos]], 1.1 * lanes.shortest[w.lane[pos]])
+    hours = np.maximum(w.draw(team, 0.45, 0.8) * lanes.mean[w.lane[pos]], 1.1 * lanes.shortest[w.lane[pos]])
     s.time[pos] = s.time[pos - 1] + secs(np.minimum(hours, most[pos]))
     w.label(pos)
 
