@@ -5,9 +5,10 @@
 - arithmetic: operators that make numbers of numbers
 - layout: operators that choose, cut, join and turn
 - lstm: the largest of them
+- parts: the parts of a graph, there and back
 - network: a model's logits and their gradients
 - questions: which events and kinds, and whose scores
+- removal: what a score would be without some features
 - gradients: integrated gradients, and the effects that they are
 - sources: the models of a gateway to ask
-- removal: what a score would be without some features
 """

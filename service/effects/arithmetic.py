@@ -47,9 +47,8 @@ def _clip(_at: Attributes, x: Array | None, low: Array | None = None, high: Arra
     return (np.clip(of([x]), low, high),)
 
 
-def _clip_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
-    (clipped,) = _clip(_at, *inputs)
-    return [np.where(clipped == inputs[0], of(g), 0), *(None for _ in inputs[1:])]
+def _clip_back(_at: Attributes, inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
+    return [np.where(y[0] == inputs[0], of(g), 0), *(None for _ in inputs[1:])]
 
 
 def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:
@@ -59,7 +58,7 @@ def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:
 
 
 def _hard_sigmoid_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    return [np.where((y[0] > 0) & (y[0] < 1), of(g) * np.float32(at["alpha"]), 0)]
+    return [of(g) * (((y[0] > 0) & (y[0] < 1)) * np.float32(at["alpha"]))]  # a third of the time of `np.where`
 
 
 def _layer_norm(at: Attributes, x: Array, weight: Array, bias: Array) -> tuple[Array, ...]:

@@ -16,6 +16,7 @@ from service.effects.network import Network
 from service.effects.onnx_file import Array
 from service.effects.operation import sigmoid
 from service.effects.questions import Mixture, Questions
+from service.effects.removal import without_features
 from service.errors import EffectsUnavailable
 from service.features.table import NAMES, TYPE_COLUMNS
 from service.model.manifest import Manifest
@@ -42,6 +43,7 @@ class Effects:
 
     score: Array  # [M, K] of the event as it is
     baseline_score: Array  # [M, K] with a median normal event in the place of each event of the window
+    score_without: Array  # [M, K] without the features that were to be removed
     features: Array  # [M, K, F] of the event; of all events of the window where they share one value
     other_events: Array  # [M, K] the other features of the other events of the window
     steps: dict[str, Array]  # [M, K] of each `Step`, by its name
@@ -78,30 +80,48 @@ class NormalWindows:
         return normal
 
 
-def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: int = STEPS) -> Effects:
-    """Return what moved the scores of the ``asked`` events and kinds, all in one pass."""
+def effects(
+    mixture: Mixture,
+    baseline: NormalWindows,
+    asked: Questions,
+    removed: NDArray[np.bool_] | None = None,
+    steps: int = STEPS,
+) -> Effects:
+    """Return what moved the scores of the ``asked`` events and kinds, all in one pass.
+
+    Args:
+        mixture: the models.
+        baseline: the normal events.
+        asked: M events.
+        removed: [M, F] the features without which there is a score too; by default none.
+        steps: gradients on the way.
+    """
     normal = asked.about(baseline.of(asked))
+    without = asked if removed is None else without_features(normal.features, asked, removed)
     M, K = asked.kinds.shape
-    before, after = (mixture.bias[asked.modes, asked.kinds].astype(np.float64) for _ in range(2))  # [M, K]
+    ends = np.repeat(mixture.bias[asked.modes, asked.kinds].astype(np.float64)[None], 3, axis=0)  # [3, M, K]
     table = np.zeros((M, K, asked.features.shape[2] + 1))  # features, then other events
     for rows in _chunks(asked, steps):
-        part, start = asked.take(rows), normal.take(rows)
+        part = asked.take(rows)
+        way = [one.take(rows).features for one in (normal, asked, without)]
         for member in mixture.members:
             weights = member.weights[part.modes, part.kinds]  # [m, K]
-            found = integrated_gradients(member.network, start.features, part, steps, mixture.most)
-            before[rows] += weights * found.before
-            after[rows] += weights * found.after
+            found = integrated_gradients(member.network, np.stack(way, axis=1), part, steps, mixture.most)
+            ends[:, rows] += weights * found.ends
             table[rows] += weights[:, :, None] * _by_name(found.moved, part)
     of_steps = {}
     for step in mixture.steps:
-        first, last = (mixture.step_logits(step, each) for each in (normal, asked))
-        before, after, of_steps[step.name] = before + first, after + last, last - first
+        said = np.stack([mixture.step_logits(step, each) for each in (normal, asked, without)])
+        ends += said
+        of_steps[step.name] = said[1] - said[0]
+    before, after, left = ends
     table = _completed(table, after - before - sum(of_steps.values()))
     points = _points_per_logit(before, after)[:, :, None]
     table *= points
     return Effects(
         score=100 * sigmoid(after),
         baseline_score=100 * sigmoid(before),
+        score_without=100 * sigmoid(left),
         features=table[:, :, :-1],
         other_events=table[:, :, -1],
         steps={name: change * points[:, :, 0] for name, change in of_steps.items()},
@@ -112,49 +132,42 @@ def effects(mixture: Mixture, baseline: NormalWindows, asked: Questions, steps: 
 class Way:
     """What a network says at both ends of the way from normal events to what is asked, and what moved it."""
 
-    before: Array  # [M, K] logits
-    after: Array  # [M, K]
+    ends: Array  # [E, M, K] logits of the windows given
     moved: Array  # [M, K, T, F] what each feature of each event of the window adds; sums to nearly the difference
 
 
 def integrated_gradients(
-    network: Network, start: NDArray[np.float32], end: Questions, steps: int = STEPS, most: float = np.inf
+    network: Network, ends: NDArray[np.float32], asked: Questions, steps: int = STEPS, most: float = np.inf
 ) -> Way:
-    """Return what moves the logits of a network on the straight way from ``start`` [M, T, F].
+    """Return what moves the logits of a network on the straight way from ends[:, 0] to ends[:, 1].
 
-    The way is cut in ``steps`` equal parts, and the gradient taken in the middle of each. Logits are taken as at most
-    ``most`` and at least -``most``.
+    The way is cut in ``steps`` equal parts, and the gradient taken in the middle of each.
+
+    Args:
+        network: what judges.
+        ends: [M, E, T, F] both ends of the way, and other windows whose logits are wanted.
+        asked: the events and kinds; all that is not in ``ends``.
+        steps: gradients on the way.
+        most: logits are taken as at most this, and at least -``most``.
     """
-    if network.by_event and start.shape[1] > 1:
-        return _of_events_alone(network, start, end, steps, most)
-    (M, T, F), K = start.shape, end.kinds.shape[1]
-    way = end.features - start  # [M, T, F]
-    middles = (np.arange(steps, dtype=np.float32) + np.float32(0.5)) / np.float32(steps)
-    places = np.concatenate([middles, np.array([0, 1], dtype=np.float32)])  # the ends in the same trace
-    P = len(places)
-    points = start[:, None] + places[:, None, None] * way[:, None]  # [M, P, T, F]
-    points[:, -1] = end.features  # to the last bit
-    trace = network.trace(points.reshape(M * P, T, F), end.lengths.repeat(P, axis=0))
-    position, moved, ends = end.position.repeat(P), np.empty((M, K, T, F), dtype=np.float32), np.empty((2, M, K))
-    for column, kinds in enumerate(end.kinds.T):
-        kind = kinds.repeat(P)
-        logits = trace.logits[np.arange(M * P), position, kind].reshape(M, P)
-        gradient = trace.gradient(position, kind).reshape(M, P, T * F)
-        counts = (np.abs(logits[:, None, :-2]) < most).astype(np.float32) / np.float32(steps)  # [M, 1, steps]
-        moved[:, column] = (counts @ gradient[:, :-2]).reshape(M, T, F) * way
-        ends[:, :, column] = np.clip(logits[:, -2:], -most, most).T
-    return Way(ends[0], ends[1], moved)
-
-
-def _of_events_alone(network: Network, start: NDArray[np.float32], end: Questions, steps: int, most: float) -> Way:
-    """Return `integrated_gradients` of a network that sees nothing but the event: windows of one do as well."""
-    event = np.arange(len(end))
-    ones, zeros = np.ones((len(end), 1), dtype=np.int64), np.zeros(len(end), dtype=np.intp)
-    alone = Questions(end.events[:, None], ones, zeros, end.kinds)
-    found = integrated_gradients(network, start[event, end.position][:, None], alone, steps, most)
-    moved = np.zeros((*end.kinds.shape, *start.shape[1:]), dtype=np.float32)
-    moved[event, :, end.position] = found.moved[:, :, 0]
-    return Way(found.before, found.after, moved)
+    (M, E, T, F), K = ends.shape, asked.kinds.shape[1]
+    mix = np.zeros((steps + E, E), dtype=np.float32)
+    mix[:steps, 1] = (np.arange(steps) + 0.5) / steps
+    mix[:steps, 0] = 1 - mix[:steps, 1]
+    mix[steps:] = np.eye(E)  # the ends in the same trace
+    lengths, position = asked.lengths.repeat(E, axis=0), asked.position.repeat(E)
+    trace = network.trace(ends.reshape(M * E, T, F), lengths, position, mix)
+    logits = trace.logits.reshape(M, steps + E, -1)
+    rows, way = np.arange(M), ends[:, 1] - ends[:, 0]
+    said, moved = np.empty((E, M, K)), np.empty((M, K, T, F), dtype=np.float32)
+    for column, kinds in enumerate(asked.kinds.T):
+        of_kind = logits[rows, :, kinds]  # [M, P]
+        seed = np.zeros_like(logits)
+        seed[rows, :steps, kinds] = (np.abs(of_kind[:, :steps]) < most) / np.float32(steps)
+        gradient = trace.gradient(seed.reshape(-1, logits.shape[2])).reshape(M, E, T, F)
+        moved[:, column] = gradient.sum(axis=1) * way
+        said[:, :, column] = np.clip(of_kind[:, steps:], -most, most).T
+    return Way(said, moved)
 
 
 def _by_name(moved: Array, asked: Questions) -> Array:

@@ -2,7 +2,7 @@
 
 Axes: T steps, B sequences, D directions (forward, reverse), I inputs, H units. Gates are in the order of ONNX: input,
 output, forget, cell. h = output * tanh(c), c = forget * c_before + input * cell (Hochreiter & Schmidhuber, 1997, with
-the forget gate of Gers et al., 2000). Both directions go through one loop.
+the forget gate of Gers et al., 2000). Each direction reads S of the T steps: those up to the last one that is asked.
 """
 
 from __future__ import annotations
@@ -17,42 +17,60 @@ from service.effects.onnx_file import Array
 _INPUT, _OUTPUT, _FORGET, _CELL = range(4)
 
 
-def lstm(_attributes: Mapping[str, Any], x: Array, w: Array, r: Array, b: Array, lengths: Array) -> tuple[Array, ...]:
+def lstm(  # noqa: PLR0913, PLR0917 - the inputs of the operator
+    _attributes: Mapping[str, Any],
+    x: Array,
+    w: Array,
+    r: Array,
+    b: Array,
+    lengths: Array,
+    asked: Array | None = None,
+) -> tuple[Array, ...]:
     """Return (y [T, D, B, H] with 0 in the padding, what `lstm_back` needs).
 
-    For x [T, B, I], w [D, 4H, I], r [D, 4H, H], b [D, 8H] and lengths [B].
+    For x [T, B, I], w [D, 4H, I], r [D, 4H, H], b [D, 8H] and lengths [B]. With ``asked`` [B], a step of each sequence,
+    y [1, D, B, H] is of that step alone.
     """
-    T, B, _ = x.shape
-    D, H = r.shape[0], r.shape[2]
+    (T, B, _), (D, _, H) = x.shape, r.shape
     turned = _turned(T, lengths)
+    y = np.zeros((T if asked is None else 1, D, B, H), dtype=x.dtype)
+    kept: list[Array] = []
+    for direction in range(D):
+        given = _turn(x, turned) if direction else x
+        last = _last(T, lengths, asked, direction)
+        read = _read(given[: last.max(initial=0) + 1], w[direction], r[direction], b[direction])
+        if asked is None:
+            np.copyto(y[:, direction], _turn(read[0], turned) if direction else read[0], where=_real(T, lengths))
+        else:
+            y[0, direction] = read[0][last, np.arange(B)]
+        kept += read[1:]
+    return y, *kept
+
+
+def _read(x: Array, w: Array, r: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+    """Return (y [S, B, H], gates [S, B, 4H], cells [S, B, H], tanh of the cells) of x [S, B, I] in one direction."""
+    (S, B, _), H = x.shape, r.shape[1]
     # sigmoid(v) = (1 + tanh(v / 2)) / 2: with halved weights, one tanh serves all four gates.
     half = np.repeat(np.array([0.5, 0.5, 0.5, 1], dtype=x.dtype), H)
-    gates = np.empty((T, D, B, 4 * H), dtype=x.dtype)
-    for direction in range(D):
-        given = x if direction == 0 else _turn(x, turned)
-        bias = (b[direction, : 4 * H] + b[direction, 4 * H :]) * half
-        projected = given.reshape(T * B, -1) @ (w[direction].T * half)
-        np.add(projected.reshape(T, B, -1), bias, out=gates[:, direction])
-    recurrent = np.ascontiguousarray(r.transpose(0, 2, 1)) * half  # [D, H, 4H]: twice as fast in the loop
-    cells = np.empty((T, D, B, H), dtype=x.dtype)
-    bent, y = np.empty_like(cells), np.empty_like(cells)  # bent: tanh of the cells
-    for t in range(T):
+    gates = (x.reshape(S * B, -1) @ (w.T * half)).reshape(S, B, 4 * H)
+    gates += (b[: 4 * H] + b[4 * H :]) * half
+    recurrent = np.ascontiguousarray(r.T) * half  # [H, 4H]: twice as fast in the loop
+    cells = np.empty((S, B, H), dtype=x.dtype)
+    bent, y = np.empty_like(cells), np.empty_like(cells)
+    for t in range(S):
         z = gates[t]
         if t:
             z += y[t - 1] @ recurrent
         np.tanh(z, out=z)
-        sigmoids, candidate = z[..., : 3 * H], z[..., 3 * H :]
+        sigmoids, candidate = z[:, : 3 * H], z[:, 3 * H :]
         sigmoids += 1
         sigmoids *= 0.5
-        np.multiply(z[..., :H], candidate, out=cells[t])
+        np.multiply(z[:, :H], candidate, out=cells[t])
         if t:
-            cells[t] += z[..., 2 * H : 3 * H] * cells[t - 1]
+            cells[t] += z[:, 2 * H : 3 * H] * cells[t - 1]
         np.tanh(cells[t], out=bent[t])
-        np.multiply(z[..., H : 2 * H], bent[t], out=y[t])
-    answer = y if turned is None else np.where(_real(T, lengths), y, 0)
-    if D > 1:
-        answer[:, 1] = _turn(answer[:, 1], turned).copy()
-    return answer, gates, cells, bent
+        np.multiply(z[:, H : 2 * H], bent[t], out=y[t])
+    return y, gates, cells, bent
 
 
 def lstm_back(
@@ -61,55 +79,74 @@ def lstm_back(
     outputs: Sequence[Array],
     gradients: Sequence[Array | None],
 ) -> list[Array | None]:
-    """Return the gradient of x [T, B, I], None for the weights, for that of y [T, D, B, H]."""
-    _, w, r, _, lengths = inputs
-    assert w is not None and r is not None and lengths is not None  # noqa: S101, PT018 - it went forward with them
-    (gradient,), (_, gates, cells, bent) = gradients, outputs
+    """Return the gradient of x [T, B, I], None for the weights, for that of y, which is as `lstm` answers it."""
+    x, w, r, _, lengths, *further = inputs
+    (gradient,), asked = gradients, further[0] if further else None
+    assert x is not None and w is not None and r is not None and lengths is not None  # noqa: S101, PT018 - it went forward with them
     assert gradient is not None  # noqa: S101 - the way back leads through here
-    if not gradient[:, 1:].any():  # causal sequences pass over the reverse direction
-        w, r, gradient = w[:1], r[:1], gradient[:, :1]
-        gates, cells, bent = (part[:, :1] for part in (gates, cells, bent))
-    T, D, B, H = cells.shape
-    turned = _turned(T, lengths)
-    above = np.where(_real(T, lengths), gradient, 0)  # a new array: it is changed below
-    if D > 1:
-        above[:, 1] = _turn(above[:, 1], turned).copy()
+    (T, B, _), D = x.shape, len(r)
+    turned, found = _turned(T, lengths), np.zeros_like(x)
+    for direction in range(D):
+        above = gradient[:, direction]
+        if not above.any():  # causal sequences pass over the reverse direction
+            continue
+        gates, cells, bent = outputs[1 + 3 * direction : 4 + 3 * direction]
+        if asked is None:
+            above = np.where(_real(T, lengths), above, 0)
+            above = _turn(above, turned).copy() if direction else above
+        else:
+            last = _last(T, lengths, asked, direction)
+            above, answer = np.zeros_like(cells), above[0]
+            above[last, np.arange(B)] = answer
+        read = np.zeros_like(x)
+        read[: len(cells)] = _read_back(above, w[direction], r[direction], (gates, cells, bent))
+        found += _turn(read, turned) if direction else read
+    return [found, *(None for _ in inputs[1:])]
+
+
+def _read_back(h: Array, w: Array, r: Array, kept: tuple[Array, Array, Array]) -> Array:
+    """Return the gradient of x [S, B, I] for that of y, ``h`` [S, B, H], which is changed; ``kept`` is of `_read`."""
+    gates, cells, bent = kept
+    S, B, H = cells.shape
     slopes = _slopes(gates, cells, bent)
     through = (1 - bent * bent) * gates[..., H : 2 * H]  # dh/dc
-    z = np.empty((T, D, B, 4, H), dtype=cells.dtype)
-    h, c = above[-1], np.zeros((D, B, H), dtype=cells.dtype)
-    for t in range(T - 1, -1, -1):
-        c += h * through[t]
-        np.multiply(slopes[t], c[:, :, None], out=z[t])
-        np.multiply(slopes[t, :, :, _OUTPUT], h, out=z[t, :, :, _OUTPUT])
+    z, c = np.empty((S, B, 4, H), dtype=cells.dtype), np.zeros((B, H), dtype=cells.dtype)
+    for t in range(S - 1, -1, -1):
+        c += h[t] * through[t]
+        np.multiply(slopes[t], c[:, None], out=z[t])
+        np.multiply(slopes[t, :, _OUTPUT], h[t], out=z[t, :, _OUTPUT])
         if t:
-            c *= gates[t, ..., 2 * H : 3 * H]
-            h = above[t - 1]
-            h += z[t].reshape(D, B, 4 * H) @ r
-    x = np.zeros((T, B, w.shape[2]), dtype=cells.dtype)
-    for direction in range(D):
-        found = (z[:, direction].reshape(T * B, 4 * H) @ w[direction]).reshape(T, B, -1)
-        x += found if direction == 0 else _turn(found, turned)
-    return [x, None, None, None, None]
+            c *= gates[t, :, 2 * H : 3 * H]
+            h[t - 1] += z[t].reshape(B, 4 * H) @ r
+    x: Array = (z.reshape(S * B, 4 * H) @ w).reshape(S, B, -1)
+    return x
 
 
 def _slopes(gates: Array, cells: Array, bent: Array) -> Array:
-    """Return [T, D, B, 4, H]: by how much c (of the output gate: h) rises with what each gate is made of."""
-    T, D, B, H = cells.shape
-    gate = gates.reshape(T, D, B, 4, H)
+    """Return [S, B, 4, H]: by how much c (of the output gate: h) rises with what each gate is made of."""
+    S, B, H = cells.shape
+    gate = gates.reshape(S, B, 4, H)
     slopes: Array = gate * (1 - gate)
-    candidate = gate[:, :, :, _CELL]
-    slopes[:, :, :, _CELL] = (1 - candidate * candidate) * gate[:, :, :, _INPUT]
-    slopes[:, :, :, _INPUT] *= candidate
-    slopes[:, :, :, _OUTPUT] *= bent
-    slopes[1:, :, :, _FORGET] *= cells[:-1]
-    slopes[0, :, :, _FORGET] = 0
+    candidate = gate[:, :, _CELL]
+    slopes[:, :, _CELL] = (1 - candidate * candidate) * gate[:, :, _INPUT]
+    slopes[:, :, _INPUT] *= candidate
+    slopes[:, :, _OUTPUT] *= bent
+    slopes[1:, :, _FORGET] *= cells[:-1]
+    slopes[0, :, _FORGET] = 0
     return slopes
 
 
+def _last(T: int, lengths: Array, asked: Array | None, direction: int) -> Array:
+    """Return the step [B] that is the last that a direction has to read, counted as it reads."""
+    if asked is None:
+        return np.full(len(lengths), T - 1)
+    last: Array = lengths - 1 - asked if direction else asked
+    return last
+
+
 def _real(T: int, lengths: Array) -> Array:
-    """Return bool [T, 1, B, 1], False in the padding."""
-    real: Array = np.arange(T)[:, None, None, None] < lengths[:, None]
+    """Return bool [T, B, 1], False in the padding."""
+    real: Array = np.arange(T)[:, None, None] < lengths[:, None]
     return real
 
 

@@ -11,31 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.effects.arithmetic import ARITHMETIC
-from service.effects.layout import LAYOUT
-from service.effects.onnx_file import Array, Graph, Node, read_graph
+from service.effects.onnx_file import Array, Graph, read_graph
 from service.effects.operation import sigmoid
+from service.effects.parts import ASKED, MIXING, OPERATORS, Part, Pass, bends_of, cut
 from service.errors import EffectsUnavailable
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, PROBE_TOLERANCE
 from service.model.manifest import Manifest
 
-OPERATORS = ARITHMETIC | LAYOUT
-
-_INDEXED = {"Reshape", "Gather", "GatherND", "Slice", "Unsqueeze", "Squeeze", "Clip", "ReduceSum"}
-"""Operators whose further inputs are shapes, places or bounds."""
-
-_WHOLE = {"Shape", "Cast", "Range", "Greater", "GreaterOrEqual", "Less", "Not", "And", "Or"}
-"""Operators that answer in whole numbers or with yes and no: their slope is 0."""
-
-_MIXING = {"LSTM", "Softmax"}
-"""Operators that bring the events of a window together."""
+_NOT_MIXED = np.ones((1, 1), dtype=np.float32)
 
 _GRAPH_ERRORS = (TypeError, ValueError, LookupError, AttributeError)
 """What a graph raises whose operators are known and used in a way that they are not known in."""
 
 
 class Network:
-    """A graph that can be asked for its calibrated logits and their gradients."""
+    """A graph that can be asked for its calibrated logits and their gradients.
+
+    It is worked through in parts. The first is affine in the features: of mixtures of windows it makes mixtures of what
+    it makes of the windows. The last judges each event by itself: it is spared events that nobody asks for.
+    """
 
     def __init__(self, graph: Graph) -> None:
         """Take a graph of export.
@@ -47,11 +41,12 @@ class Network:
             raise EffectsUnavailable(f"its graph has the operators {', '.join(unknown)}, which are not known here")
         self._constants = graph.constants
         self._logits = _logits_of(graph)
-        self._nodes = _needed(graph, self._logits)
-        self.by_event = _MIXING.isdisjoint(node.operator for node in self._nodes)
-        """Whether each event is judged by itself, whatever else is in its window."""
-        self._way = _on_the_way(self._nodes, INPUT_FEATURES, self._logits)
-        passed = {self._nodes[number].operator for number in self._way}
+        self._bends = bends_of(graph.nodes, INPUT_FEATURES, self._logits)
+        self._head = Part(graph.nodes, {INPUT_FEATURES}, self._bends)
+        self._rest = Part(graph.nodes, self._bends, {self._logits})
+        self._halves = cut(self._rest.nodes, self._bends, self._logits)
+        self._by_event = MIXING.isdisjoint(node.operator for node in self._rest.nodes)
+        passed = {part.nodes[number].operator for part in (self._head, self._rest) for number in part.way}
         if blocked := sorted(name for name in passed if OPERATORS[name].back is None):
             raise EffectsUnavailable(f"no gradient passes back through {', '.join(blocked)} in its graph")
 
@@ -66,11 +61,14 @@ class Network:
         golden = manifest.probe
         expected = np.array(golden.probabilities, dtype=np.float32)
         features, lengths = np.array(golden.features, dtype=np.float32), np.array(golden.lengths, dtype=np.int64)
+        T = features.shape[1]
+        position = np.minimum(np.arange(T), lengths - 1).reshape(-1)  # each event of each window is asked for
         try:
-            found = sigmoid(network.trace(features, lengths).logits)
+            said = network.trace(features.repeat(T, axis=0), lengths.repeat(T, axis=0), position).logits
+            found = sigmoid(said).reshape(*features.shape[:2], -1)
         except _GRAPH_ERRORS as error:
             raise EffectsUnavailable("its graph uses an operator in a way that is not known here") from error
-        found[np.arange(features.shape[1]) >= lengths] = 0  # of the padding, as the graph itself answers
+        found[np.arange(T) >= lengths] = 0  # of the padding, as the graph itself answers
         difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
         if not difference <= PROBE_TOLERANCE:
             raise EffectsUnavailable(
@@ -78,55 +76,109 @@ class Network:
             )
         return network
 
-    def trace(self, features: NDArray[np.float32], lengths: NDArray[np.int64]) -> Trace:
-        """Return what the network says of features [B, T, F] with lengths [B, 1]."""
-        values: dict[str, Array] = {**self._constants, INPUT_FEATURES: features, INPUT_LENGTHS: lengths}
-        kept: list[tuple[Array, ...]] = []
-        # Far out in a clipped branch an intermediate may overflow; infinite or not, it is clipped.
-        with np.errstate(over="ignore", under="ignore"):
-            for node in self._nodes:
-                inputs = [values[name] if name else None for name in node.inputs]
-                outputs = OPERATORS[node.operator].forward(node.attributes, *inputs)
-                values.update(zip(filter(None, node.outputs), outputs, strict=False))
-                kept.append(outputs)
-        return Trace(self, values, kept, values[self._logits])
+    def trace(
+        self,
+        features: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        position: NDArray[np.intp],
+        mix: NDArray[np.float32] = _NOT_MIXED,
+    ) -> Trace:
+        """Return what the network says of one event of each window.
 
-    def gradient(self, trace: Trace, seed: Array) -> Array:
-        """Return the gradient [B, T, F] of the sum of ``seed`` * logits [B, T, 5]; see `Trace.gradient`."""
-        gradients: dict[str, Array] = {self._logits: seed}
-        for number in reversed(self._way):
-            node = self._nodes[number]
-            given = [gradients.pop(name, None) for name in node.outputs]
-            if all(one is None for one in given):
-                continue
-            back = OPERATORS[node.operator].back
-            assert back is not None  # noqa: S101 - checked when the graph was read
-            inputs = [trace.values[name] if name else None for name in node.inputs]
-            found = back(node.attributes, inputs, trace.kept[number], given)
-            for name, one in zip(node.inputs, found, strict=False):
-                if one is not None and name not in self._constants:
-                    gradients[name] = gradients[name] + one if name in gradients else one
-        reached = gradients.get(INPUT_FEATURES)
-        return np.zeros_like(trace.values[INPUT_FEATURES]) if reached is None else reached
+        Args:
+            features: [B, T, F] of the windows.
+            lengths: [B, 1].
+            position: [B] of the events.
+            mix: [P, E], whose rows sum to 1: of every E windows, which are alike in length, position and mode, P
+                mixtures are judged in their place.
+        """
+        windows = _Windows(features, lengths, position)
+        given = windows.asked() if self._by_event else windows
+        head = self._head.forward(self._values(given))
+        judged = given.mixed(mix)
+        values = self._values(judged) | {name: _mixed(head.values[name], mix, len(features)) for name in self._bends}
+        if self._halves is None:
+            return Trace(self._logits, windows, judged.position, mix, (head, self._rest.forward(values)))
+        below, above, memory = self._halves
+        first = below.forward(values | {ASKED: judged.position})
+        last = above.forward(self._values(judged.asked()) | {memory: first.values[memory]})
+        return Trace(self._logits, windows, judged.position, mix, (head, first, last))
+
+    def _values(self, windows: _Windows) -> dict[str, Array]:
+        return {**self._constants, INPUT_FEATURES: windows.features, INPUT_LENGTHS: windows.lengths}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """B windows, of one event of each of which something is asked."""
+
+    features: NDArray[np.float32]  # [B, T, F]
+    lengths: NDArray[np.int64]  # [B, 1]
+    position: NDArray[np.intp]  # [B]
+
+    def asked(self) -> _Windows:
+        """Return windows of the events alone."""
+        B = len(self.features)
+        events = self.features[np.arange(B), self.position][:, None]
+        return _Windows(events, np.ones((B, 1), dtype=np.int64), np.zeros(B, dtype=np.intp))
+
+    def mixed(self, mix: NDArray[np.float32]) -> _Windows:
+        """Return P mixtures in the place of every E windows."""
+        P, E = mix.shape
+        return _Windows(
+            _mixed(self.features, mix, len(self.features)),
+            self.lengths[::E].repeat(P, axis=0),
+            self.position[::E].repeat(P),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """A network's way through B sequences, which can be gone back several times."""
+    """A network's way through B windows (or P mixtures of every E of them), which can be gone back several times."""
 
-    network: Network
-    values: dict[str, Array]
-    kept: list[tuple[Array, ...]]  # outputs of each node, with what its way back needs
-    logits: Array  # [B, T, 5] calibrated: probability = sigmoid(logit)
+    result: str  # name of the logits
+    windows: _Windows
+    position: NDArray[np.intp]  # of what was judged
+    mix: NDArray[np.float32]  # [P, E]
+    passes: tuple[Pass, ...]  # the first is that of the affine part
 
-    def gradient(self, position: NDArray[np.intp], kind: NDArray[np.intp]) -> Array:
-        """Return [B, T, F]: how the calibrated logit of one event and kind of each sequence changes with its features.
+    @property
+    def logits(self) -> Array:
+        """Return [B, 5], or of the mixtures, calibrated: probability = sigmoid(logit)."""
+        said = self.passes[-1].values[self.result]
+        return said[np.arange(len(said)), self._place(said)]
 
-        For position [B] in 0 .. T - 1 and kind [B] in 0 .. 4.
+    def gradient(self, seed: Array) -> Array:
+        """Return how the sum of ``seed`` * logits, both [B, 5], changes with the features [B, T, F].
+
+        With mixtures, seeds are theirs, and features are those of the windows that they are mixtures of.
         """
-        seed = np.zeros_like(self.logits)
-        seed[np.arange(len(seed)), position, kind] = 1
-        return self.network.gradient(self, seed)
+        said = self.passes[-1].values[self.result]
+        whole = np.zeros_like(said)
+        whole[np.arange(len(said)), self._place(said)] = seed
+        gradients = {self.result: whole}
+        head, *rest = self.passes
+        for one in reversed(rest):
+            gradients = one.back(gradients)
+        judged = len(said)
+        reached = head.back({name: _mixed(one, self.mix.T, judged) for name, one in gradients.items()})
+        found = np.zeros_like(self.windows.features)
+        if INPUT_FEATURES in reached and reached[INPUT_FEATURES].shape == found.shape:
+            return reached[INPUT_FEATURES]
+        if INPUT_FEATURES in reached:  # of the events alone
+            found[np.arange(len(found)), self.windows.position] = reached[INPUT_FEATURES][:, 0]
+        return found
+
+    def _place(self, said: Array) -> NDArray[np.intp]:
+        """Return [B]: where in ``said`` [B, T, 5] the events are, which may be there alone."""
+        return self.position if said.shape[1] > 1 else np.zeros_like(self.position)
+
+
+def _mixed(x: Array, mix: NDArray[np.float32], B: int) -> Array:
+    """Return x [B * .., ..] with P mixtures, one after the other, in the place of every E of its B windows."""
+    P, E = mix.shape
+    mixed: Array = (mix @ x.reshape(B // E, E, -1)).reshape(len(x) // E * P, *x.shape[1:])
+    return mixed
 
 
 def _logits_of(graph: Graph) -> str:
@@ -137,36 +189,3 @@ def _logits_of(graph: Graph) -> str:
     if before is None or before.operator != "Sigmoid":
         raise EffectsUnavailable("its graph does not end with a sigmoid and the choice of the padding")
     return before.inputs[0]
-
-
-def _needed(graph: Graph, result: str) -> tuple[Node, ...]:
-    """Return the nodes that ``result`` is made by, in their order."""
-    wanted, found = {result}, []
-    for node in reversed(graph.nodes):
-        if wanted.intersection(node.outputs):
-            found.append(node)
-            wanted.update(node.inputs)
-    return tuple(reversed(found))
-
-
-def _on_the_way(nodes: tuple[Node, ...], source: str, result: str) -> list[int]:
-    """Return the nodes through which ``source`` changes ``result``: not those that only choose, count or compare."""
-    moved = {source}
-    for node in nodes:
-        if moved.intersection(_through(node)):
-            moved.update(node.outputs)
-    wanted, found = {result}, []
-    for number in range(len(nodes) - 1, -1, -1):
-        if wanted.intersection(nodes[number].outputs) and moved.intersection(_through(nodes[number])):
-            found.append(number)
-            wanted.update(moved.intersection(_through(nodes[number])))
-    return found[::-1]
-
-
-def _through(node: Node) -> tuple[str, ...]:
-    """Return the inputs with which the outputs of a node change gradually."""
-    if node.operator in _WHOLE:
-        return ()
-    if node.operator == "Where":  # its first input chooses
-        return node.inputs[1:]
-    return node.inputs[:1] if node.operator in _INDEXED else node.inputs

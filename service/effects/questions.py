@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from service.effects.network import Network
 from service.effects.onnx_file import Array
-from service.effects.operation import sigmoid
 from service.features.case import Case
 from service.features.table import INDEX
 from service.model.sequences import Windows, pad
@@ -96,22 +95,6 @@ class Mixture:
     def alone(cls, network: Network) -> Mixture:
         """Return the scores of one network."""
         return cls((Member(network, np.ones((2, 5), dtype=np.float32)),), np.zeros((2, 5), dtype=np.float32))
-
-    def logits(self, asked: Questions) -> Array:
-        """Return the logits [M, K]."""
-        rows, found = np.arange(len(asked)), self.bias[asked.modes, asked.kinds].astype(np.float64)
-        for member in self.members:
-            said = member.network.trace(asked.features, asked.lengths).logits[rows, asked.position]
-            bounded = np.clip(said[rows[:, None], asked.kinds], -self.most, self.most)
-            found += member.weights[asked.modes, asked.kinds] * bounded
-        for step in self.steps:
-            found += self.step_logits(step, asked)
-        return found
-
-    def scores(self, asked: Questions) -> Array:
-        """Return the scores [M, K] in points, 0 .. 100."""
-        points: Array = 100 * sigmoid(self.logits(asked))
-        return points
 
     def step_logits(self, step: Step, asked: Questions) -> Array:
         """Return what a step adds to the logits [M, K]."""

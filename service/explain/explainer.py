@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.detect.detector import Judgement
 from service.effects.gradients import NormalWindows, effects
 from service.effects.questions import Mixture, Questions
-from service.effects.removal import reason_elsewhere, scores_without
+from service.effects.removal import reason_elsewhere
 from service.errors import EffectsUnavailable, ModelRepositoryError
 from service.explain.causes import CAUSES, Cause, first_causes
 from service.explain.incidents import Findings, Incident, incidents
@@ -133,10 +133,9 @@ class Explainer:
 
 
 def _moved(scored: Scored, asked: Questions, causes: list[Cause]) -> list[Moved]:
-    found = effects(scored.mixture, scored.normal, asked)
     removed = np.zeros((len(asked), len(INDEX)), dtype=np.bool_)
     for row, cause in enumerate(causes):
         removed[row, [INDEX[name] for name in cause.features]] = True
-    without = scores_without(scored.mixture, scored.normal, asked, removed)
-    elsewhere = reason_elsewhere(found.score, without)[:, 0] & removed.any(axis=1)
+    found = effects(scored.mixture, scored.normal, asked, removed)
+    elsewhere = reason_elsewhere(found.score, found.score_without)[:, 0] & removed.any(axis=1)
     return [Moved(found.named(row, 0), bool(elsewhere[row])) for row in range(len(asked))]

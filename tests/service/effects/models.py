@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.to_onnx import export_onnx
-from service.effects.network import Network
+from service.effects.network import Network, Trace
 from service.effects.onnx_file import read_graph
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
 from training.network.one_class_svm import Machine, OneClassSvms
@@ -55,6 +55,20 @@ def exported(name: str, folder: Path) -> Exported:
     path = folder / f"{name}.onnx"
     export_onnx(model, path)
     return Exported(model, path, Network(read_graph(path.read_bytes())))
+
+
+def logits_of(network: Network, features: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return [B, T, 5] of all events, each asked for by itself; in the padding those of the last event."""
+    (B, T, _), every = features.shape, np.arange(len(features)).repeat(features.shape[1])
+    position = np.minimum(np.arange(T), lengths - 1).reshape(-1)
+    found: NDArray[np.float32] = network.trace(features[every], lengths[every], position).logits.reshape(B, T, -1)
+    return found
+
+
+def gradient_of(trace: Trace, kind: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return [B, T, F]: how the logit of one kind of each sequence changes with its features."""
+    found: NDArray[np.float32] = trace.gradient(np.eye(5, dtype=np.float32)[kind])
+    return found
 
 
 def some_input(seed: int, B: int, T: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

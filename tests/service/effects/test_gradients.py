@@ -51,7 +51,7 @@ def test_integrated_gradients_are_those_of_captum(explained: Explained, causal: 
     start = explained.normal.of(asked)
     network, model = (explained.svm, explained.run.svm) if svm else (explained.network, explained.run.model)
     assert model is not None
-    found = integrated_gradients(network, start, asked).moved
+    found = integrated_gradients(network, np.stack([start, asked.features], axis=1), asked).moved
     for column in range(2):
         expected = _of_captum(model, start, asked, column)
         assert np.abs(expected).max() > 0.1
@@ -134,7 +134,7 @@ def test_the_score_of_a_mixture_is_explained_whole(explained: Explained, causal:
     rows = np.arange(15)[:, None]
     expected = np.full((15, 2), -1.0)
     for network, one in zip((explained.network, explained.svm), weights[:2], strict=True):
-        said = network.trace(asked.features, asked.lengths).logits[rows, asked.position[:, None], asked.kinds]
+        said = network.trace(asked.features, asked.lengths, asked.position).logits[rows, asked.kinds]
         expected += one[int(causal)][asked.kinds] * np.clip(said, -13.8, 13.8)
     expected += weights[2][int(causal)][asked.kinds] * by_rules(asked.events)[rows, asked.kinds]
     np.testing.assert_allclose(found.score, 100 / (1 + np.exp(-expected)), atol=1e-3)
@@ -146,10 +146,10 @@ def test_the_effects_of_a_mixture_are_the_weighted_ones_of_its_members(explained
     weights = np.random.default_rng(1).uniform(0.2, 1.0, size=(2, 2, 5))
     members = (Member(explained.network, weights[0]), Member(explained.svm, weights[1]))
     found = effects(Mixture(members, np.zeros((2, 5))), explained.normal, asked, steps=256)
-    start = explained.normal.of(asked)
+    ends = np.stack([explained.normal.of(asked), asked.features], axis=1)
     moved = sum(
         one.weights[int(causal)][asked.kinds][:, 0, None, None]
-        * integrated_gradients(one.network, start, asked, steps=256).moved[:, 0]
+        * integrated_gradients(one.network, ends, asked, steps=256).moved[:, 0]
         for one in members
     )  # [M, T, F] of the first kind
     large = np.flatnonzero(np.abs(found.features[:, 0]).max(axis=1) > 1)
@@ -170,7 +170,7 @@ def test_the_baseline_is_a_normal_event_of_the_type(explained: Explained) -> Non
     assert (seen[known] == put[known]).all()
     assert len(np.unique(seen[known])) > 3
     assert (normal[real][:, INDEX["causal"]] == 1).all()
-    scores = Mixture.alone(explained.network).scores(asked.about(normal))
+    scores = effects(Mixture.alone(explained.network), explained.normal, asked.about(normal)).score
     assert np.median(scores) < 10, "normal events are scored as such"
 
 
@@ -184,5 +184,7 @@ def test_without_normal_events_in_the_manifest_there_are_no_effects(explained: E
 def test_more_steps_change_little(explained: Explained) -> None:
     asked = explained.ask(False, 20)
     asked = replace(asked, kinds=asked.kinds[:, :1])
-    coarse, fine = (effects(Mixture.alone(explained.network), explained.normal, asked, steps) for steps in (32, 512))
+    coarse, fine = (
+        effects(Mixture.alone(explained.network), explained.normal, asked, steps=steps) for steps in (32, 512)
+    )
     np.testing.assert_allclose(coarse.features, fine.features, atol=0.1 * np.abs(fine.features).max())

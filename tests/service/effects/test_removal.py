@@ -6,7 +6,7 @@ import numpy as np
 
 from service.effects.gradients import effects
 from service.effects.questions import Mixture
-from service.effects.removal import reason_elsewhere, scores_without
+from service.effects.removal import reason_elsewhere
 from service.features.table import NAMES
 from tests.service.effects.conftest import Explained
 
@@ -16,9 +16,9 @@ def test_without_all_features_of_all_events_the_score_is_that_of_the_baseline(ex
     mixture = Mixture.alone(explained.network)
     everything = np.ones((30, len(NAMES)), dtype=bool)
     found = effects(mixture, explained.normal, asked)
-    without = scores_without(mixture, explained.normal, asked, everything)
+    without = effects(mixture, explained.normal, asked, everything).score_without
     np.testing.assert_allclose(without, found.baseline_score, atol=1e-3)
-    kept = scores_without(mixture, explained.normal, asked, ~everything)
+    kept = effects(mixture, explained.normal, asked, ~everything).score_without
     np.testing.assert_allclose(kept, found.score, atol=1e-3)
     assert reason_elsewhere(found.score, kept).all(), "nothing was removed, so nothing falls"
 
@@ -28,12 +28,14 @@ def test_features_go_at_all_events_of_the_window_and_others_stay(explained: Expl
     asked = asked.take(np.flatnonzero(asked.lengths[:, 0] > 2))
     mixture, rng = Mixture.alone(explained.network), np.random.default_rng(1)
     removed = rng.random((len(asked), len(NAMES))) < 0.3
-    found = scores_without(mixture, explained.normal, asked, removed)
+    found = effects(mixture, explained.normal, asked, removed).score_without
     for row in range(6):
         one = asked.take(np.array([row]))
         changed = one.features.copy()
         changed[:, :, removed[row]] = explained.normal.of(one)[:, :, removed[row]]
-        np.testing.assert_allclose(found[row], mixture.scores(one.about(changed))[0], atol=1e-3)
+        np.testing.assert_allclose(
+            found[row], effects(mixture, explained.normal, one.about(changed)).score[0], atol=1e-3
+        )
 
 
 def test_the_features_with_the_largest_effects_are_a_reason(explained: Explained) -> None:
@@ -46,6 +48,6 @@ def test_the_features_with_the_largest_effects_are_a_reason(explained: Explained
     most = np.argsort(-found.features[flagged, 0], axis=1)[:, :10]
     removed = np.zeros((len(flagged), len(NAMES)), dtype=bool)
     np.put_along_axis(removed, most, True, axis=1)
-    without = scores_without(mixture, explained.normal, asked, removed)[:, 0]
+    without = effects(mixture, explained.normal, asked, removed).score_without[:, 0]
     scores = found.score[flagged, 0]
     assert np.mean(~reason_elsewhere(scores, without)) > 0.9

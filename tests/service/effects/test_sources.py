@@ -11,6 +11,7 @@ import pytest
 
 from service.detect import rules
 from service.detect.ensemble import Members, weigh
+from service.effects.gradients import effects
 from service.effects.operation import sigmoid
 from service.effects.sources import Sources
 from service.errors import EffectsUnavailable
@@ -30,14 +31,14 @@ def test_scores_are_those_of_each_detector(explained: Explained, causal: bool) -
     assert combination is not None
     rows = np.arange(len(asked))
     one_by_one = [
-        sigmoid(network.trace(asked.features, asked.lengths).logits[rows, asked.position])
+        sigmoid(network.trace(asked.features, asked.lengths, asked.position).logits)
         for network in (explained.network, explained.svm)
     ]
     opinion = rules.opinion(asked.events)
     members = Members(*(one.astype(np.float32) for one in one_by_one), opinion)
     every = [*one_by_one, weigh(members, combination, int(causal))]  # before the priority of certain rules
     for mixture, expected in zip((sources.lstm, sources.svm, sources.ensemble), every, strict=True):
-        found = mixture.scores(asked)
+        found = effects(mixture, sources.normal, asked).score
         np.testing.assert_allclose(found, 100 * expected[rows[:, None], asked.kinds], atol=0.02)
 
 
@@ -75,4 +76,4 @@ def test_svms_that_are_not_understood_leave_the_network_explained(explained: Exp
     sources = Sources.of(explained.model, other)
     assert sources.warning.startswith("effects are not available for epc_svm/1: its answer to the probe")
     assert sources.svm is sources.ensemble is None
-    assert sources.lstm.scores(explained.ask(False, 3)).shape == (3, 2)
+    assert effects(sources.lstm, sources.normal, explained.ask(False, 3)).score.shape == (3, 2)
