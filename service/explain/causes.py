@@ -365,8 +365,8 @@ def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tup
     first = np.empty((len(features), len(KINDS)), dtype=np.intp)
     shown = np.empty_like(first)
     for kind, numbers in enumerate(_OF_KIND):
-        there = np.stack([CAUSES[number].is_there(table) for number in numbers], axis=1)
-        own = np.array(numbers)[there.argmax(axis=1)]
+        there = np.array([CAUSES[number].is_there(table) for number in numbers])
+        own = np.array(numbers)[there.argmax(axis=0)]
         goes_on = (own == _UNNAMED[kind]) & (kind != _JUMP)
         named = np.maximum.accumulate(np.where(goes_on, -1, rows))
         shown[:, kind] = np.where(named >= begins, named, rows)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.events.codes import Codes
+from service.events.groups import Groups
 from service.events.journeys import Journeys
 from service.features.mate_groups import SHIPMENT_US
 
@@ -30,18 +32,12 @@ class Went:
 
 
 class _Rows:
-    """N rows by what they have in common; each group in the order of the last column."""
+    """N rows by what they have in common; each group in a given order."""
 
-    def __init__(self, order_by: _Index, *columns: NDArray[np.integer]) -> None:
-        self._order = np.lexsort((order_by, *columns))
-        new = np.ones(len(self._order), dtype=np.bool_)
-        new[1:] = False
-        for column in columns:
-            ordered = column[self._order]
-            new[1:] |= ordered[1:] != ordered[:-1]
-        self._bounds = np.append(np.flatnonzero(new), len(new))
-        self._group = np.empty(len(new), dtype=np.intp)
-        self._group[self._order] = new.cumsum() - 1
+    def __init__(self, in_order: _Index, lot: NDArray[np.int32], *columns: NDArray[np.integer]) -> None:
+        groups = _numbered(lot, *columns)
+        self._order, self._bounds = groups.members(in_order)
+        self._group = groups.number
 
     def like(self, row: int) -> _Index:
         """Return the rows of the group of ``row``, in order."""
@@ -59,17 +55,17 @@ class Mates:
         self._parts = parts
         alone = -1 - np.arange(len(parts.lot))
         self._number = np.where(parts.well_formed, parts.lot, alone)  # [U]
-        lots = np.stack([parts.company, parts.product, self._number])
-        self._lot = np.unique(lots, axis=1, return_inverse=True)[1].reshape(-1)[self._events.epc]  # [N]
+        self._lot = _numbered(_one(self._number), parts.company, parts.product, self._number).number  # [U]
+        self._lot_of_event = self._lot[self._events.epc]  # [N]
 
     @cached_property
     def _here(self) -> _Rows:
         events = self._events
-        return _Rows(self._journeys.rank, self._lot, events.event_type, events.location_id)
+        return _Rows(self._journeys.by_time, self._lot_of_event, events.event_type, events.location_id)
 
     @cached_property
     def _types(self) -> _Rows:
-        return _Rows(self._journeys.rank, self._lot, self._events.event_type)
+        return _Rows(self._journeys.by_time, self._lot_of_event, self._events.event_type)
 
     @cached_property
     def _left(self) -> _Rows:
@@ -77,17 +73,22 @@ class Mates:
         (before, has_before), events = self._journeys.previous(), self._events
         kind = np.where(has_before, events.event_type[before], -2).astype(np.int64)
         place = np.where(has_before, events.location_id[before], 0)
-        return _Rows(self._journeys.rank, self._lot, kind, place)
+        return _Rows(self._journeys.by_time, self._lot_of_event, kind, place)
 
     @cached_property
     def _by_number(self) -> _Rows:
         """Items [U] by the number of their lot alone."""
-        return _Rows(self._journeys.rank[self._journeys.start], self._number)
+        return _Rows(self._items, _one(self._number), self._number)
 
     @cached_property
     def _by_lot(self) -> _Rows:
         """Items [U] by lot."""
-        return _Rows(self._journeys.rank[self._journeys.start], self._lot[self._journeys.start])
+        return _Rows(self._items, _one(self._lot), self._lot)
+
+    @cached_property
+    def _items(self) -> _Index:
+        """Items [U] in the order of their first scans."""
+        return np.argsort(self._journeys.rank[self._journeys.start])
 
     def products(self, row: int) -> tuple[int, int, int | None]:
         """Return (other items with this lot number, of this product, the product that most of the rest are of)."""
@@ -138,16 +139,20 @@ class Mates:
         rows = rows[self._is_here(rows, row)]
         if not len(rows) or self._journeys.position[row] == 0:
             return 0, 0.0
-        return len(rows), float(np.median(events.time_us[rows] - events.time_us[rows - 1])) / 60e6
+        gaps = (events.time_us[rows] - events.time_us[rows - 1]).tolist()  # few: numpy's median takes longer
+        return len(rows), median(gaps) / 60e6
 
     def _shipped(self, row: int) -> _Index:
         rows = self._seen(row, self._left.like(row))
-        shipped: _Index = rows[self._departure(rows) == self._departure(np.array([row]))]
+        shipped: _Index = rows[self._departure[rows] == self._departure[row]]
         return shipped
 
-    def _departure(self, rows: _Index) -> _Ints:
-        begin = np.where(self._journeys.position[rows] > 0, rows - 1, rows)
-        departure: _Ints = self._events.time_us[begin] // SHIPMENT_US
+    @cached_property
+    def _departure(self) -> _Ints:
+        """The two hours [N] in which the leg to each event began."""
+        before, has_before = self._journeys.previous()
+        time_us = self._events.time_us
+        departure: _Ints = np.where(has_before, time_us[before], time_us) // SHIPMENT_US
         return departure
 
     def _seen(self, row: int, rows: _Index) -> _Index:
@@ -174,6 +179,19 @@ class Mates:
         location = self._events.location_id[rows]
         elsewhere, most = _most(location[location != self._events.location_id[row]])
         return Went(len(rows), int(here.sum()), elsewhere, most)
+
+
+def _one(like: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return one group for all."""
+    return np.zeros(len(like), dtype=np.int32)
+
+
+def _numbered(within: NDArray[np.int32], *columns: NDArray[np.integer]) -> Groups:
+    """Return the groups of rows that are alike in the group ``within`` that they are of, and in all ``columns``."""
+    for column in columns:
+        groups = Groups(within, column.astype(np.int64))
+        within = groups.number
+    return groups
 
 
 def _most(values: NDArray[np.int64]) -> tuple[int | None, int]:
