@@ -21,6 +21,7 @@ COMPILED = (
     "service/api/wire.py",
     "service/events/code_digits.py",
     "service/events/groups.py",
+    "service/events/texts.py",
     "service/features/columns.py",
     "service/features/companions.py",
     "service/features/issued.py",
@@ -28,6 +29,7 @@ COMPILED = (
     "service/features/lots.py",
     "service/features/mates.py",
     "service/features/tables.py",
+    "service/rawfiles/plain.py",
 )
 """Without the compiled form of these modules the same files run as they are, hundreds of times slower."""
 

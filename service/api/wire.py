@@ -7,18 +7,17 @@ passed over. What is not read here (groups, and what is no message at all) is fo
 
 from __future__ import annotations
 
-import secrets
-
 import cython
 import numpy as np
 from numpy.typing import NDArray
 
-from service.runtime.threads import give_way
+from service.events.groups import slots_for
+from service.events.texts import decoded
 
 if cython.compiled:
-    from cython.cimports.service.events.groups import spread
+    from cython.cimports.service.events.texts import number_texts
 else:
-    from service.events.groups import spread
+    from service.events.texts import number_texts
 
 EVENT_ID, LOCATION_ID, FILE_ID, SECONDS, NANOS = range(5)
 """Rows of `WireScans.ints`."""
@@ -29,13 +28,9 @@ CODE, STEP, TYPE = range(3)
 _DATA_FIELD = cython.declare(cython.ulonglong, 1)
 _LAST_FIELD = cython.declare(cython.ulonglong, 5)
 _TEXTS = cython.declare(cython.int, 3)
-_SLICE = cython.declare(cython.int, 1_000)  # texts that are made at once: 0.2 ms
 _RELEASED_FROM = 50_000
 """Bytes from which the reading lets go of the interpreter."""
 
-# Drawn anew in each process: nobody can make up texts that all want the same slot. No result depends on it.
-_POINT = cython.declare(cython.longlong, secrets.randbits(29) + 2**20)
-_PRIME = cython.declare(cython.longlong, 0x7FFFFFFF)
 _LOW_63 = cython.declare(cython.ulonglong, 0x7FFFFFFFFFFFFFFF)
 _64_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 
@@ -101,7 +96,9 @@ class Reader:
                 self.skip(tag, end)
         if self.plain:
             for text in range(_TEXTS):
-                self.number_texts(text)
+                self.of_text[text] = number_texts(
+                    self.raw, self.begin[text], self.size[text], self.number[text], self.first[text], self.slots
+                )
 
     @cython.cfunc
     @cython.nogil
@@ -226,53 +223,6 @@ class Reader:
         if self.at > end:
             self.plain = False
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def number_texts(self, text: cython.int) -> cython.void:
-        """Number equal texts alike, in the order of their first appearance."""
-        i: cython.Py_ssize_t
-        at: cython.Py_ssize_t
-        mask: cython.Py_ssize_t = self.slots.shape[0] - 1
-        count: cython.int = 0
-        for at in range(self.slots.shape[0]):
-            self.slots[at] = -1
-        for i in range(self.events):
-            at = self.hash(text, i) & mask
-            while self.slots[at] >= 0 and not self.same(text, i, self.first[text, self.slots[at]]):
-                at = (at + 1) & mask
-            if self.slots[at] < 0:
-                self.slots[at] = count
-                self.first[text, count] = i
-                count += 1
-            self.number[text, i] = self.slots[at]
-        self.of_text[text] = count
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def hash(self, text: cython.int, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Return what the slot of a text goes by: a polynomial modulo 2^31 - 1 at a point that nobody knows."""
-        mixed: cython.longlong = self.size[text, i]
-        at: cython.Py_ssize_t
-        for at in range(self.begin[text, i], self.begin[text, i] + self.size[text, i]):
-            mixed = mixed * _POINT + self.raw[at] + 1
-            mixed = (mixed & _PRIME) + (mixed >> 31)
-        return spread((mixed & _PRIME) + (mixed >> 31))
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def same(self, text: cython.int, i: cython.Py_ssize_t, other: cython.Py_ssize_t) -> cython.bint:
-        """Return whether two events have the same text."""
-        k: cython.Py_ssize_t
-        if self.size[text, i] != self.size[text, other]:
-            return False
-        for k in range(self.size[text, i]):
-            if self.raw[self.begin[text, i] + k] != self.raw[self.begin[text, other] + k]:
-                return False
-        return True
-
 
 @cython.cfunc
 @cython.nogil
@@ -329,7 +279,7 @@ class WireScans:
         numbers = np.empty((2, 3, n), dtype=np.int32)
         reader.begin, reader.size, reader.number, reader.first = spans[0], spans[1], numbers[0], numbers[1]
         reader.of_text = np.zeros(3, dtype=np.int32)
-        reader.slots = np.empty(max(4, 1 << (2 * n - 1).bit_length()), dtype=np.int32)
+        reader.slots = slots_for(n)
         if reader.raw.shape[0] < _RELEASED_FROM:
             reader.read()
         else:
@@ -345,17 +295,11 @@ class WireScans:
         """
         reader: Reader = self._reader
         text: cython.int = row
-        texts: list[str] = []
-        number: cython.int
-        for number in range(reader.of_text[text]):
-            if number % _SLICE == 0:
-                give_way()
-            i: cython.int = reader.first[text, number]
-            begin: cython.Py_ssize_t = reader.begin[text, i]
-            try:
-                texts.append(self._raw[begin : begin + reader.size[text, i]].decode())
-            except UnicodeDecodeError:
-                raise NotPlain from None
+        first = np.asarray(reader.first[text, : reader.of_text[text]])
+        try:
+            texts = decoded(self._raw, np.asarray(reader.begin[text])[first], np.asarray(reader.size[text])[first])
+        except UnicodeDecodeError:
+            raise NotPlain from None
         return np.asarray(reader.number[text]), texts
 
 

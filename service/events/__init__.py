@@ -6,5 +6,6 @@
 - code_digits: their digits (compiled)
 - journeys: the events of each EPC in the order of time
 - groups: numbers for what is equal, members group by group (compiled)
+- texts: numbers for texts that are equal (compiled)
 - hash_table: 64-bit hashes to rows
 """

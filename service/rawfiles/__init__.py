@@ -4,6 +4,8 @@
 - encoding: which letters its bytes are
 - rows: what a line means
 - times: what a time means
+- plain: rows that are plain, all at once (compiled)
+- table: one file to columns
 - columns: files to columns
 - folders: which files of a folder are raw files
 """

@@ -26,6 +26,7 @@ class RawBytes:
 
     data: bytes  # UTF-8 with or without BOM; lines end in LF or CR LF. What is neither this nor known stays as it is
     encoding: str  # of the file: UTF-8, UTF-16 (-LE, -BE without BOM) or cp949
+    is_utf_8: bool = True  # whether all of ``data`` is
 
     @property
     def warning(self) -> str:
@@ -53,25 +54,30 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _decoded(data: bytes) -> RawBytes:
-    encoding = _encoding_of(data)
+    encoding, is_utf_8 = _encoding_of(data)
     if encoding != UTF_8:
         decoder = codecs.getincrementaldecoder(_CODECS[encoding])("replace")
         data = decoder.decode(data).encode("utf-8", "replace")
     head, _, _ = data.partition(b"\n")
     if b"\r" in head.rstrip(b"\r"):  # no column name has a CR in it, so the first line ends there, and so do others
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return RawBytes(data, encoding)
+    return RawBytes(data, encoding, is_utf_8)
 
 
-def _encoding_of(data: bytes) -> str:
-    """Return what the bytes are; UTF-8 where nothing else fits: its reader names the lines that are not."""
+def _encoding_of(data: bytes) -> tuple[str, bool]:
+    """Return what the bytes are, and whether all are, once decoded.
+
+    UTF-8 where nothing else fits: its reader names the lines that are not.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return UTF_16
+        return UTF_16, True
     begin = data[:200]
     for encoding, zeros in (("UTF-16-LE", begin[1::2]), ("UTF-16-BE", begin[::2])):
         if zeros.count(0) > len(begin) // 3:
-            return encoding
-    return UTF_8 if _is("utf-8", data) or not _is_korean(data) else CP949
+            return encoding, True
+    if _is("utf-8", data):
+        return UTF_8, True
+    return (CP949, True) if _is_korean(data) else (UTF_8, False)
 
 
 def _is_korean(data: bytes) -> bool:

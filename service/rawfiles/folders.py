@@ -9,9 +9,9 @@ from pathlib import Path
 
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
-from service.rawfiles.columns import REQUIRED
 from service.rawfiles.encoding import READ_ERRORS, first_line
 from service.rawfiles.rows import Header
+from service.rawfiles.table import REQUIRED
 
 _NAME = re.compile(r"(?P<stem>[^.].*)\.(csv|tsv|txt)(\.gz)?|(?P<bare>[^.]+)\.gz", re.IGNORECASE)
 _WORKBOOKS = {".xls", ".xlsx"}

@@ -1,0 +1,132 @@
+"""One raw file to columns: plain rows at once by `plain`, the others one by one as `rows` and `times` say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import CommandError
+from service.rawfiles.encoding import READ_ERRORS, read_raw
+from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
+from service.rawfiles.rows import Header, split_row, whole_number
+from service.rawfiles.times import time_us
+
+REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
+OPTIONAL = ("event_id", "file_id", "scan_location")
+
+_NUMBERS = {EVENT_ID: "event_id", LOCATION_ID: "location_id", FILE_ID: "file_id"}
+_TEXTS = {CODE: "epc_code", STEP: "business_step", TYPE: "event_type", PLACE: "scan_location"}
+
+Texts = tuple[NDArray[np.int32], list[str]]
+"""([N] the number of each row's text, the different texts in the order of first appearance)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """The N rows of a file."""
+
+    event_id: NDArray[np.int64]  # [N]
+    code: Texts
+    location_id: NDArray[np.int64]  # [N]
+    step: Texts
+    event_type: Texts
+    time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
+    file_id: NDArray[np.int64]  # [N]
+    line: NDArray[np.int64]  # [N] the number of its line in the file
+    places: dict[int, str]  # location_id -> the first name that the file gives it
+    has_file_id: bool  # the file says itself which file its rows are of
+    warning: str  # of the encoding, or ""
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+
+def read_table(path: Path, number: int, first_id: int) -> Table:
+    """Return the rows of a file; of one without such columns with ``number`` as file_id, event ids from ``first_id``.
+
+    Raises:
+        CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
+    """
+    try:
+        raw = read_raw(path)
+        below = raw.data.find(b"\n") + 1 or len(raw.data)
+        header = Header.of(raw.data[:below])
+    except READ_ERRORS as error:
+        reason = getattr(error, "strerror", None) or "input/output error"
+        raise CommandError(f"{path}: cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
+    index = _index(path, header)
+    rows = PlainRows(
+        raw.data,
+        below=below,
+        separator=header.separator,
+        width=len(header.names),
+        padded=header.padded,
+        is_utf_8=raw.is_utf_8,
+        numbers=[index.get(name, -1) for name in _NUMBERS.values()],
+        time=index["event_time"],
+        texts=[index.get(name, -1) for name in _TEXTS.values()],
+    )
+    for at in np.flatnonzero(rows.odd).tolist():
+        _fill_in(rows, at, path, header, index)
+    n = len(rows)
+    return Table(
+        event_id=rows.ints[EVENT_ID] if "event_id" in index else np.arange(first_id, first_id + n, dtype=np.int64),
+        code=rows.text(CODE),
+        location_id=rows.ints[LOCATION_ID],
+        step=rows.text(STEP),
+        event_type=rows.text(TYPE),
+        time_us=rows.ints[TIME],
+        file_id=rows.ints[FILE_ID] if "file_id" in index else np.full(n, number, dtype=np.int64),
+        line=rows.line,
+        places=_places(rows, header) if "scan_location" in index else {},
+        has_file_id="file_id" in index,
+        warning=raw.warning,
+    )
+
+
+def _index(path: Path, header: Header) -> dict[str, int]:
+    """Return the position of each column by name."""
+    missing = [name for name in REQUIRED if name not in header.names]
+    if missing:
+        raise CommandError(
+            f"{path}: line 1: no column {', '.join(missing)};"
+            " the first line names the columns, separated by tab or comma (or semicolon)"
+        )
+    if any(header.names.count(name) > 1 for name in (*REQUIRED, *OPTIONAL)):
+        raise CommandError(f"{path}: line 1: a column name is there twice; remove one of the two columns")
+    return {name: at for at, name in enumerate(header.names)}
+
+
+def _fill_in(rows: PlainRows, at: int, path: Path, header: Header, index: dict[str, int]) -> None:
+    """Read a row that is not plain. Codes, steps and types are taken as they are: strange ones are judged later."""
+    where = f"{path}: line {rows.line[at]}"
+    cells, problem = split_row(rows.raw_line(at), header)
+    if problem:
+        raise CommandError(f"{where}: {problem}")
+
+    def read(name: str, meaning: Callable[[str], int | None], kind: str, example: str) -> int:
+        text = cells[index[name]]
+        if (value := meaning(text)) is None:
+            problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a {kind}"
+            raise CommandError(f"{where}: column {name}: {problem}; write {example}")
+        return value
+
+    numbers = [0, 0, 0, 0]
+    for kind in (LOCATION_ID, EVENT_ID, FILE_ID):
+        if (name := _NUMBERS[kind]) in index:
+            numbers[kind] = read(name, whole_number, "whole number of 64 bits", "a number such as 12")
+    numbers[TIME] = read("event_time", time_us, "time that can be read without a guess", "it as 2025-07-01 10:34:17")
+    rows.fill_in(at, numbers, [cells[index[name]] if name in index else "" for name in _TEXTS.values()])
+
+
+def _places(rows: PlainRows, header: Header) -> dict[int, str]:
+    """Return the first name of each location."""
+    locations, first = np.unique(rows.ints[LOCATION_ID], return_index=True)
+    names = rows.texts_at(PLACE, first)
+    return dict(zip(locations.tolist(), (name.strip() if header.padded else name for name in names), strict=True))
