@@ -24,10 +24,13 @@ _COUNT_FIELDS = tuple(f"{flag}_count" for flag in _FLAG_FIELDS)
 _MEMBER_FIELDS = ("lstm_sequence_score", "svm_outlier_score", "rule_score", "ml_combined_score")
 
 
-def build_responses(events: Events, judgement: Judgement, told: Explanation | None = None) -> list[pb.AnalyzeResponse]:
+def build_responses(
+    events: Events, judgement: Judgement, told: Explanation | None = None, *, of_incidents: bool = False
+) -> list[pb.AnalyzeResponse]:
     """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events.
 
-    With ``told`` of the judgement each finding says why.
+    With ``told`` of the judgement each finding says why, ``of_incidents`` has a cause, and a sentence where an incident
+    begins.
     """
     files, rank = _files(events.file_id)
     answers = [
@@ -48,7 +51,8 @@ def build_responses(events: Events, judgement: Judgement, told: Explanation | No
     flagged_rank = rank[flagged]
     _add_findings(answers, flagged_rank, events.event_id[flagged], judgement.scores[flagged], judgement.flags[flagged])
     if told is not None:
-        add_reasons(chain.from_iterable(answer.event_history for answer in answers), told, flagged, _FLAG_FIELDS)
+        findings = chain.from_iterable(answer.event_history for answer in answers)
+        add_reasons(findings, told, flagged, _FLAG_FIELDS, of_incidents=of_incidents)
     if judgement.member_scores is not None:
         _add_member_scores(answers, judgement.member_scores[flagged])
         _add_resolutions(answers, flagged, judgement.resolutions)

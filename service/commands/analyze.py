@@ -81,8 +81,11 @@ def analyze(
     from service.runtime.process import run_to_completion
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    told = language.value if not cluster and (explain or not (as_json or as_csv)) else None
-    work = analyze_files(files, DetectorName(detector), target, settings, access, cluster, told)
+    in_full = as_json or as_csv
+    told = language.value if not cluster and (explain if in_full else not events) else None
+    work = analyze_files(
+        files, DetectorName(detector), target, settings, access, cluster, told, of_incidents=not in_full
+    )
     raw, response = run_to_completion(work)
     if as_json:
         render.write_json(response)

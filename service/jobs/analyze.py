@@ -20,6 +20,7 @@ from service.detect.names import DetectorName, Method
 from service.errors import CommandError
 from service.events.columns import Events
 from service.gateway.build import build_wiring
+from service.jobs.positions import positions
 from service.jobs.progress import progress_bar, warn
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
@@ -47,6 +48,8 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     access: Access = OPEN,
     cluster: str | None = None,
     language: str | None = None,
+    *,
+    of_incidents: bool = False,
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
     """Return the events of the files and what was found in them.
 
@@ -58,6 +61,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         access: how to get in at ``target``.
         cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
         language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
+        of_incidents: findings that begin no incident need no reason, their cause is enough.
 
     Raises:
         CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
@@ -88,12 +92,12 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         elif target is not None:
             answers = await _remote(judge_all, detector, target, settings, access, language)
         else:
-            answers = await _embedded(judge_all, detector, settings, language)
+            answers = await _embedded(judge_all, detector, settings, language, of_incidents=of_incidents)
     return raw, merge(raw.events, pieces, answers)
 
 
 async def _embedded(
-    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None
+    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None, *, of_incidents: bool
 ) -> list[_Answers]:
     keep_freed_memory()
     wiring = build_wiring(settings)
@@ -103,7 +107,7 @@ async def _embedded(
 
         def answer() -> _Answers:
             told = None if language is None else wiring.explainer.explain(judgement, language)
-            return build_responses(events, judgement, told)
+            return build_responses(events, judgement, told, of_incidents=of_incidents)
 
         return await threads.run(threads.ALWAYS_OFF, answer, len(events))
 
@@ -187,8 +191,10 @@ def merge(
                 means.setdefault(answer.file_id, []).append((count[answer.file_id], answer.ml_summary_stats))
     for file_id, parts in means.items():
         files[file_id].ml_summary_stats.CopyFrom(_mean_of(parts))
-    position = {event_id: at for at, event_id in enumerate(events.event_id.tolist())}
-    epc = dict(zip(events.sent_codes(np.arange(len(events))), events.epc.tolist(), strict=True))
+    position = positions(events, [finding.event_id for merged in files.values() for finding in merged.event_history])
+    epc = {code: at for at, code in enumerate(events.epc_codes)}
+    if events.spelling:
+        epc = dict(zip(events.sent_codes(np.arange(len(events))), events.epc.tolist(), strict=True))
     for merged in files.values():
         merged.event_history.sort(key=lambda finding: position[finding.event_id])
         merged.epc_anomaly_stats.sort(key=lambda stats: epc[stats.epc_code])

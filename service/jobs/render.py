@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 import numpy as np
 from google.protobuf.json_format import MessageToJson
@@ -17,6 +18,7 @@ from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
 from service.explain.incidents import Findings, incidents
+from service.jobs.positions import positions
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.cells import no_formula
 from service.rawfiles.columns import RawEvents
@@ -42,7 +44,7 @@ def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     told = any(cause for answer in response.files for found in answer.event_history for _, cause, _ in causes_of(found))
     writer.writerow(("file_id", "event_id", "epc_code", "kind", "score", *(("cause", "reason") if told else ())))
-    position = _positions(raw)
+    position = _positions(raw, response)
     for answer in response.files:
         for finding in answer.event_history:
             [code] = raw.events.sent_codes(np.array([position[finding.event_id]]))
@@ -75,7 +77,7 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
 
 def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     table = Table("Event", "EPC", "Place", "Time (UTC)", "Kinds with scores", title="Findings")
-    events, position = raw.events, _positions(raw)
+    events, position = raw.events, _positions(raw, response)
     findings = [finding for answer in response.files for finding in answer.event_history]
     for finding in findings[:MAX_TABLE_ROWS]:
         at = position[finding.event_id]
@@ -93,30 +95,36 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
 def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     columns = ("Kind", "Cause", "Items", "Events", "First event", "Place", "Time (UTC)", "Why (of the first)")
     table = Table(*columns, title="Incidents")
-    events, position = raw.events, _positions(raw)
+    events, position = raw.events, _positions(raw, response)
     journeys = Journeys.of(events)
     row_of = np.empty(len(events), dtype=np.intp)
     row_of[journeys.order] = np.arange(len(events))
+    code, number = {cause: at for at, cause in enumerate(CODES)}, {kind: at for at, kind in enumerate(KINDS)}
+    # In the order of the events, as in each piece that was judged: the first of an incident is the one with a reason.
+    findings = sorted(
+        ((position[one.event_id], one) for answer in response.files for one in answer.event_history),
+        key=itemgetter(0),
+    )
     found = [
-        (int(row_of[position[finding.event_id]]), KINDS.index(kind), CODES.index(cause), reason)
-        for answer in response.files
-        for finding in answer.event_history
+        (at, number[kind], code[cause], reason)
+        for at, finding in findings
         for kind, cause, reason in causes_of(finding)
     ]
-    row, kind, cause = (np.array([one[column] for one in found], dtype=np.intp) for column in range(3))
+    position_of, kind, cause = (np.array([one[column] for one in found], dtype=np.intp) for column in range(3))
+    row = row_of[position_of]
     shown = incidents(journeys, Findings(row, kind, cause))
     for incident in shown[:MAX_TABLE_ROWS]:
-        first = found[int(incident.findings[0])]
-        place = int(journeys.events.location_id[first[0]])
+        at, kind_of, cause_of, reason = found[int(incident.findings[0])]
+        place = int(events.location_id[at])
         table.add_row(
-            KINDS[first[1]],
-            CODES[first[2]],
+            KINDS[kind_of],
+            CODES[cause_of],
             str(incident.items),
             str(len(np.unique(row[incident.findings]))),
-            str(int(journeys.events.event_id[first[0]])),
+            str(int(events.event_id[at])),
             Text(printable(raw.places.get(place) or f"location {place}")),
-            time_text(int(journeys.events.time_us[first[0]])),
-            Text(printable(first[3], 400)),
+            time_text(int(events.time_us[at])),
+            Text(printable(reason, 400)),
         )
     rest = len(shown) - MAX_TABLE_ROWS
     table.caption = f"{len(shown)} incidents" + (f", {rest} more: --csv has all findings" if rest > 0 else "")
@@ -150,8 +158,9 @@ def causes_of(finding: pb.EventFinding) -> Iterator[tuple[str, str, str]]:
             yield kind, getattr(finding, f"{name}_cause"), getattr(finding, f"{name}_reason")
 
 
-def _positions(raw: RawEvents) -> dict[int, int]:
-    return {event_id: at for at, event_id in enumerate(raw.events.event_id.tolist())}
+def _positions(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> dict[int, int]:
+    """Return where the events of the findings are, by event_id."""
+    return positions(raw.events, [found.event_id for answer in response.files for found in answer.event_history])
 
 
 def time_text(time_us: int) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from service.api.requests import decode_request
-from service.jobs.analyze import merge, split
+from service.detect.names import DetectorName
+from service.jobs.analyze import analyze_files, merge, split
+from service.jobs.positions import positions
+from service.jobs.render import causes_of, write_tables
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.settings import load_settings
+from tests.support.command import HEADER
+from tests.support.gateway import ROOT
 from tests.support.requests import request, scan
 
 
@@ -54,3 +64,34 @@ def test_means_of_pieces_are_those_of_all_events_that_have_them() -> None:
     merged, other = merge(events, [np.array([0, 1]), np.array([2, 3])], [first, second]).files
     assert merged.ml_summary_stats == pb.MlSummaryStats(mean_rule_score=20, mean_svm_outlier_score=3)
     assert other.ml_summary_stats == pb.MlSummaryStats(mean_rule_score=7)
+
+
+def test_positions_are_those_of_the_ids() -> None:
+    events, *_ = decode_request(request(*map(scan, (7, -3, 9, 0))).SerializeToString(), max_events=4, one_file=True)
+    assert positions(events, [0, 7, 9]) == {0: 3, 7: 0, 9: 2}
+    assert positions(events, []) == {}
+
+
+def test_the_sentences_of_incidents_are_those_that_every_finding_would_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In several pieces, and with items whose scans are in turn of one file and another."""
+    scans = (("Factory", "Aggregation", 1), ("POS_Sell", "POS_Sell", 40), ("WMS", "WMS_Inbound", 2))
+    rows = [
+        f"{(item + at) % 3},001.8804823.1293291.0100{item % 7:02}.20250701.{item:09},{place},{step},{kind}"
+        f",2025-07-0{2 + at} {item % 24:02}:00:00"
+        for item in range(60)
+        for at, (step, kind, place) in enumerate(scans)
+    ]
+    path = tmp_path / "mixed.csv"
+    path.write_text("\n".join([f"file_id,{HEADER.strip()}", *rows]))
+    settings = load_settings(model_repository=str(ROOT / "model_repository"), max_events_per_request="90")
+    shown, reasons = [], []
+    for of_incidents in (False, True):
+        work = analyze_files([path], DetectorName.LSTM, None, settings, language="en", of_incidents=of_incidents)
+        raw, answer = asyncio.run(work)
+        write_tables(raw, answer, by_event=False)
+        shown.append(capsys.readouterr().out)
+        reasons.append([why for each in answer.files for one in each.event_history for *_, why in causes_of(one)])
+    assert shown[0] == shown[1]
+    assert len(list(filter(None, reasons[0]))) > len(list(filter(None, reasons[1]))) > 10
