@@ -11,11 +11,15 @@ from service.detect.detector import joined
 from service.errors import NoSuchEvent
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from service.explain.causes import CODES
 from service.explain.explainer import Explainer, Explanation, Moved
+from service.explain.incidents import Findings, incidents
 from service.explain.languages import language_of as accepted
 from service.features.table import INDEX
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.threads import give_way
+
+_CAUSES = {code: at for at, code in enumerate(CODES)}
 
 _SPEAKS = 0.01
 """Of a kind with a lower score nothing is said, unless it is flagged: every event is untypical in some way."""
@@ -89,14 +93,14 @@ def add_reasons(
     flagged: NDArray[np.intp],
     fields: tuple[str, ...],
     *,
-    of_incidents: bool = False,
+    of_incidents: int | None = None,
 ) -> None:
     """Set cause and reason of each flagged kind in the findings, which are of the events ``flagged``, in that order.
 
-    ``fields`` are the names of the flags, in the order of KINDS. ``of_incidents`` gives a reason to the first finding
-    of each incident alone: a sentence costs 40 us, ten times what else there is of a finding.
+    ``fields`` are the names of the flags, in the order of KINDS. ``of_incidents`` gives reasons to the first
+    findings of so many incidents alone, the largest: a sentence costs 40 us, ten times what else there is of a finding.
     """
-    wanted = _first_findings(told) if of_incidents else told.judgement.flags
+    wanted = told.judgement.flags if of_incidents is None else _first_findings(told, of_incidents)
     rows = zip(
         findings, flagged.tolist(), told.judgement.flags[flagged].tolist(), wanted[flagged].tolist(), strict=True
     )
@@ -109,10 +113,12 @@ def add_reasons(
                 setattr(finding, f"{field}_reason", told.reason(at, kind))
 
 
-def _first_findings(told: Explanation) -> NDArray[np.bool_]:
-    """Return which kinds of which events [A, 5] are the first finding of an incident."""
+def _first_findings(told: Explanation, most: int) -> NDArray[np.bool_]:
+    """Return which kinds of which events [A, 5] are the first finding of one of the largest incidents."""
     at, kind = told.findings
-    first = [int(incident.findings[0]) for incident, _ in told.incidents()]
+    causes = [_CAUSES[told.cause(*pair).code] for pair in zip(at.tolist(), kind.tolist(), strict=True)]
+    found = Findings(told.case.rows[at], kind, np.array(causes, dtype=np.intp))
+    first = [int(incident.findings[0]) for incident in incidents(told.case.journeys, found)[:most]]
     wanted = np.zeros_like(told.judgement.flags)
     wanted[at[first], kind[first]] = True
     return wanted

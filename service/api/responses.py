@@ -25,12 +25,12 @@ _MEMBER_FIELDS = ("lstm_sequence_score", "svm_outlier_score", "rule_score", "ml_
 
 
 def build_responses(
-    events: Events, judgement: Judgement, told: Explanation | None = None, *, of_incidents: bool = False
+    events: Events, judgement: Judgement, told: Explanation | None = None, *, of_incidents: int | None = None
 ) -> list[pb.AnalyzeResponse]:
     """Return one answer per file_id, in order of first appearance; findings and EPCs keep the order of the events.
 
-    With ``told`` of the judgement each finding says why, ``of_incidents`` has a cause, and a sentence where an incident
-    begins.
+    With ``told`` of the judgement each finding says why, ``of_incidents`` has a cause, and a sentence where one of so
+    many incidents begins, the largest.
     """
     files, rank = _files(events.file_id)
     answers = [

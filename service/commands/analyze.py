@@ -83,9 +83,8 @@ def analyze(
     access = access_by_files(ca_file, cert_file, key_file, token_file)
     in_full = as_json or as_csv
     told = language.value if not cluster and (explain if in_full else not events) else None
-    work = analyze_files(
-        files, DetectorName(detector), target, settings, access, cluster, told, of_incidents=not in_full
-    )
+    shown = None if in_full else render.MAX_TABLE_ROWS
+    work = analyze_files(files, DetectorName(detector), target, settings, access, cluster, told, of_incidents=shown)
     raw, response = run_to_completion(work)
     if as_json:
         render.write_json(response)

@@ -18,7 +18,9 @@ from service.client.gateway import GatewayClient, check_reachable
 from service.detect.detector import joined
 from service.detect.names import DetectorName, Method
 from service.errors import CommandError
+from service.events.codes import parse
 from service.events.columns import Events
+from service.events.groups import Groups
 from service.gateway.build import build_wiring
 from service.jobs.positions import positions
 from service.jobs.progress import progress_bar, warn
@@ -49,7 +51,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     cluster: str | None = None,
     language: str | None = None,
     *,
-    of_incidents: bool = False,
+    of_incidents: int | None = None,
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
     """Return the events of the files and what was found in them.
 
@@ -61,7 +63,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         access: how to get in at ``target``.
         cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
         language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
-        of_incidents: findings that begin no incident need no reason, their cause is enough.
+        of_incidents: reasons are for the first findings of so many incidents, the largest; others have a cause.
 
     Raises:
         CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
@@ -74,6 +76,8 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
         warn(raw.warnings)
         pieces = split(raw.events, settings.max_events_per_request)
+        if of_incidents is not None and not lots_are_whole(raw.events, pieces):
+            of_incidents = len(raw.events)  # what is small in each piece may be large
         task = progress.add_task("Judging events", total=len(raw.events))
 
         async def judge_all(judge: Judge, at_once: int) -> list[_Answers]:
@@ -97,7 +101,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
 
 
 async def _embedded(
-    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None, *, of_incidents: bool
+    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None, *, of_incidents: int | None
 ) -> list[_Answers]:
     keep_freed_memory()
     wiring = build_wiring(settings)
@@ -173,6 +177,18 @@ def split(events: Events, limit: int) -> list[NDArray[np.intp]]:
             filled += size[epc]
     piece_of_event = piece_of[events.epc]
     return [np.flatnonzero(piece_of_event == number) for number in range(piece + 1)]
+
+
+def lots_are_whole(events: Events, pieces: Sequence[NDArray[np.intp]]) -> bool:
+    """Return whether each lot, as `service.explain.incidents` sees it, is in one piece."""
+    codes = parse(events.epc_codes)
+    lots = Groups(np.maximum(codes.company, 0).astype(np.int32), codes.product * 10**6 + codes.lot)
+    piece_of = np.empty(len(codes.lot), dtype=np.int64)
+    for number, piece in enumerate(pieces):
+        piece_of[events.epc[piece]] = number
+    kept = codes.well_formed  # others are in no lot
+    in_pieces = Groups(lots.number[kept], piece_of[kept]).count
+    return bool(in_pieces == len(np.unique(lots.number[kept])))
 
 
 def merge(
