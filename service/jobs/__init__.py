@@ -1,6 +1,7 @@
 """What do the gateway's commands do with files?
 
 - analyze: raw files in, one answer out
+- positions: where the events of findings are
 - cluster: the same on a Dask cluster
 - explain: why an event of a raw file got its scores
 - draw: that on the terminal

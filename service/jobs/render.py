@@ -44,10 +44,11 @@ def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     told = any(cause for answer in response.files for found in answer.event_history for _, cause, _ in causes_of(found))
     writer.writerow(("file_id", "event_id", "epc_code", "kind", "score", *(("cause", "reason") if told else ())))
-    position = _positions(raw, response)
+    at = list(_positions(raw, response).values())  # in the order of the findings, each is of another event
+    codes = iter(raw.events.sent_codes(np.array(at, dtype=np.intp)))
     for answer in response.files:
         for finding in answer.event_history:
-            [code] = raw.events.sent_codes(np.array([position[finding.event_id]]))
+            code = next(codes)
             for (kind, score), (_, *why) in zip(kinds_of(finding), causes_of(finding), strict=True):
                 row = (answer.file_id, finding.event_id, no_formula(code), kind, score)
                 writer.writerow((*row, *(map(no_formula, why) if told else ())))

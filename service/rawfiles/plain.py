@@ -2,7 +2,7 @@
 
 A row is plain if there are no quotes in it, its numbers are digits and its time is ISO 8601 with punctuation. Anything
 else is odd: `rows` and `times` say what it means or what is wrong with it, and the caller fills it in. A row in Python
-costs 7 us, one that is plain 0.5 us.
+costs 5 us, one that is plain 1 us with its share of all else, 0.2 us of that here.
 """
 
 from __future__ import annotations
