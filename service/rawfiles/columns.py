@@ -12,7 +12,7 @@ from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import Events, clean_codes, step_codes, type_codes
 from service.events.groups import Groups
-from service.rawfiles.table import Table, Texts, read_table
+from service.rawfiles.table import FileRows, Texts, read_table
 from service.rawfiles.times import DATES_ONLY, dates_only
 
 
@@ -35,7 +35,7 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
     """
-    tables: list[Table] = []
+    tables: list[FileRows] = []
     warnings = []
     for number, path in enumerate(paths, start=1):
         table = read_table(path, number, sum(map(len, tables)) + 1)
@@ -81,7 +81,7 @@ def _joined(columns: Sequence[Texts]) -> Texts:
     return np.concatenate(numbers), list(known)
 
 
-def _code_warnings(events: Events, paths: Sequence[Path], tables: Sequence[Table]) -> Iterator[str]:
+def _code_warnings(events: Events, paths: Sequence[Path], tables: Sequence[FileRows]) -> Iterator[str]:
     """Yield what is wrong with the codes of a whole file in one line, instead of once per event."""
     well_formed = parse(events.epc_codes).well_formed[events.epc]
     end = 0
@@ -95,7 +95,7 @@ def _code_warnings(events: Events, paths: Sequence[Path], tables: Sequence[Table
             yield f"{path.name}: not one of its {end - begin} codes is an EPC code, the first is {first[:60]!a}"
 
 
-def _check_ids(paths: Sequence[Path], tables: Sequence[Table]) -> None:
+def _check_ids(paths: Sequence[Path], tables: Sequence[FileRows]) -> None:
     """Raise CommandError if two events have the same id."""
     event_id = np.concatenate([table.event_id for table in tables])
     if Groups(np.zeros(len(event_id), dtype=np.int32), event_id).count == len(event_id):

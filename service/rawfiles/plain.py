@@ -52,7 +52,7 @@ _SECOND_US = cython.declare(cython.longlong, 1_000_000)
 
 
 @cython.cclass
-class Reader:
+class RowReader:
     """The lines of a file below its first one, N of which are rows."""
 
     raw: cython.const[cython.uchar][::1]
@@ -327,7 +327,7 @@ class PlainRows:
             texts: columns of CODE, STEP, TYPE, PLACE.
         """
         n = data.count(b"\n", below) + 1  # lines at most
-        reader: Reader = Reader()
+        reader: RowReader = RowReader()
         reader.raw, reader.at, reader.count = memoryview(data), below, 0
         reader.separator, reader.width, reader.padded, reader.is_utf_8 = ord(separator), width, padded, is_utf_8
         reader.number_column, reader.text_column = np.array(numbers, dtype=np.int64), np.array(texts, dtype=np.int64)

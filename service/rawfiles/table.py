@@ -26,7 +26,7 @@ Texts = tuple[NDArray[np.int32], list[str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class FileRows:
     """The N rows of a file."""
 
     event_id: NDArray[np.int64]  # [N]
@@ -45,7 +45,7 @@ class Table:
         return len(self.line)
 
 
-def read_table(path: Path, number: int, first_id: int) -> Table:
+def read_table(path: Path, number: int, first_id: int) -> FileRows:
     """Return the rows of a file; of one without such columns with ``number`` as file_id, event ids from ``first_id``.
 
     Raises:
@@ -75,7 +75,7 @@ def read_table(path: Path, number: int, first_id: int) -> Table:
     for at in np.flatnonzero(rows.odd).tolist():
         _fill_in(rows, at, path, header, index)
     n = len(rows)
-    return Table(
+    return FileRows(
         event_id=rows.ints[EVENT_ID] if "event_id" in index else np.arange(first_id, first_id + n, dtype=np.int64),
         code=rows.text(CODE),
         location_id=rows.ints[LOCATION_ID],
