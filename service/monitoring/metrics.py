@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,9 @@ class Scores(Collector):
 
     def add(self, model_version: str, scores: NDArray[np.float32]) -> None:
         """Count ``scores`` [N, 5]."""
-        buckets = len(SCORE_BOUNDS) + 1
-        place = np.searchsorted(_SCORE_BOUNDS, scores) + np.arange(len(KINDS)) * buckets
-        counts = np.bincount(place.ravel(), minlength=len(KINDS) * buckets).reshape(len(KINDS), buckets)
+        place = np.searchsorted(_SCORE_BOUNDS, scores)
+        place += _FIRST_BUCKETS
+        counts = np.bincount(place.ravel(), minlength=len(KINDS) * _BUCKETS).reshape(len(KINDS), _BUCKETS)
         sums = scores.sum(axis=0, dtype=np.float64)
         with self._lock:
             self._counts[model_version] = self._counts.get(model_version, 0) + counts
@@ -71,6 +72,9 @@ class Scores(Collector):
 
 
 _SCORE_BOUNDS = np.array(SCORE_BOUNDS, dtype=np.float32)
+_BUCKETS = len(SCORE_BOUNDS) + 1
+_FIRST_BUCKETS = np.arange(len(KINDS)) * _BUCKETS
+"""Of each kind, where the buckets of all are in one row."""
 
 
 class _ReadCounter(Collector):
@@ -96,16 +100,16 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._calls = Counter(
+        calls = Counter(
             "epc_sentinel_calls", "gRPC calls that ended; a stream is one.", ["method", "code"], registry=registry
         )
-        self._requests = Counter(
+        requests = Counter(
             "epc_sentinel_requests",
             "Requests for an analysis that ended; each request of a stream counts.",
             ["method", "code"],
             registry=registry,
         )
-        self._duration = Histogram(
+        duration = Histogram(
             "epc_sentinel_request_duration_seconds",
             "Time from the last byte of a request to its answer.",
             ["method"],
@@ -115,10 +119,16 @@ class Metrics:
         self._size = Histogram(
             "epc_sentinel_request_events", "Events of a judged request.", buckets=_EVENTS, registry=registry
         )
-        self._events = Counter("epc_sentinel_events", "Events judged.", ["method", "model_version"], registry=registry)
-        self._findings = Counter(
-            "epc_sentinel_findings", "Findings, by kind.", ["kind", "model_version"], registry=registry
+        events = Counter("epc_sentinel_events", "Events judged.", ["method", "model_version"], registry=registry)
+        findings = Counter("epc_sentinel_findings", "Findings, by kind.", ["kind", "model_version"], registry=registry)
+        # Looking up nine times by labels took as long as all the counting of a request.
+        self._calls, self._requests, self._duration = (
+            cache(calls.labels),
+            cache(requests.labels),
+            cache(duration.labels),
         )
+        self._events = cache(events.labels)
+        self._findings = cache(lambda version: [findings.labels(kind, version) for kind in KINDS])
         self._fallback = Counter(
             "epc_sentinel_fallback_answers",
             "Answers that the rules gave because the model could not.",
@@ -179,17 +189,17 @@ class Metrics:
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`."""
-        self._requests.labels(analysis.method, analysis.code).inc()
+        self._requests(analysis.method, analysis.code).inc()
         exemplar = {"trace_id": trace_id} if (trace_id := self._trace_id()) else None
-        self._duration.labels(analysis.method).observe(analysis.duration_s, exemplar)
+        self._duration(analysis.method).observe(analysis.duration_s, exemplar)
         judgement = analysis.judgement
         if judgement is None or analysis.code != "OK":
             return
         version = judgement.model_version or RULES
         self._size.observe(len(judgement.scores))
-        self._events.labels(analysis.method, version).inc(len(judgement.scores))
-        for kind, count in zip(KINDS, judgement.flags.sum(axis=0).tolist(), strict=True):
-            self._findings.labels(kind, version).inc(count)
+        self._events(analysis.method, version).inc(len(judgement.scores))
+        for findings, count in zip(self._findings(version), judgement.flags.sum(axis=0).tolist(), strict=True):
+            findings.inc(count)
         self._scores.add(version, judgement.scores)
         if judgement.method == Method.RULES_AS_FALLBACK:
             self._fallback.inc()
@@ -198,7 +208,7 @@ class Metrics:
 
     def call_ended(self, method: str, code: str) -> None:
         """Count a gRPC call."""
-        self._calls.labels(method, code).inc()
+        self._calls(method, code).inc()
 
     def stage(self, stage: Stage, _events: int, wall_s: float, cpu_s: float) -> None:
         """Take the time of one run of a stage."""
