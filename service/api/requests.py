@@ -9,7 +9,19 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from service.api.wire import CODE, EVENT_ID, FILE_ID, LOCATION_ID, NANOS, SECONDS, STEP, TYPE, NotPlain, WireScans
+from service.api.wire import (
+    CODE,
+    EVENT_ID,
+    FILE_ID,
+    LOCATION_ID,
+    NANOS,
+    SECONDS,
+    STEP,
+    TYPE,
+    NotPlain,
+    WireScans,
+    are_sound,
+)
 from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 - clients need this wing alone
 from service.errors import InvalidRequest
 from service.events.columns import Events, clean_codes, step_codes, type_codes
@@ -146,8 +158,11 @@ def _events(scans: WireScans) -> Events:
 def _validate(scans: WireScans, *, one_file: bool) -> None:
     """Raise InvalidRequest with every violation found in the events."""
     with timed("validate", len(scans)):
-        violations = [*_time_violations(scans), *_id_violations(scans.ints[EVENT_ID])]
-        if one_file:
+        # By numpy, column by column, these looks take 40 us of a request of 50 events.
+        sound = are_sound(scans.ints, scans.has_time, _MIN_SECONDS, _MAX_SECONDS, _MAX_NANOS, one_file)
+        violations = [] if sound else [*_time_violations(scans)]
+        violations += _id_violations(scans.ints[EVENT_ID])
+        if one_file and not sound:
             violations += _file_violations(scans.ints[FILE_ID])
     if violations:
         raise InvalidRequest(violations)
@@ -155,15 +170,12 @@ def _validate(scans: WireScans, *, one_file: bool) -> None:
 
 def _time_violations(scans: WireScans) -> Iterable[Violation]:
     seconds, nanos = scans.ints[SECONDS], scans.ints[NANOS]
-    if not scans.has_time.all():
-        for at in np.flatnonzero(scans.has_time == 0).tolist():
-            yield f"data[{at}].event_time", "is missing: set the time of the scan"
-    if seconds.min() < _MIN_SECONDS or seconds.max() > _MAX_SECONDS:
-        for at in np.flatnonzero((seconds < _MIN_SECONDS) | (seconds > _MAX_SECONDS)).tolist():
-            yield f"data[{at}].event_time", f"{seconds[at]} seconds since 1970 is outside the years 1 to 9999"
-    if nanos.min() < 0 or nanos.max() > _MAX_NANOS:
-        for at in np.flatnonzero((nanos < 0) | (nanos > _MAX_NANOS)).tolist():
-            yield f"data[{at}].event_time", f"{nanos[at]} nanos is outside 0 to {_MAX_NANOS}"
+    for at in np.flatnonzero(scans.has_time == 0).tolist():
+        yield f"data[{at}].event_time", "is missing: set the time of the scan"
+    for at in np.flatnonzero((seconds < _MIN_SECONDS) | (seconds > _MAX_SECONDS)).tolist():
+        yield f"data[{at}].event_time", f"{seconds[at]} seconds since 1970 is outside the years 1 to 9999"
+    for at in np.flatnonzero((nanos < 0) | (nanos > _MAX_NANOS)).tolist():
+        yield f"data[{at}].event_time", f"{nanos[at]} nanos is outside 0 to {_MAX_NANOS}"
 
 
 def _id_violations(event_id: NDArray[np.int64]) -> Iterable[Violation]:

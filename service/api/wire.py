@@ -303,6 +303,25 @@ class WireScans:
         return np.asarray(reader.number[text]), texts
 
 
+@cython.ccall
+def are_sound(  # noqa: PLR0913, PLR0917 - columns, and what bounds them
+    ints: cython.const[cython.longlong][:, ::1],
+    has_time: cython.const[cython.uchar][::1],
+    least_s: cython.longlong,
+    most_s: cython.longlong,
+    most_nanos: cython.longlong,
+    one_file: cython.bint,
+) -> cython.bint:
+    """Return whether all events, N > 0 of them as in `WireScans`, have a time within bounds, and (that of) one file."""
+    i: cython.Py_ssize_t
+    for i in range(has_time.shape[0]):
+        if not has_time[i] or ints[3, i] < least_s or ints[3, i] > most_s or ints[4, i] < 0 or ints[4, i] > most_nanos:
+            return False
+        if one_file and ints[2, i] != ints[2, 0]:
+            return False
+    return True
+
+
 class NotPlain(Exception):
     """The bytes are no message of the contract, or one in a way that only protobuf's own parser knows."""
 

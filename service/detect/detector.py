@@ -59,7 +59,8 @@ class Detector(Protocol):
 def raise_malformed(case: Case, scores: NDArray[np.float32]) -> None:
     """Make events with malformed codes forged, in place, in the scores [A, 5] of the asked events of a case."""
     malformed = case.features[case.rows, _WELL_FORMED] == 0
-    scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+    if malformed.any():
+        scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
 
 
 def joined(*warnings: str) -> str:

@@ -137,7 +137,8 @@ def _check_answer(probabilities: NDArray[np.float32], features: NDArray[np.float
     expected = (*features.shape[:2], len(KINDS))
     if probabilities.shape != expected:
         raise ModelUnavailable(f"the model answered with shape {list(probabilities.shape)} instead of {list(expected)}")
+    if probabilities.min() >= 0.0 and probabilities.max() <= 1.0:  # not so with a NaN
+        return
     if not np.isfinite(probabilities).all():
         raise ModelUnavailable("the model answered with numbers that are not finite")
-    if probabilities.min() < 0.0 or probabilities.max() > 1.0:
-        raise ModelUnavailable("the model answered with numbers outside of 0 to 1, which are no probabilities")
+    raise ModelUnavailable("the model answered with numbers outside of 0 to 1, which are no probabilities")
