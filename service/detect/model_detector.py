@@ -76,7 +76,7 @@ class ModelDetector:
     async def _prepare_together(self, views: list[View]) -> _Prepared:
         if len(views) == 1:
             return await threads.run(threads.FEATURES, partial(self._prepare, views[0]), len(views[0]))
-        return await threads.run(threads.ALWAYS_OFF, partial(self._prepare_joined, views), sum(map(len, views)))
+        return await threads.run(threads.FEATURES, partial(self._prepare_joined, views), sum(map(len, views)))
 
     def _prepare(self, view: View) -> _Prepared:
         return self._cut(view, [view])
