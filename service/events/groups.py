@@ -13,7 +13,7 @@ Index = NDArray[np.intp]
 Found = tuple[Index, NDArray[np.bool_]]
 """([N] an event for each event, [N] whether there is one; without one the index means nothing)."""
 
-_INT64_BITS = 63
+_INT64_BITS = cython.declare(cython.int, 63)
 
 # Drawn anew in each process: nobody can make up codes that all want the same slot. No result depends on them.
 _WEIGHT = cython.declare(cython.longlong, secrets.randbits(29) * 2 + 1)
@@ -134,18 +134,69 @@ def count_sort(
     start[0] = 0
 
 
+@cython.ccall
+@cython.nogil
+@cython.exceptval(check=False)
+def lay_out(  # noqa: PLR0913, PLR0917 - columns
+    group: cython.const[cython.int][::1],
+    by_time: cython.const[cython.Py_ssize_t][::1],
+    start: cython.int[::1],
+    order: cython.Py_ssize_t[::1],
+    position: cython.Py_ssize_t[::1],
+    row_of: cython.Py_ssize_t[::1],
+) -> cython.void:
+    """Sort events, given in the order of time, by their group; the first ones are as in `count_sort`.
+
+    Of each row of ``order``, its place in its group goes into ``position``; of each event its row into ``row_of``.
+    """
+    k: cython.Py_ssize_t
+    row: cython.Py_ssize_t
+    count_sort(group, by_time, start, order)
+    for k in range(start.shape[0] - 1):
+        for row in range(start[k], start[k + 1]):
+            position[row] = row - start[k]
+            row_of[order[row]] = row
+
+
 def time_order(time_us: NDArray[np.int64], event_id: NDArray[np.int64]) -> Index:
     """Return the order [N] of (time, event_id)."""
     n, bits = len(time_us), len(time_us).bit_length()
     if in_order(time_us, event_id):
         return np.arange(n)
-    low = int(time_us.min())
-    if (int(time_us.max()) - low).bit_length() + bits > _INT64_BITS or not (np.diff(event_id) > 0).all():
+    packed = np.empty(n, dtype=np.int64)
+    if not pack(time_us, event_id, bits, packed):
         return np.lexsort((event_id, time_us))
-    packed = (time_us - low) << bits  # plain numbers are sorted several times faster
-    packed |= np.arange(n)
-    packed.sort()
+    packed.sort()  # plain numbers are sorted several times faster
     return packed & ((1 << bits) - 1)
+
+
+@cython.ccall
+def pack(
+    time_us: cython.const[cython.longlong][::1],
+    event_id: cython.const[cython.longlong][::1],
+    bits: cython.int,
+    packed: cython.longlong[::1],
+) -> cython.bint:
+    """Make one number of the time and the place of each event; return whether they sort as (time, event_id) do.
+
+    They do not if a later place has a lower id, or times are too far apart for 63 bits.
+    """
+    i: cython.Py_ssize_t
+    low: cython.longlong = time_us[0]
+    high: cython.longlong = time_us[0]
+    for i in range(1, time_us.shape[0]):
+        if event_id[i] <= event_id[i - 1]:
+            return False
+        low = min(low, time_us[i])
+        high = max(high, time_us[i])
+    room: cython.longlong = 1
+    room <<= _INT64_BITS - bits
+    # By halves, as the difference itself may be too large a number.
+    if (high >> 1) - (low >> 1) + 1 >= room >> 1:
+        return False
+    for i in range(time_us.shape[0]):
+        packed[i] = (time_us[i] - low) << bits | i
+    return True
 
 
 @cython.ccall

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
-from service.events.groups import Found, Index, members_of, time_order
+from service.events.groups import Found, Index, lay_out, time_order
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -27,11 +27,10 @@ class Journeys:
 
     @classmethod
     def of(cls, events: Events) -> Journeys:
-        n = len(events)
         by_time = time_order(events.time_us, events.event_id)
-        order, bounds = members_of(events.epc, len(events.epc_codes), by_time)
-        row = np.empty(n, dtype=np.intp)
-        row[order] = np.arange(n)
+        order, position, row_of = np.empty((3, len(events)), dtype=np.intp)
+        bounds = np.zeros(len(events.epc_codes) + 1, dtype=np.int32)
+        lay_out(events.epc, by_time, bounds, order, position, row_of)
         ordered = Events(
             event_id=events.event_id[order],
             epc=events.epc[order],
@@ -42,10 +41,11 @@ class Journeys:
             time_us=events.time_us[order],
             file_id=events.file_id[order],
         )
-        length = np.diff(bounds).astype(np.intp)
-        used = length > 0  # every code has events, except in what tests make up
-        start, length = bounds[:-1][used].astype(np.intp), length[used]
-        return cls(ordered, order, start, length, np.arange(n) - start.repeat(length), row[by_time])
+        start = bounds[:-1].astype(np.intp)
+        length = bounds[1:] - start
+        if not length.all():  # every code has events, except in what tests make up
+            start, length = start[length > 0], length[length > 0]
+        return cls(ordered, order, start, length, position, row_of[by_time])
 
     @property
     def rank(self) -> Index:
