@@ -132,5 +132,6 @@ class ModelDetector:
         ahead = 1 if self._backend.on_trial or len(prepared.batches) == 1 else 0
         for batch in prepared.batches[:ahead]:
             await call(batch)
-        await together(call(batch) for batch in prepared.batches[ahead:])
+        if others := prepared.batches[ahead:]:
+            await together(call(batch) for batch in others)
         return answers

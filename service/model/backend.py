@@ -107,16 +107,16 @@ async def infer_in_chunks(
     _check_request(features, lengths)
     if deadline.passed:
         raise DeadlineExceeded("the deadline passed before the model was asked")
-    turn = asyncio.Semaphore(parallel)
-
-    async def chunk(start: int) -> NDArray[np.float32]:
-        async with turn:
-            return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], deadline)
-
     async with deadline.enforced("the model did not answer before the deadline"):
         if len(features) <= CHUNK:
             probabilities = await run(features, lengths, deadline)
         else:
+            turn = asyncio.Semaphore(parallel)
+
+            async def chunk(start: int) -> NDArray[np.float32]:
+                async with turn:
+                    return await run(features[start : start + CHUNK], lengths[start : start + CHUNK], deadline)
+
             probabilities = np.concatenate(await together(chunk(start) for start in range(0, len(features), CHUNK)))
     _check_answer(probabilities, features)
     return probabilities
