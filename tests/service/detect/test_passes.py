@@ -113,6 +113,19 @@ def test_what_waits_goes_together_in_order_up_to_the_size_of_a_pass() -> None:
     assert asyncio.run(main()) == [[1, 2, 3], [PASS_EVENTS - 5, 4], [PASS_EVENTS + 1], [5]]
 
 
+def test_a_request_that_is_still_being_decoded_joins_the_pass_of_one_before_it() -> None:
+    async def later(recorder: Recorder) -> int:
+        await asyncio.sleep(0)  # as a call that has to read its message first
+        return await recorder.passed.judge(view(2), NEVER)
+
+    async def main() -> list[list[int]]:
+        recorder = Recorder()
+        assert await asyncio.gather(recorder.passed.judge(view(1), NEVER), later(recorder)) == [1, 2]
+        return recorder.passes
+
+    assert asyncio.run(main()) == [[1, 2]]
+
+
 def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their_pass() -> None:
     async def main() -> list[list[int]]:
         recorder = Recorder()
