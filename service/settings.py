@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         description="cost of a miss and of a false alarm by kind, such as epcFake=10:1,jump=2:1; these kinds are"
         " flagged where that costs less, in the place of the operating point, when a request does not say",
     )
+    event_times: Literal["instant", "wall-clock"] = Field(
+        "instant",
+        description="what event_time is: instant, or wall-clock for callers who send the local time of the site as UTC",
+    )
     fallback: bool = Field(True, description="let the rules answer when the model cannot: true or false")
     max_events_per_request: int = Field(50_000, ge=1, description="the most events of one request, from 1")
     max_events_in_flight: int = Field(

@@ -62,7 +62,9 @@ def train(  # noqa: PLR0913, PLR0917
     """
     out.mkdir(parents=True, exist_ok=True)
     progress("reading the data", 0.0)
-    world, known, labelled = labelled_data.load(data, truth, config.max_length, quarantine=out / dataset.QUARANTINE)
+    world, known, labelled = labelled_data.load(
+        data, truth, config.max_length, quarantine=out / dataset.QUARANTINE, time_zone=config.time_zone
+    )
     strangers, more = _strangers(options, data, world.masters, out)
     origins = lineage(data, truth, world, labelled.split[world.events.epc], more)
     labelled = replace(labelled, strangers=strangers)

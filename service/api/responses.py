@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.api.explanations import add_reasons
 from service.detect.detector import Judgement, joined
+from service.detect.hours import shift_warning
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.explain.explainer import Explanation
@@ -38,7 +39,11 @@ def build_responses(
             method=judgement.method,
             model_version=judgement.model_version,
             # Not a warning of the judgement, which says that its quality is less: it counts as degraded.
-            warning=joined(judgement.warning, events.spelling.warning(rank == at) if events.spelling else ""),
+            warning=joined(
+                judgement.warning,
+                events.spelling.warning(rank == at) if events.spelling else "",
+                shift_warning(judgement.shifts.get(file_id, 0)),
+            ),
         )
         for at, file_id in enumerate(files)
     ]

@@ -22,6 +22,7 @@ from service.api.status import cancelled_code, reason_of, status_of
 from service.api.stream import Streams
 from service.detect.analyzer import Analyzer
 from service.detect.detector import Judgement
+from service.events.zones import TimeZones
 from service.explain.explainer import Explainer, Explanation
 from service.monitoring.records import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -60,6 +61,7 @@ class AnomalyServicer:
         events_per_s: Rate | None = None,
         max_stream_age_s: float = math.inf,
         watch: Watch | None = None,
+        clocks: TimeZones | None = None,
     ) -> None:
         """Make the servicer.
 
@@ -70,12 +72,14 @@ class AnomalyServicer:
             events_per_s: how fast each caller may send events; None is no limit.
             max_stream_age_s: seconds after which a stream ends.
             watch: is told of every analysis.
+            clocks: of callers who send what the clocks of the sites showed, as if in UTC; None: they send instants.
         """
         self._analyzer = analyzer
         self._explainer = explainer
         self._admission = admission
         self._events_per_s = events_per_s
         self._watch = watch or Watch()
+        self._clocks = clocks
         self._streams = Streams(max_stream_age_s)
         self.running = 0  # calls in flight
 
@@ -142,6 +146,7 @@ class AnomalyServicer:
         raw = analysis.request
         work = partial(decode, raw, self._admission.max_events)
         asked = await threads.run(threads.MESSAGE, work, len(raw) // EVENT_BYTES)
+        asked = self._at_instants(asked)
         events = asked.question.events
         call.detector = analysis.detector = asked.question.detector
         analysis.events = events
@@ -150,6 +155,14 @@ class AnomalyServicer:
         call.events += len(events)
         call.epcs += len(events.epc_codes)
         return asked
+
+    def _at_instants(self, asked: _Asked) -> _Asked:
+        """Return what is asked with the instants of its events."""
+        if self._clocks is None:
+            return asked
+        events = asked.question.events
+        time_us = self._clocks.instant_us(events.time_us, events.location_id)
+        return asked._replace(question=asked.question._replace(events=replace(events, time_us=time_us)))
 
     async def _judged(  # noqa: PLR0913, PLR0917 - one request, and all that is known of it
         self,

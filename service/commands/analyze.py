@@ -16,6 +16,7 @@ from service.commands.options import (
     DetectorChoice,
     KeyFileOption,
     LanguageChoice,
+    TimeZoneOption,
     TokenFileOption,
     setting,
 )
@@ -39,6 +40,7 @@ def analyze(
     language: Annotated[LanguageChoice, typer.Option(help="Of the reasons.")] = LanguageChoice.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print an AnalyzeFilesResponse as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per flagged event and kind.")] = False,
+    time_zone: TimeZoneOption = None,
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
@@ -84,7 +86,9 @@ def analyze(
     in_full = as_json or as_csv
     told = language.value if not cluster and (explain if in_full else not events) else None
     shown = None if in_full else render.MAX_TABLE_ROWS
-    work = analyze_files(files, DetectorName(detector), target, settings, access, cluster, told, of_incidents=shown)
+    work = analyze_files(
+        files, DetectorName(detector), target, settings, access, cluster, told, time_zone, of_incidents=shown
+    )
     raw, response = run_to_completion(work)
     if as_json:
         render.write_json(response)

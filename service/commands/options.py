@@ -37,6 +37,15 @@ CertFileOption = Annotated[Path | None, typer.Option(help="PEM file: own certifi
 KeyFileOption = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
 TokenFileOption = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
 
+TimeZoneOption = Annotated[
+    str | None,
+    typer.Option(help="Zone of raw times without one, such as UTC; default: of the site, as the model learned it."),
+]
+
+SitesZoneOption = Annotated[
+    str | None, typer.Option("--time-zone", help="Zone of the sites of which locations.csv says none. [Asia/Seoul]")
+]
+
 DataOption = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
 
 TruthOption = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]

@@ -10,9 +10,18 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import CaFileOption, CertFileOption, DetectorChoice, KeyFileOption, TokenFileOption
+from service.commands.options import (
+    CaFileOption,
+    CertFileOption,
+    DetectorChoice,
+    KeyFileOption,
+    TimeZoneOption,
+    TokenFileOption,
+    setting,
+)
 from service.detect.names import DetectorName
 from service.events.vocabulary import OperatingPoint
+from service.settings import load_settings
 
 app = typer.Typer()
 
@@ -30,6 +39,8 @@ def replay(
     operating_point: Annotated[
         OperatingPoint | None, typer.Option(help="How sure findings are; default: as the gateway is set.")
     ] = None,
+    time_zone: TimeZoneOption = None,
+    model_repository: Annotated[str | None, setting("model_repository")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
     ca_file: CaFileOption = None,
     cert_file: CertFileOption = None,
@@ -40,10 +51,11 @@ def replay(
     from service.client.access import access_by_files
     from service.jobs.replay import ReplayPlan
     from service.jobs.replay import replay as run
+    from service.jobs.zones import site_zones
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    run(
-        paths,
-        ReplayPlan(target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access, operating_point),
-        as_json=as_json,
+    zones = site_zones(time_zone, load_settings(model_repository=model_repository))
+    plan = ReplayPlan(
+        target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access, operating_point, zones
     )
+    run(paths, plan, as_json=as_json)

@@ -59,7 +59,7 @@ def tune(
     settings = load_config(config)
     with shown_progress() as progress:
         progress("reading the data", 0.0)
-        *_, labelled = labelled_data.load(data, truth, settings.max_length)
+        *_, labelled = labelled_data.load(data, truth, settings.max_length, time_zone=settings.time_zone)
         if more_data is not None:
             strangers, *_ = labelled_data.load_strangers(more_data, more_truth, data, labelled.masters)
             labelled = replace(labelled, strangers=strangers)
@@ -88,7 +88,7 @@ def study(
     settings = load_config(config)
     with shown_progress() as progress:
         progress("reading the data", 0.0)
-        *_, labelled = labelled_data.load(data, truth, settings.max_length)
+        *_, labelled = labelled_data.load(data, truth, settings.max_length, time_zone=settings.time_zone)
         if name is StudyChoice.FRONTIER:
             sheets = study_frontier(labelled, settings, out, progress)
         else:

@@ -15,11 +15,13 @@ from service.commands.options import (
     DataOption,
     MoreDataOption,
     MoreTruthOption,
+    SitesZoneOption,
     TruthOption,
     check_more,
     need_train_extra,
 )
 from service.errors import CommandError
+from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
 
 app = typer.Typer()
@@ -49,12 +51,13 @@ def inspect(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write the report, with plots, to this page.")
     ] = None,
+    time_zone: SitesZoneOption = None,
 ) -> None:
     """Report how good the data of a folder are: complete, consistent, valid, known."""
     need_train_extra()
     from training.inspection.report import inspect_folder, write_inspection
 
-    write_inspection(inspect_folder(data, out, datetime.now(UTC)))
+    write_inspection(inspect_folder(data, out, datetime.now(UTC), time_zone or SEOUL))
 
 
 @app.command()
@@ -77,6 +80,7 @@ def train(
         float | None, typer.Option(help="Cost of a missed anomaly; with --false-alarm-cost instead of the budget.")
     ] = None,
     false_alarm_cost: Annotated[float | None, typer.Option(help="Cost of a false alarm.")] = None,
+    time_zone: SitesZoneOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training in --out.")] = False,
     folds: Annotated[
         int, typer.Option(min=1, max=7, help="Train on as many other splits too, and compare: folds.csv.")
@@ -100,6 +104,7 @@ def train(
         false_positive_budget=false_positive_budget,
         miss_cost=miss_cost,
         false_alarm_cost=false_alarm_cost,
+        time_zone=time_zone,
     )
     with shown_progress() as progress:
         finished = run(data, truth, out, settings, progress, TrainOptions(more_data, more_truth, resume, folds))

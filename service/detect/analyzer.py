@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from service.detect.detector import Detector, Judgement, joined
+from service.detect.hours import UsualHours
 from service.detect.names import DetectorName
 from service.errors import NotImplementedYet
 from service.events.columns import Events
@@ -34,13 +35,14 @@ class Analyzer:
 
         Args:
             detectors: those that there are.
-            reference: what reasons look things up in.
+            reference: what reasons look things up in, and what tells the usual hours of scans.
             memory: what is known beside requests, None for nothing.
             of_stream: makes a memory of a stream's own, for where there is no other.
             always: `analyze` uses ``memory`` too if the caller does not say.
         """
         self._detectors = detectors
         self._reference = reference
+        self._hours = UsualHours(reference)
         self._memory = memory
         self._of_stream = of_stream
         self._always = always
@@ -68,7 +70,8 @@ class Analyzer:
         """
         used = self._always if history is None else history
         view, memory = View(events, causal=False, point=point), self._memory if used else None
-        return await self._judge(view, detector, deadline, memory, explain=explain)
+        judgement = await self._judge(view, detector, deadline, memory, explain=explain)
+        return replace(judgement, shifts=self._hours.shifts(events))
 
     def stream(self) -> Callable[..., Awaitable[Judgement]]:
         """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""

@@ -41,6 +41,7 @@ class Judgement:
     point: str = ""  # the operating point that the flags are of, "" for rules, which have one alone
     degraded: bool = False  # judged without the model or the history that it should have been judged with
     case: Case | None = None  # what it was judged by, where reasons are wanted
+    shifts: Mapping[int, int] = field(default_factory=dict)  # by file_id, hours by which its times look shifted
 
 
 class Detector(Protocol):

@@ -55,6 +55,10 @@ class Facts:
         return self.reference.place_of(self._events.location_id)
 
     @cached_property
+    def _local_us(self) -> NDArray[np.int64]:
+        return self.reference.zones.local_us(self._events.time_us, self._events.location_id)
+
+    @cached_property
     def _begins(self) -> NDArray[np.intp]:
         journeys: Journeys = self.case.journeys
         return journeys.spread(journeys.start)
@@ -78,6 +82,7 @@ class Facts:
             level=int(events.step[row]) if level == UNKNOWN else level,
             direction=int(DIRECTION_OF_TYPE[type_code]),
             time_us=int(events.time_us[row]),
+            local_us=int(self._local_us[row]),
         )
 
     def first(self, row: int) -> Scan:

@@ -44,7 +44,7 @@ class Reasons:
         if items == 1:
             return reason
         scan = self._facts.scan(row)
-        place, day = scan.location_id, self._words.day(scan.time_us // _DAY_US)
+        place, day = scan.location_id, self._words.day(scan.local_us // _DAY_US)
         return self._words.say(
             "{items} items of one lot at place {place} from {day} on, together. The first of them: {reason}",
             items=self._words.number(items),

@@ -19,6 +19,7 @@ class Scan:
     level: int  # of the type, else of the step
     direction: int  # +1 inbound, -1 outbound, 0 neither
     time_us: int
+    local_us: int  # what the clock of the place showed
 
     @property
     def is_known(self) -> bool:

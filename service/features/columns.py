@@ -45,7 +45,7 @@ class Columns:
     place: in the tables. spot: a number for each place, known or not.
     is_small: whether the loops keep the interpreter.
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
-    leg_us: when the previous scan was.
+    local_us: the time on the clock of the place. leg_us: when the previous scan was.
     item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
     """
 
@@ -57,7 +57,7 @@ class Columns:
         self.tables, self.causal, self.codes = trail.reference.tables, trail.causal, len(of_code)
         self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
         self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
-        self.step, self.level = events.step, trail.level
+        self.local_us, self.step, self.level = trail.local_us, events.step, trail.level
         self.position, self.members = trail.journeys.position, trail.members
         self.well_formed, self.date_valid = parts.well_formed.view(np.uint8), parts.date_valid.view(np.uint8)
         self.header, self.company, self.product, self.lot = parts.header, parts.company, parts.product, parts.lot

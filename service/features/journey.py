@@ -99,8 +99,8 @@ class JourneyPass:
     @cython.nogil
     @cython.exceptval(check=False)
     def _moment(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
-        """Where the scan stands in its journey and in the week."""
-        days: cython.double = self.time_us[i] / 86_400e6
+        """Where the scan stands in its journey, and in the week of its place."""
+        days: cython.double = self.c.local_us[i] / 86_400e6
         day_phase: cython.double = days * FULL_CIRCLE
         week_phase: cython.double = floor(days) * FULL_CIRCLE / 7
         self.rows[i].has_prev = i > begin
@@ -119,7 +119,7 @@ class JourneyPass:
     def _age(self, i: cython.Py_ssize_t, begin: cython.Py_ssize_t, code: cython.Py_ssize_t) -> cython.void:
         """The date part of the code against the scan, and where the journey began."""
         if self.c.date_valid[code]:
-            self.rows[i].code_age = asinh(self.time_us[i] / 86_400e6 - self.c.day[code])
+            self.rows[i].code_age = asinh(self.c.local_us[i] / 86_400e6 - self.c.day[code])
         self.rows[i].code_age_first = self.rows[begin].code_age
         self.rows[i].first_stage = max(self.level[begin], 0)
         self.rows[i].first_type_logp = log_share(

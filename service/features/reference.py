@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from service.events.vocabulary import TYPES
+from service.events.zones import TimeZones
 from service.features.tables import Tables
 
 LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
+
+_LATER = ("zones", "hours")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,9 @@ class Reference:
     product_lot: Counts  # issued codes by product_lot_key
     lot_day: NDArray[np.float64]  # [product lots, 2] first and last date part, in days since 1970-01-01
     lot_serial: NDArray[np.float64]  # [product lots, 2] lowest and highest serial
+    # What reference tables of earlier releases do not have: their models learned the hours of UTC.
+    zones: TimeZones = field(default_factory=TimeZones)  # of the places: hours, weekdays and dates are theirs
+    hours: NDArray[np.float64] | None = None  # [TYPES, 24] normal scans of a type by hour of the place's day
 
     @property
     def start_scan(self) -> int:
@@ -102,9 +108,9 @@ class Reference:
     def _check_lengths(self) -> None:
         lots, places = len(self.product_lot.key), len(self.location_id)
         pairs = {
-            field.name: (table.key, table.count)
-            for field in fields(self)
-            if isinstance(table := getattr(self, field.name), Counts)
+            each.name: (table.key, table.count)
+            for each in fields(self)
+            if isinstance(table := getattr(self, each.name), Counts)
         }
         found = {name: len(count) - len(key) for name, (key, count) in pairs.items()}
         found |= {"lane_gap": len(self.lane_gap) - len(self.lane.key)}
@@ -136,7 +142,10 @@ class Reference:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the tables as JSON values: whole numbers exactly, others to 6 significant digits, NaN as null."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        tables = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in _LATER}
+        if self.hours is None:
+            return tables
+        return tables | {"zones": self.zones.to_json(), "hours": _plain(self.hours)}
 
     @classmethod
     def from_json(cls, tables: Mapping[str, Any]) -> Reference:
@@ -166,6 +175,8 @@ class Reference:
             product_lot=_counts(tables["product_lot"]),
             lot_day=_floats(tables["lot_day"], -1, 2),
             lot_serial=_floats(tables["lot_serial"], -1, 2),
+            zones=TimeZones.from_json(tables["zones"]) if "zones" in tables else TimeZones(),
+            hours=_floats(tables["hours"], TYPES, 24) if "hours" in tables else None,
         )
         reference._check_lengths()
         return reference

@@ -32,6 +32,7 @@ class Trail:
     spot: NDArray[np.int32]  # a number for each place, known or not
     kind: NDArray[np.int32]  # event type 0..TYPES-1, the unknown last
     level: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
+    local_us: NDArray[np.int64]  # what the clocks of the places showed: hours, weekdays and dates are of it
     legs: Legs  # the previous scans; of what was judged before as it was then
     spot_from: NDArray[np.int32]  # where they were, anything for a first event
     item_group: NDArray[np.int32]  # [ITEM_GROUPS, U] of `mates`, which numbers them
@@ -86,6 +87,7 @@ class Trail:
             spot=spot[:n],
             kind=kind,
             level=level,
+            local_us=reference.zones.local_us(events.time_us, events.location_id),
             legs=previous,
             spot_from=spot[np.arange(-1, n - 1)] if fresh is None else spot[n:],
             item_group=item_group,

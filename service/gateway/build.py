@@ -17,6 +17,7 @@ from service.detect.names import DetectorName
 from service.detect.rules_detector import RulesDetector
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
+from service.events.zones import TimeZones
 from service.explain.explainer import Explainer
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
@@ -59,6 +60,7 @@ class Wiring:
     lstm: ServedModel
     analyzer: Analyzer
     explainer: Explainer
+    zones: TimeZones  # of the sites
     store: Store | None  # of the history
     canary: ServedModel | None = None
     svm: ServedModel | None = None
@@ -107,7 +109,7 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
         always=settings.history_analyze,
     )
     explainer = Explainer(reference, scored_models(model, canary.model if canary else None, svms))
-    return Wiring(lstm, analyzer, explainer, store, canary, svm, memory)
+    return Wiring(lstm, analyzer, explainer, reference.zones, store, canary, svm, memory)
 
 
 def _detectors(

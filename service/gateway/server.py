@@ -54,6 +54,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
         watch=monitoring.watch,
+        clocks=wiring.zones if settings.event_times == "wall-clock" else None,
     )
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)

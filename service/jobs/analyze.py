@@ -24,6 +24,7 @@ from service.events.groups import Groups
 from service.gateway.build import build_wiring
 from service.jobs.positions import positions
 from service.jobs.progress import progress_bar, warn
+from service.jobs.zones import site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
 from service.runtime import threads
@@ -50,6 +51,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     access: Access = OPEN,
     cluster: str | None = None,
     language: str | None = None,
+    time_zone: str | None = None,
     *,
     of_incidents: int | None = None,
 ) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
@@ -63,6 +65,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         access: how to get in at ``target``.
         cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
         language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
+        time_zone: of raw times without one; None: that of the site.
         of_incidents: reasons are for the first findings of so many incidents, the largest; others have a cause.
 
     Raises:
@@ -71,7 +74,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     """
     with progress_bar() as progress:
         task = progress.add_task("Reading", total=len(paths))
-        raw = read_files(paths, lambda: progress.advance(task))
+        raw = read_files(paths, lambda: progress.advance(task), site_zones(time_zone, settings))
         if not len(raw.events):
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
         warn(raw.warnings)

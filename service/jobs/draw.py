@@ -42,7 +42,7 @@ def write_explanation(raw: RawEvents, response: pb.ExplainResponse) -> None:
 
 def _journey(raw: RawEvents, response: pb.ExplainResponse) -> list[Text]:
     """Return the scans of the item in their order, one a line, the gaps between them, and a mark at the asked one."""
-    events = raw.events
+    events, local_us = raw.events, raw.local_us
     at = int(np.flatnonzero(events.event_id == response.event_id)[0])
     own = np.flatnonzero(events.epc == events.epc[at])
     own = own[np.lexsort((events.event_id[own], events.time_us[own]))]
@@ -55,7 +55,7 @@ def _journey(raw: RawEvents, response: pb.ExplainResponse) -> list[Text]:
         name, type_ = raw.places.get(place) or f"location {place}", int(events.event_type[row])
         what = "unknown type" if type_ == UNKNOWN else EVENT_TYPES[type_]
         mark = "▶" if row == at else "•"
-        text = f"  {mark} {time_text(time_us)}  {what}  {printable(name)}  (event {events.event_id[row]})"
+        text = f"  {mark} {time_text(int(local_us[row]))}  {what}  {printable(name)}  (event {events.event_id[row]})"
         lines.append(Text(text, style="bold yellow" if row == at else ""))
         before = time_us
     return lines

@@ -16,6 +16,7 @@ from service.events.columns import Events
 from service.gateway.build import build_wiring
 from service.jobs.analyze import split
 from service.jobs.progress import warn
+from service.jobs.zones import site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
 from service.settings import Settings
@@ -29,6 +30,7 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
     target: str | None,
     settings: Settings,
     access: Access = OPEN,
+    time_zone: str | None = None,
 ) -> tuple[RawEvents, pb.ExplainResponse]:
     """Return the events of the file and why ``event_id`` of them got its scores, as `analyze_files` judges them.
 
@@ -36,7 +38,7 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
         CommandError: the file cannot be used or has no such event, or the gateway cannot be reached or refused.
         SentinelError: the model cannot be used.
     """
-    raw = read_files([path], lambda: None)
+    raw = read_files([path], zones=site_zones(time_zone, settings))
     warn(raw.warnings)
     events = _judged_with(raw.events, event_id, path, settings.max_events_per_request)
     if target is None:

@@ -77,8 +77,8 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
 
 
 def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
-    table = Table("Event", "EPC", "Place", "Time (UTC)", "Kinds with scores", title="Findings")
-    events, position = raw.events, _positions(raw, response)
+    table = Table("Event", "EPC", "Place", "Local time", "Kinds with scores", title="Findings")
+    events, local_us, position = raw.events, raw.local_us, _positions(raw, response)
     findings = [finding for answer in response.files for finding in answer.event_history]
     for finding in findings[:MAX_TABLE_ROWS]:
         at = position[finding.event_id]
@@ -87,16 +87,16 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
             str(finding.event_id),
             Text(printable(events.sent_codes(np.array([at]))[0])),
             Text(printable(raw.places.get(location_id) or f"location {location_id}")),
-            time_text(int(events.time_us[at])),
+            time_text(int(local_us[at])),
             ", ".join(f"{kind} {score:.1f}" for kind, score in kinds_of(finding)),
         )
     return table
 
 
 def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
-    columns = ("Kind", "Cause", "Items", "Events", "First event", "Place", "Time (UTC)", "Why (of the first)")
+    columns = ("Kind", "Cause", "Items", "Events", "First event", "Place", "Local time", "Why (of the first)")
     table = Table(*columns, title="Incidents")
-    events, position = raw.events, _positions(raw, response)
+    events, local_us, position = raw.events, raw.local_us, _positions(raw, response)
     journeys = Journeys.of(events)
     row_of = np.empty(len(events), dtype=np.intp)
     row_of[journeys.order] = np.arange(len(events))
@@ -124,7 +124,7 @@ def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table
             str(len(np.unique(row[incident.findings]))),
             str(int(events.event_id[at])),
             Text(printable(raw.places.get(place) or f"location {place}")),
-            time_text(int(events.time_us[at])),
+            time_text(int(local_us[at])),
             Text(printable(reason, 400)),
         )
     rest = len(shown) - MAX_TABLE_ROWS

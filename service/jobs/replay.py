@@ -28,10 +28,11 @@ from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import OperatingPoint
+from service.events.zones import TimeZones
 from service.jobs.progress import warn
 from service.jobs.render import kinds_of, printable, time_text
 from service.jobs.tally import Tally
-from service.rawfiles.columns import read_files
+from service.rawfiles.columns import SITES, read_files
 from service.rawfiles.folders import left_out, raw_files
 
 _SHOW_S = 0.25
@@ -53,6 +54,7 @@ class ReplayPlan:
     give_up_s: float  # a stream without any answer for so long has failed
     access: Access = OPEN
     point: OperatingPoint | None = None  # None: as the gateway is set
+    zones: TimeZones = SITES  # of the sites: times without a zone are local
 
 
 def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
@@ -61,7 +63,7 @@ def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
     Raises:
         CommandError: a file cannot be used, the gateway refused, or events got no answer.
     """
-    raw = read_files(raw_files(paths))
+    raw = read_files(raw_files(paths), zones=plan.zones)
     warn([*left_out(paths), *raw.warnings])
     # Events that happen come in no file; and a request is about one.
     events = replace(raw.events, file_id=np.ones_like(raw.events.file_id))
@@ -69,7 +71,7 @@ def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
         raise CommandError(f"{', '.join(map(str, paths))}: no events to replay")
     events = events.take(np.lexsort((events.event_id, events.time_us)))
     check_reachable(plan.target, plan.access)
-    tally, screen = Tally(), _Screen(len(events), findings=not as_json)
+    tally, screen = Tally(), _Screen(len(events), plan.zones, findings=not as_json)
     player = Player(plan, tally, screen.found)
     with screen:
         failure = player.play(events, lambda: screen.update(tally))
@@ -160,8 +162,9 @@ def _failure(running: Sequence[Future[None]], on_tick: Callable[[], None]) -> Ba
 class _Screen:
     """Progress on stderr, findings on stdout."""
 
-    def __init__(self, total: int, *, findings: bool) -> None:
+    def __init__(self, total: int, zones: TimeZones, *, findings: bool) -> None:
         console = Console(stderr=True)
+        self._zones = zones
         self._findings = findings
         self._progress = Progress(
             TextColumn("Replaying"),
@@ -192,14 +195,15 @@ class _Screen:
         self._progress.update(self._task, completed=tally.events, now=now)
 
     def found(self, answered: Answered) -> None:
-        """Print the findings of an answer, a line per event."""
+        """Print the findings of an answer, a line per event, with the time that the clock of the place showed."""
         if not self._findings or not answered.response.event_history:
             return
         scan_of = {scan.event_id: scan for scan in answered.request.data}
         lines = []
         for finding in answered.response.event_history:
             scan = scan_of[finding.event_id]
-            time_us = scan.event_time.seconds * 1_000_000 + scan.event_time.nanos // 1_000
+            instant_us = scan.event_time.seconds * 1_000_000 + scan.event_time.nanos // 1_000
+            time_us = int(self._zones.local_us(np.array([instant_us]), np.array([scan.location_id]))[0])
             said = ", ".join(f"{kind} {score:.1f}" for kind, score in kinds_of(finding))
             lines.append(f"{time_text(time_us)}  {finding.event_id}  {printable(scan.epc_code)}  {said}\n")
         sys.stdout.write("".join(lines))

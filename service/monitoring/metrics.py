@@ -139,6 +139,11 @@ class Metrics:
             "Answers without the model or without the history that they should have had; each has a warning.",
             registry=registry,
         )
+        self._shifted = Counter(
+            "epc_sentinel_shifted_files",
+            "Files whose hours look shifted: their event times may be local ones; each has a warning.",
+            registry=registry,
+        )
         self._scores = Scores()
         registry.register(self._scores)
         stage_wall = Histogram(
@@ -205,6 +210,7 @@ class Metrics:
             self._fallback.inc()
         if judgement.degraded:
             self._degraded.inc()
+        self._shifted.inc(len(judgement.shifts))
 
     def call_ended(self, method: str, code: str) -> None:
         """Count a gRPC call."""

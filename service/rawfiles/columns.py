@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import Events, clean_codes, step_codes, type_codes
 from service.events.groups import Groups
+from service.events.zones import SEOUL, TimeZones
 from service.rawfiles.table import FileRows, Texts, read_table
 from service.rawfiles.times import DATES_ONLY, dates_only
+
+SITES = TimeZones(SEOUL)
+"""Where nobody says which zones the places are in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +29,21 @@ class RawEvents:
     places: dict[int, str]  # location_id -> name, where the files name them (column scan_location)
     sources: dict[int, str]  # file_id -> name of the file, for files without a file_id column
     warnings: tuple[str, ...] = ()  # one line each: what about a file makes its answer doubtful
+    zones: TimeZones = SITES  # whose clocks a table of the events shows
+
+    @property
+    def local_us(self) -> NDArray[np.int64]:
+        """What the clocks of the places showed at the events [N], in microseconds since 1970."""
+        return self.zones.local_us(self.events.time_us, self.events.location_id)
 
 
-def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None) -> RawEvents:
+def read_files(
+    paths: Sequence[Path], on_file: Callable[[], None] = lambda: None, zones: TimeZones = SITES
+) -> RawEvents:
     """Return all events of the files, in the order given; ``on_file`` is called after each file.
 
     Event ids are the row numbers over all files from 1, file ids the file numbers from 1, unless the file has an
-    ``event_id`` or ``file_id`` column. Times without a zone are UTC.
+    ``event_id`` or ``file_id`` column. Times without a zone are those of the place, in its one of ``zones``.
 
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
@@ -49,14 +62,15 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
     epc, epc_codes, spelling = clean_codes(*_joined([table.code for table in tables]))
     step, steps = _joined([table.step for table in tables])
     kind, kinds = _joined([table.event_type for table in tables])
+    location_id = np.concatenate([table.location_id for table in tables])
     events = Events(
         event_id=np.concatenate([table.event_id for table in tables]),
         epc=epc,
         epc_codes=epc_codes,
-        location_id=np.concatenate([table.location_id for table in tables]),
+        location_id=location_id,
         step=step_codes(steps)[step],
         event_type=type_codes(kinds)[kind],
-        time_us=np.concatenate([table.time_us for table in tables]),
+        time_us=_instants(tables, location_id, zones),
         file_id=np.concatenate([table.file_id for table in tables]),
         spelling=spelling,
     )
@@ -66,7 +80,14 @@ def read_files(paths: Sequence[Path], on_file: Callable[[], None] = lambda: None
         places = table.places | places  # the first name counts
     by_number = enumerate(zip(paths, tables, strict=True), start=1)
     sources = {number: path.name for number, (path, table) in by_number if not table.has_file_id}
-    return RawEvents(events, places, sources, tuple(warnings))
+    return RawEvents(events, places, sources, tuple(warnings), zones)
+
+
+def _instants(tables: Sequence[FileRows], location_id: NDArray[np.int64], zones: TimeZones) -> NDArray[np.int64]:
+    """Return the times [N] in microseconds since 1970-01-01 UTC."""
+    time_us = np.concatenate([table.time_us for table in tables])
+    has_zone = np.concatenate([table.has_zone for table in tables])
+    return np.where(has_zone, time_us, zones.instant_us(time_us, location_id))
 
 
 def _joined(columns: Sequence[Texts]) -> Texts:

@@ -360,9 +360,10 @@ class PlainRows:
         end = data.find(b"\n", start)
         return data[start:] if end < 0 else data[start : end + 1]
 
-    def fill_in(self, at: int, numbers: Sequence[int], texts: Sequence[str]) -> None:
-        """Give an odd row its ``ints`` and its texts, "" for a column that there is not."""
+    def fill_in(self, at: int, numbers: Sequence[int], texts: Sequence[str], *, has_zone: bool) -> None:
+        """Give an odd row its ``ints``, its texts, "" for a column that there is not, and what its time is."""
         self.ints[:, at] = numbers
+        self.has_zone[at] = has_zone
         for kind, text in enumerate(texts):
             part = text.encode()
             self._begin[kind, at], self._size[kind, at] = self._length, len(part)

@@ -13,7 +13,7 @@ from service.errors import CommandError
 from service.rawfiles.encoding import READ_ERRORS, read_raw
 from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
 from service.rawfiles.rows import Header, split_row, whole_number
-from service.rawfiles.times import time_us
+from service.rawfiles.times import has_zone, time_us
 
 REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
 OPTIONAL = ("event_id", "file_id", "scan_location")
@@ -34,7 +34,8 @@ class FileRows:
     location_id: NDArray[np.int64]  # [N]
     step: Texts
     event_type: Texts
-    time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01 UTC
+    time_us: NDArray[np.int64]  # [N] microseconds since 1970-01-01, UTC or of a clock somewhere
+    has_zone: NDArray[np.bool_]  # [N] True for times that are instants, False for local ones
     file_id: NDArray[np.int64]  # [N]
     line: NDArray[np.int64]  # [N] the number of its line in the file
     places: dict[int, str]  # location_id -> the first name that the file gives it
@@ -82,6 +83,7 @@ def read_table(path: Path, number: int, first_id: int) -> FileRows:
         step=rows.text(STEP),
         event_type=rows.text(TYPE),
         time_us=rows.ints[TIME],
+        has_zone=rows.has_zone,
         file_id=rows.ints[FILE_ID] if "file_id" in index else np.full(n, number, dtype=np.int64),
         line=rows.line,
         places=_places(rows, header) if "scan_location" in index else {},
@@ -122,7 +124,8 @@ def _fill_in(rows: PlainRows, at: int, path: Path, header: Header, index: dict[s
         if (name := _NUMBERS[kind]) in index:
             numbers[kind] = read(name, whole_number, "whole number of 64 bits", "a number such as 12")
     numbers[TIME] = read("event_time", time_us, "time that can be read without a guess", "it as 2025-07-01 10:34:17")
-    rows.fill_in(at, numbers, [cells[index[name]] if name in index else "" for name in _TEXTS.values()])
+    texts = [cells[index[name]] if name in index else "" for name in _TEXTS.values()]
+    rows.fill_in(at, numbers, texts, has_zone=has_zone(cells[index["event_time"]]))
 
 
 def _places(rows: PlainRows, header: Header) -> dict[int, str]:

@@ -30,7 +30,7 @@ _TIME = re.compile(
 
 
 def time_us(text: str) -> int | None:
-    """Return the microseconds since 1970-01-01 UTC of a time, None if ``text`` is none. Without a zone it is UTC.
+    """Return the microseconds since 1970-01-01 UTC of a time, None if ``text`` is none; without `has_zone` as if UTC.
 
     ISO 8601 (2025-07-01 10:34:17, 2025-07-01T10:34:17.25+09:00, 20250701T103417Z), year first with slashes or dots
     and without leading zeros (2025/7/1 9:05); without punctuation 8 digits (20250701), 12, 14 or, with milliseconds,
@@ -40,21 +40,33 @@ def time_us(text: str) -> int | None:
     that may be 2007-01-10 00:17 and 2020-07-01 10:00:17, 24:00, words (AM, 오전), Excel's day numbers.
     """
     text = text.strip()
+    if text.isascii() and text.isdigit() and (unit := _SINCE_1970.get(len(text), 0)) and int(text) * unit in _EPOCHS:
+        return int(text) * unit
+    time = _time(text)
+    return None if time is None else (time - (_EPOCH if time.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
+
+
+def has_zone(text: str) -> bool:
+    """Return whether a time that `time_us` reads is an instant: with a zone, or counted from 1970.
+
+    Others are what a clock showed on the wall of the place.
+    """
+    text = text.strip()
+    if text.isdigit():
+        return len(text) in _SINCE_1970
+    if not text[-1:].isalpha() and "+" not in text and "-" not in text[8:]:  # nearly all
+        return False
+    time = _time(text)
+    return time is not None and time.tzinfo is not None
+
+
+def _time(text: str) -> datetime | None:
+    """Return the time that a text without outer blanks gives by its calendar date."""
     if text[4:5] == "-" and text[10:11] in _BETWEEN:
         time = _iso(text)
-    elif found := _COMPACT.fullmatch(text):
-        digits, rest = found.groups()
-        unit = 0 if rest else _SINCE_1970.get(len(digits), 0)
-        if unit and int(digits) * unit in _EPOCHS:
-            return int(digits) * unit
-        time = _compact(digits, rest)
     else:
-        time = None
-    if time is None:
-        time = _year_first(text)
-        if time is None:
-            return None
-    return (time - (_EPOCH if time.tzinfo is None else _EPOCH_UTC)) // _MICROSECOND
+        time = _compact(*found.groups()) if (found := _COMPACT.fullmatch(text)) else None
+    return _year_first(text) if time is None else time
 
 
 def dates_only(times_us: NDArray[np.int64]) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class Scan:
     kind: int  # event type, UNKNOWN_TYPE if unknown
     step: int | None
     time: datetime
+    local: datetime  # what the clock of the place showed, as if in UTC
 
     @property
     def moment(self) -> tuple[datetime, int]:
@@ -155,6 +157,8 @@ def _scan(events: Events, at: int, reference: Reference) -> Scan:
     text, location = events.epc_codes[events.epc[at]], int(events.location_id[at])
     known = reference.location_id.tolist()
     kind, step = int(events.event_type[at]), int(events.step[at])
+    time = EPOCH + timedelta(microseconds=int(events.time_us[at]))
+    zone = ZoneInfo(reference.zones.of_place.get(location, reference.zones.default))
     return Scan(
         event_id=int(events.event_id[at]),
         text=text,
@@ -163,7 +167,8 @@ def _scan(events: Events, at: int, reference: Reference) -> Scan:
         place=known.index(location) if location in known else len(known),
         kind=UNKNOWN_TYPE if kind < 0 else kind,
         step=None if step < 0 else step,
-        time=EPOCH + timedelta(microseconds=int(events.time_us[at])),
+        time=time,
+        local=time.astimezone(zone).replace(tzinfo=UTC),
     )
 
 
@@ -234,8 +239,8 @@ def _code(view: View) -> Values:
             values["code_day_off"] = _outside((code.day - EPOCH.date()) / DAY, *ref.lot_day[row])
     if code.day is not None:
         made = datetime(code.day.year, code.day.month, code.day.day, tzinfo=UTC)
-        values["code_age"] = math.asinh((view.scan.time - made) / DAY)
-        values["code_age_first"] = math.asinh((first.time - made) / DAY)
+        values["code_age"] = math.asinh((view.scan.local - made) / DAY)
+        values["code_age_first"] = math.asinh((first.local - made) / DAY)
     return values
 
 
@@ -284,9 +289,9 @@ def _time(view: View) -> Values:
     gap = _log_gap(view, scan, last)
     low, _, high, _ = (_lane_quantiles(ref, scan, last) if last else None) or [gap] * 4
     first = view.past[0] if view.past else scan
-    midnight = scan.time.replace(hour=0, minute=0, second=0, microsecond=0)
-    clock = 2 * math.pi * ((scan.time - midnight) / DAY)
-    week = 2 * math.pi * (scan.time.weekday() - 3) / 7  # from Thursday on
+    midnight = scan.local.replace(hour=0, minute=0, second=0, microsecond=0)
+    clock = 2 * math.pi * ((scan.local - midnight) / DAY)
+    week = 2 * math.pi * (scan.local.weekday() - 3) / 7  # from Thursday on
     return {
         "has_prev": bool(view.past),
         "has_next": bool(view.future),

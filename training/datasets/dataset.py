@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from service.events.columns import Events, step_codes, type_codes
+from service.events.zones import SEOUL
 from service.model.manifest import digest_of
 from service.rawfiles.cells import no_formula
 from training.datasets.folder import REPEATED, RawFolder, quarantine_summary, quarantined, read_folder
@@ -32,8 +33,8 @@ class Dataset:
     warnings: tuple[str, ...] = ()  # one line each: what is missing or was set aside, and where
 
 
-def load(folder: Path, quarantine: Path | None = None) -> Dataset:
-    """Read all raw files of ``folder`` and its masters.
+def load(folder: Path, quarantine: Path | None = None, time_zone: str = SEOUL) -> Dataset:
+    """Read all raw files of ``folder`` and its masters; ``time_zone`` is of the places of which they say none.
 
     A raw file is a .csv, .tsv or .txt (or one of these with .gz) with the columns epc_code, event_time, location_id or
     scan_location, event_type or business_step; `service.rawfiles.rows` says what its lines mean. The event_id is the
@@ -47,7 +48,7 @@ def load(folder: Path, quarantine: Path | None = None) -> Dataset:
         DataError: no raw files, a file without the needed columns, two different events of one id, a file (masters
             too) without a usable row, or no locations.csv. Without transitions.csv there are no routes, and a warning.
     """
-    raw = read_folder(folder)
+    raw = read_folder(folder, time_zone)
     if quarantine is not None:
         write_quarantine(raw, quarantine)
     loaded = to_dataset(raw)
@@ -76,7 +77,7 @@ def to_dataset(raw: RawFolder) -> Dataset:
     summary = quarantine_summary(raw.rows)
     if rows.empty:
         raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines'}")
-    masters, warnings = read_masters(raw.folder, raw.locations, rows)
+    masters, warnings = read_masters(raw.folder, raw.locations, rows, raw.zones)
     return Dataset(
         events=_events(rows),
         masters=masters,

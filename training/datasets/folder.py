@@ -11,10 +11,11 @@ import pandera.pandas as pa
 
 from service.events.columns import code_columns, type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
+from service.events.zones import SEOUL, TimeZones
 from service.rawfiles.folders import left_out, raw_files_of
 from service.rawfiles.rows import whole_number
-from service.rawfiles.times import DATES_ONLY, dates_only, time_us
-from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations
+from service.rawfiles.times import DATES_ONLY, dates_only, has_zone, time_us
+from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations, zones_of
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
 from training.errors import DataError
 
@@ -49,19 +50,24 @@ class RawFolder:
     folder: Path
     files: dict[str, RawTable]  # by file name; their rows are in ``rows``
     rows: pd.DataFrame  # [M] file, line, problem ("" if usable) and the columns of an event
-    locations: pd.DataFrame  # location_id, scan_location, latitude, longitude
+    locations: pd.DataFrame  # location_id, scan_location, latitude, longitude, time_zone
+    zones: TimeZones  # of the locations
     warnings: list[str]
     dirty_codes: int = 0  # rows of which something around the code was left out
 
 
-def read_folder(folder: Path) -> RawFolder:
+def read_folder(folder: Path, time_zone: str = SEOUL) -> RawFolder:
     """Read all raw files of ``folder`` and its location master.
 
+    Times without a zone are local to their place. A place of which the master says no zone is in ``time_zone``.
+
     Raises:
-        DataError: no raw files, a file without the needed columns, two different events of one id, no locations.csv.
+        DataError: no raw files, a file without the needed columns, two different events of one id, no locations.csv,
+            a time zone that there is not.
     """
     paths = raw_files(folder)
     locations, warnings = read_locations(folder)
+    zones = zones_of(locations, time_zone)
     warnings += left_out([folder])
     files, parts, first_row, dirty = {}, [], 1, 0
     for number, path in enumerate(paths, 1):
@@ -75,14 +81,15 @@ def read_folder(folder: Path) -> RawFolder:
         codes, warning = clean_codes(table.rows["epc_code"])
         warnings += [f"{path.name}: {warning}"] if warning else []
         dirty += int((codes != table.rows["epc_code"]).sum())
-        parts.append(_typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations))
-        if dates_only(parts[-1]["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
+        typed = _typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations)
+        if dates_only(typed["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
             warnings.append(f"{path.name} {DATES_ONLY}")
+        parts.append(typed.assign(event_time=_instants(typed, table.rows["event_time"], zones)))
         first_row += len(table.rows)
         files[path.name] = replace(table, rows=table.rows.iloc[:0])
     rows = pd.concat(parts, ignore_index=True)
     _set_repeated_aside(rows, folder)
-    return RawFolder(folder, files, rows, locations, warnings, dirty)
+    return RawFolder(folder, files, rows, locations, zones, warnings, dirty)
 
 
 def raw_files(folder: Path) -> list[Path]:
@@ -148,11 +155,25 @@ def clean_codes(text: pd.Series) -> tuple[pd.Series, str]:
 
 
 def parse_times(text: pd.Series) -> pd.Series:
-    """Return times in UTC at microseconds, NaT if unreadable, see `rawfiles.times.time_us`; formats may be mixed."""
+    """Return times at microseconds, NaT if unreadable, see `rawfiles.times.time_us`; formats may be mixed.
+
+    They are in UTC, and those that name no zone as if they were.
+    """
     values = by_value(text, time_us)
     times = values.fillna(0).to_numpy(np.int64).view("datetime64[us]").copy()
     times[values.isna().to_numpy()] = np.datetime64("NaT")
     return pd.Series(times, index=text.index).dt.tz_localize("UTC")
+
+
+def _instants(rows: pd.DataFrame, text: pd.Series, zones: TimeZones) -> pd.Series:
+    """Return the times of the rows; those of which the ``text`` names no zone were local to their place."""
+    times, is_local = rows["event_time"].copy(), by_value(text, lambda cell: int(not has_zone(cell))) == 1
+    is_local &= times.notna()
+    local_us = times[is_local].to_numpy("datetime64[us]").astype(np.int64)
+    place = rows.loc[is_local, "location_id"].fillna(0).to_numpy(np.int64)
+    instants = zones.instant_us(local_us, place).view("datetime64[us]")
+    times[is_local] = pd.Series(instants, index=times.index[is_local]).dt.tz_localize("UTC")
+    return times
 
 
 def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:

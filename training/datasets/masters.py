@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
+from service.events.zones import TimeZones, is_zone
 from service.rawfiles.rows import whole_number
 from training.datasets.tables import read_table
 from training.errors import DataError
@@ -19,6 +20,8 @@ from training.errors import DataError
 LOCATIONS, TRANSITIONS = "locations.csv", "transitions.csv"
 
 TRANSIT_COLUMNS = tuple(f"time_taken_hours_{name}" for name in ("mean", "std", "min", "max"))
+
+SUCH_AS = "write one such as Asia/Seoul"
 
 _COUNT = "time_taken_hours_count"
 
@@ -41,10 +44,12 @@ _ROUTES = pa.DataFrameSchema(
 
 
 def read_locations(folder: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return (location_id, scan_location, latitude, longitude of the usable rows of the location master, warnings).
+    """Return (location_id, scan_location, latitude, longitude, time_zone of the usable rows of the location master,
+    warnings); without a zone it is "".
 
     Raises:
-        DataError: there is no location master, it lacks a column, or none of its rows can be used.
+        DataError: there is no location master, it lacks a column, none of its rows can be used, or one has a zone that
+            there is not.
     """
     path = folder / LOCATIONS
     if not path.is_file():
@@ -57,12 +62,34 @@ def read_locations(folder: Path) -> tuple[pd.DataFrame, list[str]]:
         scan_location=place_names(raw["scan_location"]) if "scan_location" in raw else "",
         latitude=_numbers(raw["latitude"]),
         longitude=_numbers(raw["longitude"]),
+        time_zone=raw["time_zone"].str.strip() if "time_zone" in raw else "",
     )
+    _check_zones(places, path)
     usable, bad = _usable(places, _PLACES, path)
     return usable, [*warnings, *bad]
 
 
-def read_masters(folder: Path, locations: pd.DataFrame, rows: pd.DataFrame) -> tuple[Masters, list[str]]:
+def _check_zones(places: pd.DataFrame, path: Path) -> None:
+    known = {zone: not zone or is_zone(zone) for zone in places["time_zone"].unique().tolist()}
+    for line, zone in places.loc[~places["time_zone"].map(known).astype(bool), ["line", "time_zone"]].to_numpy():
+        raise DataError(f"{path}: line {line}: column time_zone: {zone!r} is no time zone; {SUCH_AS}")
+
+
+def zones_of(locations: pd.DataFrame, default: str) -> TimeZones:
+    """Return the time zones of a location master, ``default`` where it says none.
+
+    Raises:
+        DataError: there is no such zone as ``default``.
+    """
+    if not is_zone(default):
+        raise DataError(f"time_zone {default!r} is no time zone; {SUCH_AS}")
+    named = locations[~locations["time_zone"].isin(["", default])]
+    return TimeZones(default, dict(zip(named["location_id"].tolist(), named["time_zone"].tolist(), strict=True)))
+
+
+def read_masters(
+    folder: Path, locations: pd.DataFrame, rows: pd.DataFrame, zones: TimeZones
+) -> tuple[Masters, list[str]]:
     """Return (the masters, warnings); ``rows`` are events, which name places that the location master lacks.
 
     Raises:
@@ -78,6 +105,7 @@ def read_masters(folder: Path, locations: pd.DataFrame, rows: pd.DataFrame) -> t
         route_to=routes["to"].to_numpy(np.int64),
         route_hours=routes[list(TRANSIT_COLUMNS)].to_numpy(np.float64),
         route_count=routes[_COUNT].to_numpy(np.float64),
+        zones=zones,
     )
     return masters, warnings
 
@@ -172,3 +200,4 @@ class Masters:
     route_to: NDArray[np.int64]  # [R] location ids
     route_hours: NDArray[np.float64]  # [R, 4] mean, standard deviation, minimum, maximum hours
     route_count: NDArray[np.float64]  # [R]
+    zones: TimeZones = field(default_factory=TimeZones)  # of the places

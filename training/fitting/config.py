@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.events.vocabulary import KINDS
+from service.events.zones import SEOUL
 from service.features import table as features
 from training.errors import DataError
 from training.network.lstm import ModelConfig
@@ -41,6 +42,7 @@ class TrainConfig(BaseModel):
     false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind
     miss_cost: Cost | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget
     false_alarm_cost: Cost | None = None  # of a normal event that is flagged
+    time_zone: str = SEOUL  # of the places of which locations.csv says none
     seed: int = Field(default=7, ge=0)
 
     @model_validator(mode="after")

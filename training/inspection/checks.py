@@ -24,12 +24,17 @@ def files(world: World) -> Section:
     for name, table in world.raw.files.items():
         every = world.raw.rows[world.raw.rows["file"] == name]
         usable = every[every["problem"] == ""]
-        ends = [f"{time:%Y-%m-%d %H:%M}" for time in usable["event_time"].agg(["min", "max"]).dropna()] or ["-", "-"]
+        local_us = world.local_us[(world.rows["file"] == name).to_numpy()]
+        ends = [_minute(end) for end in (local_us.min(), local_us.max())] if len(local_us) else ["-", "-"]
         counts = (len(every), len(every) - len(usable), usable["epc_code"].nunique())
         form = (table.encoding, _SEPARATORS[table.header.separator])
         rows.append((name, *form, *(f"{count:,}" for count in counts), *ends))
     columns = ("file", "encoding", "separator", "rows", "set aside", "EPCs", "first", "last")
     return Section("Files", "In the order of their names, which numbers the rows.", columns, rows)
+
+
+def _minute(local_us: np.int64) -> str:
+    return str(np.datetime64(int(local_us), "us").astype("datetime64[m]")).replace("T", " ")
 
 
 def completeness(world: World) -> Section:
@@ -58,9 +63,10 @@ def times(world: World) -> Section:
     before, has_before = world.journeys.previous()
     gap_h = (ordered.time_us - ordered.time_us[before])[has_before] / HOUR_US
     backwards = ordered.epc[has_before & (world.journeys.order < world.journeys.order[before])]
-    early = world.codes.date_valid[ordered.epc] & (ordered.time_us < (world.codes.day[ordered.epc] - 1) * DAY_US)
-    first, last = (int(end) for end in (events.time_us.min(), events.time_us.max()))
-    span, used = last // DAY_US - first // DAY_US + 1, len(np.unique(events.time_us // DAY_US))
+    epc, local_us, zones = events.epc, world.local_us, world.data.masters.zones
+    early = world.codes.date_valid[epc] & (local_us < (world.codes.day[epc] - 1) * DAY_US)
+    first, last = (int(end) for end in (local_us.min(), local_us.max()))
+    span, used = last // DAY_US - first // DAY_US + 1, len(np.unique(local_us // DAY_US))
     again = world.rows.duplicated(["epc_code", "event_time", "location_id", "event_type"])
     future = share(int((events.time_us > world.now_us).sum()), len(events))
     rows = [
@@ -74,7 +80,9 @@ def times(world: World) -> Section:
     if len(gap_h):
         quantiles = ", ".join(f"{value:.4g}" for value in np.quantile(gap_h, (0, 0.01, 0.5, 0.99, 1)))
         rows.append(("hours between the scans of an EPC: least, 1 %, median, 99 %, most", quantiles))
-    return Section("Times", "In UTC; a time without a zone is one of UTC.", ("what", "value"), rows)
+    where = ", ".join([zones.default, *sorted(set(zones.of_place.values()))])
+    note = f"On the clocks of the places ({where}); a time without a zone is what they showed."
+    return Section("Times", note, ("what", "value"), rows)
 
 
 def code_validity(world: World) -> Section:

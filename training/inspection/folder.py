@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from service.events import codes
 from service.events.codes import Codes
 from service.events.journeys import Journeys
+from service.events.zones import SEOUL
 from training.datasets.dataset import Dataset, to_dataset
 from training.datasets.folder import RawFolder, read_folder
 
@@ -29,7 +33,7 @@ class Section:
     rows: Sequence[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class World:
     """The events of a folder."""
 
@@ -42,15 +46,24 @@ class World:
     seconds: float  # that reading took
 
     @classmethod
-    def of(cls, folder: Path, now: datetime) -> World:
-        """Read ``folder``. Raises DataError if it cannot be used, see `training.datasets.dataset.load`."""
+    def of(cls, folder: Path, now: datetime, time_zone: str = SEOUL) -> World:
+        """Read ``folder``, whose places are in ``time_zone`` if it does not say otherwise.
+
+        Raises:
+            DataError: it cannot be used, see `training.datasets.dataset.load`.
+        """
         begin = perf_counter()
-        raw = read_folder(folder)
+        raw = read_folder(folder, time_zone)
         data = to_dataset(raw)
         seconds = perf_counter() - begin
         rows = raw.rows[raw.rows["problem"] == ""].reset_index(drop=True)
         parts = codes.parse(data.events.epc_codes)
         return cls(raw, data, rows, Journeys.of(data.events), parts, round(now.timestamp() * 1e6), seconds)
+
+    @cached_property
+    def local_us(self) -> NDArray[np.int64]:
+        """What the clocks of the places showed at ``data.events`` [N], in microseconds since 1970."""
+        return self.data.masters.zones.local_us(self.data.events.time_us, self.data.events.location_id)
 
 
 def percent(count: int, total: int) -> str:

@@ -28,18 +28,19 @@ def correlations(world: World) -> pd.DataFrame:
     ordered, journeys, parts = world.journeys.events, world.journeys, world.codes
     before, has_before = journeys.previous()
     level = LEVEL_OF_TYPE[ordered.event_type]
-    day = ordered.time_us / DAY_US
+    local_us = world.local_us[world.journeys.order]
+    day = local_us / DAY_US
     age = day - np.where(parts.date_valid, parts.day, np.nan)[ordered.epc]
     table = pd.DataFrame(
         {
             "file": ordered.file_id,
-            "hour": ordered.time_us // HOUR_US % 24,
-            "weekday": _weekday(ordered.time_us),
+            "hour": local_us // HOUR_US % 24,
+            "weekday": _weekday(local_us),
             "day": day,
             "level": np.where(level == UNKNOWN, np.nan, level),
             "place in journey": journeys.position,
             "events of EPC": journeys.spread(journeys.length),
-            "hours since previous": np.where(has_before, (day - day[before]) * 24, np.nan),
+            "hours since previous": np.where(has_before, (ordered.time_us - ordered.time_us[before]) / HOUR_US, np.nan),
             "km from previous": np.where(has_before, _kilometres(world, before), np.nan),
             "days since code date": age,
             "serial": np.where(parts.well_formed, parts.serial, np.nan)[ordered.epc],
@@ -70,7 +71,7 @@ def plots(world: World, table: pd.DataFrame) -> dict[str, bytes]:
         "Events by type": lambda axes: _by_type(axes, world),
         "Events per EPC": lambda axes: _per_epc(axes, world),
         "Time between the scans of an EPC": lambda axes: _gaps(axes, world),
-        "Events by weekday and hour (UTC)": lambda axes: _week(axes, world),
+        "Events by weekday and hour": lambda axes: _week(axes, world),
         "Rank correlations": lambda axes: _heat(axes, table.to_numpy(), list(table.columns), list(table.columns)),
     }
     # Texts stay texts: the browser has the letters, whatever the language; matplotlib need not.
@@ -88,7 +89,7 @@ def _svg(draw: Callable[[Axes], None]) -> bytes:
 
 
 def _per_day(axes: Axes, world: World) -> None:
-    day = world.data.events.time_us // DAY_US
+    day = world.local_us // DAY_US
     near = np.abs(day - np.median(day)) <= _MOST_DAYS  # a time of another century would hide all others
     first = int(day[near].min())
     axis = np.arange(first, int(day[near].max()) + 1).astype("datetime64[D]")
@@ -122,8 +123,7 @@ def _gaps(axes: Axes, world: World) -> None:
 
 
 def _week(axes: Axes, world: World) -> None:
-    time_us = world.data.events.time_us
-    slot = _weekday(time_us) * 24 + time_us // HOUR_US % 24
+    slot = _weekday(world.local_us) * 24 + world.local_us // HOUR_US % 24
     counts = np.bincount(slot, minlength=7 * 24).reshape(7, 24)
     _heat(axes, counts / counts.max(), [str(hour) for hour in range(24)], list(_WEEKDAYS), low=0)
 
@@ -135,9 +135,9 @@ def _heat(axes: Axes, values: NDArray[np.float64], columns: list[str], rows: lis
     axes.get_figure(root=True).colorbar(image)  # type: ignore[union-attr]
 
 
-def _weekday(time_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the weekday [N] in UTC, 0 is Monday; 1970-01-01 was a Thursday."""
-    return (time_us // DAY_US + 3) % 7
+def _weekday(local_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the weekday [N], 0 is Monday; 1970-01-01 was a Thursday."""
+    return (local_us // DAY_US + 3) % 7
 
 
 def _kilometres(world: World, before: NDArray[np.intp]) -> NDArray[np.float64]:

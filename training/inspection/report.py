@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.events.zones import SEOUL
 from training.datasets.dataset import QUARANTINE, write_quarantine
 from training.inspection import checks
 from training.inspection.folder import Section, World
@@ -33,13 +34,13 @@ class Inspection:
     plots: dict[str, bytes]  # SVG by title
 
 
-def inspect_folder(folder: Path, out: Path | None, now: datetime) -> Inspection:
+def inspect_folder(folder: Path, out: Path | None, now: datetime, time_zone: str = SEOUL) -> Inspection:
     """Inspect a data folder; with ``out`` also write the page, and beside it the rows that cannot be used.
 
     Raises:
         DataError: the folder cannot be used, see `training.datasets.dataset.load`.
     """
-    world = World.of(folder, now)
+    world = World.of(folder, now, time_zone)
     table = correlations(world)
     sections = [
         *(check(world) for check in (checks.files, checks.completeness, checks.set_aside, checks.times)),

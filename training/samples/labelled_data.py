@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
+from service.events.zones import SEOUL
 from service.features.reference import Reference
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
@@ -96,14 +97,16 @@ def draw_from(labelled: Material) -> Draw:
 
 
 def load(
-    data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None
+    data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None, time_zone: str = SEOUL
 ) -> tuple[Dataset, Truth, Material]:
     """Return a data folder, its labels (those of the rules without ``truth``), and both as material.
+
+    ``time_zone`` is of the places of which the folder says none.
 
     Raises:
         DataError: they cannot be used.
     """
-    world = dataset.load(data, quarantine=quarantine)
+    world = dataset.load(data, quarantine=quarantine, time_zone=time_zone)
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
     known = labels_of(world, truth)
@@ -147,6 +150,6 @@ def load_strangers(
     """
     if folder.resolve() == data.resolve():
         raise DataError(f"{folder}: --more-data is --data itself; name another folder, or leave it out")
-    other = dataset.load(folder, quarantine=quarantine)
+    other = dataset.load(folder, quarantine=quarantine, time_zone=home.zones.default)
     truth = truth or truth_beside(folder)
     return strangers_of(folder, other, truth, home), other, truth

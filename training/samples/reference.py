@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.hours import hour_counts
 from service.events import codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
@@ -57,6 +58,8 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
         route_hours=masters.route_hours[route_rows],
         product_scan=_count(shell.product_scan_key(parts.product[ordered.epc], scan)[good]),
         product_type=_count(product_type_key(parts.product[ordered.epc], kind)[good]),
+        zones=masters.zones,
+        hours=hour_counts(kind[good], masters.zones.local_us(ordered.time_us[good], ordered.location_id[good])),
     )
 
 

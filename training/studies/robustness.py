@@ -138,6 +138,7 @@ def _masters_without(masters: Masters, location_id: int) -> Masters:
         route_to=masters.route_to[routes],
         route_hours=masters.route_hours[routes],
         route_count=masters.route_count[routes],
+        zones=masters.zones,
     )
 
 

@@ -21,7 +21,7 @@ def _after_sale(f: Facts, w: Words, row: int) -> str:
         scan=w.scan(scan.kind, scan.location_id),
         span=w.duration(scan.minutes_since(sale)),
         place=sale.location_id,
-        time=w.time(sale.time_us),
+        time=w.time(sale.local_us),
     )
 
 

@@ -96,8 +96,8 @@ def _dates_of_lot(f: Facts, w: Words, code: Code) -> str:
 def _date_after_scan(f: Facts, w: Words, row: int) -> str:
     code, first = f.code(row), f.first(row)
     message = "First scanned at {time}, {span} before the day on which the code says it was made, {day}"
-    before = code.day * 1440 - first.time_us / 60e6
-    return w.say(message, time=w.time(first.time_us), span=w.duration(max(before, 0.0)), day=w.day(code.day))
+    before = code.day * 1440 - first.local_us / 60e6
+    return w.say(message, time=w.time(first.local_us), span=w.duration(max(before, 0.0)), day=w.day(code.day))
 
 
 def _date_not_of_lot(f: Facts, w: Words, row: int) -> str:

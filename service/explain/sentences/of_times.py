@@ -86,7 +86,7 @@ def _unusual(f: Facts, w: Words, row: int) -> str:
     if before is not None:
         return _leg(f, w, row)
     message = "The journey begins with {scan} at {time}, unlike the times of such items"
-    return w.say(message, scan=w.scan(scan.kind, scan.location_id), time=w.time(scan.time_us))
+    return w.say(message, scan=w.scan(scan.kind, scan.location_id), time=w.time(scan.local_us))
 
 
 SENTENCES: Sentences = {

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from service.errors import CommandError
 from service.events.columns import code_columns, step_codes, type_codes
+from service.events.zones import TimeZones
 from service.rawfiles.columns import read_files
 from service.rawfiles.encoding import read_raw
 from service.rawfiles.plain import PlainRows
 from service.rawfiles.rows import Header, split_row, whole_number
-from service.rawfiles.times import time_us
+from service.rawfiles.table import read_table
+from service.rawfiles.times import has_zone, time_us
 from tests.support.requests import NORMAL_CODE
 
 _NAMES = ("event_id", "epc_code", "location_id", "event_time", "extra", "business_step", "event_type", "scan_location")
@@ -43,6 +45,7 @@ def _in_python(path: Path) -> dict[str, Any]:
             row: dict[str, Any] = dict(zip(header.names, cells, strict=True))
             for name in filter(row.__contains__, _NUMBERS):
                 row[name] = _or_fail(whole_number(row[name]), line, name)
+            row["has_zone"] = has_zone(row["event_time"])
             row["event_time"] = _or_fail(time_us(row["event_time"]), line, "event_time")
             rows.append(row)
             lines.append(line)
@@ -56,6 +59,7 @@ def _in_python(path: Path) -> dict[str, Any]:
         "file_id": [row.get("file_id", 1) for row in rows],
         "location_id": [row["location_id"] for row in rows],
         "time_us": [row["event_time"] for row in rows],
+        "has_zone": [row["has_zone"] for row in rows],
         "epc": epc.tolist(),
         "epc_codes": codes,
         "sent": [row["epc_code"] for row in rows],
@@ -73,10 +77,11 @@ def _or_fail(value: int | None, line: int, name: str) -> int:
 
 
 def _compiled(path: Path) -> dict[str, Any]:
-    raw = read_files([path])
+    raw = read_files([path], zones=TimeZones("UTC"))
     events = raw.events
     names = ("event_id", "file_id", "location_id", "time_us", "epc", "step", "event_type")
     return {name: getattr(events, name).tolist() for name in names} | {
+        "has_zone": read_table(path, 1, 1).has_zone.tolist(),
         "epc_codes": list(events.epc_codes),
         "sent": events.sent_codes(np.arange(len(events))),
         "dirty": events.spelling is not None,

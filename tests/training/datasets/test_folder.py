@@ -75,7 +75,7 @@ def test_times_that_would_be_guessed_are_set_aside_row_by_row(tmp_path: Path) ->
     loaded, rows = quarantine(fill(tmp_path, a__csv=text + SECOND.replace("2025-07-01 11:02:38", "202507011103")))
     assert [row["text"].strip().rpartition(",")[2] for row in rows] == bad
     assert loaded.events.time_us.tolist() == [
-        time_us(f"2025-07-01 {clock}") for clock in ("10:34:17", "11:02:38", "11:03")
+        time_us(f"2025-07-01 {clock}+09:00") for clock in ("10:34:17", "11:02:38", "11:03")
     ]
 
 
