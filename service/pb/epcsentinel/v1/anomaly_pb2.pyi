@@ -138,7 +138,10 @@ class ScanEvent(google.protobuf.message.Message):
     """The file that the event came in."""
     @property
     def event_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the scan happened. Required, years 1 to 9999; used at microsecond resolution."""
+        """When the scan happened. Required, years 1 to 9999; used at microsecond resolution. A true instant: hours, weekdays and
+        dates are those of the time zone of the site, which the model knows. Not the site's local time as if it were UTC,
+        unless the server runs with --event-times wall-clock. If the hours of a file look shifted, the answer has a warning.
+        """
 
     def __init__(
         self,

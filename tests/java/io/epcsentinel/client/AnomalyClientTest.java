@@ -29,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -61,7 +62,7 @@ class AnomalyClientTest {
     @BeforeAll
     static void open() throws Exception {
         client = new AnomalyClient(Connection.plaintext(TARGET), Duration.ofSeconds(60));
-        rows = RawRows.read(Path.of(System.getProperty("test.rows")), 1);
+        rows = RawRows.read(Path.of(System.getProperty("test.rows")), 1, ZoneId.of("Asia/Seoul"));
     }
 
     @AfterAll

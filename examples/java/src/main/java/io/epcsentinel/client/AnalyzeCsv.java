@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.ZoneId;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -14,6 +15,9 @@ import java.util.stream.Collectors;
 
 /** What the backend does with a file: AnalyzeCsv HOST:PORT FILE prints the rows to store, table by table. */
 public final class AnalyzeCsv {
+
+    /** Where the file's times are local. */
+    private static final ZoneId SITES = ZoneId.of("Asia/Seoul");
 
     private AnalyzeCsv() {}
 
@@ -23,7 +27,7 @@ public final class AnalyzeCsv {
             System.exit(2);
         }
         try (AnomalyClient client = new AnomalyClient(Connection.plaintext(arguments[0]), Duration.ofSeconds(60))) {
-            List<ScanEvent> events = RawRows.read(Path.of(arguments[1]), 1);
+            List<ScanEvent> events = RawRows.read(Path.of(arguments[1]), 1, SITES);
             FileReport report = FileReport.of(
                     client.analyzeFile(events, Detector.DETECTOR_LSTM, AnomalyClient.MAX_EVENTS));
             print("EventHistory", FileReport.EventHistory.class, report.eventHistory());

@@ -7,7 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.LocalDateTime;
-import java.time.ZoneOffset;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -21,11 +21,11 @@ final class RawRows {
     private RawRows() {}
 
     /**
-     * Returns the rows of a file as events with the row number, from 1, as id; times are UTC.
+     * Returns the rows of a file as events with the row number, from 1, as id; times are local to {@code zone}.
      *
      * @throws IllegalArgumentException a column is missing or a row cannot be read; with file and line
      */
-    static List<ScanEvent> read(Path file, long fileId) throws IOException {
+    static List<ScanEvent> read(Path file, long fileId, ZoneId zone) throws IOException {
         List<ScanEvent> events = new ArrayList<>();
         try (BufferedReader lines = Files.newBufferedReader(file)) {
             String header = lines.readLine();
@@ -39,7 +39,7 @@ final class RawRows {
             }
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 try {
-                    events.add(event(names, line.split(separator, -1), events.size() + 1L, fileId));
+                    events.add(event(names, line.split(separator, -1), events.size() + 1L, fileId, zone));
                 } catch (IndexOutOfBoundsException | NumberFormatException | DateTimeException error) {
                     throw new IllegalArgumentException(
                             "%s: line %d: %s".formatted(file, events.size() + 2, error.getMessage()), error);
@@ -49,14 +49,14 @@ final class RawRows {
         return events;
     }
 
-    private static ScanEvent event(List<String> names, String[] cells, long eventId, long fileId) {
+    private static ScanEvent event(List<String> names, String[] cells, long eventId, long fileId, ZoneId zone) {
         return Events.of(
                 eventId,
                 cells[names.indexOf("epc_code")],
                 Long.parseLong(cells[names.indexOf("location_id")]),
                 cells[names.indexOf("business_step")],
                 cells[names.indexOf("event_type")],
-                LocalDateTime.parse(cells[names.indexOf("event_time")].replace(' ', 'T')).toInstant(ZoneOffset.UTC),
+                LocalDateTime.parse(cells[names.indexOf("event_time")].replace(' ', 'T')).atZone(zone).toInstant(),
                 fileId);
     }
 }

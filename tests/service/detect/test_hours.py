@@ -1,0 +1,83 @@
+"""Files whose hours look shifted, and those that only have few or unusual ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.detect.hours import LEAST_EVENTS, UsualHours, shift_warning
+from service.events.columns import Events
+from service.features.reference import Reference
+from tests.support import worlds
+from training.datasets.dataset import load
+from training.samples.reference import learn
+from training.simulation.world import simulate
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Events, Reference]:
+    """A simulated world, and what another one teaches."""
+    folders = [tmp_path_factory.mktemp("world") for _ in range(2)]
+    for seed, folder in enumerate(folders):
+        simulate(folder, 3_000, seed)
+    events, other = (load(folder) for folder in folders)
+    return events.events, learn(other.events, np.ones(len(other.events), dtype=np.bool_), other.masters)
+
+
+def shifted(events: Events, hours: int) -> Events:
+    return replace(events, time_us=events.time_us + hours * HOUR_US)
+
+
+@pytest.mark.parametrize("hours", [9, -9, 12, 5])
+def test_a_shift_of_all_files_is_found(world: tuple[Events, Reference], hours: int) -> None:
+    events, reference = world
+    assert set(UsualHours(reference).shifts(shifted(events, hours)).items()) == {(file, hours) for file in (1, 2, 3, 4)}
+
+
+def test_no_file_as_usual_looks_shifted(world: tuple[Events, Reference]) -> None:
+    events, reference = world
+    usual, by_time = UsualHours(reference), np.argsort(events.time_us)
+    for size in (200, 500, 2_000):  # parts of a few days, of which the hours are those of few shipments
+        for begin in range(0, len(events) - size, size):
+            part = events.take(by_time[begin : begin + size])
+            assert usual.shifts(replace(part, file_id=np.ones_like(part.file_id))) == {}
+    for kind in range(10):
+        assert usual.shifts(events.take(events.event_type == kind)) == {}
+
+
+def test_each_file_is_told_by_its_own_hours(world: tuple[Events, Reference]) -> None:
+    events, reference = world
+    mixed = replace(events, time_us=events.time_us + np.where(events.file_id == 2, 9 * HOUR_US, 0))
+    assert UsualHours(reference).shifts(mixed) == {2: 9}
+
+
+def test_few_events_say_nothing(world: tuple[Events, Reference]) -> None:
+    events, reference = world
+    few = shifted(events.take(np.flatnonzero(events.file_id == 1)[: LEAST_EVENTS - 1]), 9)
+    assert UsualHours(reference).shifts(few) == {}
+
+
+def test_one_shipment_says_nothing(world: tuple[Events, Reference]) -> None:
+    """However many items travel together, they are at one place in one hour."""
+    _, reference = world
+    scans = worlds.shipment(worlds.ROUTE, range(4_000, 4_400))
+    assert UsualHours(reference).shifts(shifted(worlds.to_events(scans), 12)) == {}
+
+
+def test_a_model_of_an_earlier_release_knows_no_hours(world: tuple[Events, Reference]) -> None:
+    events, reference = world
+    tables = {name: table for name, table in reference.to_json().items() if name not in {"zones", "hours"}}
+    earlier = Reference.from_json(tables)
+    assert earlier.zones.default == "UTC"
+    assert earlier.to_json() == tables
+    assert UsualHours(earlier).shifts(shifted(events, 9)) == {}
+
+
+def test_the_warning_names_the_shift() -> None:
+    assert shift_warning(0) == ""
+    assert "shifted by +9 h" in shift_warning(9)
+    assert "shifted by -9 h" in shift_warning(-9)
