@@ -22,6 +22,10 @@ _WEEK_S = 7 * 86_400
 _WEEKS = range(0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()), _WEEK_S)
 
 
+class UnknownZone(ValueError):
+    """There is no such time zone, or this machine does not know it yet."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeZones:
     """Which time zone (a name of IANA) each place is in. Times are microseconds since 1970, [N], of N places."""
@@ -65,11 +69,16 @@ class TimeZones:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> TimeZones:
-        """Read them back. Raises KeyError, TypeError or ValueError: a part is missing or no zone."""
+        """Read them back.
+
+        Raises:
+            KeyError, TypeError, ValueError: a part is missing or damaged.
+            UnknownZone: a zone is none.
+        """
         zones = cls(content["default"], {int(place): zone for place, zone in content["places"].items()})
         for zone in (zones.default, *zones.of_place.values()):
             if not is_zone(zone):
-                raise ValueError(f"{zone!r} is no time zone")
+                raise UnknownZone(f"{zone!r} is no time zone that this machine knows")
         return zones
 
 

@@ -17,7 +17,7 @@ from service.detect.names import DetectorName
 from service.detect.rules_detector import RulesDetector
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
-from service.events.zones import TimeZones
+from service.events.zones import TimeZones, UnknownZone
 from service.explain.explainer import Explainer
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
@@ -225,6 +225,11 @@ def build_store(settings: Settings) -> Store | None:
 def _reference(model: Model, settings: Settings) -> Reference:
     try:
         return Reference.from_json(model.manifest.reference)
+    except UnknownZone as error:
+        raise ModelRepositoryError(
+            f"{model.name}/{model.version} in {settings.repository}: {error}: update its package tzdata, or train with"
+            " another"
+        ) from None
     except (KeyError, TypeError, ValueError):
         raise ModelRepositoryError(
             f"the reference tables of {model.name}/{model.version} in {settings.repository} are damaged:"

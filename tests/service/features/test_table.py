@@ -18,6 +18,7 @@ from service.errors import UnusableFeatures
 from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
+from service.events.zones import TimeZones
 from service.features.reference import Counts, Reference
 from service.features.table import FEATURES, NAMES, TYPE_COLUMNS, compute, feature_spec_hash
 from tests.support import reference_features, worlds
@@ -137,6 +138,24 @@ def test_features_equal_the_slow_reference(causal: bool, scans: list[Scan]) -> N
     events, reference = to_events(scans), worlds.reference()
     slow = reference_features.compute(events, reference, causal=causal)
     _assert_same(features_of(events, reference, causal=causal), slow)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(scans=_worlds())
+def test_hours_and_days_are_those_of_each_place(causal: bool, scans: list[Scan]) -> None:
+    zones = TimeZones("Asia/Seoul", {5: "America/New_York", 13: "Australia/Lord_Howe", 999: "Asia/Kathmandu"})
+    events, reference = to_events(scans), replace(worlds.reference(), zones=zones)
+    slow = reference_features.compute(events, reference, causal=causal)
+    _assert_same(features_of(events, reference, causal=causal), slow)
+
+
+def test_a_zone_moves_hours_and_days_and_nothing_else() -> None:
+    events, utc = to_events(worlds.normal_scans()), worlds.reference()
+    seoul = replace(utc, zones=TimeZones("Asia/Seoul"))
+    one, other = (features_of(events, reference, causal=False) for reference in (utc, seoul))
+    moved = {NAMES[column] for column in np.flatnonzero((one != other).any(axis=0))}
+    assert moved == {"hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "code_age", "code_age_first"}
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -22,12 +22,11 @@ from service.jobs.zones import site_zones
 from service.model.manifest import MANIFEST_FILE, Manifest
 from service.rawfiles.columns import read_files
 from service.settings import load_settings
-from tests.support.command import FORGED, HEADER, NORMAL, assert_one_line, run
+from tests.support.command import FORGED, HEADER, assert_one_line, run
 from tests.support.gateway import Gateway
 from training.simulation.world import simulate
 
 FILE = "icn.csv"
-LOCAL = NORMAL.replace("2025-07-01 10:34:17", "{time}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +137,15 @@ def test_wall_clocks_taken_for_instants_get_a_warning(
 def test_instants_taken_for_wall_clocks_get_a_warning(site: Site, instants: Events) -> None:
     with Gateway("--backend", f"onnx:{site.repository}", "--event-times", "wall-clock") as running:
         assert "shifted by -" in str(ask(running, instants)["warning"])
+
+
+def test_a_model_whose_zone_this_machine_does_not_know(tmp_path: Path, bundled_repository: Path) -> None:
+    shutil.copytree(bundled_repository, tmp_path / "repository")
+    path = tmp_path / "repository" / "epc_lstm" / "1" / MANIFEST_FILE
+    path.write_text(path.read_text().replace('"Asia/Seoul"', '"Asia/Atlantis"'))
+    (tmp_path / "scans.csv").write_text(HEADER + FORGED)
+    done = run("analyze", tmp_path / "scans.csv", "--backend", f"onnx:{tmp_path / 'repository'}")
+    assert_one_line(done, 1, "epc_lstm/1", "'Asia/Atlantis' is no time zone that this machine knows", "tzdata")
 
 
 def test_a_zone_that_there_is_not(tmp_path: Path) -> None:

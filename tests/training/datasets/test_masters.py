@@ -25,6 +25,37 @@ def test_places_are_found_by_name(tmp_path: Path) -> None:
     )
 
 
+PLACES = (
+    LOCATIONS.replace("Longitude", "Longitude,Time_Zone").replace("126.65", "126.65, Asia/Kolkata ") + "3,9,x,1,2,\n"
+)
+
+
+def test_places_may_have_time_zones_of_their_own(tmp_path: Path) -> None:
+    """The factory is in Kolkata; its warehouse, of which nothing is said, is where the others are."""
+    places = PLACES.replace("126.66", "126.66,")
+    rows = ROWS + ROWS.partition("\n")[2].replace(":17", ":17Z").replace(":38", ":38+02:00")
+    loaded = dataset.load(fill(tmp_path, a__csv=rows, locations__csv=places))
+    assert loaded.masters.zones.to_json() == {"default": "Asia/Seoul", "places": {"1": "Asia/Kolkata"}}
+    assert loaded.warnings == ()
+    instants = ["2025-07-01T05:04:17", "2025-07-01T02:02:38", "2025-07-01T10:34:17", "2025-07-01T09:02:38"]
+    assert np.datetime_as_string(loaded.events.time_us.astype("datetime64[us]"), unit="s").tolist() == instants
+    reference = learn(loaded.events, np.ones(4, dtype=np.bool_), loaded.masters)
+    assert reference.zones is loaded.masters.zones
+    assert reference.hours is not None
+    assert np.argwhere(reference.hours).tolist() == [[0, 10], [0, 16], [1, 11], [1, 18]]
+    elsewhere = dataset.load(tmp_path, time_zone="America/New_York")
+    assert elsewhere.masters.zones.to_json() == {"default": "America/New_York", "places": {"1": "Asia/Kolkata"}}
+    assert elsewhere.events.time_us.tolist()[1] - loaded.events.time_us.tolist()[1] == 13 * 3_600_000_000
+
+
+def test_a_time_zone_that_there_is_not_is_named(tmp_path: Path) -> None:
+    places = PLACES.replace("126.66", "126.66,Asia/Soul")
+    with pytest.raises(DataError, match=r"locations\.csv: line 3: column time_zone: 'Asia/Soul' is no time zone"):
+        dataset.load(fill(tmp_path, a__csv=ROWS, locations__csv=places))
+    with pytest.raises(DataError, match="time_zone 'Mars' is no time zone; write one such as Asia/Seoul"):
+        dataset.load(fill(tmp_path, a__csv=ROWS), time_zone="Mars")
+
+
 def test_routes_of_places_that_only_the_events_name(tmp_path: Path) -> None:
     names = ("인천공장", "새창고")
     rows = "".join(
