@@ -10,5 +10,6 @@
 - ensemble: network, one-class SVMs and rules as one
 - canary: which files a new version judges
 - fallback: who answers when a model cannot
+- hours: whether the hours of a file look shifted
 - analyzer: columns to judgements
 """

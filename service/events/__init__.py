@@ -7,5 +7,6 @@
 - journeys: the events of each EPC in the order of time
 - groups: numbers for what is equal, members group by group (compiled)
 - texts: numbers for texts that are equal (compiled)
+- zones: what the clocks of sites show at an instant, and back
 - hash_table: 64-bit hashes to rows
 """

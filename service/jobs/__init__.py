@@ -8,5 +8,6 @@
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
 - tally: what a replay counts
+- zones: in which zones raw times without one are
 - progress: progress of long work, warnings
 """
