@@ -71,7 +71,8 @@ class Analyzer:
         used = self._always if history is None else history
         view, memory = View(events, causal=False, point=point), self._memory if used else None
         judgement = await self._judge(view, detector, deadline, memory, explain=explain)
-        return replace(judgement, shifts=self._hours.shifts(events))
+        shifts = await threads.run(threads.THRESHOLDS, partial(self._hours.shifts, events), len(events))
+        return replace(judgement, shifts=shifts)
 
     def stream(self) -> Callable[..., Awaitable[Judgement]]:
         """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""

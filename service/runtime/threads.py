@@ -42,7 +42,7 @@ WINDOWS = Work(512)
 """To cut events whose features are there to windows; to name the items of a request."""
 
 THRESHOLDS = Work(LARGE_EVENTS)
-"""To tell findings from scores."""
+"""To tell findings from scores, and files whose hours look shifted."""
 
 INFERENCE = Work(24)
 """To run the embedded model; by sequences."""

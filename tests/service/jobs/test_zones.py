@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from google.protobuf.json_format import MessageToDict
 
+from service.api.requests import encode_request
 from service.client.gateway import GatewayClient
+from service.client.stream import GatewayStream
 from service.detect.names import DetectorName
 from service.errors import SettingsError
 from service.events.columns import Events
@@ -102,6 +104,21 @@ def rewritten(site: Site, folder: Path, events: Events, zone: str) -> Path:
 def test_wall_clocks_at_a_gateway_that_is_told_so(site: Site, local: Events, findings: dict[str, object]) -> None:
     with Gateway("--backend", f"onnx:{site.repository}", "--event-times", "wall-clock") as running:
         assert ask(running, local) == findings
+
+
+def test_wall_clocks_in_a_stream(site: Site, instants: Events, local: Events) -> None:
+    first = np.argsort(instants.time_us)[:300]
+    answers = []
+    for flags, events in (((), instants), (("--event-times", "wall-clock"), local)):
+        with Gateway("--backend", f"onnx:{site.repository}", *flags) as running:
+            stream = GatewayStream(running.target, give_up_s=60, on_retry=lambda: None)
+            for part in np.array_split(first, 3):
+                stream.send(encode_request(events.take(part), DetectorName.LSTM))
+            answers.append([stream.receive().response for _ in range(3)])
+            stream.finish()
+            stream.close()
+    assert answers[0] == answers[1]
+    assert any(answer.event_history for answer in answers[0])
 
 
 def test_raw_files_in_local_time(site: Site, local: Events, findings: dict[str, object], tmp_path: Path) -> None:

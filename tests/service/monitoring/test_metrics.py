@@ -11,7 +11,10 @@ import grpc
 import numpy as np
 import pytest
 
+from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.monitoring.metrics import Metrics
+from service.monitoring.records import Analysis
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.timing import STAGES
 from tests.support.gateway import Gateway
@@ -112,6 +115,15 @@ def test_every_name_follows_the_conventions() -> None:
         assert family.name.startswith("epc_sentinel_"), family.name
         assert family.documentation.endswith("."), family.name
         assert not family.name.endswith(("_ms", "_us", "_count", "_total")), family.name
+
+
+def test_files_whose_hours_look_shifted_are_counted() -> None:
+    metrics, scores = Metrics(), np.zeros((1, 5), dtype=np.float32)
+    for shifts in ({1: 9, 2: 9}, {}, {7: -9}):
+        judgement = Judgement(scores, scores > 1, Method.RULES, shifts=shifts)
+        metrics.analysed(Analysis("AnalyzeFiles", "", "", "", b"", judgement=judgement, code="OK"))
+    assert metrics.registry.get_sample_value("epc_sentinel_shifted_files_total") == 3
+    assert metrics.registry.get_sample_value("epc_sentinel_degraded_answers_total") == 0
 
 
 def test_two_gateways_in_one_process_share_nothing() -> None:
