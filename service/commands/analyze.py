@@ -80,6 +80,7 @@ def analyze(
     from service.client.access import access_by_files
     from service.jobs import render
     from service.jobs.analyze import analyze_files
+    from service.jobs.progress import warn
     from service.runtime.process import run_to_completion
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
@@ -94,5 +95,6 @@ def analyze(
         render.write_json(response)
     elif as_csv:
         render.write_csv(raw, response)
+        warn(dict.fromkeys(answer.warning for answer in response.files if answer.warning))
     else:
         render.write_tables(raw, response, by_event=events or told is None)

@@ -33,6 +33,10 @@ class TimeZones:
     default: str = "UTC"
     of_place: Mapping[int, str] = field(default_factory=dict)  # by location id, where it is not the default
 
+    def of(self, location_id: int) -> str:
+        """Return the zone of a place."""
+        return self.of_place.get(location_id, self.default)
+
     def local_us(self, time_us: _Times, location_id: NDArray[np.int64]) -> _Times:
         """Return what the clocks on the walls of the places show at instants, counted as if they were UTC."""
         return self._by_zone(_local_us, time_us, location_id)

@@ -158,7 +158,7 @@ def _scan(events: Events, at: int, reference: Reference) -> Scan:
     known = reference.location_id.tolist()
     kind, step = int(events.event_type[at]), int(events.step[at])
     time = EPOCH + timedelta(microseconds=int(events.time_us[at]))
-    zone = ZoneInfo(reference.zones.of_place.get(location, reference.zones.default))
+    zone = ZoneInfo(reference.zones.of(location))
     return Scan(
         event_id=int(events.event_id[at]),
         text=text,

@@ -124,9 +124,9 @@ def strangers_of(folder: Path, other: Dataset, truth: Path | None, home: Masters
     """Return the data ``other`` of ``folder`` with its labels; ``home``: the masters they will be looked up in.
 
     Raises:
-        DataError: the truth cannot be used, or a location is another place at home.
+        DataError: the truth cannot be used, or a location is another place at home, or in another time zone.
     """
-    _, at, at_home = np.intersect1d(other.masters.location_id, home.location_id, return_indices=True)
+    common, at, at_home = np.intersect1d(other.masters.location_id, home.location_id, return_indices=True)
     here, there = (
         np.stack([masters.latitude[rows], masters.longitude[rows]])
         for masters, rows in ((other.masters, at), (home, at_home))
@@ -137,6 +137,13 @@ def strangers_of(folder: Path, other: Dataset, truth: Path | None, home: Masters
             f"{folder}: location {other.masters.location_id[at[row]]} is at {here[0, row]}, {here[1, row]}, but at "
             f"{there[0, row]}, {there[1, row]} in {LOCATIONS} of --data; an id must be one place in both"
         )
+    for place in common.tolist():
+        zone, at_home_zone = other.masters.zones.of(place), home.zones.of(place)
+        if zone != at_home_zone:
+            raise DataError(
+                f"{folder}: location {place} is in the time zone {zone}, but in {at_home_zone} in --data;"
+                f" an id must be one place in both: correct {LOCATIONS}"
+            )
     return Strangers(other.events, labels_of(other, truth).labels)
 
 

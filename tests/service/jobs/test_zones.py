@@ -151,6 +151,13 @@ def test_wall_clocks_taken_for_instants_get_a_warning(
     assert "see --event-times" in warning
 
 
+def test_the_warning_is_said_where_an_answer_is_a_table(site: Site) -> None:
+    done = run("analyze", site.raw, "--csv", "--backend", f"onnx:{site.repository}", "--time-zone", "UTC")
+    assert (done.returncode, done.stderr.count("warning: the hours of this file look shifted by +")) == (0, 1)
+    done = run("analyze", site.raw, "--backend", f"onnx:{site.repository}", "--time-zone", "UTC")
+    assert "Warning: the hours of this file look shifted by +" in done.stdout
+
+
 def test_instants_taken_for_wall_clocks_get_a_warning(site: Site, instants: Events) -> None:
     with Gateway("--backend", f"onnx:{site.repository}", "--event-times", "wall-clock") as running:
         assert "shifted by -" in str(ask(running, instants)["warning"])

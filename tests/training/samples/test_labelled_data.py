@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from service.events.columns import Events
+from service.events.zones import TimeZones
 from service.features import table as features
 from tests.support.trained import TinyWorld
 from tests.support.worlds import code, journey, masters, to_events
@@ -123,3 +124,8 @@ def test_folders_that_cannot_be_used_are_named(tiny_world: TinyWorld, other_worl
     moved = replace(home, latitude=np.where(home.location_id == home.location_id[2], 10.0, home.latitude))
     with pytest.raises(DataError, match=rf"{other_world}: location {home.location_id[2]} is at .* but at 10\.0"):
         load_strangers(other_world, None, tiny_world.folder, moved)
+    abroad = replace(home, zones=TimeZones("Asia/Seoul", {int(home.location_id[2]): "Asia/Tokyo"}))
+    with pytest.raises(
+        DataError, match=rf"location {home.location_id[2]} is in the time zone Asia/Seoul, but in Asia/To"
+    ):
+        load_strangers(other_world, None, tiny_world.folder, abroad)
