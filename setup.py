@@ -29,6 +29,7 @@ COMPILED = (
     "service/features/lots.py",
     "service/features/mates.py",
     "service/features/tables.py",
+    "service/features/traffic.py",
     "service/rawfiles/plain.py",
 )
 """Without the compiled form of these modules the same files run as they are, hundreds of times slower."""

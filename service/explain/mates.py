@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.events.codes import Codes
 from service.events.groups import Groups
 from service.events.journeys import Journeys
-from service.features.mate_groups import SHIPMENT_US
+from service.features.mates import SHIPMENT_US
 
 _Index = NDArray[np.intp]
 _Ints = NDArray[np.int64]

@@ -9,8 +9,8 @@
 - journey: features of one item's scans (compiled)
 - lots: features of an item among the items of its lot (compiled)
 - companions: features of a scan among those of mates (compiled)
-- mates: the numbers of the groups of items and scans (compiled)
-- mate_groups: the groups of companions that a scan belongs to
+- traffic: features of a scan among those of all others (compiled)
+- mates: the groups that items and scans belong to, and their numbers (compiled)
 - running_groups: statistics of companions over scans of earlier requests
 - past: what is known beside a request
 - keys: what the tables of reference are looked up by

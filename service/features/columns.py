@@ -32,6 +32,10 @@ RELEASED_FROM = 1_000
 """Events from which the loops let go of the interpreter; to get it back while others use it takes up to 0.1 ms, as long
 as the loops take for a hundred."""
 
+INSTANT_US = 1_000_000
+"""Scans of the same second are one moment: causally, too, they know of each other, whatever their ids."""
+
+INSTANT = cython.declare(cython.longlong, INSTANT_US)
 UNKNOWN = cython.declare(cython.int, vocabulary.UNKNOWN)
 TYPES = cython.declare(cython.int, vocabulary.TYPES)
 
@@ -45,7 +49,9 @@ class Columns:
     place: in the tables. spot: a number for each place, known or not.
     is_small: whether the loops keep the interpreter.
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
-    local_us: the time on the clock of the place. leg_us: when the previous scan was.
+    local_us: the time on the clock of the place.
+    leg_us: when the previous scan was.
+    known_us: before when a scan of others must be, to be known to the event.
     item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
     """
 
@@ -57,6 +63,7 @@ class Columns:
         self.tables, self.causal, self.codes = trail.reference.tables, trail.causal, len(of_code)
         self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
         self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
+        self.known_us = trail.known_us
         self.local_us, self.step, self.level = trail.local_us, events.step, trail.level
         self.position, self.members = trail.journeys.position, trail.members
         self.well_formed, self.date_valid = parts.well_formed.view(np.uint8), parts.date_valid.view(np.uint8)
@@ -81,6 +88,24 @@ def as_rows(table: cython.float[:, ::1]) -> cython.pointer(Row):
 def share(part: cython.double, whole: cython.double) -> cython.double:
     """Return (part + 0.5) / (whole + 1): 0.5 where nothing is known."""
     return (part + 0.5) / (whole + 1.0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def floor_of(time_us: cython.longlong, unit_us: cython.longlong) -> cython.longlong:
+    """Return in which of the units of time since 1970 a moment is, below 0 before."""
+    return time_us // unit_us - (time_us % unit_us < 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def same_instant(time_us: cython.longlong, other_us: cython.longlong) -> cython.bint:
+    """Return whether two moments are in the same second."""
+    return floor_of(time_us, INSTANT) == floor_of(other_us, INSTANT)
 
 
 def look_up(  # noqa: PLR0913, PLR0917 - columns

@@ -3,7 +3,8 @@
 What a lot's mates do is the strongest hint of all: an item that left with its mates and arrived alone, elsewhere,
 earlier or later than they did is suspicious however plausible its own journey looks. Companions are those of the same
 request, and with a past (`past.Past`) those of all time; causal judgements see only what they did before.
-Events that were judged before keep the features that they had then.
+Events that were judged before keep the features that they had then. What happens in the same second is one moment: a
+shipment that one gate reads knows of itself, whatever the ids of its scans.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 from cython.cimports.libc.math import asinh, fabs, log1p
 
 from service.features import mates
-from service.features.mate_groups import GROUPS, HERE
+from service.features.mates import GROUPS, HERE, MATES_GROUPS
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns, share
+    from cython.cimports.service.features.columns import Columns, same_instant, share
     from cython.cimports.service.features.row import Row
 else:
-    from service.features.columns import share
+    from service.features.columns import same_instant, share
 
 NO_SERIAL = cython.declare(cython.double, 20.0)
 FAR = cython.declare(cython.double, np.inf)
@@ -27,7 +28,8 @@ NEIGHBOURS = cython.declare(cython.int, 8)  # scans whose serials are looked at:
 LEAST = cython.declare(cython.int, 4)  # the how many-th least difference of serials counts
 
 _KIND_OF = {group.name: kind for kind, group in enumerate(GROUPS)}
-KINDS = cython.declare(cython.int, len(GROUPS))
+KINDS = cython.declare(cython.int, MATES_GROUPS)
+OWN = cython.declare(cython.int, len(GROUPS))  # from here on the item's own scans of each
 LOT = cython.declare(cython.int, mates.LOT)
 OF_HERE = cython.declare(cython.int, HERE)
 OF_TYPE = cython.declare(cython.int, _KIND_OF["type"])
@@ -91,6 +93,7 @@ class MatesPass:
         self.write()
         for g in range(start.shape[0] - 1):
             self.crowd(order, start[g], start[g + 1])
+            self.instants(order, start[g], start[g + 1])
 
     @cython.cfunc
     @cython.nogil
@@ -98,31 +101,30 @@ class MatesPass:
     def mates(self, kind: cython.int, has_mean: cython.bint, zero_us: cython.bint) -> cython.void:
         """Count the mates' scans of each event's group of a kind, and compare with their mean.
 
-        Causal ones are the earlier scans. The past counts all that was judged before, whatever its time: so what the
+        Causal ones are the earlier scans and those of the same second. The past counts all that was judged before, whatever its time: so what the
         item itself has among that is taken off.
         """
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
+        known: cython.Py_ssize_t = 0  # members that were added
         self.tally[:, :] = 0
-        if not self.causal:
-            for k in range(self.members.shape[0]):
-                self._add(kind, self.members[k], grouped=True)
-        elif self.after_past:
+        if self.after_past:
             for i in range(self.epc.shape[0]):
                 if not self.fresh[i]:
                     self._add(kind, i, grouped=False)
         for k in range(self.members.shape[0]):
             i = self.members[k]
+            while known < self.members.shape[0] and self.time_us[self.members[known]] < self.c.known_us[i]:
+                self._add(kind, self.members[known], grouped=True)
+                known += 1
             self._compare(kind, i, has_mean, zero_us)
-            if self.causal:
-                self._add(kind, i, grouped=True)
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def _add(self, kind: cython.int, i: cython.Py_ssize_t, grouped: cython.bint) -> cython.void:
         group: cython.int = self.group[kind, i]
-        own: cython.int = self.group[KINDS + kind, i]
+        own: cython.int = self.group[OWN + kind, i]
         if grouped:
             self.tally[0, group] += 1
             self.tally[1, group] += self.value[i]
@@ -136,7 +138,7 @@ class MatesPass:
         self, kind: cython.int, i: cython.Py_ssize_t, has_mean: cython.bint, zero_us: cython.bint
     ) -> cython.void:
         group: cython.int = self.group[kind, i]
-        own: cython.int = self.group[KINDS + kind, i]
+        own: cython.int = self.group[OWN + kind, i]
         count: cython.double = self.tally[0, group] - self.tally[2, own]
         total: cython.double = self.tally[1, group] - self.tally[3, own]
         if self.after_past:
@@ -220,9 +222,24 @@ class MatesPass:
             i = order[k]
             if k < end - 1 and self.epc[order[k + 1]] != self.epc[i]:
                 stranger = order[k + 1]
-            if stranger >= 0 and not self.causal:
+            if stranger >= 0 and self.time_us[stranger] < self.c.known_us[i]:
                 self.value[i] = min(self.value[i], (self.time_us[stranger] - self.time_us[i]) / 60e6)
             self.rows[i].scan_mate_gap = log1p(self.value[i]) if self.value[i] < FAR else 0.0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def instants(self, order: cython.Py_ssize_t[::1], begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Write how many scans of the lot were here in the same second: ``order`` is that of time."""
+        k: cython.Py_ssize_t
+        over: cython.Py_ssize_t = begin  # where the second of the scan is over
+        mates: cython.double = 0
+        for k in range(begin, end):
+            if k == over:
+                while over < end and same_instant(self.time_us[order[over]], self.time_us[order[k]]):
+                    over += 1
+                mates = log1p(over - k - 1)
+            self.rows[order[k]].instant_mates = mates
 
     @cython.cfunc
     @cython.nogil
@@ -240,17 +257,30 @@ class MatesPass:
         steps: cython.Py_ssize_t
         found: cython.int = 0
         serial: cython.longlong = self.c.serial[self.epc[i]]
-        back: cython.Py_ssize_t = NEIGHBOURS if self.causal else NEIGHBOURS // 2
-        for steps in range(-back, NEIGHBOURS - back + 1):
+        ahead: cython.Py_ssize_t = NEIGHBOURS // 2
+        while self.causal and ahead > 0 and not self._is_known(order, k + ahead, k, end):
+            ahead -= 1
+        for steps in range(ahead - NEIGHBOURS, ahead + 1):
             if steps == 0:
                 continue
             if begin <= k + steps < end:
                 other = order[k + steps]
                 if self.epc[other] != self.epc[i]:
                     found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
-            elif self.after_past and self.prior_serial[steps + back, i] == self.prior_serial[steps + back, i]:
-                found = self._keep(found, fabs(self.prior_serial[steps + back, i] - serial))
+            elif self.after_past and steps < 0:
+                before: cython.double = self.prior_serial[steps + NEIGHBOURS, i]
+                if before == before:  # not NaN
+                    found = self._keep(found, fabs(before - serial))
         self.rows[i].mate_serial_gap = log1p(self.least[found - 1]) if found > 0 else NO_SERIAL
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_known(
+        self, order: cython.Py_ssize_t[::1], at: cython.Py_ssize_t, k: cython.Py_ssize_t, end: cython.Py_ssize_t
+    ) -> cython.bint:
+        """Whether there is a scan here at ``at`` that the ``k``-th one knows."""
+        return at < end and self.time_us[order[at]] < self.c.known_us[order[k]]
 
     @cython.cfunc
     @cython.nogil

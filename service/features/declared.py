@@ -86,6 +86,12 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("same_type_gap", "epcDup", "log1p of the minutes to the nearest scan of this item and type, wherever it was"),
     ("same_type_speed", "epcDup", "log1p of km/h needed between this scan and that nearest one (the earlier of two)"),
     ("returned", "epcDup", "1 if the previous event was elsewhere and the one before it was here"),
+    (
+        "elsewhere_gap",
+        "epcDup",
+        "log1p of the minutes to the nearest scan of this item at another place (causal: earlier, or in the same second),"
+        " 20 without one",
+    ),
     ("sold_before", "epcDup", "log1p of earlier POS_Sell events"),
     ("since_sold", "epcDup", "log1p of the hours since the last POS_Sell"),
 )
@@ -129,8 +135,29 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
     ),
     ("shipment_share", "locErr", "share of those scans that were here"),
     ("shipment_gap_ratio", "jump", "log gap minus the mean log gap of those of the scans that were here"),
+    ("instant_mates", "epcFake", "log1p of the lot's other scans here in the same second: what one gate reads at once"),
+    ("road_scans", "locErr", "log1p of others' scans here after the same previous scan, whatever their lots"),
+    ("road_gap_ratio", "jump", "log gap minus the mean log gap of those"),
+    ("road_day_scans", "jump", "log1p of those of the same day"),
+    ("road_day_gap_ratio", "jump", "log gap minus the mean log gap of those of the same day"),
+    ("road_hours_scans", "jump", "log1p of those that began in the same two hours"),
+    ("road_hours_gap_ratio", "jump", "log gap minus the mean log gap of those that began in the same two hours"),
+    ("area_day_scans", "jump", "log1p of others' scans of this type here on this day, from wherever"),
+    ("area_day_pace", "jump", "mean lane_z of those: how slow the day is here"),
+    ("gate_day_skips", "evtOrderErr", "share of those that came without the scan before: how many a gate missed"),
+    ("gate_hours_skips", "evtOrderErr", "the same share in these two hours of the clock"),
+    (
+        "origin_day_skips",
+        "evtOrderErr",
+        "the same share among others' scans of this type and day, wherever, that came from the same place",
+    ),
+    (
+        "product_leg_share",
+        "locErr",
+        "share of others' scans of the product after the same previous scan that were here, whatever their lots",
+    ),
 )
-"""Of an item among its companions."""
+"""Of an item among its companions: those of its lot, and then all traffic."""
 
 FEATURES: tuple[tuple[str, str, str], ...] = (
     *JOURNEY_FEATURES,

@@ -10,8 +10,7 @@ import numpy as np
 from cython.cimports.libc.math import asinh, cos, floor, log, log1p, sin
 
 from service.events import vocabulary
-from service.features.mate_groups import GROUPS, HERE
-from service.features.mates import SCAN_GROUPS
+from service.features.mates import GROUPS, HERE, SCAN_GROUPS
 
 if cython.compiled:
     from cython.cimports.service.features.columns import Columns
@@ -26,6 +25,7 @@ SAME_SCAN = cython.declare(cython.int, len(GROUPS) + HERE)
 AT_LEVEL = cython.declare(cython.int, SCAN_GROUPS - 1)
 TYPE_LEVEL = cython.declare(cython.schar[::1], vocabulary.LEVEL_OF_TYPE)
 DIRECTION = cython.declare(cython.schar[::1], vocabulary.DIRECTION_OF_TYPE)
+NOWHERE_ELSE = cython.declare(cython.double, 20.0)
 FULL_CIRCLE = cython.declare(cython.double, 2 * np.pi)
 
 
@@ -94,6 +94,7 @@ class JourneyPass:
                 self._tell_previous(i)
         self._order(begin, end)
         self._clones(begin, end)
+        self._elsewhere(begin, end)
 
     @cython.cfunc
     @cython.nogil
@@ -339,6 +340,27 @@ class JourneyPass:
                 here, kind = self.same_scan[i], self.kind[i]
                 self.rows[i].repeats = log1p(self.seen[here] - 1)
                 self.rows[i].elsewhere = log1p(self.seen_of_type[kind] - self.seen[here])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _elsewhere(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """The nearest scan at another place: who is at two places at once is two."""
+        i: cython.Py_ssize_t
+        other: cython.Py_ssize_t = -1
+        for i in range(begin, end):
+            if i > begin and self.spot[i - 1] != self.spot[i]:
+                other = i - 1
+            self.rows[i].elsewhere_gap = NOWHERE_ELSE
+            if other >= 0:
+                self.rows[i].elsewhere_gap = log1p((self.time_us[i] - self.time_us[other]) / 60e6)
+        other = -1
+        for i in range(end - 1, begin - 1, -1):
+            if i < end - 1 and self.spot[i + 1] != self.spot[i]:
+                other = i + 1
+            if other >= 0 and self.time_us[other] < self.c.known_us[i]:
+                gap: cython.double = log1p((self.time_us[other] - self.time_us[i]) / 60e6)
+                self.rows[i].elsewhere_gap = min(self.rows[i].elsewhere_gap, gap)
 
     @cython.cfunc
     @cython.nogil

@@ -52,22 +52,30 @@ class LotsPass:
         for i in range(by_serial.shape[0]):
             self.count(i)
         for i in range(self.c.epc.shape[0]):
-            self.write(i, 1)
+            self.write(i)
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def in_time(self, seen_before: cython.uchar[::1]) -> cython.void:
-        """Write the rows of the members as things happen."""
+        """Write the rows of the members as things happen: what comes in the same second is there at once."""
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
+        known: cython.Py_ssize_t = 0  # members whose items were counted
         for k in range(self.c.members.shape[0]):
             i = self.c.members[k]
-            if self.c.position[i] == 0 and not seen_before[self.c.epc[i]]:
-                self.write(i, 0)
-                self.count(self.c.epc[i])
-            else:
-                self.write(i, 1)
+            while known < self.c.members.shape[0] and self.c.time_us[self.c.members[known]] < self.c.known_us[i]:
+                self._count_first(self.c.members[known], seen_before)
+                known += 1
+            self.write(i)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _count_first(self, i: cython.Py_ssize_t, seen_before: cython.uchar[::1]) -> cython.void:
+        """Count the item of an event that is its first."""
+        if self.c.position[i] == 0 and not seen_before[self.c.epc[i]]:
+            self.count(self.c.epc[i])
 
     @cython.cfunc
     @cython.nogil
@@ -81,22 +89,22 @@ class LotsPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def others(self, kind: cython.int, code: cython.Py_ssize_t, own: cython.double) -> cython.double:
-        """Return the items of a group that were counted or known before, less the ``own`` ones."""
-        return self.tally[kind, self.number[kind, code]] + self.before[kind, code] - own
+    def others(self, kind: cython.int, code: cython.Py_ssize_t) -> cython.double:
+        """Return the other items of a group that were counted or known before."""
+        return self.tally[kind, self.number[kind, code]] + self.before[kind, code] - 1
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def write(self, i: cython.Py_ssize_t, own: cython.double) -> cython.void:
-        """Write the row of an event whose own item was counted ``own`` times."""
+    def write(self, i: cython.Py_ssize_t) -> cython.void:
+        """Write the row of an event, whose own item was counted."""
         code: cython.Py_ssize_t = self.c.epc[i]
-        of_lot: cython.double = self.others(LOT, code, own)
+        of_lot: cython.double = self.others(LOT, code)
         self.rows[i].lot_mates = log1p(of_lot)
-        self.rows[i].product_mates = log1p(self.others(PRODUCT, code, own))
-        self.rows[i].all_items = log1p(self.others(ALL, code, own))
-        self.rows[i].lot_product_share = share(self.others(NUMBER_PRODUCT, code, own), self.others(NUMBER, code, own))
-        self.rows[i].lot_day_share = share(self.others(DAY, code, own), of_lot)
+        self.rows[i].product_mates = log1p(self.others(PRODUCT, code))
+        self.rows[i].all_items = log1p(self.others(ALL, code))
+        self.rows[i].lot_product_share = share(self.others(NUMBER_PRODUCT, code), self.others(NUMBER, code))
+        self.rows[i].lot_day_share = share(self.others(DAY, code), of_lot)
         self.rows[i].serial_gap = log1p(self.gap[code]) if self.gap[code] < FAR else NO_SERIAL
 
     @cython.cfunc

@@ -34,6 +34,7 @@ class Past:
     judged_before: JudgedBefore | None  # None if all events are fresh, to be judged for the first time
     parts: Codes  # of the U codes
     lot: NDArray[np.int64]  # [U] number of the lot of each code
+    product: NDArray[np.int64]  # [U] number of its product, as in `product_number`
     item: NDArray[np.int64]  # [U] hash of each item
     seen_before: NDArray[np.bool_]  # [U] the item has events that were judged before
     items: dict[str, NDArray[np.float64]]  # by group of items, [U] items that it had before
@@ -51,22 +52,30 @@ class Past:
             self,
             parts=self.parts.take(code_of),
             lot=self.lot[code_of],
+            product=self.product[code_of],
             item=self.item[code_of],
             seen_before=self.seen_before[code_of],
             items={name: count[code_of] for name, count in self.items.items()},
         )
 
-    def priors(self, trail: Trail, counts: Sequence[int]) -> tuple[Sighting, Priors]:
-        """Return the groups of a trail's N events looked up, ``counts`` of each of GROUPS, and what they did before."""
+    def priors(
+        self, trail: Trail, counts: Sequence[int], lane_z: NDArray[np.float32]
+    ) -> tuple[Sighting, Priors]:
+        """Return the groups of a trail's N events looked up, ``counts`` of each of GROUPS, and what they did before.
+
+        ``lane_z`` [N] is that feature of theirs.
+        """
         events = trail.events
         scans = GroupedScans(
             lot=self.lot[events.epc],
+            product=self.product[events.epc],
             item=self.item[events.epc],
             serial=self.parts.serial[events.epc].astype(np.float64),
             location_id=events.location_id,
             kind=trail.kind.astype(np.int64),
             time_us=events.time_us,
             legs=trail.legs,
+            lane_z=lane_z,
         )
         of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]
         members, starts, numbers = zip(*of_kinds, strict=True)

@@ -1,21 +1,27 @@
-"""Running statistics of groups of mates, over scans that no request brings any more.
+"""Running statistics of groups of scans, over those that no request brings any more.
 
-What `companions` works out from the events of a request it continues here from all earlier scans: counts and
+What `companions` and `traffic` work out from the events of a request it continues here from all earlier scans: counts and
 sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
 one look-up for all scans of a group that a request brings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
-from service.features.mate_groups import GROUPS, HERE, SHIPMENT_US, USED
+from service.events.vocabulary import TYPES
+from service.features.mates import DAY_US, GROUPS, HERE, SHIPMENT_US, USED
+
+_BASES = ("lot", "product", "all")
+_BASE = np.array([_BASES.index(group.of) for group in GROUPS])
+_NOWHERE = np.iinfo(np.int64).min  # before a first scan: 0 may be a place
 
 NEIGHBOURS = 8
 """Last scans that a group of one type at one place remembers one by one."""
@@ -47,12 +53,14 @@ class GroupedScans:
     """n scans as the groups see them, columns [n]."""
 
     lot: NDArray[np.int64]  # number of the lot
+    product: NDArray[np.int64]  # number of the product
     item: NDArray[np.int64]  # hash of the item
     serial: NDArray[np.float64]
     location_id: NDArray[np.int64]
     kind: NDArray[np.int64]  # event type 0..TYPES-1
     time_us: NDArray[np.int64]
     legs: Legs
+    lane_z: NDArray[np.float32]  # the feature
 
     def hour(self, at: Index) -> NDArray[np.float64]:
         """Return the hours since 1970 of the scans ``at``."""
@@ -62,11 +70,25 @@ class GroupedScans:
         """Return log1p of the minutes since the previous scan of the item, 0 for a first one, of the scans ``at``."""
         return np.log1p((self.time_us[at] - self.legs.time_us[at]) / 60e6)
 
+    def skipped(self, at: Index) -> NDArray[np.bool_]:
+        """Return whether a type comes later in the normal journey than next to the previous one, of the scans ``at``."""
+        kind, before = self.kind[at], self.legs.kind[at]
+        return (kind != TYPES - 1) & (before != TYPES - 1) & (kind - before > 1)
+
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
-        legs = self.legs  # the columns in the order of COLUMNS
-        columns = np.stack([self.location_id, self.kind, legs.location, legs.kind, legs.time_us // SHIPMENT_US])
-        return mix(kind, self.lot[at], *(columns[:, at] * USED[:, np.atleast_1d(kind)]))
+        legs = self.legs.take(at)
+        columns = (  # in the order of COLUMNS
+            self.location_id[at],
+            self.kind[at],
+            np.where(legs.kind < 0, _NOWHERE, legs.location),
+            legs.kind,
+            legs.time_us // SHIPMENT_US,
+            self.time_us[at] // SHIPMENT_US,
+            self.time_us[at] // DAY_US,
+        )
+        base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])
+        return mix(kind, base[_BASE[kind], np.arange(len(legs.kind))], *(np.stack(columns) * USED[:, np.atleast_1d(kind)]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,11 +218,16 @@ class RunningGroups:
             np.diff(start, append=len(group)) for group, start in zip(sighting.members, sighting.starts, strict=True)
         ]
         self._count[rows] += np.concatenate(sizes)
-        values = {"hour": scans.hour, "log_gap": scans.log_gap}
+        values: dict[str, Callable[[Index], NDArray[Any]]] = {
+            "hour": scans.hour,
+            "log_gap": scans.log_gap,
+            "lane_z": lambda at: scans.lane_z[at],
+            "skipped": scans.skipped,
+        }
         for kind, group in enumerate(GROUPS):
             if group.mean_of:
                 each = values[group.mean_of](sighting.members[kind])
-                self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind])
+                self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind], dtype=np.float64)
 
     def prior(self, sighting: Sighting, numbers: Sequence[Index]) -> Priors:
         """Return what there was in the groups that were sighted; ``numbers`` [GROUPS][N] are those of the events."""

@@ -12,7 +12,7 @@ from service.events.columns import Events
 from service.events.groups import Groups, Index
 from service.events.journeys import Journeys
 from service.events.vocabulary import LEVEL_OF_TYPE
-from service.features.columns import legs, look_up
+from service.features.columns import INSTANT_US, legs, look_up
 from service.features.mates import ITEM_GROUPS, SCAN_GROUPS
 from service.features.past import Past
 from service.features.reference import Reference
@@ -37,6 +37,7 @@ class Trail:
     spot_from: NDArray[np.int32]  # where they were, anything for a first event
     item_group: NDArray[np.int32]  # [ITEM_GROUPS, U] of `mates`, which numbers them
     group: NDArray[np.int32]  # [SCAN_GROUPS, N] the same
+    known_us: NDArray[np.int64]  # before when a scan of others must be, to be known to the event
     past: Past | None  # what is known beside these events
     fresh: NDArray[np.bool_] | None  # events that were not judged before; None: all of them
     members: Index  # the fresh ones in the order of time: what mates are counted among
@@ -50,8 +51,12 @@ class Trail:
         causal: bool,
         past: Past | None = None,
         scope: NDArray[np.int32] | None = None,
+        settle_us: int = 0,
     ) -> Trail:
-        """Work the columns out; ``scope`` [U] tells requests apart that are judged together."""
+        """Work the columns out; ``scope`` [U] tells requests apart that are judged together.
+
+        A causal event knows of others what happened in its second, and in the ``settle_us`` after that.
+        """
         events, n = journeys.events, len(journeys.events)
         place, kind = np.empty((2, n), dtype=np.int32)
         level = np.empty(n, dtype=np.int8)
@@ -92,7 +97,12 @@ class Trail:
             spot_from=spot[np.arange(-1, n - 1)] if fresh is None else spot[n:],
             item_group=item_group,
             group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
+            known_us=_end_of_second(events.time_us) + settle_us if causal else np.full(n, np.iinfo(np.int64).max),
             past=past,
             fresh=fresh,
             members=members,
         )
+
+
+def _end_of_second(time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (time_us // INSTANT_US + 1) * INSTANT_US

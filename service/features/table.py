@@ -1,7 +1,7 @@
 """The features: what the model and the rules see of every event. One code for training and serving.
 
 Retrospective features know the whole journey and all companions; causal ones know, of both, only what is earlier by
-(time, event_id). ``log1p`` tames heavy tails, ``asinh`` does so with a sign. A value that cannot be known is 0 unless
+(time, event_id), and of companions what happened in the same second too. ``log1p`` tames heavy tails, ``asinh`` does so with a sign. A value that cannot be known is 0 unless
 its meaning says otherwise; counts and flags beside it tell the two zeros apart.
 """
 
@@ -23,15 +23,15 @@ from service.features.companions import mate_rows
 from service.features.issued import code_rows
 from service.features.journey import journey_rows
 from service.features.lots import lot_rows, lot_rows_in_time
-from service.features.mate_groups import HERE
-from service.features.mates import LOT, number_items, number_scans
+from service.features.mates import HERE, LOT, number_items, number_scans
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.features.shared import Trail
+from service.features.traffic import traffic_rows
 from service.runtime.threads import give_way
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 """Raised with every change of a formula, so that a model of other formulas is refused."""
 
 FEATURES, NAMES = declared.FEATURES, declared.NAMES
@@ -51,17 +51,23 @@ def feature_spec_hash() -> str:
 
 
 def compute(
-    journeys: Journeys, reference: Reference, *, causal: bool, scope: NDArray[np.int32] | None = None
+    journeys: Journeys,
+    reference: Reference,
+    *,
+    causal: bool,
+    scope: NDArray[np.int32] | None = None,
+    settle_us: int = 0,
 ) -> NDArray[np.float32]:
     """Return the features [N, F] of the events in the order of ``journeys``; every value is finite.
 
     A ``scope`` [U], the request of each code, keeps requests apart that are judged together: retrospective features
-    are those that each request gets alone, to the last bit.
+    are those that each request gets alone, to the last bit. Causal ones are those ``settle_us`` after each event: its
+    own item is known up to it, companions up to then.
 
     Raises:
         UnusableFeatures: a value is not finite.
     """
-    table, _ = _of_trail(Trail.of(journeys, reference, causal=causal, scope=scope))
+    table, _ = _of_trail(Trail.of(journeys, reference, causal=causal, scope=scope, settle_us=settle_us))
     _check_finite(table, journeys)
     return table
 
@@ -109,10 +115,12 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     give_way()
     if not len(trail.members):  # all events were judged before, and get the companions that they had
         return table, None
-    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, counts)
+    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, counts, table[:, INDEX["lane_z"]])
     _lot_rows(columns, trail)
     give_way()
     mate_rows(columns, trail.fresh, priors, members_of(trail.group[HERE], counts[HERE], trail.members))
+    give_way()
+    traffic_rows(columns, trail.legs.kind, priors)
     return table, sighting
 
 

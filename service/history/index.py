@@ -230,12 +230,14 @@ def _scans(told: Told) -> GroupedScans:
     records = told.records
     return GroupedScans(
         lot=told.lot,
+        product=np.where(records["product"] < 0, -1 - told.lot, records["product"]),
         item=item_hash(records["header"], records["date"], records["serial"]),
         serial=records["serial"].astype(np.float64),
         location_id=records["location_id"],
         kind=type_index(records["event_type"]),
         time_us=records["time_us"],
         legs=legs(records),
+        lane_z=records["lane_z"],
     )
 
 

@@ -16,10 +16,10 @@ from service.events.hash_table import mix
 
 ALL_ITEMS = b"all"
 
-ITEM_ROWS, ITEM, EVENT = np.array([[6], [7], [8]]), 9, 10
+ITEM_ROWS, ITEM, EVENT = np.array([[20], [21], [22]]), 23, 24
 """Meanings of hashes (`hash_table.mix`): items, lots and days of lots in an index; items of a lot; events of an item.
 
-Lower ones are those of the groups of `features.mate_groups`.
+Lower ones are those of the groups of `features.mates`.
 """
 
 EVENT_COLUMNS = ("event_id", "time_us", "location_id", "event_type", "step")
@@ -54,6 +54,11 @@ class NamedItems:
             count_keys=list(counts),
             count_of=dict(zip(("product", "number", "number_product"), by_log.T, strict=True)),
         )
+
+
+def product_number(parts: codes.Codes, lot: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number [U] of the product of each code, given that of its ``lot`` [U]; a malformed one is alone."""
+    return np.where(parts.well_formed, parts.company * 10_000_000 + parts.product, -1 - lot)
 
 
 def count_keys(log_key: bytes) -> tuple[bytes, ...]:

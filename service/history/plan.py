@@ -20,7 +20,7 @@ from service.features.past import JudgedBefore, Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
 from service.history.index import HistoryIndex, ItemRows, News, legs
-from service.history.items import EVENT, NamedItems
+from service.history.items import EVENT, NamedItems, product_number
 from service.history.ledger import Ledger
 from service.history.store import RECORD
 
@@ -117,6 +117,7 @@ def plan(
         judged_before=None,
         parts=items.parts,
         lot=rows.lot,
+        product=product_number(items.parts, rows.lot),
         item=items.item,
         seen_before=rows.has_records,
         items=_items_before(items, rows, ledger.counts(items)),
@@ -216,6 +217,8 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
         records[name] = getattr(events, name)[rows]
     for name in ("header", "date", "serial"):
         records[name] = getattr(items.parts, name)[epc]
+    records["product"] = past.product[epc]
+    records["lane_z"] = case.features[rows, features.INDEX["lane_z"]]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
     records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from service.features import table as features
 
-FORMAT = 1
+FORMAT = 2
 """Of the records and keys; raised with every change, so that gateways of two formats do not read each other."""
 
 RECORD = np.dtype(
@@ -26,6 +26,7 @@ RECORD = np.dtype(
         ("location_id", "<i8"),
         ("time_before_us", "<i8"),  # of the item's previous scan when this one was judged; its own for a first scan
         ("location_before", "<i8"),  # 0 for a first scan
+        ("product", "<i8"),  # company and product of the code, 14 digits; below 0 if it is malformed
         ("date", "<i4"),  # digits of the code's date part, 0 if the code is malformed, as in the next two
         ("serial", "<i4"),
         ("header", "<i2"),
@@ -33,7 +34,8 @@ RECORD = np.dtype(
         ("step", "i1"),  # level, UNKNOWN included
         ("kind_before", "i1"),  # 0..TYPES-1, -1 for a first scan
         ("commit", "V3"),  # random, one for all that was committed at once: where it is, all before it is the same too
-        ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),  # features as judged
+        ("lane_z", "<f4"),  # feature as judged, as the next ones
+        ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),
     ]
 )
 """One scan of a log. The code is told by the name of the log and the parts here."""

@@ -75,6 +75,10 @@ class Scan:
         return self.time, self.event_id
 
     @property
+    def second(self) -> int:
+        return (self.time - EPOCH) // timedelta(seconds=1)
+
+    @property
     def type_level(self) -> int | None:
         return None if self.kind == UNKNOWN_TYPE else _LEVEL[EVENT_TYPES[self.kind]]
 
@@ -114,7 +118,7 @@ class View:
     scan: Scan
     past: list[Scan]  # earlier events of the journey
     future: list[Scan]  # later events of the journey, none if causal
-    others: list[Scan]  # all other known events, of whichever item, in the order of time
+    others: list[Scan]  # all other known events, of whichever item, in the order of time; those of its second too
     before: dict[Scan, Scan | None]  # the previous event in its journey of every known event
     reference: Reference
     causal: bool
@@ -142,10 +146,10 @@ def compute(events: Events, reference: Reference, *, causal: bool) -> NDArray[np
         last[scan.text] = scan
     rows = []
     for scan in scans:
-        others = [o for o in ordered if o is not scan and (o.moment < scan.moment or not causal)]
+        others = [o for o in ordered if o is not scan and (o.second <= scan.second or not causal)]
         own = [other for other in others if other.text == scan.text]
         past = [other for other in own if other.moment < scan.moment]
-        view = View(scan, past, own[len(past) :], others, before, reference, causal)
+        view = View(scan, past, [] if causal else own[len(past) :], others, before, reference, causal)
         values: Values = {}
         for part in _PARTS:
             values |= part(view)
@@ -404,6 +408,8 @@ def _clone(view: View) -> Values:
         default=None,
     )
     distance = abs(minutes(scan, nearest)) if nearest else 0.0
+    own = [other for other in view.others if other.text == scan.text]
+    elsewhere = [abs(minutes(scan, other)) for other in own if other.location_id != scan.location_id]
     sales = [other for other in past if other.kind == SELL]
     moved_and_back = (
         len(past) >= 2 and past[-1].location_id != scan.location_id and past[-2].location_id == scan.location_id
@@ -415,6 +421,7 @@ def _clone(view: View) -> Values:
         "same_type_gap": math.log1p(distance),
         "same_type_speed": log_speed(kilometres(scan, nearest, view.reference), distance) if nearest else 0.0,
         "returned": moved_and_back,
+        "elsewhere_gap": math.log1p(min(elsewhere)) if elsewhere else 20.0,
         "sold_before": math.log1p(len(sales)),
         "since_sold": math.log1p((scan.time - sales[-1].time) / HOUR) if sales else 0.0,
     }
@@ -458,7 +465,7 @@ def _scan_mates(view: View) -> Values:
     lot_here = [o for o in view.others if o.where == scan.where and (o.is_mate_of(scan) or o.text == scan.text)]
     earlier = [other for other in lot_here if other.moment < scan.moment]
     later = [other for other in lot_here if other.moment > scan.moment]
-    around = earlier[-8:] if view.causal else earlier[-4:] + later[:4]
+    around = [*earlier[len(later[:4]) - 8 :], *later[:4]] if view.causal else earlier[-4:] + later[:4]
     serials = sorted(
         abs(o.code.serial - scan.code.serial) for o in around if o.code and scan.code and o.is_mate_of(scan)
     )
@@ -469,6 +476,7 @@ def _scan_mates(view: View) -> Values:
         "scan_mate_gap": math.log1p(min(gaps)) if gaps else 0.0,
         "mate_serial_gap": math.log1p(serials[:4][-1]) if serials else 20.0,
         "scan_mate_offset": math.asinh(offset),
+        "instant_mates": math.log1p(sum(other.second == scan.second for other in lot_here)),
     }
 
 
@@ -501,8 +509,64 @@ def _legs(view: View) -> Values:
     }
 
 
+def _traffic(view: View) -> Values:
+    scan, others = view.scan, view.others
+
+    def came_from(one: Scan) -> tuple[int, int] | None:
+        before = view.before[one]
+        return before.where if before else None
+
+    def began(one: Scan) -> int:
+        return ((view.before[one] or one).time - EPOCH) // (2 * HOUR)
+
+    def day(one: Scan) -> int:
+        return (one.time - EPOCH) // DAY
+
+    def gap_ratio(some: list[Scan]) -> float:
+        gaps = [_log_gap(view, one, view.before[one]) for one in some]
+        return _log_gap(view, scan, view.last) - sum(gaps) / len(gaps) if gaps else 0.0
+
+    def skips(some: list[Scan]) -> float:
+        steps = [(one.kind, before.kind if (before := view.before[one]) else -1) for one in some]
+        return share(sum(UNKNOWN_TYPE not in pair and pair[0] - pair[1] > 1 for pair in steps), len(steps))
+
+    road = [one for one in others if one.where == scan.where and came_from(one) == came_from(scan)]
+    on_day = [one for one in road if day(one) == day(scan)]
+    in_hours = [one for one in road if began(one) == began(scan)]
+    today = [one for one in others if one.where == scan.where and day(one) == day(scan)]
+    now = [one for one in today if (one.time - EPOCH) // (2 * HOUR) == (scan.time - EPOCH) // (2 * HOUR)]
+    origin = (came_from(scan) or (None,))[0]
+    from_there = [
+        one
+        for one in others
+        if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)
+    ]
+    of_product = [one for one in others if _same_product(one, scan) and came_from(one) == came_from(scan)]
+    paces = [_lane_z(view, one, view.before[one]) for one in today]
+    return {
+        "road_scans": math.log1p(len(road)),
+        "road_gap_ratio": gap_ratio(road),
+        "road_day_scans": math.log1p(len(on_day)),
+        "road_day_gap_ratio": gap_ratio(on_day),
+        "road_hours_scans": math.log1p(len(in_hours)),
+        "road_hours_gap_ratio": gap_ratio(in_hours),
+        "area_day_scans": math.log1p(len(today)),
+        "area_day_pace": sum(paces) / len(paces) if paces else 0.0,
+        "gate_day_skips": skips(today),
+        "gate_hours_skips": skips(now),
+        "origin_day_skips": skips(from_there),
+        "product_leg_share": share(sum(one.where == scan.where for one in of_product), len(of_product)),
+    }
+
+
+def _same_product(one: Scan, other: Scan) -> bool:
+    if one.code is None or other.code is None:
+        return one.text == other.text
+    return (one.code.company, one.code.product) == (other.code.company, other.code.product)
+
+
 def _mode(view: View) -> Values:
     return {"causal": view.causal}
 
 
-_PARTS = (_code, _time, _route, _place, _order, _clone, _lot, _scan_mates, _legs, _mode)
+_PARTS = (_code, _time, _route, _place, _order, _clone, _lot, _scan_mates, _legs, _traffic, _mode)

@@ -1,4 +1,4 @@
-"""The groups of mates: the same ones within a request and in the statistics of earlier scans."""
+"""The groups of scans: the same ones within a request and in the statistics of earlier scans."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from numpy.typing import NDArray
 
 from service.events.journeys import Journeys
 from service.features.columns import Columns
-from service.features.mate_groups import COLUMNS, GROUPS, PARTS, USED, MateGroup
-from service.features.mates import LOT, number_items, number_scans
+from service.features.mates import (
+    COLUMNS,
+    GROUPS,
+    LOT,
+    MATES_GROUPS,
+    PARTS,
+    PRODUCT,
+    USED,
+    ScanGroup,
+    number_items,
+    number_scans,
+)
 from service.features.running_groups import GroupedScans, Legs
 from service.features.shared import Trail
 from service.features.table import NAMES
@@ -44,15 +54,17 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
     )
     number_items(columns)
     number_scans(columns, trail.legs.kind, trail.spot_from)
-    lot = trail.item_group[LOT]
+    lot, product = trail.item_group[LOT], trail.item_group[PRODUCT]
     scans = GroupedScans(
         lot=lot[trail.events.epc].astype(np.int64),
+        product=product[trail.events.epc].astype(np.int64),
         item=trail.events.epc.astype(np.int64),
         serial=np.zeros(len(trail.events)),
         location_id=trail.events.location_id,
         kind=trail.kind.astype(np.int64),
         time_us=trail.events.time_us,
         legs=trail.legs,
+        lane_z=np.zeros(len(trail.events), dtype=np.float32),
     )
     in_request = trail.group[number]
     hashes = scans.keys(number, np.arange(len(trail.events)))
@@ -64,20 +76,31 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
 def test_the_hashes_of_groups_stay_what_they_were() -> None:
     scans = GroupedScans(
         lot=_ints(1, 2),
+        product=_ints(3, -3),
         item=_ints(7, 8),
         serial=np.zeros(2),
         location_id=_ints(13, 5),
         kind=_ints(3, 10),
         time_us=_ints(10**15, 10**15),
         legs=Legs(_ints(5, 0), _ints(2, -1), _ints(9 * 10**14, 10**15)),
+        lane_z=np.zeros(2, dtype=np.float32),
     )
     assert {group.name: scans.keys(at, np.arange(2)).tolist() for at, group in enumerate(GROUPS)} == {
         "here": [-4703720390867603349, 8303238903150493994],
         "type": [6709054701404753820, -3932215949874239950],
-        "left": [1583331718686653875, 6812751045064326047],
-        "leg": [-4379567389919997595, 698092261212974004],
-        "shipment": [297533198188613697, 8496755448719779617],
-        "shipment_here": [4033017034636103323, 7850942439912716995],
+        "left": [1583331718686653875, -7068556001620289325],
+        "leg": [-4379567389919997595, 3735970567615799428],
+        "shipment": [297533198188613697, 399946798780089784],
+        "shipment_here": [4033017034636103323, 4127042808813493614],
+        "road": [-4168539321292871529, -8313315303492035710],
+        "road_day": [2371117986063184427, 3395445387627337492],
+        "road_hours": [1516327650863338783, 1892484161111182599],
+        "area_day": [2133471582126136793, -1306126133046183753],
+        "gate_day": [4285871559712798316, -3519027086698184814],
+        "gate_hours": [4599734938198775925, 1631251809906662161],
+        "origin_day": [892846786473109785, -1196308015262598115],
+        "product_left": [6636367716631200036, -6948267072990208615],
+        "product_leg": [-653499727592547881, 3649626237929485809],
     }
 
 
@@ -85,6 +108,7 @@ def test_the_table_of_groups_is_whole() -> None:
     assert {group.part for group in GROUPS} == set(PARTS)
     assert {column for columns in PARTS.values() for column in columns} == set(COLUMNS)
     for number, group in enumerate(GROUPS):
-        assert isinstance(group, MateGroup)
+        assert isinstance(group, ScanGroup)
         assert group.within in ("", *(before.name for before in GROUPS[:number])), "a group comes before its parts"
+    assert [group.of == "lot" for group in GROUPS] == [at < MATES_GROUPS for at in range(len(GROUPS))]
     assert USED.shape == (len(COLUMNS), len(GROUPS))
