@@ -69,7 +69,7 @@ def _all(*names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-_LOT = ("lot_mates", "lot_product_share", "lot_day_share", "mate_serial_gap", "serial_gap")
+_LOT = ("lot_mates", "lot_product_share", "lot_day_share", "mate_serial_gap", "serial_gap", "instant_mates")
 _CODE = (
     "code_well_formed",
     "code_header_log",
@@ -97,19 +97,40 @@ _LANE_TIME = (
     "speed_prev",
     "speed_next",
 )
-_MATES_TIME = ("scan_mate_gap", "scan_mate_offset", "leg_gap_ratio", "shipment_gap_ratio")
-_LANE_USE = ("lane_logp", "lane_from_log", "leg_mates", "leg_share", "shipment_mates", "shipment_share", "route_known")
+_MATES_TIME = ("scan_mate_gap", "scan_mate_offset", "leg_gap_ratio", "shipment_gap_ratio", "instant_mates")
+_TRAFFIC_TIME = (
+    "road_gap_ratio",
+    "road_day_scans",
+    "road_day_gap_ratio",
+    "road_hours_scans",
+    "road_hours_gap_ratio",
+    "area_day_scans",
+    "area_day_pace",
+)
+_LANE_USE = (
+    "lane_logp",
+    "lane_from_log",
+    "leg_mates",
+    "leg_share",
+    "shipment_mates",
+    "shipment_share",
+    "route_known",
+    "road_scans",
+    "product_leg_share",
+)
+_GATES = ("gate_day_skips", "gate_hours_skips", "origin_day_skips")
 _PLACE_USE = ("product_scan_logp", "scan_mates", "scan_share", "scan_log")
 _BOOKS = ("balance", "balance_after", "repeats", "repeat_gap", "type_logp", "type_step", "type_behind")
 _LEVELS = ("stage_step", "type_step", "type_logp", "type_behind", *_LANE_USE, *_PLACE_USE)
 _PAIRS = ("stage_step", "type_logp_next", "type_step_next", "lane_logp", "lane_logp_next", "id_inverted")
-_ORDER = _all(*_BOOKS, *_PAIRS, *_LANE_TIME)
+_ORDER = _all(*_BOOKS, *_PAIRS, *_GATES, *_LANE_TIME)
 _LATE = ("mate_serial_gap", "scan_mates", "scan_share", "shipment_mates", "shipment_share", "elapsed", "code_age")
-_TIME = _all(*_LANE_TIME, *_MATES_TIME, *_LATE)
+_TIME = _all(*_LANE_TIME, *_MATES_TIME, *_TRAFFIC_TIME, *_LATE)
 _CLONE = (
     "elsewhere",
     "same_type_gap",
     "same_type_speed",
+    "elsewhere_gap",
     "returned",
     "same_place_prev",
     "same_place_next",
@@ -191,14 +212,14 @@ CAUSES: tuple[Cause, ...] = (
         "epcFake",
         "serial_outside_lot",
         "the serial lies outside of those of its lot",
-        ("code_serial_off", "serial_gap", "mate_serial_gap"),
+        ("code_serial_off", "serial_gap", "mate_serial_gap", "instant_mates"),
         lambda t: np.abs(t["code_serial_off"]) > 5.3,
     ),
     Cause(
         "epcFake",
         "serial_never_shipped",
         "no mate with a serial near to this one travels with it",
-        ("code_serial_off", "serial_gap", "mate_serial_gap"),
+        ("code_serial_off", "serial_gap", "mate_serial_gap", "instant_mates"),
         lambda t: (t["mate_serial_gap"] > 2.5) | (t["serial_gap"] > 1.5) & (t["serial_gap"] < 20),
     ),
     Cause("epcFake", "code_unusual", "the code is unlike those that were issued", (), _always),

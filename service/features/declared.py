@@ -136,6 +136,10 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("shipment_share", "locErr", "share of those scans that were here"),
     ("shipment_gap_ratio", "jump", "log gap minus the mean log gap of those of the scans that were here"),
     ("instant_mates", "epcFake", "log1p of the lot's other scans here in the same second: what one gate reads at once"),
+)
+"""Of an item among its companions: the mates of its lot."""
+
+TRAFFIC_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("road_scans", "locErr", "log1p of others' scans here after the same previous scan, whatever their lots"),
     ("road_gap_ratio", "jump", "log gap minus the mean log gap of those"),
     ("road_day_scans", "jump", "log1p of those of the same day"),
@@ -157,11 +161,12 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
         "share of others' scans of the product after the same previous scan that were here, whatever their lots",
     ),
 )
-"""Of an item among its companions: those of its lot, and then all traffic."""
+"""Of an item among all others, whatever their lots. In a history: of those that this gateway knows of."""
 
 FEATURES: tuple[tuple[str, str, str], ...] = (
     *JOURNEY_FEATURES,
     *COMPANION_FEATURES,
+    *TRAFFIC_FEATURES,
     ("causal", "all", "1 in causal judgements, 0 in retrospective ones"),
 )
 """Name, anomaly kind served, meaning and formula of each of the F features, in order."""

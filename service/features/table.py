@@ -42,7 +42,10 @@ TYPE_COLUMNS = [INDEX[f"type_{name}"] for name in (*EVENT_TYPES, "unknown")]
 """Columns of the features that tell the type of an event, in the order of the types' codes."""
 
 COMPANIONS = slice(len(declared.JOURNEY_FEATURES), len(NAMES) - 1)
-"""Columns of the features that tell an item among its companions."""
+"""Columns of the features that tell an item among its companions and in traffic: stored as they were judged."""
+
+TRAFFIC = slice(COMPANIONS.stop - len(declared.TRAFFIC_FEATURES), COMPANIONS.stop)
+"""Columns of those in traffic."""
 
 
 def feature_spec_hash() -> str:
