@@ -53,6 +53,11 @@ def _short(t: Table) -> _Found:
     return short
 
 
+def _overtook(t: Table) -> _Found:
+    overtook: _Found = (t["road_day_scans"] > np.log(3.5)) & (t["road_day_gap_ratio"] < -0.25)
+    return overtook
+
+
 def _apart(t: Table) -> _Found:
     left_alone = (t["leg_mates"] == 0) & (t["lot_mates"] > 0)  # who has no mates is not apart from them
     few_came_along = (t["shipment_mates"] > 0) & (t["shipment_share"] < 0.3)
@@ -337,6 +342,13 @@ CAUSES: tuple[Cause, ...] = (
         "faster than anything travels",
         _TIME,
         lambda t: (t["distance_prev"] > 1) & (t["speed_prev"] > 4.87),
+    ),
+    Cause(
+        "jump",
+        "faster_than_traffic",
+        "a pace that the lane allows, but faster than all that took it that day",
+        _TIME,
+        lambda t: _moved(t) & (t["lane_below"] == 0) & _overtook(t),
     ),
     Cause(
         "jump",

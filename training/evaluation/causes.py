@@ -46,7 +46,7 @@ PLANTED: dict[str, tuple[str, ...]] = {
     "two_regions_at_once": ("two_places_at_once",),
     "parallel_journey": ("received_elsewhere_too", "two_journeys"),
     "clone_nearby": ("received_elsewhere_too",),
-    "fast_for_its_day": ("faster_than_lane",),
+    "fast_for_its_day": ("faster_than_traffic", "faster_than_lane"),
     "stalled_for_months": ("stalled",),
     "stalled_behind_mates": ("stalled",),
     "teleport": ("too_fast_to_travel",),

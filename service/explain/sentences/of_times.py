@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from service.explain.facts import Facts
 from service.explain.norms import Times
 from service.explain.scans import Scan
 from service.explain.sentences import Sentences
 from service.explain.words import Words
+from service.features.table import INDEX
 
 _ENOUGH = 100
 """Legs from which the quantiles are the lane's own: fewer are shrunk towards those of like legs, see `learn`."""
@@ -39,6 +42,16 @@ def _leg(f: Facts, w: Words, row: int) -> str:
         message = "{km} in {span}, from place {from_place} to place {place}"
         said = w.say(message, km=w.km(km), span=span, from_place=before.location_id, place=scan.location_id)
     return said + _norm(f, w, before, scan) + _mates(f, w, row)
+
+
+def _overtook(f: Facts, w: Words, row: int) -> str:
+    """Say how long the leg took, and how long all others on this lane took that day."""
+    of = f.case.features[row]
+    count = round(math.expm1(of[INDEX["road_day_scans"]]))
+    minutes = math.expm1(of[INDEX["gap_prev"]] - of[INDEX["road_day_gap_ratio"]])
+    message = "; {n} other on this lane that day took {span}"
+    many = "; {n} others on this lane that day took {span} (geometric mean)"
+    return _leg(f, w, row) + w.count(message, many, count, span=w.duration(minutes))
 
 
 def _norm(f: Facts, w: Words, before: Scan, scan: Scan) -> str:
@@ -91,6 +104,7 @@ def _unusual(f: Facts, w: Words, row: int) -> str:
 
 SENTENCES: Sentences = {
     "too_fast_to_travel": _too_fast,
+    "faster_than_traffic": _overtook,
     "faster_than_lane": _leg,
     "slow_transit": _leg,
     "stalled": _leg,

@@ -8,6 +8,7 @@ import numpy as np
 
 from service.explain.reasons import Reasons
 from tests.service.explain.journeys import case_of, cause, row_of, said
+from tests.support import worlds
 from tests.support.worlds import ROUTE, code, journey, reference, shipment
 
 _ITEM = journey(code(4_005))
@@ -30,6 +31,23 @@ def test_faster_than_the_lane() -> None:
     assert said("faster_than_lane", scans, 3) == (
         "36.4 km in 4 hours, from place 5 to place 13" + _NORM,
         "장소 5 → 장소 13, 36.4 km 이동에 4시간 소요" + _NORM_KO,
+    )
+
+
+def test_faster_than_all_others_of_the_day() -> None:
+    others = [
+        scan
+        for serial in range(4_000, 4_004)
+        for scan in journey(code(serial, lot=worlds.OTHER_LOT), hours=(0, 1, 88 + serial % 4, 110))
+    ]
+    english, korean = said("faster_than_traffic", [*others, *journey(code(4_010), hours=(0, 1, 100, 110))], 19)
+    assert english == (
+        f"36.4 km in 10 hours, from place 5 to place 13{_NORM};"
+        " 4 others on this lane that day took 20.5 hours (geometric mean)"
+    )
+    assert korean == (
+        f"장소 5 → 장소 13, 36.4 km 이동에 10시간 소요{_NORM_KO};"
+        " 같은 날 이 구간을 지난 다른 4건은 20.5시간 소요(기하 평균)"
     )
 
 
