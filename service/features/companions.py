@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cython
 import numpy as np
-from cython.cimports.libc.math import asinh, fabs, log1p
+from cython.cimports.libc.math import asinh, fabs, isnan, log1p
 
 from service.features import mates
 from service.features.mates import GROUPS, HERE, MATES_GROUPS
@@ -101,8 +101,8 @@ class MatesPass:
     def mates(self, kind: cython.int, has_mean: cython.bint, zero_us: cython.bint) -> cython.void:
         """Count the mates' scans of each event's group of a kind, and compare with their mean.
 
-        Causal ones are the earlier scans and those of the same second. The past counts all that was judged before, whatever its time: so what the
-        item itself has among that is taken off.
+        Causal ones are the earlier scans and those of the same second. The past counts all that was judged before,
+        whatever its time: so what the item itself has among that is taken off.
         """
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
@@ -269,7 +269,7 @@ class MatesPass:
                     found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
             elif self.after_past and steps < 0:
                 before: cython.double = self.prior_serial[steps + NEIGHBOURS, i]
-                if before == before:  # not NaN
+                if not isnan(before):
                     found = self._keep(found, fabs(before - serial))
         self.rows[i].mate_serial_gap = log1p(self.least[found - 1]) if found > 0 else NO_SERIAL
 

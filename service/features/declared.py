@@ -89,8 +89,8 @@ JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     (
         "elsewhere_gap",
         "epcDup",
-        "log1p of the minutes to the nearest scan of this item at another place (causal: earlier, or in the same second),"
-        " 20 without one",
+        "log1p of the minutes to the nearest scan of this item at another place, 20 without one (causal: of earlier"
+        " ones and of those in the same second)",
     ),
     ("sold_before", "epcDup", "log1p of earlier POS_Sell events"),
     ("since_sold", "epcDup", "log1p of the hours since the last POS_Sell"),

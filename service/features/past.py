@@ -58,9 +58,7 @@ class Past:
             items={name: count[code_of] for name, count in self.items.items()},
         )
 
-    def priors(
-        self, trail: Trail, counts: Sequence[int], lane_z: NDArray[np.float32]
-    ) -> tuple[Sighting, Priors]:
+    def priors(self, trail: Trail, counts: Sequence[int], lane_z: NDArray[np.float32]) -> tuple[Sighting, Priors]:
         """Return the groups of a trail's N events looked up, ``counts`` of each of GROUPS, and what they did before.
 
         ``lane_z`` [N] is that feature of theirs.

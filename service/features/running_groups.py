@@ -1,7 +1,7 @@
 """Running statistics of groups of scans, over those that no request brings any more.
 
-What `companions` and `traffic` work out from the events of a request it continues here from all earlier scans: counts and
-sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
+What `companions` and `traffic` work out from the events of a request it continues here from all earlier scans: counts
+and sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
 one look-up for all scans of a group that a request brings.
 """
 
@@ -71,9 +71,10 @@ class GroupedScans:
         return np.log1p((self.time_us[at] - self.legs.time_us[at]) / 60e6)
 
     def skipped(self, at: Index) -> NDArray[np.bool_]:
-        """Return whether a type comes later in the normal journey than next to the previous one, of the scans ``at``."""
+        """Return whether each scan ``at`` is further on in the normal journey than next to the previous one."""
         kind, before = self.kind[at], self.legs.kind[at]
-        return (kind != TYPES - 1) & (before != TYPES - 1) & (kind - before > 1)
+        skipped: NDArray[np.bool_] = (kind != TYPES - 1) & (before != TYPES - 1) & (kind - before > 1)
+        return skipped
 
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
@@ -88,7 +89,9 @@ class GroupedScans:
             self.time_us[at] // DAY_US,
         )
         base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])
-        return mix(kind, base[_BASE[kind], np.arange(len(legs.kind))], *(np.stack(columns) * USED[:, np.atleast_1d(kind)]))
+        return mix(
+            kind, base[_BASE[kind], np.arange(len(legs.kind))], *(np.stack(columns) * USED[:, np.atleast_1d(kind)])
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,7 +43,7 @@ class Trail:
     members: Index  # the fresh ones in the order of time: what mates are counted among
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913
         cls,
         journeys: Journeys,
         reference: Reference,

@@ -118,7 +118,9 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     give_way()
     if not len(trail.members):  # all events were judged before, and get the companions that they had
         return table, None
-    sighting, priors = (None, None) if trail.past is None else trail.past.priors(trail, counts, table[:, INDEX["lane_z"]])
+    sighting, priors = (
+        (None, None) if trail.past is None else trail.past.priors(trail, counts, table[:, INDEX["lane_z"]])
+    )
     _lot_rows(columns, trail)
     give_way()
     mate_rows(columns, trail.fresh, priors, members_of(trail.group[HERE], counts[HERE], trail.members))

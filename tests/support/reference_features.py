@@ -537,9 +537,7 @@ def _traffic(view: View) -> Values:
     now = [one for one in today if (one.time - EPOCH) // (2 * HOUR) == (scan.time - EPOCH) // (2 * HOUR)]
     origin = (came_from(scan) or (None,))[0]
     from_there = [
-        one
-        for one in others
-        if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)
+        one for one in others if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)
     ]
     of_product = [one for one in others if _same_product(one, scan) and came_from(one) == came_from(scan)]
     paces = [_lane_z(view, one, view.before[one]) for one in today]
