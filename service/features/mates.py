@@ -96,7 +96,7 @@ USED = np.array([[name in _columns(group) for group in GROUPS] for name in COLUM
 """[COLUMNS, GROUPS] 1 if the column is in the key of the group."""
 
 SCAN_GROUPS = len(GROUPS) + MATES_GROUPS + 1
-"""Groups of scans: those of GROUPS, of each of mates the item's own scans, and last the own ones at one place and level."""
+"""Groups of scans: those of GROUPS, of each of mates the own scans, and last the own ones at one place and level."""
 
 MATES, NUMBER, NUMBER_PRODUCT, COMPANY, PRODUCT, LOT, DAY = (ITEM_GROUPS.index(name) for name in ITEM_GROUPS[1:])
 

@@ -1,8 +1,8 @@
 """Running statistics of groups of scans, over those that no request brings any more.
 
 What `companions` and `traffic` work out from the events of a request it continues here from all earlier scans: counts
-and sums per group, and of the scans of one type at one place also the last few. Groups are found by hashes of their keys,
-one look-up for all scans of a group that a request brings.
+and sums per group, and of a lot's scans of one type at one place also the last few. Groups are found by hashes of their
+keys, one look-up for all scans of a group that a request brings.
 """
 
 from __future__ import annotations

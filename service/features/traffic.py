@@ -1,7 +1,7 @@
 """Features of a scan among all traffic, whatever the lots: the pace of its road, the day there, its gates. Compiled.
 
-Mates tell how a shipment fares; traffic tells how everybody does. An item that overtakes all others of its road that day
-is suspicious though the road allows its pace on other days, and a scan out of order is none beside a gate that misses
+Mates tell how a shipment fares; traffic tells how everybody does. An item that overtakes all others of its road that
+day is suspicious though the road allows its pace on other days, and a scan out of order is none beside a gate that misses
 many. Others are those of the request, and with a past (`past.Past`) those that the gateway knows of; causal judgements
 see only what they did before, or in the same second.
 """
@@ -53,7 +53,7 @@ class TrafficPass:
     prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
 
     def __init__(self, c: Columns, kind_from, prior) -> None:
-        """Args: ``kind_from`` [N] types of the previous scans; ``prior`` is what a past knows of the groups, or None."""
+        """Args: ``kind_from`` [N] types of the previous scans; ``prior`` what a past knows of the groups, or None."""
         n = len(c.epc)
         self.c, self.rows, self.members, self.group, self.kind_from = c, c.rows, c.members, c.group, kind_from
         self.after_past = prior is not None

@@ -78,7 +78,7 @@ def same(scores: Scores, batches: list[Events], judgements: list[Judgement], gat
 
 
 def cut(events: Events, size: int) -> list[Events]:
-    """Cut events, in the order of time, into parts of so many, and a few more: a second is one moment, and is not cut."""
+    """Cut events, in the order of time, into parts of so many, and a few more: a second is one moment, kept whole."""
     second = events.time_us // 1_000_000
     ends = np.append(np.flatnonzero(np.diff(second)) + 1, len(events))
     parts, begin = [], 0
