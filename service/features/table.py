@@ -2,8 +2,8 @@
 
 Retrospective features know the whole journey and all companions; causal ones know, of both, only what is earlier by
 (time, event_id), and of companions what happened in the same second too. ``log1p`` tames heavy tails, ``asinh`` does so
-with a sign. A value that cannot be known is 0 unless its meaning says otherwise; counts and flags beside it tell the two
-zeros apart.
+with a sign. A value that cannot be known is 0 unless its meaning says otherwise; counts and flags beside it tell the
+two zeros apart.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Features of a scan among all traffic, whatever the lots: the pace of its road, the day there, its gates. Compiled.
 
 Mates tell how a shipment fares; traffic tells how everybody does. An item that overtakes all others of its road that
-day is suspicious though the road allows its pace on other days, and a scan out of order is none beside a gate that misses
-many. Others are those of the request, and with a past (`past.Past`) those that the gateway knows of; causal judgements
-see only what they did before, or in the same second.
+day is suspicious though the road allows its pace on other days, and a scan out of order is none beside a gate that
+misses many. Others are those of the request, and with a past (`past.Past`) those that the gateway knows of; causal
+judgements see only what they did before, or in the same second.
 """
 
 from __future__ import annotations
