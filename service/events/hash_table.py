@@ -19,12 +19,12 @@ _SLOTS = 256  # at first; always a power of two
 _FULL = 0.25  # share of slots in use past which there are twice as many
 
 _MEANING = np.uint64(0xD1B54A32D192ED03)
-_WEIGHTS = np.random.default_rng(1).integers(1 << 63, dtype=np.uint64, size=8) * 2 + 1
+_WEIGHTS = np.random.default_rng(1).integers(1 << 63, dtype=np.uint64, size=12) * 2 + 1
 _HALF, _SPREAD = np.uint64(32), np.uint64(0xD6E8FEB86659FD93)
 
 
 def mix(meaning: int | NDArray[np.integer], *columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return a 64-bit hash [n] of each row of ``columns``, eight at most: their sum with random weights, spread.
+    """Return a 64-bit hash [n] of each row of ``columns``, twelve at most: their sum with random weights, spread.
 
     ``meaning`` is a small number that tells hashes of other columns apart; columns may be [m, n] for m such numbers.
     """

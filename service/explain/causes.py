@@ -93,6 +93,7 @@ _LANE_TIME = (
     "gap_prev",
     "gap_next",
     "lane_z",
+    "lane_gap_ratio",
     "lane_z_next",
     "lane_below",
     "lane_above",
@@ -111,6 +112,7 @@ _TRAFFIC_TIME = (
     "road_hours_gap_ratio",
     "area_day_scans",
     "area_day_pace",
+    "area_day_gap_ratio",
 )
 _LANE_USE = (
     "lane_logp",

@@ -51,6 +51,7 @@ class Columns:
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
     local_us: the time on the clock of the place.
     leg_us: when the previous scan was.
+    way: a number for the area that the leg leads into, or for the place where the item stays.
     known_us: before when a scan of others must be, to be known to the event.
     item_group [ITEM_GROUPS, U], group [GROUPS and OWN, N]: numbers of the groups of items and scans, see `mates`.
     """
@@ -63,7 +64,7 @@ class Columns:
         self.tables, self.causal, self.codes = trail.reference.tables, trail.causal, len(of_code)
         self.epc, self.kind, self.place, self.spot = events.epc, trail.kind, trail.place, trail.spot
         self.event_id, self.time_us, self.leg_us = events.event_id, events.time_us, trail.legs.time_us
-        self.known_us = trail.known_us
+        self.known_us, self.way = trail.known_us, trail.way
         self.local_us, self.step, self.level = trail.local_us, events.step, trail.level
         self.position, self.members = trail.journeys.position, trail.members
         self.well_formed, self.date_valid = parts.well_formed.view(np.uint8), parts.date_valid.view(np.uint8)

@@ -260,6 +260,7 @@ class JourneyPass:
         """The log gap against its `LANE_QUANTILES`, of which a high one of 0 says that there are none."""
         if high > 0:
             gap: cython.double = log1p((self.time_us[i] - self.time_us[i - 1]) / 60e6)
+            self.rows[i].lane_gap_ratio = within(gap - median, -6, 6)
             self.rows[i].lane_z = within((gap - median) / max(spread, 0.05), -10, 10)
             self.rows[i].lane_below = max(low - gap, 0.0)
             self.rows[i].lane_above = max(gap - high, 0.0)

@@ -30,7 +30,17 @@ SHIPMENT_US = 2 * 3_600_000_000
 
 DAY_US = 24 * 3_600_000_000
 
-COLUMNS = ("location", "kind", "left_location", "left_kind", "departure", "arrival", "arrival_day")
+COLUMNS = (
+    "location",
+    "kind",
+    "left_location",
+    "left_kind",
+    "departure",
+    "departure_day",
+    "arrival",
+    "arrival_day",
+    "way",
+)
 """What the hash of a group is made of, beside whose it is: in this order, or they are other hashes."""
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -39,7 +49,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "left": ("left_location", "left_kind"),  # the previous scan of the item, with which its leg began
     "departure": ("departure",),  # the two hours in which it began
     "road": ("location", "kind", "left_location", "left_kind"),
-    "arrival_day": ("arrival_day",),  # the day of the scan
+    "departure_day": ("departure_day",),
+    "way_today": ("way", "departure_day"),  # into which area, or a stay at which place
     "here_today": ("location", "kind", "arrival_day"),
     "here_now": ("location", "kind", "arrival"),  # and in the same two hours
     "from_there_today": ("left_location", "kind", "arrival_day"),
@@ -65,9 +76,9 @@ GROUPS = (
     ScanGroup("shipment", of="lot", within="left", part="departure"),
     ScanGroup("shipment_here", of="lot", within="shipment", part="here", mean_of="log_gap"),
     ScanGroup("road", of="all", within="", part="road", mean_of="log_gap"),
-    ScanGroup("road_day", of="all", within="road", part="arrival_day", mean_of="log_gap"),
+    ScanGroup("road_day", of="all", within="road", part="departure_day", mean_of="log_gap"),
     ScanGroup("road_hours", of="all", within="road", part="departure", mean_of="log_gap"),
-    ScanGroup("area_day", of="all", within="", part="here_today", mean_of="lane_z"),
+    ScanGroup("area_day", of="all", within="", part="way_today", mean_of="lane_gap_ratio"),
     ScanGroup("gate_day", of="all", within="", part="here_today", mean_of="skipped"),
     ScanGroup("gate_hours", of="all", within="", part="here_now", mean_of="skipped"),
     ScanGroup("origin_day", of="all", within="", part="from_there_today", mean_of="skipped"),
@@ -141,6 +152,7 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
     here: cython.longlong
     left_spot: cython.longlong
     left: cython.longlong
+    day: cython.longlong
     scans: cython.longlong = 0
     parts: cython.longlong[:, ::1] = np.empty((len(PARTS) + 2, n), dtype=np.int64)  # then item, place and level
     of_items: cython.int[:, ::1] = np.empty((len(ITEM_GROUPS), n), dtype=np.int32)
@@ -157,10 +169,12 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
         parts[2, i] = left
         parts[3, i] = floor_of(c.leg_us[i], SHIPMENT)
         parts[4, i] = left * scans + here
-        parts[5, i] = floor_of(c.time_us[i], WHOLE_DAY)
-        parts[6, i] = here * TIMES + parts[5, i] + TIMES // 2
-        parts[7, i] = here * TIMES + floor_of(c.time_us[i], SHIPMENT) + TIMES // 2
-        parts[8, i] = (left_spot * TYPES + c.kind[i]) * TIMES + parts[5, i] + TIMES // 2
+        parts[5, i] = floor_of(c.leg_us[i], WHOLE_DAY)
+        parts[6, i] = c.way[i] * TIMES + parts[5, i] + TIMES // 2
+        day = floor_of(c.time_us[i], WHOLE_DAY) + TIMES // 2
+        parts[7, i] = here * TIMES + day
+        parts[8, i] = here * TIMES + floor_of(c.time_us[i], SHIPMENT) + TIMES // 2
+        parts[9, i] = (left_spot * TYPES + c.kind[i]) * TIMES + day
         parts[PARTS_BELOW, i] = c.epc[i]
         parts[PARTS_BELOW + 1, i] = c.spot[i] * LEVELS + c.level[i]
         of_items[0, i] = c.item_group[0, c.epc[i]]

@@ -58,10 +58,12 @@ class Past:
             items={name: count[code_of] for name, count in self.items.items()},
         )
 
-    def priors(self, trail: Trail, counts: Sequence[int], lane_z: NDArray[np.float32]) -> tuple[Sighting, Priors]:
+    def priors(
+        self, trail: Trail, counts: Sequence[int], lane_gap_ratio: NDArray[np.float32]
+    ) -> tuple[Sighting, Priors]:
         """Return the groups of a trail's N events looked up, ``counts`` of each of GROUPS, and what they did before.
 
-        ``lane_z`` [N] is that feature of theirs.
+        ``lane_gap_ratio`` [N] is that feature of theirs.
         """
         events = trail.events
         scans = GroupedScans(
@@ -73,7 +75,8 @@ class Past:
             kind=trail.kind.astype(np.int64),
             time_us=events.time_us,
             legs=trail.legs,
-            lane_z=lane_z,
+            lane_gap_ratio=lane_gap_ratio,
+            area=trail.reference.area_id(events.location_id),
         )
         of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]
         members, starts, numbers = zip(*of_kinds, strict=True)

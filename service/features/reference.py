@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from service.events.vocabulary import TYPES
+from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS, TYPES
 from service.events.zones import TimeZones
 from service.features.tables import Tables
 
@@ -131,6 +131,27 @@ class Reference:
     def product_scan_key(self, product: NDArray[np.int64], scan: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the key [N] of a scan of a product (a number of up to 7 digits, or -1)."""
         return (product + 1) * self.scans + scan
+
+    @cached_property
+    def area(self) -> NDArray[np.int64]:
+        """The area of each place [P], by the place of its hub: that from which most of what comes to it came."""
+        places, hub = len(self.location_id), LEVELS.index("Logistics_HUB")
+        scan_from, scan_to = np.divmod(self.lane.key, self.scans)
+        place_from, place_to = scan_from // TYPES, scan_to // TYPES
+        level_from, level_to = LEVEL_OF_TYPE[scan_from % TYPES], LEVEL_OF_TYPE[scan_to % TYPES]
+        comes = (place_from < places) & (place_to < places) & (hub <= level_from) & (level_from < level_to)
+        at = np.flatnonzero(comes)
+        at = at[np.argsort(self.lane.count[at], kind="stable")]
+        source = np.arange(places)
+        source[place_to[at]] = place_from[at]  # the last one, that of the most legs, stays
+        for _ in LEVELS:
+            source = source[source]
+        return source
+
+    def area_id(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the location id [N] of each place's area, its own if it is unknown."""
+        place = self.place_of(location_id)
+        return np.where(place < len(self.location_id), np.append(self.location_id[self.area], 0)[place], location_id)
 
     @cached_property
     def unit_vectors(self) -> NDArray[np.float64]:

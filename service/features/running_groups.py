@@ -60,7 +60,8 @@ class GroupedScans:
     kind: NDArray[np.int64]  # event type 0..TYPES-1
     time_us: NDArray[np.int64]
     legs: Legs
-    lane_z: NDArray[np.float32]  # the feature
+    lane_gap_ratio: NDArray[np.float32]  # the feature
+    area: NDArray[np.int64]  # location id of the hub of the place
 
     def hour(self, at: Index) -> NDArray[np.float64]:
         """Return the hours since 1970 of the scans ``at``."""
@@ -76,6 +77,11 @@ class GroupedScans:
         skipped: NDArray[np.bool_] = (kind != TYPES - 1) & (before != TYPES - 1) & (kind - before > 1)
         return skipped
 
+    def way(self, at: Index) -> NDArray[np.int64]:
+        """Return the number [m] of the area that the leg of each scan ``at`` leads into, or of the place of a stay."""
+        moved = (self.legs.kind[at] >= 0) & (self.legs.location[at] != self.location_id[at])
+        return np.where(moved, self.area[at], self.location_id[at]) * 2 + moved
+
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
         legs = self.legs.take(at)
@@ -85,8 +91,10 @@ class GroupedScans:
             np.where(legs.kind < 0, _NOWHERE, legs.location),
             legs.kind,
             legs.time_us // SHIPMENT_US,
+            legs.time_us // DAY_US,
             self.time_us[at] // SHIPMENT_US,
             self.time_us[at] // DAY_US,
+            self.way(at),
         )
         base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])
         return mix(
@@ -224,7 +232,7 @@ class RunningGroups:
         values: dict[str, Callable[[Index], NDArray[Any]]] = {
             "hour": scans.hour,
             "log_gap": scans.log_gap,
-            "lane_z": lambda at: scans.lane_z[at],
+            "lane_gap_ratio": lambda at: scans.lane_gap_ratio[at],
             "skipped": scans.skipped,
         }
         for kind, group in enumerate(GROUPS):

@@ -37,6 +37,7 @@ class Trail:
     spot_from: NDArray[np.int32]  # where they were, anything for a first event
     item_group: NDArray[np.int32]  # [ITEM_GROUPS, U] of `mates`, which numbers them
     group: NDArray[np.int32]  # [SCAN_GROUPS, N] the same
+    way: NDArray[np.int64]  # a number for the area that the leg leads into, or for the place where the item stays
     known_us: NDArray[np.int64]  # before when a scan of others must be, to be known to the event
     past: Past | None  # what is known beside these events
     fresh: NDArray[np.bool_] | None  # events that were not judged before; None: all of them
@@ -97,6 +98,9 @@ class Trail:
             spot_from=spot[np.arange(-1, n - 1)] if fresh is None else spot[n:],
             item_group=item_group,
             group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
+            way=_ways(
+                place, spot[:n], spot[np.arange(-1, n - 1)] if fresh is None else spot[n:], previous.kind, reference
+            ),
             known_us=_end_of_second(events.time_us) + settle_us if causal else np.full(n, np.iinfo(np.int64).max),
             past=past,
             fresh=fresh,
@@ -106,3 +110,17 @@ class Trail:
 
 def _end_of_second(time_us: NDArray[np.int64]) -> NDArray[np.int64]:
     return (time_us // INSTANT_US + 1) * INSTANT_US
+
+
+def _ways(
+    place: NDArray[np.int32],
+    spot: NDArray[np.int32],
+    spot_from: NDArray[np.int32],
+    kind_from: NDArray[np.int64],
+    reference: Reference,
+) -> NDArray[np.int64]:
+    """Return the number [N] of each event's way: even for a stay, odd for a leg into an area."""
+    moved = (kind_from >= 0) & (spot != spot_from)
+    stays = spot.astype(np.int64) + len(reference.location_id)
+    is_known = moved & (place < len(reference.location_id))
+    return np.where(is_known, np.append(reference.area, 0)[place], stays) * 2 + moved

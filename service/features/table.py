@@ -120,7 +120,7 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     if not len(trail.members):  # all events were judged before, and get the companions that they had
         return table, None
     sighting, priors = (
-        (None, None) if trail.past is None else trail.past.priors(trail, counts, table[:, INDEX["lane_z"]])
+        (None, None) if trail.past is None else trail.past.priors(trail, counts, table[:, INDEX["lane_gap_ratio"]])
     )
     _lot_rows(columns, trail)
     give_way()

@@ -144,16 +144,17 @@ class TrafficPass:
     @cython.nogil
     @cython.exceptval(check=False)
     def area(self) -> cython.void:
-        """Write how slow the day is here, wherever the others came from."""
+        """Write how slow the day is on all roads into the area."""
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
         for i in range(self.value.shape[0]):
-            self.value[i] = self.rows[i].lane_z
+            self.value[i] = self.rows[i].lane_gap_ratio
         self.others(AREA_DAY)
         for k in range(self.members.shape[0]):
             i = self.members[k]
             self.rows[i].area_day_scans = log1p(self.count[i])
             self.rows[i].area_day_pace = self.total[i] / self.count[i] if self.count[i] > 0 else 0.0
+            self.rows[i].area_day_gap_ratio = self._less_mean(i)
 
     @cython.cfunc
     @cython.nogil

@@ -237,7 +237,8 @@ def _scans(told: Told) -> GroupedScans:
         kind=type_index(records["event_type"]),
         time_us=records["time_us"],
         legs=legs(records),
-        lane_z=records["lane_z"],
+        lane_gap_ratio=records["lane_gap_ratio"],
+        area=records["area"],
     )
 
 

@@ -218,7 +218,8 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
     for name in ("header", "date", "serial"):
         records[name] = getattr(items.parts, name)[epc]
     records["product"] = past.product[epc]
-    records["lane_z"] = case.features[rows, features.INDEX["lane_z"]]
+    records["area"] = sighting.scans.area[rows]
+    records["lane_gap_ratio"] = case.features[rows, features.INDEX["lane_gap_ratio"]]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
     records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -284,6 +285,11 @@ def _lane_z(view: View, scan: Scan, last: Scan | None) -> float:
     return clip((_log_gap(view, scan, last) - quantiles[1]) / max(quantiles[3], 0.05), -10, 10)
 
 
+def _lane_ratio(view: View, scan: Scan, last: Scan | None) -> float:
+    quantiles = _lane_quantiles(view.reference, scan, last) if last else None
+    return clip(_log_gap(view, scan, last) - quantiles[1], -6, 6) if quantiles else 0.0
+
+
 def _speed(view: View, scan: Scan, last: Scan | None) -> float:
     return log_speed(kilometres(scan, last, view.reference), minutes(scan, last)) if last else 0.0
 
@@ -303,6 +309,7 @@ def _time(view: View) -> Values:
         "remaining_log": math.log1p(len(view.future)),
         **_with_next(view, _log_gap, "gap_prev", "gap_next"),
         **_with_next(view, _lane_z, "lane_z", "lane_z_next"),
+        "lane_gap_ratio": _lane_ratio(view, scan, last),
         "lane_below": max(low - gap, 0),
         "lane_above": max(gap - high, 0),
         **_with_next(view, _speed, "speed_prev", "speed_next"),
@@ -522,6 +529,14 @@ def _traffic(view: View) -> Values:
     def day(one: Scan) -> int:
         return (one.time - EPOCH) // DAY
 
+    def day_of_leaving(one: Scan) -> int:
+        return day(view.before[one] or one)
+
+    def way(one: Scan) -> tuple[bool, int]:
+        before = view.before[one]
+        moved = before is not None and before.location_id != one.location_id
+        return moved, _area(view.reference, one) if moved else one.location_id
+
     def gap_ratio(some: list[Scan]) -> float:
         gaps = [_log_gap(view, one, view.before[one]) for one in some]
         return _log_gap(view, scan, view.last) - sum(gaps) / len(gaps) if gaps else 0.0
@@ -531,7 +546,8 @@ def _traffic(view: View) -> Values:
         return share(sum(UNKNOWN_TYPE not in pair and pair[0] - pair[1] > 1 for pair in steps), len(steps))
 
     road = [one for one in others if one.where == scan.where and came_from(one) == came_from(scan)]
-    on_day = [one for one in road if day(one) == day(scan)]
+    on_day = [one for one in road if day_of_leaving(one) == day_of_leaving(scan)]
+    on_way = [one for one in others if (way(one), day_of_leaving(one)) == (way(scan), day_of_leaving(scan))]
     in_hours = [one for one in road if began(one) == began(scan)]
     today = [one for one in others if one.where == scan.where and day(one) == day(scan)]
     now = [one for one in today if (one.time - EPOCH) // (2 * HOUR) == (scan.time - EPOCH) // (2 * HOUR)]
@@ -540,7 +556,8 @@ def _traffic(view: View) -> Values:
         one for one in others if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)
     ]
     of_product = [one for one in others if _same_product(one, scan) and came_from(one) == came_from(scan)]
-    paces = [_lane_z(view, one, view.before[one]) for one in today]
+    paces = [_lane_ratio(view, one, view.before[one]) for one in on_way]
+    pace = sum(paces) / len(paces) if paces else 0.0
     return {
         "road_scans": math.log1p(len(road)),
         "road_gap_ratio": gap_ratio(road),
@@ -548,13 +565,35 @@ def _traffic(view: View) -> Values:
         "road_day_gap_ratio": gap_ratio(on_day),
         "road_hours_scans": math.log1p(len(in_hours)),
         "road_hours_gap_ratio": gap_ratio(in_hours),
-        "area_day_scans": math.log1p(len(today)),
-        "area_day_pace": sum(paces) / len(paces) if paces else 0.0,
+        "area_day_scans": math.log1p(len(on_way)),
+        "area_day_pace": pace,
+        "area_day_gap_ratio": _lane_ratio(view, scan, view.last) - pace if paces else 0.0,
         "gate_day_skips": skips(today),
         "gate_hours_skips": skips(now),
         "origin_day_skips": skips(from_there),
         "product_leg_share": share(sum(one.where == scan.where for one in of_product), len(of_product)),
     }
+
+
+def _area(ref: Reference, scan: Scan) -> int:
+    """Return the place of the hub from which most comes, maybe by way of others; unknown places stand alone."""
+    return scan.location_id if scan.place == len(ref.location_id) else _hub(ref, scan.place)
+
+
+@cache
+def _hub(ref: Reference, place: int) -> int:
+    ids = ref.location_id.tolist()
+    scans = (len(ids) + 2) * TYPES
+    while True:
+        most, source = 0.0, -1
+        for key, count in zip(ref.lane.key.tolist(), ref.lane.count.tolist(), strict=True):
+            (at_from, type_from), (at_to, type_to) = (divmod(one, TYPES) for one in divmod(key, scans))
+            known = at_from < len(ids) and at_to == place and UNKNOWN_TYPE not in (type_from, type_to)
+            if known and 2 <= _LEVEL[EVENT_TYPES[type_from]] < _LEVEL[EVENT_TYPES[type_to]] and count >= most:
+                most, source = count, at_from
+        if source < 0:
+            return int(ids[place])
+        place = source
 
 
 def _same_product(one: Scan, other: Scan) -> bool:

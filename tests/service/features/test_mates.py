@@ -64,7 +64,8 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
         kind=trail.kind.astype(np.int64),
         time_us=trail.events.time_us,
         legs=trail.legs,
-        lane_z=np.zeros(len(trail.events), dtype=np.float32),
+        lane_gap_ratio=np.zeros(len(trail.events), dtype=np.float32),
+        area=trail.reference.area_id(trail.events.location_id),
     )
     in_request = trail.group[number]
     hashes = scans.keys(number, np.arange(len(trail.events)))
@@ -83,7 +84,8 @@ def test_the_hashes_of_groups_stay_what_they_were() -> None:
         kind=_ints(3, 10),
         time_us=_ints(10**15, 10**15),
         legs=Legs(_ints(5, 0), _ints(2, -1), _ints(9 * 10**14, 10**15)),
-        lane_z=np.zeros(2, dtype=np.float32),
+        lane_gap_ratio=np.zeros(2, dtype=np.float32),
+        area=_ints(5, 5),
     )
     assert {group.name: scans.keys(at, np.arange(2)).tolist() for at, group in enumerate(GROUPS)} == {
         "here": [-4703720390867603349, 8303238903150493994],
@@ -93,12 +95,12 @@ def test_the_hashes_of_groups_stay_what_they_were() -> None:
         "shipment": [297533198188613697, 399946798780089784],
         "shipment_here": [4033017034636103323, 4127042808813493614],
         "road": [-4168539321292871529, -8313315303492035710],
-        "road_day": [2371117986063184427, 3395445387627337492],
+        "road_day": [-7573244006110240713, 5503864960686928096],
         "road_hours": [1516327650863338783, 1892484161111182599],
-        "area_day": [2133471582126136793, -1306126133046183753],
-        "gate_day": [4285871559712798316, -3519027086698184814],
-        "gate_hours": [4599734938198775925, 1631251809906662161],
-        "origin_day": [892846786473109785, -1196308015262598115],
+        "area_day": [5725395455961452457, 5895029877667926730],
+        "gate_day": [1759348885519008605, -1511692044825286822],
+        "gate_hours": [-8336964433863186223, 610119434515323599],
+        "origin_day": [-6917793515512187917, 7703522659567295116],
         "product_left": [6636367716631200036, -6948267072990208615],
         "product_leg": [-653499727592547881, 3649626237929485809],
     }
