@@ -33,7 +33,7 @@ proto: .venv/dev
 # Regenerates the bundled model from nothing, in a quarter of an hour on 2 cores: from one world, and from the items of
 # another that it only learns from.
 model: .venv/dev
-	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 7
+	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
 	$(BIN)/epc-sentinel simulate --out data/other --epcs 60000 --seed 17
 	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other --epochs 40 --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace

@@ -1,8 +1,8 @@
 """Events against the history: what is new is judged once and stored with what it was judged by.
 
-Equal answers however events are cut, repeated or spread: an event's score depends on its features and on those of the
-item's earlier events, and both are in the records from the moment the event counts as stored. A repeated event is
-judged again from the records that stood there when it came first.
+Equal answers however events are cut (between seconds) or repeated: an event's score depends on its features and on
+those of the item's earlier events, and both are in the records from the moment the event counts as stored. A repeated
+event is judged again from the records that stood there when it came first.
 """
 
 from __future__ import annotations
