@@ -48,7 +48,7 @@ class Facts:
 
     @cached_property
     def mates(self) -> Mates:
-        return Mates(self.case.journeys, self.parts, causal=self.causal)
+        return Mates(self.case.journeys, self.parts, self._local_us, causal=self.causal)
 
     @cached_property
     def _place(self) -> NDArray[np.int64]:

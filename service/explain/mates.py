@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.events.codes import Codes
 from service.events.groups import Groups
 from service.events.journeys import Journeys
+from service.features.columns import INSTANT_US
 from service.features.mates import SHIPMENT_US
 
 _Index = NDArray[np.intp]
@@ -49,8 +50,9 @@ class _Rows:
 class Mates:
     """The events of a case by lot. A malformed code, which is of no lot, is alone."""
 
-    def __init__(self, journeys: Journeys, parts: Codes, *, causal: bool) -> None:
-        """``causal``: whether an event sees only what was before it."""
+    def __init__(self, journeys: Journeys, parts: Codes, local_us: NDArray[np.int64], *, causal: bool) -> None:
+        """``local_us`` [N] is what the clocks of the places showed; ``causal``: whether an event sees only its past."""
+        self._clock_us = local_us - journeys.events.time_us
         self._journeys, self._events, self._causal = journeys, journeys.events, causal
         self._parts = parts
         alone = -1 - np.arange(len(parts.lot))
@@ -152,14 +154,14 @@ class Mates:
         """The two hours [N] in which the leg to each event began."""
         before, has_before = self._journeys.previous()
         time_us = self._events.time_us
-        departure: _Ints = np.where(has_before, time_us[before], time_us) // SHIPMENT_US
+        departure: _Ints = (np.where(has_before, time_us[before], time_us) + self._clock_us) // SHIPMENT_US
         return departure
 
     def _seen(self, row: int, rows: _Index) -> _Index:
-        """Return those of the ``rows`` that are of mates, and before ``row`` in a causal judgement."""
+        """Return those of the ``rows`` that are of mates, and in a causal judgement not after the second of ``row``."""
         mates = self._events.epc[rows] != self._events.epc[row]
         if self._causal:
-            mates &= self._journeys.rank[rows] < self._journeys.rank[row]
+            mates &= self._events.time_us[rows] // INSTANT_US <= self._events.time_us[row] // INSTANT_US
         seen: _Index = rows[mates]
         return seen
 

@@ -26,7 +26,7 @@ ITEM_GROUPS = ("all", "mates", "number", "number_product", "company", "product",
 a lot number, a lot number and product, a company, a product of that, a lot of that, a lot and date."""
 
 SHIPMENT_US = 2 * 3_600_000_000
-"""Scans of a lot at one place within the same two hours, by the clock, are taken for one shipment."""
+"""Scans of a lot at one place within the same two hours, by the clock of where they arrive, are one shipment."""
 
 DAY_US = 24 * 3_600_000_000
 
@@ -153,6 +153,7 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
     left_spot: cython.longlong
     left: cython.longlong
     day: cython.longlong
+    clock_us: cython.longlong  # what the clock of the place is ahead of UTC
     scans: cython.longlong = 0
     parts: cython.longlong[:, ::1] = np.empty((len(PARTS) + 2, n), dtype=np.int64)  # then item, place and level
     of_items: cython.int[:, ::1] = np.empty((len(ITEM_GROUPS), n), dtype=np.int32)
@@ -167,13 +168,14 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
         parts[0, i] = here
         parts[1, i] = c.kind[i]
         parts[2, i] = left
-        parts[3, i] = floor_of(c.leg_us[i], SHIPMENT)
+        clock_us = c.local_us[i] - c.time_us[i]
+        parts[3, i] = floor_of(c.leg_us[i] + clock_us, SHIPMENT)
         parts[4, i] = left * scans + here
-        parts[5, i] = floor_of(c.leg_us[i], WHOLE_DAY)
+        parts[5, i] = floor_of(c.leg_us[i] + clock_us, WHOLE_DAY)
         parts[6, i] = c.way[i] * TIMES + parts[5, i] + TIMES // 2
-        day = floor_of(c.time_us[i], WHOLE_DAY) + TIMES // 2
+        day = floor_of(c.local_us[i], WHOLE_DAY) + TIMES // 2
         parts[7, i] = here * TIMES + day
-        parts[8, i] = here * TIMES + floor_of(c.time_us[i], SHIPMENT) + TIMES // 2
+        parts[8, i] = here * TIMES + floor_of(c.local_us[i], SHIPMENT) + TIMES // 2
         parts[9, i] = (left_spot * TYPES + c.kind[i]) * TIMES + day
         parts[PARTS_BELOW, i] = c.epc[i]
         parts[PARTS_BELOW + 1, i] = c.spot[i] * LEVELS + c.level[i]

@@ -76,6 +76,7 @@ class Past:
             time_us=events.time_us,
             legs=trail.legs,
             lane_gap_ratio=lane_gap_ratio,
+            clock_us=trail.local_us - events.time_us,
             area=trail.reference.area_id(events.location_id),
         )
         of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]

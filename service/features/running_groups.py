@@ -61,6 +61,7 @@ class GroupedScans:
     time_us: NDArray[np.int64]
     legs: Legs
     lane_gap_ratio: NDArray[np.float32]  # the feature
+    clock_us: NDArray[np.int64]  # what the clock of the place is ahead of UTC
     area: NDArray[np.int64]  # location id of the hub of the place
 
     def hour(self, at: Index) -> NDArray[np.float64]:
@@ -84,16 +85,17 @@ class GroupedScans:
 
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
-        legs = self.legs.take(at)
+        legs, clock_us = self.legs.take(at), self.clock_us[at]
+        departure_us, arrival_us = legs.time_us + clock_us, self.time_us[at] + clock_us
         columns = (  # in the order of COLUMNS
             self.location_id[at],
             self.kind[at],
             np.where(legs.kind < 0, _NOWHERE, legs.location),
             legs.kind,
-            legs.time_us // SHIPMENT_US,
-            legs.time_us // DAY_US,
-            self.time_us[at] // SHIPMENT_US,
-            self.time_us[at] // DAY_US,
+            departure_us // SHIPMENT_US,
+            departure_us // DAY_US,
+            arrival_us // SHIPMENT_US,
+            arrival_us // DAY_US,
             self.way(at),
         )
         base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])

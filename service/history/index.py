@@ -238,6 +238,7 @@ def _scans(told: Told) -> GroupedScans:
         time_us=records["time_us"],
         legs=legs(records),
         lane_gap_ratio=records["lane_gap_ratio"],
+        clock_us=records["clock_s"].astype(np.int64) * 1_000_000,
         area=records["area"],
     )
 

@@ -218,6 +218,7 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
     for name in ("header", "date", "serial"):
         records[name] = getattr(items.parts, name)[epc]
     records["product"] = past.product[epc]
+    records["clock_s"] = sighting.scans.clock_us[rows] // 1_000_000
     records["area"] = sighting.scans.area[rows]
     records["lane_gap_ratio"] = case.features[rows, features.INDEX["lane_gap_ratio"]]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]

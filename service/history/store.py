@@ -34,6 +34,7 @@ RECORD = np.dtype(
         ("step", "i1"),  # level, UNKNOWN included
         ("kind_before", "i1"),  # 0..TYPES-1, -1 for a first scan
         ("commit", "V3"),  # random, one for all that was committed at once: where it is, all before it is the same too
+        ("clock_s", "<i4"),  # what the clock of the place is ahead of UTC
         ("area", "<i8"),  # location id of the hub of the place
         ("lane_gap_ratio", "<f4"),  # feature as judged, as the next ones
         ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),

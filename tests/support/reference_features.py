@@ -75,6 +75,10 @@ class Scan:
         """The arrow of time."""
         return self.time, self.event_id
 
+    def on_clock(self, other: Scan) -> datetime:
+        """Return when another scan was, by the clock of this one's place."""
+        return other.time + (self.local - self.time)
+
     @property
     def second(self) -> int:
         return (self.time - EPOCH) // timedelta(seconds=1)
@@ -495,8 +499,8 @@ def _legs(view: View) -> Values:
         return before.where if before else None
 
     def shipment(other: Scan) -> int:
-        """The two hours, by the clock, in which the leg began."""
-        return ((view.before[other] or other).time - EPOCH) // (2 * HOUR)
+        """The two hours, by the clock of where it leads, in which the leg began."""
+        return (other.on_clock(view.before[other] or other) - EPOCH) // (2 * HOUR)
 
     def gap_ratio(mates: list[Scan]) -> float:
         gaps = [_log_gap(view, mate, view.before[mate]) for mate in mates]
@@ -524,13 +528,13 @@ def _traffic(view: View) -> Values:
         return before.where if before else None
 
     def began(one: Scan) -> int:
-        return ((view.before[one] or one).time - EPOCH) // (2 * HOUR)
+        return (one.on_clock(view.before[one] or one) - EPOCH) // (2 * HOUR)
 
     def day(one: Scan) -> int:
-        return (one.time - EPOCH) // DAY
+        return (one.local - EPOCH) // DAY
 
     def day_of_leaving(one: Scan) -> int:
-        return day(view.before[one] or one)
+        return (one.on_clock(view.before[one] or one) - EPOCH) // DAY
 
     def way(one: Scan) -> tuple[bool, int]:
         before = view.before[one]
@@ -550,7 +554,7 @@ def _traffic(view: View) -> Values:
     on_way = [one for one in others if (way(one), day_of_leaving(one)) == (way(scan), day_of_leaving(scan))]
     in_hours = [one for one in road if began(one) == began(scan)]
     today = [one for one in others if one.where == scan.where and day(one) == day(scan)]
-    now = [one for one in today if (one.time - EPOCH) // (2 * HOUR) == (scan.time - EPOCH) // (2 * HOUR)]
+    now = [one for one in today if (one.local - EPOCH) // (2 * HOUR) == (scan.local - EPOCH) // (2 * HOUR)]
     origin = (came_from(scan) or (None,))[0]
     from_there = [
         one for one in others if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)

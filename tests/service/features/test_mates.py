@@ -65,6 +65,7 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
         time_us=trail.events.time_us,
         legs=trail.legs,
         lane_gap_ratio=np.zeros(len(trail.events), dtype=np.float32),
+        clock_us=trail.local_us - trail.events.time_us,
         area=trail.reference.area_id(trail.events.location_id),
     )
     in_request = trail.group[number]
@@ -85,6 +86,7 @@ def test_the_hashes_of_groups_stay_what_they_were() -> None:
         time_us=_ints(10**15, 10**15),
         legs=Legs(_ints(5, 0), _ints(2, -1), _ints(9 * 10**14, 10**15)),
         lane_gap_ratio=np.zeros(2, dtype=np.float32),
+        clock_us=_ints(0, 0),
         area=_ints(5, 5),
     )
     assert {group.name: scans.keys(at, np.arange(2)).tolist() for at, group in enumerate(GROUPS)} == {
