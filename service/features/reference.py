@@ -139,7 +139,13 @@ class Reference:
         scan_from, scan_to = np.divmod(self.lane.key, self.scans)
         place_from, place_to = scan_from // TYPES, scan_to // TYPES
         level_from, level_to = LEVEL_OF_TYPE[scan_from % TYPES], LEVEL_OF_TYPE[scan_to % TYPES]
-        comes = (place_from < places) & (place_to < places) & (hub <= level_from) & (level_from < level_to)
+        comes = (
+            (place_from < places)
+            & (place_to < places)
+            & (place_from != place_to)
+            & (hub <= level_from)
+            & (level_from < level_to)
+        )
         at = np.flatnonzero(comes)
         at = at[np.argsort(self.lane.count[at], kind="stable")]
         source = np.arange(places)

@@ -125,6 +125,7 @@ class View:
     future: list[Scan]  # later events of the journey, none if causal
     others: list[Scan]  # all other known events, of whichever item, in the order of time; those of its second too
     before: dict[Scan, Scan | None]  # the previous event in its journey of every known event
+    ways: dict[Scan, Way]
     reference: Reference
     causal: bool
 
@@ -149,12 +150,13 @@ def compute(events: Events, reference: Reference, *, causal: bool) -> NDArray[np
     for scan in ordered:
         before[scan] = last.get(scan.text)
         last[scan.text] = scan
+    ways = {scan: _way(scan, before[scan], reference) for scan in scans}
     rows = []
     for scan in scans:
         others = [o for o in ordered if o is not scan and (o.second <= scan.second or not causal)]
         own = [other for other in others if other.text == scan.text]
         past = [other for other in own if other.moment < scan.moment]
-        view = View(scan, past, [] if causal else own[len(past) :], others, before, reference, causal)
+        view = View(scan, past, [] if causal else own[len(past) :], others, before, ways, reference, causal)
         values: Values = {}
         for part in _PARTS:
             values |= part(view)
@@ -289,9 +291,9 @@ def _lane_z(view: View, scan: Scan, last: Scan | None) -> float:
     return clip((_log_gap(view, scan, last) - quantiles[1]) / max(quantiles[3], 0.05), -10, 10)
 
 
-def _lane_ratio(view: View, scan: Scan, last: Scan | None) -> float:
-    quantiles = _lane_quantiles(view.reference, scan, last) if last else None
-    return clip(_log_gap(view, scan, last) - quantiles[1], -6, 6) if quantiles else 0.0
+def _lane_ratio(reference: Reference, scan: Scan, last: Scan | None) -> float:
+    quantiles = _lane_quantiles(reference, scan, last) if last else None
+    return clip(math.log1p(minutes(scan, last)) - quantiles[1], -6, 6) if last and quantiles else 0.0
 
 
 def _speed(view: View, scan: Scan, last: Scan | None) -> float:
@@ -313,7 +315,7 @@ def _time(view: View) -> Values:
         "remaining_log": math.log1p(len(view.future)),
         **_with_next(view, _log_gap, "gap_prev", "gap_next"),
         **_with_next(view, _lane_z, "lane_z", "lane_z_next"),
-        "lane_gap_ratio": _lane_ratio(view, scan, last),
+        "lane_gap_ratio": view.ways[scan].pace,
         "lane_below": max(low - gap, 0),
         "lane_above": max(gap - high, 0),
         **_with_next(view, _speed, "speed_prev", "speed_next"),
@@ -520,48 +522,57 @@ def _legs(view: View) -> Values:
     }
 
 
+@dataclass(frozen=True)
+class Way:
+    """How an event came to be where it is: what traffic has in common."""
+
+    came_from: tuple[int, int] | None
+    began: int  # in which two hours, and on which day, by the clock of where it leads
+    day_of_leaving: int
+    day: int
+    hours: int
+    to: tuple[bool, int]  # into which area; or a stay, and where
+    log_gap: float
+    pace: float  # lane_gap_ratio
+    skips: bool
+
+
+def _way(scan: Scan, before: Scan | None, reference: Reference) -> Way:
+    left = scan.on_clock(before or scan) - EPOCH
+    moved = before is not None and before.location_id != scan.location_id
+    kinds = (scan.kind, before.kind if before else -1)
+    return Way(
+        came_from=before.where if before else None,
+        began=left // (2 * HOUR),
+        day_of_leaving=left // DAY,
+        day=(scan.local - EPOCH) // DAY,
+        hours=(scan.local - EPOCH) // (2 * HOUR),
+        to=(moved, _area(reference, scan) if moved else scan.location_id),
+        log_gap=math.log1p(minutes(scan, before)) if before else 0.0,
+        pace=_lane_ratio(reference, scan, before),
+        skips=UNKNOWN_TYPE not in kinds and kinds[0] - kinds[1] > 1,
+    )
+
+
 def _traffic(view: View) -> Values:
-    scan, others = view.scan, view.others
+    scan, own = view.scan, view.ways[view.scan]
+    others = [(other, view.ways[other]) for other in view.others]
 
-    def came_from(one: Scan) -> tuple[int, int] | None:
-        before = view.before[one]
-        return before.where if before else None
+    def gap_ratio(ways: list[Way]) -> float:
+        return own.log_gap - sum(way.log_gap for way in ways) / len(ways) if ways else 0.0
 
-    def began(one: Scan) -> int:
-        return (one.on_clock(view.before[one] or one) - EPOCH) // (2 * HOUR)
+    def skips(ways: list[Way]) -> float:
+        return share(sum(way.skips for way in ways), len(ways))
 
-    def day(one: Scan) -> int:
-        return (one.local - EPOCH) // DAY
-
-    def day_of_leaving(one: Scan) -> int:
-        return (one.on_clock(view.before[one] or one) - EPOCH) // DAY
-
-    def way(one: Scan) -> tuple[bool, int]:
-        before = view.before[one]
-        moved = before is not None and before.location_id != one.location_id
-        return moved, _area(view.reference, one) if moved else one.location_id
-
-    def gap_ratio(some: list[Scan]) -> float:
-        gaps = [_log_gap(view, one, view.before[one]) for one in some]
-        return _log_gap(view, scan, view.last) - sum(gaps) / len(gaps) if gaps else 0.0
-
-    def skips(some: list[Scan]) -> float:
-        steps = [(one.kind, before.kind if (before := view.before[one]) else -1) for one in some]
-        return share(sum(UNKNOWN_TYPE not in pair and pair[0] - pair[1] > 1 for pair in steps), len(steps))
-
-    road = [one for one in others if one.where == scan.where and came_from(one) == came_from(scan)]
-    on_day = [one for one in road if day_of_leaving(one) == day_of_leaving(scan)]
-    on_way = [one for one in others if (way(one), day_of_leaving(one)) == (way(scan), day_of_leaving(scan))]
-    in_hours = [one for one in road if began(one) == began(scan)]
-    today = [one for one in others if one.where == scan.where and day(one) == day(scan)]
-    now = [one for one in today if (one.local - EPOCH) // (2 * HOUR) == (scan.local - EPOCH) // (2 * HOUR)]
-    origin = (came_from(scan) or (None,))[0]
-    from_there = [
-        one for one in others if (one.kind, day(one), (came_from(one) or (None,))[0]) == (scan.kind, day(scan), origin)
-    ]
-    of_product = [one for one in others if _same_product(one, scan) and came_from(one) == came_from(scan)]
-    paces = [_lane_ratio(view, one, view.before[one]) for one in on_way]
+    of_type = [(other, way) for other, way in others if other.kind == scan.kind]
+    today = [way for other, way in of_type if other.where == scan.where and way.day == own.day]
+    origins = [(other, way) for other, way in of_type if (way.came_from or (None,))[0] == (own.came_from or (None,))[0]]
+    road = [way for other, way in origins if other.where == scan.where and way.came_from == own.came_from]
+    on_day = [way for way in road if way.day_of_leaving == own.day_of_leaving]
+    in_hours = [way for way in road if way.began == own.began]
+    paces = [way.pace for _, way in others if (way.to, way.day_of_leaving) == (own.to, own.day_of_leaving)]
     pace = sum(paces) / len(paces) if paces else 0.0
+    of_product = [one for one, way in others if _same_product(one, scan) and way.came_from == own.came_from]
     return {
         "road_scans": math.log1p(len(road)),
         "road_gap_ratio": gap_ratio(road),
@@ -569,12 +580,12 @@ def _traffic(view: View) -> Values:
         "road_day_gap_ratio": gap_ratio(on_day),
         "road_hours_scans": math.log1p(len(in_hours)),
         "road_hours_gap_ratio": gap_ratio(in_hours),
-        "area_day_scans": math.log1p(len(on_way)),
+        "area_day_scans": math.log1p(len(paces)),
         "area_day_pace": pace,
-        "area_day_gap_ratio": _lane_ratio(view, scan, view.last) - pace if paces else 0.0,
+        "area_day_gap_ratio": own.pace - pace if paces else 0.0,
         "gate_day_skips": skips(today),
-        "gate_hours_skips": skips(now),
-        "origin_day_skips": skips(from_there),
+        "gate_hours_skips": skips([way for way in today if way.hours == own.hours]),
+        "origin_day_skips": skips([way for _, way in origins if way.day == own.day]),
         "product_leg_share": share(sum(one.where == scan.where for one in of_product), len(of_product)),
     }
 
@@ -588,16 +599,17 @@ def _area(ref: Reference, scan: Scan) -> int:
 def _hub(ref: Reference, place: int) -> int:
     ids = ref.location_id.tolist()
     scans = (len(ids) + 2) * TYPES
-    while True:
+    for _ in range(64):  # where each of two comes from the other, somewhere has to be the end
         most, source = 0.0, -1
         for key, count in zip(ref.lane.key.tolist(), ref.lane.count.tolist(), strict=True):
             (at_from, type_from), (at_to, type_to) = (divmod(one, TYPES) for one in divmod(key, scans))
-            known = at_from < len(ids) and at_to == place and UNKNOWN_TYPE not in (type_from, type_to)
+            known = at_from < len(ids) and at_from != at_to == place and UNKNOWN_TYPE not in (type_from, type_to)
             if known and 2 <= _LEVEL[EVENT_TYPES[type_from]] < _LEVEL[EVENT_TYPES[type_to]] and count >= most:
                 most, source = count, at_from
         if source < 0:
-            return int(ids[place])
+            break
         place = source
+    return int(ids[place])
 
 
 def _same_product(one: Scan, other: Scan) -> bool:
