@@ -4,6 +4,7 @@
 - data_under_test: what a run is evaluated on
 - detectors: their names
 - slices: every metric by slice
+- conditions: the slices that reality cuts: areas, days, seconds waited
 - baselines: what the model has to beat
 - focus: where the attention looks
 - importance: what one-class SVMs go by

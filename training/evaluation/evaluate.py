@@ -20,6 +20,8 @@ from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.errors import DataError
 from training.evaluation import baselines, points, slices
+from training.evaluation.conditions import areas
+from training.evaluation.conditions.all_of_them import condition_rows
 from training.evaluation.data_under_test import OwnData, Source, Subject, other_subject, own_subject
 from training.evaluation.detectors import ENSEMBLE, LIGHTGBM, MODEL, RULES, SVM
 from training.evaluation.focus import focus_rows
@@ -104,7 +106,9 @@ def evaluate(
     if subject.measured is not None:
         judged = {mode: part.of(subject.measured) for mode, part in judged.items()}
     table = slices.table(judged, subject.events, subject.known.details, options)
-    inside = [*focus_rows(run.model.model, judged, options.seed), *(at_points := points.rows(judged))]
+    names = areas.names_of_places(Path(source["data"]))
+    inside = condition_rows(run, subject, judged, names, options.seed)
+    inside += [*focus_rows(run.model.model, judged, options.seed), *(at_points := points.rows(judged))]
     if run.svm is not None:
         progress("what the one-class SVMs go by", 0.95)
         inside += importance_rows(run.svm, judged, options.seed)

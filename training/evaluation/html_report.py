@@ -7,9 +7,10 @@ from html import escape
 from pathlib import Path
 
 from training.evaluation import plots
+from training.evaluation.conditions import curves
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.inside import all_sheets
-from training.evaluation.tables import Sheet
+from training.evaluation.tables import Numbers, Sheet
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1500px; padding: 0 1rem; color: #222 }
@@ -65,6 +66,11 @@ def _pictures(evaluation: Evaluation) -> list[str]:
     ]
     note = "share of anomalous events by the model's probability; the numbers are events, the dotted line is perfect"
     found.append(_picture("Reliability", note, plots.reliability(judged)))
+    numbers = Numbers(evaluation.table)
+    note = "share of the normal events that the model flags, and of the anomalies, by calendar day"
+    found.append(_picture("Over the days", note, curves.over_days(numbers)))
+    note = "causal AP of the model, with what companions and traffic did until so long after each event"
+    found.append(_picture("What waiting is worth", note, curves.settling(numbers)))
     drawn = plots.attention(evaluation.run.model.model, judged["retrospective"], evaluation.subject.events)
     if drawn is not None:
         note = "weights of the self-attention in the clearest anomalous journey of each kind; rows add up to 1"

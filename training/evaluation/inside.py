@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from service.events.vocabulary import KINDS, MODES
+from training.evaluation.conditions.sheets import condition_sheets
 from training.evaluation.detectors import MODEL, SVM
 from training.evaluation.focus import EVEN, EVENTS, FOCUS, ITSELF, NORMAL, PEAK, SHARE, THIRDS
 from training.evaluation.importance import AP_LOST, FEATURE
@@ -16,9 +17,10 @@ _MOST = 10  # features of a kind that are shown; the CSV file has all
 
 
 def all_sheets(table: pd.DataFrame) -> list[Sheet]:
-    """Return the tables of how good the detectors are, then those of what they go by."""
+    """Return the tables of how good the detectors are, and where and when, then those of what they go by."""
     numbers = Numbers(table)
-    found = [*sheets(table), *(_focus(numbers, mode) for mode in MODES), *(_importance(table, mode) for mode in MODES)]
+    found = [*sheets(table), *condition_sheets(numbers)]
+    found += [*(_focus(numbers, mode) for mode in MODES), *(_importance(table, mode) for mode in MODES)]
     return [sheet for sheet in found if sheet.rows]
 
 

@@ -47,7 +47,7 @@ def curves(judged: Judged, title: str) -> Png:
         below.axvline(0.01, color="grey", linestyle=":", linewidth=1)
     handles, names = grid[1][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="lower center", ncols=max(len(names), 1))
-    return _png(figure)
+    return png(figure)
 
 
 def reliability(judged: dict[str, Judged]) -> Png:
@@ -63,7 +63,7 @@ def reliability(judged: dict[str, Judged]) -> Png:
             for x, y, n in zip(mean.tolist(), share.tolist(), count.tolist(), strict=True):
                 axes.annotate(str(n), (x, y), xytext=(4, -10), textcoords="offset points", fontsize=7)
             axes.set(title=f"{mode}, {kind}", xlabel="probability", ylabel="share of anomalous events")
-    return _png(figure)
+    return png(figure)
 
 
 def attention(model: EpcLstm, judged: Judged, events: Events) -> Png | None:
@@ -96,7 +96,7 @@ def attention(model: EpcLstm, judged: Judged, events: Events) -> Png | None:
         axes.set_yticks(range(length), names, fontsize=7)
         axes.set(title=f"{kind} (*)", xlabel="looks at", ylabel="event judged")
     figure.colorbar(image, ax=axes)
-    return _png(figure)
+    return png(figure)
 
 
 def _grid(rows: int) -> tuple[Figure, NDArray[np.object_]]:
@@ -125,7 +125,8 @@ def _bins(
     return mean, share, count[used]
 
 
-def _png(figure: Figure) -> Png:
+def png(figure: Figure) -> Png:
+    """Return a drawn figure as an image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()

@@ -109,7 +109,7 @@ def table(judged: dict[str, Judged], events: Events, details: Details, settings:
     causal, retrospective = (judged[mode] for mode in ("causal", "retrospective"))
     for name in causal.detectors:
         agreement = metrics.temporal_consistency(causal.detectors[name].flags, retrospective.detectors[name].flags)
-        rows += _rows("both", name, ALL, agreement)
+        rows += metric_rows("both", name, ALL, agreement)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -127,7 +127,8 @@ def _joined(left: metrics.MetricsByKind, right: metrics.MetricsByKind) -> metric
     return {kind: row | right[kind] for kind, row in left.items()}
 
 
-def _rows(mode: str, detector: str, name: str, found: metrics.MetricsByKind) -> Iterator[Row]:
+def metric_rows(mode: str, detector: str, name: str, found: metrics.MetricsByKind) -> Iterator[Row]:
+    """Yield a row per kind and metric of one detector in the slice ``name``."""
     for kind, row in found.items():
         for metric, value in row.items():
             yield Row(mode, detector, name, kind, metric, value)
@@ -145,8 +146,8 @@ def _whole(
                 if name != MODEL:  # both on the same resamples: the interval of the difference is much narrower
                     difference = ranked[MODEL][kind][metric] - values[metric]
                     yield Row(mode, f"{MODEL} - {name}", ALL, kind, metric, *ranking.interval(difference))
-        yield from _rows(mode, name, ALL, _thresholded(labels, verdicts, miss_cost))
-    yield from _counts(mode, ALL, labels >= 0.5)
+        yield from metric_rows(mode, name, ALL, _thresholded(labels, verdicts, miss_cost))
+    yield from counts(mode, ALL, labels >= 0.5)
 
 
 def _slices(mode: str, part: Judged, details: Details) -> Iterator[Row]:
@@ -155,19 +156,19 @@ def _slices(mode: str, part: Judged, details: Details) -> Iterator[Row]:
     known = windows.length[windows.window_of]
     lengths = {"length 1": known == 1, "length 2": known == 2, "length 3+": known >= 3}
     anomalies = dict(_anomaly_slices(labels >= 0.5, details))
-    bars = {name: _bars(labels, verdicts.scores) for name, verdicts in part.detectors.items()}
+    bars = {name: bars_of(labels, verdicts.scores) for name, verdicts in part.detectors.items()}
     for name, inside in lengths.items():
         if not inside.any():
             continue
         for detector, verdicts in part.detectors.items():
             inner = metrics.per_kind(labels[inside], verdicts.scores[inside])
             ranks = {kind: {metric: row[metric] for metric in ("roc_auc", "ap")} for kind, row in inner.items()}
-            yield from _rows(mode, detector, name, ranks)
+            yield from metric_rows(mode, detector, name, ranks)
         anomalies[name] = (labels >= 0.5) & inside[:, None]
     for name, positive in anomalies.items():
-        yield from _counts(mode, name, positive)
+        yield from counts(mode, name, positive)
         for detector, verdicts in part.detectors.items():
-            yield from _rows(mode, detector, name, _recalls(verdicts.scores, positive, bars[detector]))
+            yield from metric_rows(mode, detector, name, recalls(verdicts.scores, positive, bars[detector]))
     yield from _noise(mode, part, details)
 
 
@@ -201,20 +202,27 @@ def _noise(mode: str, part: Judged, details: Details) -> Iterator[Row]:
         inside = normal & (details["noise"] == noise)
         if not inside.any():
             continue
-        name = f"noise {noise or 'none'}"
-        yield Row(mode, TRUTH, name, ANY, EVENTS, float(inside.sum()))
-        for detector, verdicts in part.detectors.items():
-            flags = verdicts.flags[inside]
-            for column, kind in enumerate(KINDS):
-                yield Row(mode, detector, name, kind, FALSE_ALARMS, float(flags[:, column].mean()))
-            yield Row(mode, detector, name, ANY, FALSE_ALARMS, float(flags.any(axis=1).mean()))
+        yield from false_alarms(mode, part, f"noise {noise or 'none'}", inside)
+
+
+def false_alarms(mode: str, part: Judged, name: str, normal: Mask) -> Iterator[Row]:
+    """Yield how many events ``normal`` [N] marks, one at least, and the share of them that each detector flags.
+
+    At the detector's own thresholds, by kind and with any kind.
+    """
+    yield Row(mode, TRUTH, name, ANY, EVENTS, float(normal.sum()))
+    for detector, verdicts in part.detectors.items():
+        flags = verdicts.flags[normal]
+        for column, kind in enumerate(KINDS):
+            yield Row(mode, detector, name, kind, FALSE_ALARMS, float(flags[:, column].mean()))
+        yield Row(mode, detector, name, ANY, FALSE_ALARMS, float(flags.any(axis=1).mean()))
 
 
 def _values(column: NDArray[np.object_]) -> list[str]:
     return sorted(set(column.tolist()) - {""})
 
 
-def _bars(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, list[float]]:
+def bars_of(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, list[float]]:
     """Return by metric the scores [5] above which the metric's share of all normal events lies."""
     return {
         metric: [
@@ -224,7 +232,7 @@ def _bars(labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str,
     }
 
 
-def _recalls(scores: NDArray[np.float32], positive: Mask, bars: dict[str, list[float]]) -> metrics.MetricsByKind:
+def recalls(scores: NDArray[np.float32], positive: Mask, bars: dict[str, list[float]]) -> metrics.MetricsByKind:
     """Return the share of the ``positive`` [N, 5] above each bar by kind, its mean, and its share over all kinds."""
     found: metrics.MetricsByKind = {}
     above = {metric: (scores > np.array(bar, dtype=np.float32)) & positive for metric, bar in bars.items()}
@@ -237,7 +245,8 @@ def _recalls(scores: NDArray[np.float32], positive: Mask, bars: dict[str, list[f
     return found
 
 
-def _counts(mode: str, name: str, positive: Mask) -> Iterator[Row]:
+def counts(mode: str, name: str, positive: Mask) -> Iterator[Row]:
+    """Yield how many anomalies ``positive`` [N, 5] has, by kind and in all."""
     for column, kind in enumerate(KINDS):
         yield Row(mode, TRUTH, name, kind, POSITIVES, float(positive[:, column].sum()))
     yield Row(mode, TRUTH, name, ANY, POSITIVES, float(positive.sum()))

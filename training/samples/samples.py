@@ -35,10 +35,21 @@ Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
 """Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
 
 
-def samples(events: Events, labels: NDArray[np.float32], reference: Reference, *, causal: bool, limit: int) -> Samples:
-    """Return the sequences of ``events``, all companions of each other: as one request would be judged."""
+def samples(  # noqa: PLR0913 - three of them are options, given by name
+    events: Events,
+    labels: NDArray[np.float32],
+    reference: Reference,
+    *,
+    causal: bool,
+    limit: int,
+    settle_us: int = 0,
+) -> Samples:
+    """Return the sequences of ``events``, all companions of each other: as one request would be judged.
+
+    Causal ones are those ``settle_us`` microseconds after each event, see `features.compute`.
+    """
     journeys = Journeys.of(events)
-    table = features.compute(journeys, reference, causal=causal)
+    table = features.compute(journeys, reference, causal=causal, settle_us=settle_us)
     windows = prefix_windows(journeys, limit) if causal else whole_windows(journeys, limit)
     return Samples(table, labels[journeys.order], windows, journeys.order)
 

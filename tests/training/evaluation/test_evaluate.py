@@ -308,6 +308,8 @@ def test_html_is_one_file_with_every_table_and_plot(found: Evaluation, written: 
         "Precision and recall, retrospective",
         "Precision and recall, causal",
         "Reliability",
+        "Over the days",
+        "What waiting is worth",
         "Attention over time",
     ]
     assert all(base64.b64decode(data).startswith(b"\x89PNG") for _, data in images)
