@@ -100,6 +100,7 @@ def _export(  # noqa: PLR0913 - two of them are options, given by name
             files={MODEL_FILE: digest_of(onnx)},
             ensemble=None if svm is None else record.ensemble,
             baseline=record.baseline if svm is None else None,  # one for both: it is of the features
+            expected_error=record.expected_error if svm is None else None,
             probe=golden_probe(onnx, example, np.array([[example.shape[1]]], dtype=np.int64)),
         )
         return write_version(repository, version, onnx, manifest, replace=replace, sign=sign)

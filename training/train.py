@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.events.vocabulary import OperatingPoint
 from service.features import table as features
 from service.progress import Progress
 from training.datasets import dataset
@@ -16,6 +17,7 @@ from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, tellin
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.runs.drift_histograms import reference_histograms
+from training.runs.expected_error import expected_error
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves
 from training.runs.median_events import median_events
@@ -89,6 +91,7 @@ def train(  # noqa: PLR0913, PLR0917
         svm_operating_points=of_svm.points,
         ensemble=fit_ensemble(fitted.model, svm, fitted.check, config),
         baseline=median_events(fitted.check),
+        expected_error=expected_error(fitted.check[1], fitted.causal_flags(OperatingPoint.BALANCED)),
         lineage=origins,
         probe=probe(fitted.check[0], lengths[0]),
         histograms=reference_histograms(labelled.take("validation")[0], fitted.model, reference, config.max_length),

@@ -97,6 +97,8 @@ def add_reasons(
 ) -> None:
     """Set cause and reason of each flagged kind in the findings, which are of the events ``flagged``, in that order.
 
+    And the expected error of each finding, where it is known: a share x 100, 4 decimals.
+
     ``fields`` are the names of the flags, in the order of KINDS. ``of_incidents`` gives reasons to the first
     findings of so many incidents alone, the largest: a sentence costs 40 us, ten times what else there is of a finding.
     """
@@ -106,6 +108,8 @@ def add_reasons(
     )
     for finding, at, is_flagged, is_wanted in rows:
         give_way()
+        if (error := told.expected_error(at)) is not None:
+            finding.expected_error = round(error * 100, 4)
         for kind, field in enumerate(fields):
             if is_flagged[kind]:
                 setattr(finding, f"{field}_cause", told.cause(at, kind).code)

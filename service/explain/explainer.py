@@ -20,6 +20,7 @@ from service.explain.reasons import Reasons
 from service.features.case import View
 from service.features.reference import Reference
 from service.features.table import INDEX
+from service.model.manifest import ExpectedError
 from service.runtime.threads import give_way
 
 _AT_ONCE = 64
@@ -49,13 +50,16 @@ class Scored:
 class Explanation:
     """Causes and sentences of the events [A] of a judgement, in the order asked."""
 
-    def __init__(self, judgement: Judgement, reference: Reference, language: str) -> None:
-        """Args: ``judgement`` has its case; ``language`` is of the sentences."""
+    def __init__(
+        self, judgement: Judgement, reference: Reference, language: str, expected: ExpectedError | None = None
+    ) -> None:
+        """Args: ``judgement`` has its case; ``language`` is of the sentences; ``expected`` [5][K] is of who judged."""
         assert judgement.case is not None  # noqa: S101 - what is explained was judged so
         self.judgement, self.case = judgement, judgement.case
         journeys = self.case.journeys
         self._causes, self._shown = first_causes(self.case.features, journeys.spread(journeys.start))
         self.causal = bool(self.case.features[:1, INDEX["causal"]].any())
+        self._expected = expected if self.causal else None
         self._reasons = Reasons(self.case, reference, language, causal=self.causal)
 
     def cause(self, at: int, kind: int) -> Cause:
@@ -66,6 +70,17 @@ class Explanation:
         """Return the cause in a sentence."""
         row = int(self.case.rows[at])
         return self._reasons.sentence(row, self.cause(at, kind), int(self._shown[row, kind]))
+
+    def expected_error(self, at: int) -> float | None:
+        """Return how often findings of so many known events of the item were wrong, 0 to 1.
+
+        Of the flagged kinds of the event ``at``, the highest. None if it is not judged causally, or nobody knows.
+        """
+        if self._expected is None:
+            return None
+        known = int(self.case.journeys.position[self.case.rows[at]])  # events before this one
+        shares = [self._expected[kind] for kind in np.flatnonzero(self.judgement.flags[at]).tolist()]
+        return max((share[min(known, len(share) - 1)] for share in shares), default=None)
 
     @cached_property
     def findings(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -92,17 +107,23 @@ class Explanation:
 class Explainer:
     """Explains judgements of any detector."""
 
-    def __init__(self, reference: Reference, scored: Mapping[str, Callable[[], Scored]]) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        scored: Mapping[str, Callable[[], Scored]],
+        expected: Mapping[str, ExpectedError | None] | None = None,
+    ) -> None:
         """Args: ``reference`` is what judgements look things up in; ``scored`` makes, by model version, what effects
-        are of, and raises EffectsUnavailable where that cannot be.
+        are of, and raises EffectsUnavailable where that cannot be; ``expected`` are the expected errors by version.
         """
+        self._expected = expected or {}
         self._reference = reference
         self._makers = scored
         self._made: dict[str, Scored | str] = {}
 
     def explain(self, judgement: Judgement, language: str) -> Explanation:
         """Return the causes and sentences of a judgement that has its case."""
-        return Explanation(judgement, self._reference, language)
+        return Explanation(judgement, self._reference, language, self._expected.get(judgement.model_version))
 
     def moved(self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]) -> tuple[list[Moved], str]:
         """Return what moved the score of each event ``at`` [M] and kind [M], and a warning if that is not known."""

@@ -108,7 +108,12 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
         ),
         always=settings.history_analyze,
     )
-    explainer = Explainer(reference, scored_models(model, canary.model if canary else None, svms))
+    networks = [model] if canary is None else [model, canary.model]
+    explainer = Explainer(
+        reference,
+        scored_models(model, canary.model if canary else None, svms),
+        {one.title: one.manifest.expected_error for one in networks},
+    )
     return Wiring(lstm, analyzer, explainer, reference.zones, store, canary, svm, memory)
 
 

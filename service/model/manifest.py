@@ -77,6 +77,13 @@ class NormalEvents(_Strict):
     causal: ByType
 
 
+ExpectedError = Annotated[
+    list[Annotated[list[Probability], Field(min_length=1)]], Field(min_length=len(KINDS), max_length=len(KINDS))
+]
+"""By kind, in the order of KINDS, and by known events of the item, 1 to K or more: the share [5][K] of the causal
+findings at the balanced point that were wrong in validation."""
+
+
 class Probe(_Strict):
     """A golden pair: what the model answers to a known input, in the shapes of the model contract."""
 
@@ -106,6 +113,7 @@ class Manifest(_Strict):
     ensemble: Ensemble | None = None  # in manifests of epc_svm
     baseline: NormalEvents | None = None  # in manifests of epc_lstm; those of earlier releases have none
     operating_points: Points | None = None
+    expected_error: ExpectedError | None = None  # in manifests of epc_lstm; those of earlier releases have none
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -125,7 +133,7 @@ class Manifest(_Strict):
         content = self.model_dump(mode="json")
         # What manifests of earlier releases do not have: their text stays what it was.
         for part, optional in (
-            (content, ("ensemble", "baseline", "operating_points")),
+            (content, ("ensemble", "baseline", "operating_points", "expected_error")),
             (content["ensemble"], ("rules", "operating_points")),
         ):
             for name in optional:

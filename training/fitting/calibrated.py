@@ -51,6 +51,12 @@ class Fitted:
     check: list[Samples]  # validation, by mode
     curves: Curves
 
+    def causal_flags(self, point: OperatingPoint) -> NDArray[np.bool_]:
+        """Return what is found [N, 5] in the causal validation samples at an operating point."""
+        thresholds = (self.points or {}).get(point, self.thresholds).causal
+        flags: NDArray[np.bool_] = predict(self.model, self.check[1]) >= np.array(thresholds, dtype=np.float32)
+        return flags
+
     def judge(self, events: Events, reference: Reference, max_length: int) -> dict[str, NDArray[np.float32]]:
         """Return by mode the probabilities [N, 5] of the events, in their order, judged as one request."""
         unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)

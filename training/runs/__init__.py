@@ -4,5 +4,6 @@
 - record: what run.json says
 - lineage: where its data came from
 - median_events: what scores are explained against
+- expected_error: how often findings are wrong, by how much is known
 - drift_histograms: the reference of the drift monitor
 """

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from service.features import table as features
-from service.model.manifest import Ensemble, NormalEvents, Points, Sha256, Thresholds
+from service.model.manifest import Ensemble, ExpectedError, NormalEvents, Points, Sha256, Thresholds
 from training.errors import DataError
 from training.fitting.config import TrainConfig
 from training.network.lstm import ModelConfig
@@ -75,6 +75,7 @@ class RunRecord(_Strict):
     svm_operating_points: Points | None = None
     ensemble: Ensemble | None = None  # and no ensemble
     baseline: NormalEvents | None = None  # nor normal events that scores are explained against
+    expected_error: ExpectedError | None = None  # nor say how often findings are wrong
     lineage: Lineage
     probe: list[Features] = Field(min_length=1)  # [T, F] features of a real journey
     histograms: dict[str, JsonValue]  # for drift, by mode; `service.drift.monitor` reads them

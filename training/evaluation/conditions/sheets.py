@@ -15,7 +15,7 @@ from training.evaluation.tables import TITLES, Numbers, Sheet
 from training.metrics.ranking import MACRO
 
 _WORST = 5  # days of each sort that are shown; the CSV file has all
-_LEAST = {EVENTS: 100, POSITIVES: 10}  # so many a day needs: shares of fewer are chance
+_LEAST = {EVENTS: 200, POSITIVES: 20}  # so many a day needs: shares of fewer are chance
 
 
 def condition_sheets(numbers: Numbers) -> list[Sheet]:
