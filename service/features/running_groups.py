@@ -81,7 +81,8 @@ class GroupedScans:
     def way(self, at: Index) -> NDArray[np.int64]:
         """Return the number [m] of the area that the leg of each scan ``at`` leads into, or of the place of a stay."""
         moved = (self.legs.kind[at] >= 0) & (self.legs.location[at] != self.location_id[at])
-        return np.where(moved, self.area[at], self.location_id[at]) * 2 + moved
+        ways: NDArray[np.int64] = np.where(moved, self.area[at], self.location_id[at]) * 2 + moved
+        return ways
 
     def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
         """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""

@@ -123,4 +123,5 @@ def _ways(
     moved = (kind_from >= 0) & (spot != spot_from)
     stays = spot.astype(np.int64) + len(reference.location_id)
     is_known = moved & (place < len(reference.location_id))
-    return np.where(is_known, np.append(reference.area, 0)[place], stays) * 2 + moved
+    ways: NDArray[np.int64] = np.where(is_known, np.append(reference.area, 0)[place], stays) * 2 + moved
+    return ways
