@@ -113,6 +113,13 @@ class Settings(BaseSettings):
     history_analyze: bool = Field(
         False, description="let Analyze and AnalyzeFiles use the history when a request does not say: true or false"
     )
+    settle_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="seconds after which an answer of a stream is followed by a revised, final one; 0: the first answer"
+        " is final, up to 86400",
+    )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="TCP port of HTTP /metrics and /drift, 0 for any free one; default: off"
     )

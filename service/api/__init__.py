@@ -8,6 +8,7 @@
 - explanations: reasons to messages
 - status: errors to statuses
 - stream: the course of a stream
+- settling: which of its answers wait to be revised
 - health: grpc.health.v1
 - reflection: server reflection
 - interceptor: who is let in

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
+import numpy as np
 from google.protobuf.message import Message
 
 from service.api.admission import EVENT_BYTES, Admission
@@ -18,12 +20,14 @@ from service.api.explanations import explain_event, explain_findings, language_o
 from service.api.limits import Rate
 from service.api.requests import Question, decode_explain, decode_request
 from service.api.responses import build_responses
+from service.api.settling import Room, Settling, Waiting, alike
 from service.api.status import cancelled_code, reason_of, status_of
-from service.api.stream import Streams
+from service.api.stream import Revision, Streams
 from service.detect.analyzer import Analyzer
 from service.detect.detector import Judgement
 from service.events.zones import TimeZones
 from service.explain.explainer import Explainer, Explanation
+from service.features.case import join
 from service.monitoring.records import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime import threads
@@ -60,6 +64,7 @@ class AnomalyServicer:
         admission: Admission,
         events_per_s: Rate | None = None,
         max_stream_age_s: float = math.inf,
+        settle_s: float = 0.0,
         watch: Watch | None = None,
         clocks: TimeZones | None = None,
     ) -> None:
@@ -71,6 +76,7 @@ class AnomalyServicer:
             admission: how much work is taken on, of one request and of all.
             events_per_s: how fast each caller may send events; None is no limit.
             max_stream_age_s: seconds after which a stream ends.
+            settle_s: seconds after which an answer of a stream is followed by a final one; 0: it is final at once.
             watch: is told of every analysis.
             clocks: of callers who send what the clocks of the sites showed, as if in UTC; None: they send instants.
         """
@@ -81,6 +87,7 @@ class AnomalyServicer:
         self._watch = watch or Watch()
         self._clocks = clocks
         self._streams = Streams(max_stream_age_s)
+        self._settle_s, self._room = settle_s, Room()
         self.running = 0  # calls in flight
 
     def drain(self) -> None:
@@ -108,12 +115,35 @@ class AnomalyServicer:
         return await self._answer(raw, context, self._analyzer.analyze, _all_files)
 
     async def _analyze_stream(self, _requests: object, context: _Context) -> None:
-        follow = self._analyzer.stream()
+        course, settles = self._analyzer.stream(), self._settle_s > 0
 
-        async def answer(raw: bytes) -> bytes:
-            return await self._answer(raw, context, follow, _one_file)
+        async def answer(raw: bytes, number: int) -> bytes:
+            decode = partial(_of_stream, number, pb.VERDICT_PROVISIONAL) if settles else _one_file
+            return await self._answer(raw, context, course.follow, decode)
 
-        await self._streams.serve(context, answer)
+        revision = Revision(Settling(self._settle_s, self._room), partial(self._settle, context, course.settle))
+        await self._streams.serve(context, answer, revision if settles else None)
+
+    async def _settle(
+        self, context: _Context, judge: Callable[..., Awaitable[Judgement]], requests: Sequence[Waiting]
+    ) -> list[bytes]:
+        """Return the final answers to requests of a stream, of which those that ask the same are judged at once."""
+        call, deadline = current(), Deadline.after(context.time_remaining())
+        metadata, size = context.invocation_metadata() or (), sum(len(one.raw) for one in requests)
+        analyses = [self._analysis(call, one.raw) for one in requests]
+        with self._watch.request(call.method, metadata), self._told(analyses, call, context):
+            async with self._admission.enter(size, refuse=False):
+                decode = partial(_all_waiting, requests, self._admission.max_events)
+                decoded = await threads.run(threads.MESSAGE, decode, size // EVENT_BYTES)
+                asked = [self._at_instants(one) for one in decoded]
+                for together in alike([one.question for one in asked]):
+                    question, parts = asked[together[0]].question, [asked[at].question.events for at in together]
+                    judgement = await _judge(judge, question._replace(events=join(parts)[0]), deadline)
+                    ends = np.cumsum([0, *map(len, parts)]).tolist()
+                    for at, begin, end in zip(together, ends, ends[1:], strict=False):
+                        analyses[at].events, analyses[at].detector = asked[at].question.events, question.detector
+                        await self._respond(analyses[at], asked[at], judgement.part(begin, end), metadata)
+        return [analysis.answer for analysis in analyses]
 
     async def _explain(self, raw: bytes, context: _Context) -> bytes:
         return await self._answer(raw, context, self._analyzer.analyze, partial(_one_event, self._explainer))
@@ -126,21 +156,37 @@ class AnomalyServicer:
     ) -> bytes:
         """Judge the events of the request, and tell of it; return the answer that ``decode`` says how to make."""
         call, deadline = current(), Deadline.after(context.time_remaining())
-        analysis = Analysis(call.method, call.request_id, caller=caller().name, peer=call.peer, request=raw)
+        analysis = self._analysis(call, raw)
         # A stream has one request at work, and reads no other: what it can send is limited by that.
         refuse = call.method != "AnalyzeStream"
         metadata = context.invocation_metadata() or ()
-        with self._watch.request(call.method, metadata):
-            try:
-                async with self._admission.enter(len(raw), refuse=refuse):
-                    asked = await self._decoded(analysis, call, decode)
-                    return await self._judged(analysis, call, deadline, judge, asked, metadata)
-            except asyncio.CancelledError:
+        with self._watch.request(call.method, metadata), self._told([analysis], call, context):
+            async with self._admission.enter(len(raw), refuse=refuse):
+                asked = await self._decoded(analysis, call, decode)
+                judgement = await _judge(judge, asked.question, deadline)
+                call.judged_by, call.model_version = judgement.method, judgement.model_version
+                call.point = judgement.point
+                call.findings += int(judgement.flags.sum())
+                await self._respond(analysis, asked, judgement, metadata)
+                call.requests += 1
+                return analysis.answer
+
+    def _analysis(self, call: Call, raw: bytes) -> Analysis:
+        return Analysis(call.method, call.request_id, caller=caller().name, peer=call.peer, request=raw)
+
+    @contextmanager
+    def _told(self, analyses: Sequence[Analysis], call: Call, context: _Context) -> Iterator[None]:
+        """Tell how the analyses ended, of those that were not answered in the block."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            for analysis in analyses:
                 self._watch.over(analysis, cancelled_code(context))
-                raise
-            except Exception as error:
+            raise
+        except Exception as error:
+            for analysis in analyses:
                 self._watch.over(analysis, status_of(error, call.request_id).code.name, reason_of(error))
-                raise
+            raise
 
     async def _decoded(self, analysis: Analysis, call: Call, decode: _Decode) -> _Asked:
         raw = analysis.request
@@ -164,36 +210,22 @@ class AnomalyServicer:
         time_us = self._clocks.instant_us(events.time_us, events.location_id)
         return asked._replace(question=asked.question._replace(events=replace(events, time_us=time_us)))
 
-    async def _judged(  # noqa: PLR0913, PLR0917 - one request, and all that is known of it
-        self,
-        analysis: Analysis,
-        call: Call,
-        deadline: Deadline,
-        judge: Callable[..., Awaitable[Judgement]],
-        asked: _Asked,
-        metadata: Iterable[tuple[str, str | bytes]],
-    ) -> bytes:
-        question = asked.question
-        events, explain = question.events, question.explain
-        judgement = await judge(
-            events, question.detector, deadline, history=question.history, point=question.point, explain=explain
-        )
+    async def _respond(
+        self, analysis: Analysis, asked: _Asked, judgement: Judgement, metadata: Iterable[tuple[str, str | bytes]]
+    ) -> None:
+        """Make the answer of an analysis, and tell of it."""
+        explain = asked.question.explain
         # Observers keep it for a while, and need no features.
         analysis.judgement = replace(judgement, case=None) if explain else judgement
-        call.judged_by, call.model_version, call.point = judgement.method, judgement.model_version, judgement.point
-        call.findings += int(judgement.flags.sum())
 
-        def encode() -> bytes:
-            with timed("respond", len(events)):
+        def encode() -> None:
+            with timed("respond", len(asked.question.events)):
                 answer = asked.respond(judgement, lambda: self._explainer.explain(judgement, language_of(metadata)))
                 analysis.answer = answer.SerializeToString()
             self._watch.over(analysis, "OK")
-            return analysis.answer
 
         kind = threads.ALWAYS_OFF if explain else threads.MESSAGE
-        answer = await threads.run(kind, encode, len(analysis.request) // EVENT_BYTES)
-        call.requests += 1
-        return answer
+        await threads.run(kind, encode, len(analysis.request) // EVENT_BYTES)
 
     def _counted(self, behaviour: Callable[[Any, _Context], Awaitable[_T]]) -> Callable[[Any, _Context], Awaitable[_T]]:
         """Return ``behaviour`` as a handler whose calls are counted while they run."""
@@ -206,6 +238,33 @@ class AnomalyServicer:
                 self.running -= 1
 
         return handle
+
+
+async def _judge(judge: Callable[..., Awaitable[Judgement]], question: Question, deadline: Deadline) -> Judgement:
+    return await judge(
+        question.events,
+        question.detector,
+        deadline,
+        history=question.history,
+        point=question.point,
+        explain=question.explain,
+    )
+
+
+def _of_stream(number: int, verdict: pb.Verdict.ValueType, raw: bytes, max_events: int) -> _Asked:
+    """Take a request of a stream whose answers settle apart, the one with this number."""
+    question = decode_request(raw, max_events=max_events, one_file=True)
+
+    def respond(judgement: Judgement, tell: Callable[[], Explanation]) -> Message:
+        [answer] = _files(question, judgement, tell)
+        answer.verdict, answer.request_number = verdict, number
+        return answer
+
+    return _Asked(question, respond)
+
+
+def _all_waiting(requests: Sequence[Waiting], max_events: int) -> list[_Asked]:
+    return [_of_stream(one.number, pb.VERDICT_FINAL, one.raw, max_events) for one in requests]
 
 
 def _one_file(raw: bytes, max_events: int) -> _Asked:

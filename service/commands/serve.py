@@ -45,6 +45,7 @@ def serve(
     history_analyze: Annotated[
         bool | None, setting("history_analyze", "--history-analyze/--no-history-analyze")
     ] = None,
+    settle_s: Annotated[str | None, setting("settle_s")] = None,
     metrics_port: Annotated[str | None, setting("metrics_port")] = None,
     metrics_tls: Annotated[bool | None, setting("metrics_tls", "--metrics-tls/--no-metrics-tls")] = None,
     drift_window: Annotated[str | None, setting("drift_window")] = None,

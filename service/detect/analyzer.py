@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from service.detect.detector import Detector, Judgement, joined
 from service.detect.hours import UsualHours
@@ -17,6 +18,15 @@ from service.features.reference import Reference
 from service.history.history import Memory, Recalled
 from service.runtime import threads
 from service.runtime.deadline import NEVER, Deadline
+
+_Recall = Callable[[View], Awaitable[Recalled]]
+
+
+class Course(NamedTuple):
+    """How the requests of one stream are judged."""
+
+    follow: Callable[..., Awaitable[Judgement]]  # `Analyzer.follow`
+    settle: Callable[..., Awaitable[Judgement]]  # `Analyzer.settle`
 
 
 class Analyzer:
@@ -70,14 +80,16 @@ class Analyzer:
         """
         used = self._always if history is None else history
         view, memory = View(events, causal=False, point=point), self._memory if used else None
-        judgement = await self._judge(view, detector, deadline, memory, explain=explain)
+        judgement = await self._judge(
+            view, detector, deadline, None if memory is None else memory.recall, explain=explain
+        )
         shifts = await threads.run(threads.THRESHOLDS, partial(self._hours.shifts, events), len(events))
         return replace(judgement, shifts=shifts)
 
-    def stream(self) -> Callable[..., Awaitable[Judgement]]:
-        """Return the `follow` of one stream: without a history, what the stream itself brought before is known."""
+    def stream(self) -> Course:
+        """Return how to judge one stream: without a history, what the stream itself brought before is known."""
         memory = self._of_stream() if self._memory is None and self._of_stream else None
-        return partial(self.follow, memory=memory)
+        return Course(partial(self.follow, memory=memory), partial(self.settle, memory=memory))
 
     async def follow(  # noqa: PLR0913 - the last ones are options, given by name
         self,
@@ -95,9 +107,34 @@ class Analyzer:
         With history (unless ``history`` is False), events that were judged before get the same answer again;
         ``memory`` takes its place where the gateway keeps none.
         """
-        known = memory if self._memory is None else self._memory
+        known = self._known(history, memory)
         view = View(events, causal=True, point=point)
-        return await self._judge(view, detector, deadline, None if history is False else known, explain=explain)
+        return await self._judge(view, detector, deadline, None if known is None else known.recall, explain=explain)
+
+    async def settle(  # noqa: PLR0913 - the last ones are options, given by name
+        self,
+        events: Events,
+        detector: DetectorName = DetectorName.LSTM,
+        deadline: Deadline = NEVER,
+        *,
+        history: bool | None = None,
+        point: OperatingPoint | None = None,
+        memory: Memory | None = None,
+        explain: bool = False,
+    ) -> Judgement:
+        """Judge events that `follow` has judged once more, as whole journeys, from all that is known by now.
+
+        Events of several requests are judged at once if they use the history; nothing is stored.
+        """
+        known = self._known(history, memory)
+        view = View(events, causal=False, point=point)
+        recall = None if known is None else known.look_back
+        return await self._judge(view, detector, deadline, recall, explain=explain)
+
+    def _known(self, history: bool | None, memory: Memory | None) -> Memory | None:
+        if history is False:
+            return None
+        return memory if self._memory is None else self._memory
 
     async def close(self) -> None:
         """Let the history's connections go."""
@@ -105,7 +142,7 @@ class Analyzer:
             await self._memory.close()
 
     async def _judge(
-        self, view: View, name: DetectorName, deadline: Deadline, memory: Memory | None, *, explain: bool
+        self, view: View, name: DetectorName, deadline: Deadline, recall: _Recall | None, *, explain: bool
     ) -> Judgement:
         detector = self._detectors.get(name)
         if detector is None:
@@ -114,9 +151,9 @@ class Analyzer:
                 " can do it; use DETECTOR_LSTM or DETECTOR_RULES"
             )
         recalled = Recalled(view, "")
-        if memory is not None:
+        if recall is not None:
             async with deadline.enforced("the deadline passed before the history answered"):
-                recalled = await memory.recall(view)
+                recalled = await recall(view)
         view = recalled.view
         if explain:  # the features are worked out once, for the judgement and for its reasons
             view = await threads.run(threads.FEATURES, partial(view.with_case, self._reference), len(view))

@@ -6,7 +6,7 @@ A detector may be one around others: `canary` picks one, `fallback` goes on to a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +42,18 @@ class Judgement:
     degraded: bool = False  # judged without the model or the history that it should have been judged with
     case: Case | None = None  # what it was judged by, where reasons are wanted
     shifts: Mapping[int, int] = field(default_factory=dict)  # by file_id, hours by which its times look shifted
+
+    def part(self, begin: int, end: int) -> Judgement:
+        """Return the judgement of the events from ``begin`` to before ``end``."""
+        members, case = self.member_scores, self.case
+        return replace(
+            self,
+            scores=self.scores[begin:end],
+            flags=self.flags[begin:end],
+            member_scores=None if members is None else members[begin:end],
+            resolutions={at - begin: text for at, text in self.resolutions.items() if begin <= at < end},
+            case=case and replace(case, rows=case.rows[begin:end]),
+        )
 
 
 class Detector(Protocol):

@@ -53,6 +53,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         admission=admission,
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
+        settle_s=settings.settle_s,
         watch=monitoring.watch,
         clocks=wiring.zones if settings.event_times == "wall-clock" else None,
     )

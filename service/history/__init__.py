@@ -8,5 +8,6 @@
 - index: the records that it has read, by item
 - generations: which of them it keeps
 - plan: what a request adds
+- hindsight: what is known of events that were judged before
 - history: requests against the history, in turn
 """

@@ -19,6 +19,8 @@ from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
 from service.history.generations import Generations
+from service.history.hindsight import Hindsight, look_back
+from service.history.index import HistoryIndex
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
 from service.history.plan import SHORT_JOURNEY, Remembered, plan
@@ -61,8 +63,7 @@ class Memory:
         try:
             remembered = await self.remember(view.events)
         except HistoryUnavailable as error:
-            warning = f"The history is unavailable ({error}): judged from the events of this request alone."
-            return Recalled(view, warning, unavailable=True)
+            return _without(view, error)
         if view.causal:
             return Recalled(replace(view, given=remembered.case), _warning(remembered))
         everything = remembered.everything()
@@ -70,6 +71,20 @@ class Memory:
         work = partial(Case.of, everything, self._reference, causal=False, asked=asked)
         case = await threads.run(threads.ALWAYS_OFF, work, len(everything))
         return Recalled(replace(view, given=case), _warning(replace(remembered, late=0)))
+
+    async def look_back(self, view: View) -> Recalled:
+        """Return the view of events that were judged before, with all that is known of their items and mates by now.
+
+        Its events need not be different, nor be stored; nothing is stored.
+        """
+        try:
+            hindsight = await self._look_back(view.events)
+        except HistoryUnavailable as error:
+            return _without(view, error)
+        known, asked = hindsight.known, hindsight.asked
+        work = partial(Case.of, known, self._reference, causal=False, asked=asked)
+        case = await threads.run(threads.ALWAYS_OFF, work, len(known))
+        return Recalled(replace(view, given=case), "")
 
     async def close(self) -> None:
         """Let the store's connections go."""
@@ -87,15 +102,29 @@ class Memory:
         work.add_done_callback(lambda done: done.cancelled() or done.exception())  # of a caller who left
         return await asyncio.shield(work)
 
+    async def _look_back(self, events: Events) -> Hindsight:
+        items = await threads.run(threads.WINDOWS, partial(NamedItems.of, events.epc_codes), len(events))
+        async with self._turn:
+            index = await self._index_of(items)
+            reply = await self._store.exchange(self._ledger.to_read(items))
+            self._alone &= not self._ledger.is_news(reply)
+            self._learn(items, reply)
+            work = partial(look_back, events, items, self._ledger, index)
+            return await threads.run(threads.ALWAYS_OFF, work, len(events))
+
+    async def _index_of(self, items: NamedItems) -> HistoryIndex:
+        """Return the index, made ready for the items."""
+        used = self._ledger.use(items)
+        if not self._generations.is_ready(used):
+            work = partial(self._generations.make_ready, used, self._ledger)
+            await threads.run(threads.ALWAYS_OFF, work, len(items.log_of))
+        return self._generations.index
+
     async def _remember(self, events: Events) -> Remembered:
         """Go through the steps of `service.history.ledger`."""
         items = await threads.run(threads.WINDOWS, partial(NamedItems.of, events.epc_codes), len(events))
         async with self._turn:
-            ledger, generations = self._ledger, self._generations
-            used = ledger.use(items)
-            if not generations.is_ready(used):
-                await threads.run(threads.ALWAYS_OFF, partial(generations.make_ready, used, ledger), len(events))
-            index = generations.index
+            ledger, index = self._ledger, await self._index_of(items)
             if not self._alone or ledger.must_read(items):
                 reply = await self._store.exchange(ledger.to_read(items))
                 self._alone = not ledger.is_news(reply)
@@ -133,6 +162,11 @@ class Memory:
 
     def _learn(self, items: NamedItems, reply: Reply) -> None:
         self._generations.index.queue(self._ledger.learn(items, reply))
+
+
+def _without(view: View, error: HistoryUnavailable) -> Recalled:
+    warning = f"The history is unavailable ({error}): judged from the events of this request alone."
+    return Recalled(view, warning, unavailable=True)
 
 
 def _warning(remembered: Remembered) -> str:

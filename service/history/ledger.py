@@ -167,6 +167,10 @@ class Ledger:
         numbers = np.array([self._lots[key].number for key in items.log_keys], dtype=np.int64)
         return numbers[items.log_of]
 
+    def keys(self) -> dict[int, bytes]:
+        """Return the key of each lot that is known, by its number."""
+        return {lot.number: key for key, lot in self._lots.items()}
+
     def counts(self, items: NamedItems) -> NDArray[np.float64]:
         """Return the counts [C] of the items, once they were learned or expected."""
         return np.array([self._counts[key] for key in items.count_keys], dtype=np.float64)

@@ -48,7 +48,7 @@ class Remembered:
         """Return the stored events of the same items that the request does not have, and then those of the request."""
         events, stored = self.events, self.stored
         unasked = np.setdiff1d(np.arange(len(stored.epc)), stored.found)
-        return _together(stored.records[unasked], stored.epc[unasked], events, np.arange(len(events)), events.epc_codes)
+        return merged(stored.records[unasked], stored.epc[unasked], events, np.arange(len(events)), events.epc_codes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +168,7 @@ def _among_stored(events: Events, stored: Stored, past: Past, index: HistoryInde
     asked[new] = len(before) + np.arange(len(new))
     asked[alone] = len(stored.records) + np.cumsum(size) - 1
     epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[alone].tolist())]
-    together = _together(before, np.concatenate([stored.epc, codes + owner]), events, new, epc_codes)
+    together = merged(before, np.concatenate([stored.epc, codes + owner]), events, new, epc_codes)
     records = np.concatenate([before, np.zeros(len(new), dtype=RECORD)])
     judged_before = JudgedBefore(np.arange(len(records)) < len(before), legs(records), records["companions"])
     if len(alone):
@@ -176,7 +176,7 @@ def _among_stored(events: Events, stored: Stored, past: Past, index: HistoryInde
     return together, asked, replace(past, judged_before=judged_before), short
 
 
-def _together(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
+def merged(records: NDArray[np.void], epc: Index, events: Events, rows: Index, epc_codes: Sequence[str]) -> Events:
     """Return the stored ``records`` [k], of the codes ``epc`` [k], followed by ``rows`` of ``events``."""
     return Events(
         event_id=np.concatenate([records["event_id"], events.event_id[rows]]),

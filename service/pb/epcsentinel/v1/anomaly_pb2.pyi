@@ -80,6 +80,48 @@ OPERATING_POINT_SENSITIVE: OperatingPoint.ValueType  # 3
 """Few misses: as many findings as the false-positive budget of the training allows."""
 Global___OperatingPoint: typing_extensions.TypeAlias = OperatingPoint
 
+class _Verdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    """Not used."""
+    VERDICT_PROVISIONAL: _Verdict.ValueType  # 1
+    """The first response, at once and in the order of the requests: judged from the past alone. A repeated event gets the
+    same one again. A response with VERDICT_FINAL follows on the same stream.
+    """
+    VERDICT_FINAL: _Verdict.ValueType  # 2
+    """The second and last response to a request, settle_s later (by at most an eighth more), or earlier: before the stream
+    ends in order, and where very much waits. It replaces the provisional one as a whole: an event that it does not list
+    is not flagged any more. Judged like whole journeys, from all that the gateway knows by then: the next scans of the
+    items and the scans of their mates. Nothing follows. Sent again in another stream, an event is judged from what is
+    known by then, which is the same or more: of two final verdicts the later one counts.
+    A request whose final response did not come, as the stream broke off, can be sent again in a new stream.
+    """
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+    """Which of the two responses to a request of an AnalyzeStream this is, where the gateway lets answers settle. Absent
+    otherwise, and then the answer is final.
+    """
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+"""Not used."""
+VERDICT_PROVISIONAL: Verdict.ValueType  # 1
+"""The first response, at once and in the order of the requests: judged from the past alone. A repeated event gets the
+same one again. A response with VERDICT_FINAL follows on the same stream.
+"""
+VERDICT_FINAL: Verdict.ValueType  # 2
+"""The second and last response to a request, settle_s later (by at most an eighth more), or earlier: before the stream
+ends in order, and where very much waits. It replaces the provisional one as a whole: an event that it does not list
+is not flagged any more. Judged like whole journeys, from all that the gateway knows by then: the next scans of the
+items and the scans of their mates. Nothing follows. Sent again in another stream, an event is judged from what is
+known by then, which is the same or more: of two final verdicts the later one counts.
+A request whose final response did not come, as the stream broke off, can be sent again in a new stream.
+"""
+Global___Verdict: typing_extensions.TypeAlias = Verdict
+
 class _HistoryUse:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -211,6 +253,8 @@ class AnalyzeResponse(google.protobuf.message.Message):
     MODEL_VERSION_FIELD_NUMBER: builtins.int
     WARNING_FIELD_NUMBER: builtins.int
     ML_SUMMARY_STATS_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    REQUEST_NUMBER_FIELD_NUMBER: builtins.int
     file_id: builtins.int
     """The file that the events came in."""
     method: builtins.str
@@ -219,6 +263,10 @@ class AnalyzeResponse(google.protobuf.message.Message):
     """Name and version of the model that judged; empty for rules."""
     warning: builtins.str
     """What the caller should know about the quality of this answer; empty: nothing."""
+    verdict: Global___Verdict.ValueType
+    """Only in AnalyzeStream where the gateway lets answers settle: whether another response to this request follows."""
+    request_number: builtins.int
+    """Only with verdict: the place in the stream of the request that this answers, from 0."""
     @property
     def event_history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EventFinding]:
         """The flagged events alone, in the order of the request. Empty: nothing was found."""
@@ -246,10 +294,17 @@ class AnalyzeResponse(google.protobuf.message.Message):
         model_version: builtins.str = ...,
         warning: builtins.str = ...,
         ml_summary_stats: Global___MlSummaryStats | None = ...,
+        verdict: Global___Verdict.ValueType | None = ...,
+        request_number: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_ml_summary_stats", b"_ml_summary_stats", "file_anomaly_stats", b"file_anomaly_stats", "ml_summary_stats", b"ml_summary_stats"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_ml_summary_stats", b"_ml_summary_stats", "epc_anomaly_stats", b"epc_anomaly_stats", "event_history", b"event_history", "file_anomaly_stats", b"file_anomaly_stats", "file_id", b"file_id", "method", b"method", "ml_summary_stats", b"ml_summary_stats", "model_version", b"model_version", "warning", b"warning"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_ml_summary_stats", b"_ml_summary_stats", "_request_number", b"_request_number", "_verdict", b"_verdict", "file_anomaly_stats", b"file_anomaly_stats", "ml_summary_stats", b"ml_summary_stats", "request_number", b"request_number", "verdict", b"verdict"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_ml_summary_stats", b"_ml_summary_stats", "_request_number", b"_request_number", "_verdict", b"_verdict", "epc_anomaly_stats", b"epc_anomaly_stats", "event_history", b"event_history", "file_anomaly_stats", b"file_anomaly_stats", "file_id", b"file_id", "method", b"method", "ml_summary_stats", b"ml_summary_stats", "model_version", b"model_version", "request_number", b"request_number", "verdict", b"verdict", "warning", b"warning"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_ml_summary_stats", b"_ml_summary_stats"]) -> typing.Literal["ml_summary_stats"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_request_number", b"_request_number"]) -> typing.Literal["request_number"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_verdict", b"_verdict"]) -> typing.Literal["verdict"] | None: ...
 
 Global___AnalyzeResponse: typing_extensions.TypeAlias = AnalyzeResponse
 
