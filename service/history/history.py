@@ -19,7 +19,7 @@ from service.events.columns import Events
 from service.features.case import Case, View
 from service.features.reference import Reference
 from service.history.generations import Generations
-from service.history.hindsight import Hindsight, look_back
+from service.history.hindsight import Hindsight, Seen, case_of, look_back
 from service.history.index import HistoryIndex
 from service.history.items import NamedItems
 from service.history.ledger import Ledger
@@ -77,13 +77,19 @@ class Memory:
 
         Its events need not be different, nor be stored; nothing is stored.
         """
+        parts: list[Seen] = []
+        left = np.arange(len(view))
         try:
-            hindsight = await self._look_back(view.events)
+            while len(left):  # lots that are too large to be looked at together come one after the other
+                hindsight = await self._look_back(view.events.take(left))
+                seen = await threads.run(
+                    threads.ALWAYS_OFF, partial(hindsight.seen, self._reference), len(hindsight.known)
+                )
+                parts.append(replace(seen, taken=left[seen.taken]))
+                left = np.delete(left, seen.taken)
         except HistoryUnavailable as error:
             return _without(view, error)
-        known, asked = hindsight.known, hindsight.asked
-        work = partial(Case.of, known, self._reference, causal=False, asked=asked)
-        case = await threads.run(threads.ALWAYS_OFF, work, len(known))
+        case = await threads.run(threads.FEATURES, partial(case_of, parts, len(view)), len(view))
         return Recalled(replace(view, given=case), "")
 
     async def close(self) -> None:

@@ -115,10 +115,9 @@ class HistoryIndex:
         rows = np.concatenate([self._by_lot[begin:end] for begin, end in zip(begins, ends, strict=True)])
         return Told(self._records[rows], self._lot[rows])
 
-    def around(self, lots: NDArray[np.int64], most: int) -> Told:
-        """Return the last records of ``lots`` that were taken in, and the last ones of all, ``most`` of either."""
-        of_lots = np.flatnonzero(np.isin(self._lot[: self._length], lots))[-most:]
-        rows = np.union1d(of_lots, np.arange(max(0, self._length - most), self._length))
+    def whole(self, lots: Sequence[int]) -> Told:
+        """Return the records of ``lots`` that were taken in, as they came."""
+        rows = np.flatnonzero(np.isin(self._lot[: self._length], lots))
         return Told(self._records[rows], self._lot[rows])
 
     def rows(self, items: NamedItems, lot: NDArray[np.int64]) -> ItemRows:

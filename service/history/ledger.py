@@ -171,6 +171,33 @@ class Ledger:
         """Return the key of each lot that is known, by its number."""
         return {lot.number: key for key, lot in self._lots.items()}
 
+    def fitting(self, numbers: Sequence[int], events: int) -> list[int]:
+        """Return the first of the lots ``numbers``, as many as have so many ``events``, and one in any case."""
+        size_of = self._sizes()
+        fitting: list[int] = []
+        for number in dict.fromkeys(numbers):
+            events -= size_of[number]
+            if fitting and events < 0:
+                break
+            fitting.append(number)
+        return fitting
+
+    def filled(self, numbers: Sequence[int], events: int) -> list[int]:
+        """Return the lots ``numbers``, and others that were used last, while all have so many ``events`` at most."""
+        size_of = self._sizes()
+        filled = dict.fromkeys(numbers)
+        events -= sum(size_of[number] for number in numbers)
+        for number in filter(lambda number: number not in filled, reversed(size_of)):
+            events -= size_of[number]
+            if events < 0:
+                break
+            filled[number] = None
+        return list(filled)
+
+    def _sizes(self) -> dict[int, int]:
+        """Return the events of each lot by its number, the last used the last."""
+        return {lot.number: lot.known_bytes // RECORD.itemsize for lot in self._lots.values()}
+
     def counts(self, items: NamedItems) -> NDArray[np.float64]:
         """Return the counts [C] of the items, once they were learned or expected."""
         return np.array([self._counts[key] for key in items.count_keys], dtype=np.float64)
