@@ -92,7 +92,7 @@ class GatewayStream:
         self._outbox.put(request)
 
     def receive(self) -> Answered:
-        """Wait for the answer to the oldest request without one.
+        """Wait for the first answer to the oldest request without one; final ones that follow later are passed over.
 
         Raises:
             CommandError: the gateway refused, or gave no answer for ``give_up_s``, or the stream was closed.
@@ -104,6 +104,8 @@ class GatewayStream:
             except (grpc.RpcError, StopIteration):
                 ended = self._call  # it knows how
             else:
+                if response.verdict == pb.VERDICT_FINAL:
+                    continue
                 request, sent = self._unanswered.popleft()
                 return Answered(request, response, time.monotonic() - sent)
             if ended.code() not in _RETRIED or time.monotonic() - started > self._give_up_s or self._closed.is_set():

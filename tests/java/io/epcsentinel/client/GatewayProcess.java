@@ -12,9 +12,11 @@ import java.util.concurrent.TimeUnit;
 final class GatewayProcess implements AutoCloseable {
 
     private final int port;
+    private final List<String> flags;
     private Process process;
 
-    GatewayProcess() throws IOException {
+    GatewayProcess(String... flags) throws IOException {
+        this.flags = List.of(flags);
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             port = free.getLocalPort();
         }
@@ -29,6 +31,7 @@ final class GatewayProcess implements AutoCloseable {
     void start() throws IOException {
         List<String> command = new ArrayList<>(List.of(System.getProperty("test.python"), "-m", "service", "serve"));
         command.addAll(List.of("--port", Integer.toString(port)));
+        command.addAll(flags);
         process = new ProcessBuilder(command)
                 .directory(new File(System.getProperty("test.root")))
                 .redirectErrorStream(true)

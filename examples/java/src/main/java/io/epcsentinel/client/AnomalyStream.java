@@ -3,14 +3,16 @@ package io.epcsentinel.client;
 import io.epcsentinel.v1.AnalyzeRequest;
 import io.epcsentinel.v1.AnalyzeResponse;
 import io.epcsentinel.v1.AnomalyServiceGrpc.AnomalyServiceStub;
+import io.epcsentinel.v1.Verdict;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Deque;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -19,10 +21,14 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.stream.Stream;
 
 /**
  * An AnalyzeStream that survives restarts of the gateway: what got no answer is kept and sent again, unchanged and in
  * order. gRPC's own retries end with the first answer of a stream, so they are no help here. For one sending thread.
+ *
+ * <p>Where the gateway lets answers settle, onAnswer gets two for each request: a provisional one, and later a final one,
+ * which replaces it. What has no final one is sent again, too, and its provisional answer, which is the same, passed over.
  */
 public final class AnomalyStream implements AutoCloseable {
 
@@ -46,11 +52,13 @@ public final class AnomalyStream implements AutoCloseable {
     // All below is guarded by this.
     private final Deque<AnalyzeRequest> waiting = new ArrayDeque<>(); // for an answer
     private final Deque<AnalyzeRequest> answered = new ArrayDeque<>(); // but onAnswer is not through with it
+    private final Deque<AnalyzeRequest> settling = new ArrayDeque<>(); // have a provisional answer, wait for the final one
     private Attempt attempt;
     private long backoffMs = FIRST_BACKOFF_MS;
     private long lastAnswerNs = System.nanoTime();
     private StatusRuntimeException lastEnd; // of an attempt since the last answer; null: none
     private int restarts;
+    private boolean finishing; // all is sent
     private boolean finished;
     private boolean mute; // closed or onAnswer has thrown: it is not called again
     private RuntimeException failure; // null while the stream goes on
@@ -83,7 +91,7 @@ public final class AnomalyStream implements AutoCloseable {
             wait();
         }
         throwFailure();
-        if (finished) {
+        if (finishing) {
             throw new IllegalStateException("the stream is finished: send in another one");
         }
         if (waiting.isEmpty()) {
@@ -96,28 +104,37 @@ public final class AnomalyStream implements AutoCloseable {
     }
 
     /**
-     * Waits until onAnswer has taken all answers.
+     * Waits until onAnswer has taken all answers, the final ones included: the gateway gives those at once then.
      *
      * @throws StatusRuntimeException the stream has failed; {@link #unanswered} can be sent in another stream
      * @throws IllegalStateException onAnswer has thrown, or the stream is closed
      */
     public synchronized void finish() throws InterruptedException {
-        while ((failure == null && !waiting.isEmpty()) || (!mute && !answered.isEmpty())) {
+        awaitAnswers(waiting);
+        finishing = true;
+        lastAnswerNs = System.nanoTime();
+        if (attempt != null) {
+            attempt.outbox.onCompleted();
+        }
+        awaitAnswers(settling);
+        finished = true;
+        attempt = null;
+    }
+
+    private void awaitAnswers(Deque<AnalyzeRequest> requests) throws InterruptedException {
+        while ((failure == null && !requests.isEmpty()) || (!mute && !answered.isEmpty())) {
             wait();
         }
         throwFailure();
-        finished = true;
-        if (attempt != null) {
-            attempt.outbox.onCompleted();
-            attempt = null;
-        }
     }
 
-    /** Returns the requests without an answer that onAnswer has taken, in order; complete after finish or close. */
+    /**
+     * Returns the requests without an answer that onAnswer has taken, or without a final one where one is to come, in
+     * order; complete after finish or close.
+     */
     public synchronized List<AnalyzeRequest> unanswered() {
-        List<AnalyzeRequest> requests = new ArrayList<>(answered);
-        requests.addAll(waiting);
-        return requests;
+        Set<AnalyzeRequest> requests = Collections.newSetFromMap(new IdentityHashMap<>());
+        return Stream.of(settling, answered, waiting).flatMap(Deque::stream).filter(requests::add).toList();
     }
 
     /** Returns how often the stream was opened again. */
@@ -144,7 +161,12 @@ public final class AnomalyStream implements AutoCloseable {
         attempt = opened;
         // Without waitForReady: a gateway that is away ends the attempt.
         opened.outbox = stub.analyzeStream(opened);
+        opened.repeated = settling.size();
+        List.copyOf(settling).forEach(opened.outbox::onNext);
         List.copyOf(waiting).forEach(opened.outbox::onNext);
+        if (finishing) {
+            opened.outbox.onCompleted();
+        }
     }
 
     /** Fails the stream when the gateway owes an answer for longer than giveUp; looks again when that may be. */
@@ -152,7 +174,8 @@ public final class AnomalyStream implements AutoCloseable {
         if (failure != null || finished) {
             return;
         }
-        long silentNs = waiting.isEmpty() ? 0 : System.nanoTime() - lastAnswerNs;
+        boolean owes = !waiting.isEmpty() || (finishing && !settling.isEmpty());
+        long silentNs = owes ? System.nanoTime() - lastAnswerNs : 0;
         if (silentNs < giveUp.toNanos()) {
             timer.schedule(this::watch, giveUp.toNanos() - silentNs, TimeUnit.NANOSECONDS);
             return;
@@ -163,10 +186,22 @@ public final class AnomalyStream implements AutoCloseable {
     }
 
     private synchronized void answered(Attempt from, AnalyzeResponse response) {
-        if (from != attempt || waiting.isEmpty()) {
+        boolean isFinal = response.getVerdict() == Verdict.VERDICT_FINAL;
+        Deque<AnalyzeRequest> asked = isFinal ? settling : waiting;
+        if (from != attempt) {
             return; // of an attempt that is over
         }
-        AnalyzeRequest request = waiting.remove();
+        if (!isFinal && from.repeated > 0) {
+            from.repeated--; // it had this answer from the attempt before
+            return;
+        }
+        if (asked.isEmpty()) {
+            return;
+        }
+        AnalyzeRequest request = asked.remove();
+        if (response.getVerdict() == Verdict.VERDICT_PROVISIONAL) {
+            settling.add(request);
+        }
         answered.add(request);
         lastAnswerNs = System.nanoTime();
         lastEnd = null;
@@ -207,7 +242,7 @@ public final class AnomalyStream implements AutoCloseable {
     }
 
     private synchronized void ended(Attempt from, Status status, Metadata trailers) {
-        if (from != attempt || finished) {
+        if (from != attempt || (finishing && waiting.isEmpty() && settling.isEmpty())) {
             return;
         }
         attempt = null;
@@ -249,6 +284,7 @@ public final class AnomalyStream implements AutoCloseable {
     /** One call of AnalyzeStream. */
     private final class Attempt implements StreamObserver<AnalyzeResponse> {
         private StreamObserver<AnalyzeRequest> outbox;
+        private int repeated; // requests sent again that have their provisional answer
 
         @Override
         public void onNext(AnalyzeResponse response) {

@@ -1,0 +1,269 @@
+"""Answers that settle, as callers of AnalyzeStream meet them: a real gateway process, real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from service.api.requests import Question, encode_request
+from service.api.settling import Room, Settling, alike
+from service.detect.names import DetectorName
+from service.events.vocabulary import OperatingPoint
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.rawfiles.columns import read_files
+from service.rawfiles.folders import raw_files
+from tests.service.api.test_stream import found, journey
+from tests.support import worlds
+from tests.support.gateway import Gateway
+from tests.support.requests import call as call_raw
+from tests.support.requests import many, request, scan
+from tests.support.wire import FORGED, line_of, numbered, read, stream, talk
+from training.datasets.truth import load_truth
+from training.simulation.world import simulate
+
+PROVISIONAL, FINAL = pb.VERDICT_PROVISIONAL, pb.VERDICT_FINAL
+
+SETTLE_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def settling() -> Iterator[Gateway]:
+    """A gateway whose answers settle after a second."""
+    with Gateway("--settle-s", str(SETTLE_S)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[Gateway]:
+    """A gateway whose answers settle after an hour, or at the end of the stream, without a history beside it."""
+    with Gateway("--settle-s", "3600", "--history", "none") as running:
+        yield running
+
+
+def split(answers: list[pb.AnalyzeResponse]) -> tuple[list[pb.AnalyzeResponse], list[pb.AnalyzeResponse]]:
+    """Return (the provisional answers, the final ones), each in the order of the requests and with one per request."""
+    provisional, final = ([one for one in answers if one.verdict == verdict] for verdict in (PROVISIONAL, FINAL))
+    assert len(provisional) + len(final) == len(answers)
+    assert [one.request_number for one in provisional] == list(range(len(provisional)))
+    assert [one.request_number for one in final] == list(range(len(final)))
+    return provisional, final
+
+
+def asked(gateway: Gateway, bodies: list[bytes]) -> tuple[list[pb.AnalyzeResponse], list[pb.AnalyzeResponse]]:
+    """Return both answers to each request of a stream that ends in order."""
+    with stream(gateway.target, bodies) as call:
+        answers, end = read(call)
+    assert end.code() is grpc.StatusCode.OK
+    provisional, final = split(answers)
+    assert len(provisional) == len(final) == len(bodies)
+    return provisional, final
+
+
+def plain(answer: pb.AnalyzeResponse) -> bytes:
+    """Return an answer as a gateway gives it whose answers do not settle."""
+    copy = pb.AnalyzeResponse.FromString(answer.SerializeToString())
+    copy.ClearField("verdict")
+    copy.ClearField("request_number")
+    return copy.SerializeToString()
+
+
+def twins(item: int) -> list[bytes]:
+    """Return three requests: the way of an item to the hub, and its arrival at two hubs in the same second."""
+    before = [scan for body in journey(item)[:3] for scan in pb.AnalyzeRequest.FromString(body).data]
+    arrived = int(before[-1].event_time.seconds) + 4 * 3600
+    arrivals = [
+        scan(4 + at, epc_code=before[0].epc_code, location_id=place, business_step="Logistics_HUB",
+             event_type="HUB_Inbound", seconds=arrived)
+        for at, place in enumerate((13, 14))
+    ]  # fmt: skip
+    parts = (before, *([one] for one in arrivals))
+    return [request(*events, detector=pb.DETECTOR_RULES).SerializeToString() for events in parts]
+
+
+def test_a_final_answer_follows_settle_s_later_while_nothing_is_asked(settling: Gateway) -> None:
+    with talk(settling.target) as (ask, call):
+        began = time.monotonic()
+        assert [ask(body).verdict for body in journey(5001)[:3]] == [PROVISIONAL] * 3
+        answers = [pb.AnalyzeResponse.FromString(next(call)) for _ in range(3)]
+        took_s = time.monotonic() - began
+    assert [(one.verdict, one.request_number) for one in answers] == [(FINAL, 0), (FINAL, 1), (FINAL, 2)]
+    assert SETTLE_S <= took_s < SETTLE_S * 1.125 + 0.5
+
+
+def test_final_answers_come_between_requests_that_never_pause(settling: Gateway) -> None:
+    def bodies() -> Iterator[bytes]:
+        end_s = time.monotonic() + 2.5
+        number = 0
+        while time.monotonic() < end_s:
+            number += 1
+            yield request(scan(number, file_id=number), detector=pb.DETECTOR_RULES).SerializeToString()
+            time.sleep(0.002)
+
+    with stream(settling.target, bodies()) as call:
+        answers, end = read(call)
+    assert end.code() is grpc.StatusCode.OK
+    provisional, final = split(answers)
+    assert len(provisional) == len(final)
+    first = next(at for at, one in enumerate(answers) if one.verdict == FINAL)
+    assert any(one.verdict == PROVISIONAL for one in answers[first:])
+    assert [one.file_id for one in final] == [one.file_id for one in provisional]
+
+
+def test_of_two_scans_in_one_second_the_first_is_flagged_by_revision(patient: Gateway) -> None:
+    at_once, settled = map(found, asked(patient, twins(5002)))
+    assert "epc_dup" not in at_once.get(4, [])
+    assert "epc_dup" in at_once[5]
+    assert "epc_dup" in settled[4]
+    assert "epc_dup" in settled[5]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated world with missed scans and blind gates."""
+    folder = tmp_path_factory.mktemp("settling")
+    simulate(folder, 3_000, seed=5)
+    return folder
+
+
+def test_a_missed_scan_explains_by_revision_what_looked_wrong(patient: Gateway, world: Path) -> None:
+    events = read_files(raw_files([world])).events
+    truth = load_truth(world / "truth.parquet", events)
+    noise = dict(zip(events.event_id.tolist(), truth.details["noise"].tolist(), strict=True))
+    wrong = dict(zip(events.event_id.tolist(), (truth.labels >= 0.5).any(axis=1).tolist(), strict=True))
+    order = np.lexsort((events.event_id, events.time_us))
+    bodies = []
+    for begin in range(0, len(order), 100):
+        piece = events.take(order[begin : begin + 100])
+        piece.file_id[:] = 1
+        body = encode_request(piece, DetectorName.LSTM, OperatingPoint.SENSITIVE)
+        bodies.append(body.SerializeToString())
+    at_once, settled = (found(answers).keys() for answers in asked(patient, bodies))
+
+    def excused(flagged: set[int]) -> set[int]:
+        return {one for one in flagged if noise[one] in ("missed_scan", "blind_gate") and not wrong[one]}
+
+    assert len(excused(at_once)) >= 10
+    assert len(excused(settled)) <= len(excused(at_once)) / 4
+    missed, false = (
+        [len([one for one in each if wrong[one] == is_wrong]) for each in (at_once, settled)]
+        for is_wrong in (True, False)
+    )
+    assert missed[1] >= missed[0]
+    assert false[1] < false[0] / 2
+
+
+def test_without_the_setting_nothing_changes(gateway: Gateway, patient: Gateway) -> None:
+    bodies = [*journey(5101), FORGED.SerializeToString(), many(30).SerializeToString()]
+    with stream(gateway.target, bodies) as call:
+        expected = list(call)
+    assert len(expected) == len(bodies)
+    assert all(plain(pb.AnalyzeResponse.FromString(raw)) == raw for raw in expected)
+    assert [plain(answer) for answer in asked(patient, bodies)[0]] == expected
+
+
+def test_a_request_that_is_sent_again_gets_its_provisional_answer_and_no_older_final_one(settling: Gateway) -> None:
+    before, first, second = twins(5004)
+    [_, early], [_, early_final] = asked(settling, [before, first])
+    assert "epc_dup" not in found([early_final]).get(4, [])
+    [_, later, repeated], [*_, repeated_final] = asked(settling, [second, first, first])
+    assert plain(early) == plain(later) == plain(repeated)
+    assert "epc_dup" in found([repeated_final])[4]
+
+
+def test_the_final_answer_is_what_analyze_says_of_all_events(patient: Gateway) -> None:
+    for use in (pb.HISTORY_USE_UNSPECIFIED, pb.HISTORY_USE_OFF):
+        bodies = [*journey(5005, use), many(100).SerializeToString()]
+        if use == pb.HISTORY_USE_OFF:
+            for body, final in zip(bodies, asked(patient, bodies)[1], strict=True):
+                assert call_analyze(patient, body) == plain(final)
+        else:
+            whole = request(*(scan for body in bodies for scan in pb.AnalyzeRequest.FromString(body).data))
+            for at, one in enumerate(whole.data):
+                one.event_id = 1000 + at
+            parts = [whole.data[at : at + 13] for at in range(0, len(whole.data), 13)]
+            finals = asked(patient, [request(*part).SerializeToString() for part in parts])[1]
+            expected = pb.AnalyzeResponse.FromString(call_analyze(patient, whole.SerializeToString()))
+            assert [one for final in finals for one in final.event_history] == list(expected.event_history)
+
+
+def call_analyze(gateway: Gateway, body: bytes) -> bytes:
+    """Return what Analyze answers."""
+    return call_raw(gateway.target, "Analyze", body)
+
+
+def test_findings_of_final_answers_say_why_and_ensembles_keep_their_members(patient: Gateway) -> None:
+    bodies = []
+    for body in [*journey(5006), FORGED.SerializeToString()]:
+        one = pb.AnalyzeRequest.FromString(body)
+        one.detector, one.explain = pb.DETECTOR_ENSEMBLE, True
+        bodies.append(one.SerializeToString())
+    _, final = asked(patient, bodies)
+    assert len(final[-1].event_history) == len(FORGED.data)
+    for answer in final:
+        assert answer.HasField("ml_summary_stats")
+        for finding in answer.event_history:
+            assert finding.HasField("ml_combined_score")
+            assert finding.epc_fake_reason or finding.jump_reason or finding.loc_err_reason
+
+
+def test_a_caller_who_leaves_gets_nothing_and_leaves_nothing(settling: Gateway) -> None:
+    with talk(settling.target, "left") as (ask, _):
+        assert ask(journey(5007)[0]).verdict == PROVISIONAL
+    assert line_of(settling, "left")["code"] == "CANCELLED"
+    time.sleep(SETTLE_S * 1.5)
+    assert not [line for line in settling.log() if line["level"] == "error"]
+    assert settling.health() == "SERVING"
+
+
+def test_an_unusable_request_ends_the_stream_without_final_answers(patient: Gateway) -> None:
+    with stream(patient.target, [*numbered(2), request().SerializeToString()]) as call:
+        answers, end = read(call)
+    assert end.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [one.verdict for one in answers] == [PROVISIONAL] * 2
+
+
+def test_a_gateway_that_drains_settles_first(start_gateway: Callable[..., Gateway]) -> None:
+    running = start_gateway("--settle-s", "3600")
+    with talk(running.target) as (ask, call):
+        asked_for = [ask(body) for body in journey(5008)]
+        running.terminate()
+        answers, end = read(call)
+    assert end.code() is grpc.StatusCode.UNAVAILABLE
+    assert [(one.verdict, one.request_number) for one in answers] == [(FINAL, at) for at in range(len(asked_for))]
+    assert running.wait() == 0
+
+
+def test_without_room_the_oldest_settle_early() -> None:
+    async def waits() -> None:
+        room = Room(most=25)
+        one, other = Settling(60, room), Settling(60, room)
+        for number in range(2):
+            one.add(number, b"0123456789")
+        assert 60 <= one.left_s() <= 67.5
+        assert one.take() == []
+        other.add(0, b"0123456789")
+        assert one.left_s() == 0
+        assert [each.number for each in one.take()] == [0]
+        assert one.take() == other.take() == []
+        other.close()
+        assert [each.number for each in one.take(every=True)] == [1]
+        assert (room.used, one.left_s()) == (0, None)
+
+    asyncio.run(waits())
+
+
+def test_requests_are_judged_at_once_if_they_ask_the_same_from_one_history() -> None:
+    events = worlds.to_events(worlds.normal_scans()[:2])
+    asks = [
+        (DetectorName.LSTM, None),
+        (DetectorName.RULES, None),
+        (DetectorName.LSTM, None),
+        (DetectorName.LSTM, False),
+    ]
+    assert alike([Question(events, *ask) for ask in [*asks, asks[-1]]]) == [[0, 2], [1], [3], [4]]
