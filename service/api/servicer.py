@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import Message
 
-from service.api.admission import EVENT_BYTES, Admission
+from service.api.admission import EVENT_BYTES, LARGE_AT_ONCE, Admission
 from service.api.call import Call, current
 from service.api.explanations import explain_event, explain_findings, language_of, row_of
 from service.api.limits import Rate
@@ -88,6 +88,7 @@ class AnomalyServicer:
         self._clocks = clocks
         self._streams = Streams(max_stream_age_s)
         self._settle_s, self._room = settle_s, Room()
+        self._settling = asyncio.Semaphore(LARGE_AT_ONCE)  # streams that settle now
         self.running = 0  # calls in flight
 
     def drain(self) -> None:
@@ -132,7 +133,8 @@ class AnomalyServicer:
         metadata, size = context.invocation_metadata() or (), sum(len(one.raw) for one in requests)
         analyses = [self._analysis(call, one.raw) for one in requests]
         with self._watch.request(call.method, metadata), self._told(analyses, call, context):
-            async with self._admission.enter(size, refuse=False):
+            # Not by admission: a look back is large however small the requests are, and gives way to small ones.
+            async with self._settling:
                 decode = partial(_all_waiting, requests, self._admission.max_events)
                 decoded = await threads.run(threads.MESSAGE, decode, size // EVENT_BYTES)
                 asked = [self._at_instants(one) for one in decoded]

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import grpc
+from google.protobuf.json_format import Parse
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.support.gateway import ROOT
+
+KIND_FIELDS = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")
 
 NORMAL_CODE = "001.8804823.1293291.010004.20250701.000004002"
 
@@ -60,3 +64,21 @@ def call(target: str, method: str, body: bytes, timeout: float = 60, metadata: M
 
 def analyze(target: str, body: pb.AnalyzeRequest, metadata: Metadata = ()) -> pb.AnalyzeResponse:
     return pb.AnalyzeResponse.FromString(call(target, "Analyze", body.SerializeToString(), metadata=metadata))
+
+
+def found(answers: list[pb.AnalyzeResponse]) -> dict[int, list[str]]:
+    """Return the flagged kinds by event_id."""
+    return {
+        one.event_id: [name for name in KIND_FIELDS if getattr(one, name)]
+        for answer in answers
+        for one in answer.event_history
+    }
+
+
+def journey(item: int, history: pb.HistoryUse.ValueType = pb.HISTORY_USE_UNSPECIFIED) -> list[bytes]:
+    """Return requests of one event each: the first four scans of the README's example, of another item."""
+    example = Parse((ROOT / "examples" / "request.json").read_text(), pb.AnalyzeRequest())
+    code = f"{NORMAL_CODE[:36]}{item:09d}"
+    for event in example.data:
+        event.epc_code = code
+    return [request(event, history=history).SerializeToString() for event in example.data[:4]]

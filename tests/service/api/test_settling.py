@@ -13,16 +13,16 @@ import pytest
 
 from service.api.requests import Question, encode_request
 from service.api.settling import Room, Settling, alike
+from service.client.stream import GatewayStream
 from service.detect.names import DetectorName
 from service.events.vocabulary import OperatingPoint
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
-from tests.service.api.test_stream import found, journey
 from tests.support import worlds
 from tests.support.gateway import Gateway
 from tests.support.requests import call as call_raw
-from tests.support.requests import many, request, scan
+from tests.support.requests import found, journey, many, request, scan
 from tests.support.wire import FORGED, line_of, numbered, read, stream, talk
 from training.datasets.truth import load_truth
 from training.simulation.world import simulate
@@ -210,6 +210,18 @@ def test_findings_of_final_answers_say_why_and_ensembles_keep_their_members(pati
         for finding in answer.event_history:
             assert finding.HasField("ml_combined_score")
             assert finding.epc_fake_reason or finding.jump_reason or finding.loc_err_reason
+
+
+def test_the_client_of_replays_takes_the_first_answers(settling: Gateway) -> None:
+    line = GatewayStream(settling.target, give_up_s=10, on_retry=lambda: None)
+    for body in journey(5009):
+        line.send(pb.AnalyzeRequest.FromString(body))
+        answered = line.receive()
+        assert answered.request == pb.AnalyzeRequest.FromString(body)
+        assert answered.response.verdict == PROVISIONAL
+        time.sleep(SETTLE_S / 2)
+    line.finish()
+    line.close()
 
 
 def test_a_caller_who_leaves_gets_nothing_and_leaves_nothing(settling: Gateway) -> None:

@@ -10,14 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import grpc
-from google.protobuf.json_format import Parse
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from tests.support.gateway import ROOT, Gateway
-from tests.support.requests import NORMAL_CODE, call, request, scan
+from tests.support.gateway import Gateway
+from tests.support.requests import call, found, journey, request, scan
 from tests.support.wire import FORGED, PATH, line_of, numbered, read, stream, talk
-
-KIND_FIELDS = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")
 
 NO_HISTORY = pb.HISTORY_USE_OFF
 
@@ -73,24 +70,6 @@ def test_events_are_judged_without_what_comes_later(gateway: Gateway) -> None:
     alone, followed = ([one for one in answer.event_history if one.event_id == 1] for answer in answers)
     assert alone == followed
     assert any(one.event_id > 1 for one in answers[1].event_history)
-
-
-def found(answers: list[pb.AnalyzeResponse]) -> dict[int, list[str]]:
-    """Return the flagged kinds by event_id."""
-    return {
-        one.event_id: [name for name in KIND_FIELDS if getattr(one, name)]
-        for answer in answers
-        for one in answer.event_history
-    }
-
-
-def journey(item: int, history: pb.HistoryUse.ValueType = pb.HISTORY_USE_UNSPECIFIED) -> list[bytes]:
-    """Return requests of one event each: the first four scans of the README's example, of another item."""
-    example = Parse((ROOT / "examples" / "request.json").read_text(), pb.AnalyzeRequest())
-    code = f"{NORMAL_CODE[:36]}{item:09d}"
-    for event in example.data:
-        event.epc_code = code
-    return [request(event, history=history).SerializeToString() for event in example.data[:4]]
 
 
 def test_the_past_of_a_stream_and_of_earlier_streams_is_known(gateway: Gateway) -> None:
