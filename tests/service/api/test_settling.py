@@ -21,8 +21,7 @@ from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
 from tests.support import worlds
 from tests.support.gateway import Gateway
-from tests.support.requests import call as call_raw
-from tests.support.requests import found, journey, many, request, scan
+from tests.support.requests import analyze, found, journey, many, request, scan
 from tests.support.wire import FORGED, line_of, numbered, read, stream, talk
 from training.datasets.truth import load_truth
 from training.simulation.world import simulate
@@ -150,12 +149,12 @@ def test_a_missed_scan_explains_by_revision_what_looked_wrong(patient: Gateway, 
 
     assert len(excused(at_once)) >= 10
     assert len(excused(settled)) <= len(excused(at_once)) / 4
-    missed, false = (
+    hits, false_alarms = (
         [len([one for one in each if wrong[one] == is_wrong]) for each in (at_once, settled)]
         for is_wrong in (True, False)
     )
-    assert missed[1] >= missed[0]
-    assert false[1] < false[0] / 2
+    assert hits[1] >= hits[0]
+    assert false_alarms[1] < false_alarms[0] / 2
 
 
 def test_without_the_setting_nothing_changes(gateway: Gateway, patient: Gateway) -> None:
@@ -176,25 +175,25 @@ def test_a_request_that_is_sent_again_gets_its_provisional_answer_and_no_older_f
     assert "epc_dup" in found([repeated_final])[4]
 
 
-def test_the_final_answer_is_what_analyze_says_of_all_events(patient: Gateway) -> None:
-    for use in (pb.HISTORY_USE_UNSPECIFIED, pb.HISTORY_USE_OFF):
-        bodies = [*journey(5005, use), many(100).SerializeToString()]
-        if use == pb.HISTORY_USE_OFF:
-            for body, final in zip(bodies, asked(patient, bodies)[1], strict=True):
-                assert call_analyze(patient, body) == plain(final)
-        else:
-            whole = request(*(scan for body in bodies for scan in pb.AnalyzeRequest.FromString(body).data))
-            for at, one in enumerate(whole.data):
-                one.event_id = 1000 + at
-            parts = [whole.data[at : at + 13] for at in range(0, len(whole.data), 13)]
-            finals = asked(patient, [request(*part).SerializeToString() for part in parts])[1]
-            expected = pb.AnalyzeResponse.FromString(call_analyze(patient, whole.SerializeToString()))
-            assert [one for final in finals for one in final.event_history] == list(expected.event_history)
+def test_without_history_the_final_answer_is_what_analyze_says_of_the_request(patient: Gateway) -> None:
+    bodies = [*journey(5005, pb.HISTORY_USE_OFF), many(100).SerializeToString()]
+    for body in bodies:
+        one = pb.AnalyzeRequest.FromString(body)
+        one.history = pb.HISTORY_USE_OFF
+        [final] = asked(patient, [one.SerializeToString()])[1]
+        assert plain(final) == analyze(patient.target, one).SerializeToString()
 
 
-def call_analyze(gateway: Gateway, body: bytes) -> bytes:
-    """Return what Analyze answers."""
-    return call_raw(gateway.target, "Analyze", body)
+def test_the_final_answers_are_what_analyze_says_of_all_events(patient: Gateway) -> None:
+    scans = [one for body in (*twins(5005), *journey(5010)) for one in pb.AnalyzeRequest.FromString(body).data]
+    whole = request(*scans, *many(100).data)
+    for at, one in enumerate(whole.data):
+        one.event_id = 1000 + at
+    parts = [whole.data[at : at + 13] for at in range(0, len(whole.data), 13)]
+    _, finals = asked(patient, [request(*part).SerializeToString() for part in parts])
+    findings = list(analyze(patient.target, whole).event_history)
+    assert findings
+    assert [one for final in finals for one in final.event_history] == findings
 
 
 def test_findings_of_final_answers_say_why_and_ensembles_keep_their_members(patient: Gateway) -> None:
