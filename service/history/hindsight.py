@@ -26,7 +26,7 @@ from service.history.plan import merged
 AROUND = 10_000
 """Records that are looked at together: of the lots of the events, and of others, which are traffic, as far as they fit.
 
-One lot is looked at whatever its size, and more of them than that one after the other: 2 us and 0.5 KB per record.
+One lot is looked at whatever its size, and more of them than that one after the other: 4 us and 0.5 KB per record.
 """
 
 
