@@ -162,7 +162,7 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
     for i in range(n):
         scans = max(scans, (c.spot[i] + 1) * TYPES)
     for i in range(n):
-        here = cython.cast(cython.longlong, c.spot[i]) * TYPES + c.kind[i]  # uncompiled it has 32 bits
+        here = cython.cast(cython.longlong, c.spot[i] * TYPES + c.kind[i])  # uncompiled it has 32 bits
         left_spot = cython.cast(cython.longlong, spot_from[i]) + 1 if kind_from[i] >= 0 else 0
         left = (left_spot - 1) * TYPES + cython.cast(cython.longlong, kind_from[i]) + 1 if kind_from[i] >= 0 else 0
         parts[0, i] = here
@@ -176,7 +176,7 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
         day = floor_of(c.local_us[i], WHOLE_DAY) + TIMES // 2
         parts[7, i] = here * TIMES + day
         parts[8, i] = here * TIMES + floor_of(c.local_us[i], SHIPMENT) + TIMES // 2
-        parts[9, i] = (left_spot * TYPES + c.kind[i]) * TIMES + day
+        parts[9, i] = cython.cast(cython.longlong, left_spot * TYPES + c.kind[i]) * TIMES + day
         parts[PARTS_BELOW, i] = c.epc[i]
         parts[PARTS_BELOW + 1, i] = c.spot[i] * LEVELS + c.level[i]
         of_items[0, i] = c.item_group[0, c.epc[i]]

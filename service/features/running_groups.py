@@ -21,6 +21,7 @@ from service.features.mates import DAY_US, GROUPS, HERE, SHIPMENT_US, USED
 
 _BASES = ("lot", "product", "all")
 _BASE = np.array([_BASES.index(group.of) for group in GROUPS])
+_LIFE = 10**15  # more than any number of a product
 _NOWHERE = np.iinfo(np.int64).min  # before a first scan: 0 may be a place
 
 NEIGHBOURS = 8
@@ -84,8 +85,8 @@ class GroupedScans:
         ways: NDArray[np.int64] = np.where(moved, self.area[at], self.location_id[at]) * 2 + moved
         return ways
 
-    def keys(self, kind: int | Index, at: Index) -> NDArray[np.int64]:
-        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to."""
+    def keys(self, kind: int | Index, at: Index, life: int = 0) -> NDArray[np.int64]:
+        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to, in a life of traffic."""
         legs, clock_us = self.legs.take(at), self.clock_us[at]
         departure_us, arrival_us = legs.time_us + clock_us, self.time_us[at] + clock_us
         columns = (  # in the order of COLUMNS
@@ -100,6 +101,7 @@ class GroupedScans:
             self.way(at),
         )
         base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])
+        base[1:] += life * _LIFE
         return mix(
             kind, base[_BASE[kind], np.arange(len(legs.kind))], *(np.stack(columns) * USED[:, np.atleast_1d(kind)])
         )
@@ -196,21 +198,27 @@ class RunningGroups:
         self._total = np.zeros(64)
         self._last_of = np.zeros(64, dtype=np.intp)  # row in _lasts, 0 if not "here"
         self._lasts = _Lasts()
+        self._life = 0  # of traffic
 
     def __len__(self) -> int:
         return len(self._table)
 
+    def begin_traffic_anew(self) -> None:
+        """Forget all traffic: what was lost in the store and comes again would count twice."""
+        self._life += 1
+
     def sight(self, scans: GroupedScans, members: Sequence[Index], starts: Sequence[Index]) -> Sighting:
         """Return scans with their groups; see `Sighting`."""
         first = np.concatenate([group[start] for group, start in zip(members, starts, strict=True)])
-        keys = scans.keys(np.repeat(np.arange(len(GROUPS)), [len(start) for start in starts]), first)
+        kinds = np.repeat(np.arange(len(GROUPS)), [len(start) for start in starts])
+        keys = scans.keys(kinds, first, self._life)
         return Sighting(scans, members, starts, keys, self._table.find(keys))
 
     def sight_all(self, scans: GroupedScans) -> Sighting:
         """Return all of the scans, which are in the order in which they happened, with their groups."""
         members, starts = [], []
         for kind in range(len(GROUPS)):
-            key = scans.keys(kind, np.arange(len(scans.lot)))
+            key = scans.keys(kind, np.arange(len(scans.lot)), self._life)
             order = np.argsort(key, kind="stable")
             members.append(order)
             starts.append(np.flatnonzero(np.append(True, key[order[1:]] != key[order[:-1]])))

@@ -88,6 +88,8 @@ class HistoryIndex:
 
     def queue(self, told: Told | News) -> None:
         """Remember what others, or oneself, have stored until it is taken in."""
+        if isinstance(told, Told) and told.lost:
+            self.groups.begin_traffic_anew()
         if len(told.records):
             self._queue.append(told)
             self._queued += len(told.records)

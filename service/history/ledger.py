@@ -34,6 +34,7 @@ class Told:
 
     records: NDArray[np.void]
     lot: NDArray[np.int64]  # number of the lot of each
+    lost: bool = False  # a log that was known is gone: what it brought comes again
 
 
 _LATEST = 2
@@ -115,8 +116,10 @@ class Ledger:
         self._doubtful.difference_update(items.count_keys)
         news: list[NDArray[np.void]] = []
         numbers: list[int] = []
+        lost = False
         for at, key in enumerate(items.log_keys):
             tail = reply.tails.get(at)
+            lost |= tail is not None and tail.whole and key in self._lots and self._lots[key].known_bytes > 0
             if key not in self._lots or (tail is not None and tail.whole):
                 self._begin(key)
             if tail is not None:
@@ -127,7 +130,7 @@ class Ledger:
                 numbers.append(lot.number)
         if not news:
             return _NOTHING
-        return Told(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]))
+        return Told(np.concatenate(news), np.repeat(numbers, [len(part) for part in news]), lost)
 
     def expect(self, items: NamedItems) -> list[int]:
         """Return what the store counts, as far as known; of what was never read it is expected that it has nothing."""

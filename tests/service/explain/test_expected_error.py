@@ -44,7 +44,7 @@ def answer(
     async def judged() -> list[pb.EventFinding]:
         wiring = build_wiring(Settings(backend=f"onnx:{repository}", history="none"))
         try:
-            ask = wiring.analyzer.stream() if stream else wiring.analyzer.analyze
+            ask = wiring.analyzer.stream().follow if stream else wiring.analyzer.analyze
             judgement = await ask(EVENTS, detector, explain=explain)
             told = wiring.explainer.explain(judgement, "en") if explain else None
             [found] = build_responses(EVENTS, judgement, told)
