@@ -79,6 +79,7 @@ class Trail:
             members = members[fresh[members]]
             locations = np.concatenate([locations, previous.location])
         spot = Groups(np.zeros(len(locations), dtype=np.int32), locations).number
+        spot_from = spot[np.arange(-1, n - 1)] if fresh is None else spot[n:]
         codes_of = codes.parse(events.epc_codes) if past is None else past.parts
         item_group = np.zeros((len(ITEM_GROUPS), len(events.epc_codes)), dtype=np.int32)
         if scope is not None:
@@ -95,12 +96,10 @@ class Trail:
             level=level,
             local_us=reference.zones.local_us(events.time_us, events.location_id),
             legs=previous,
-            spot_from=spot[np.arange(-1, n - 1)] if fresh is None else spot[n:],
+            spot_from=spot_from,
             item_group=item_group,
             group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
-            way=_ways(
-                place, spot[:n], spot[np.arange(-1, n - 1)] if fresh is None else spot[n:], previous.kind, reference
-            ),
+            way=_ways(place, spot[:n], spot_from, previous.kind, reference),
             known_us=_end_of_second(events.time_us) + settle_us if causal else np.full(n, np.iinfo(np.int64).max),
             past=past,
             fresh=fresh,

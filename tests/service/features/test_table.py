@@ -20,7 +20,7 @@ from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.events.zones import TimeZones
 from service.features.reference import Counts, Reference
-from service.features.table import FEATURES, NAMES, TYPE_COLUMNS, compute, feature_spec_hash
+from service.features.table import COMPANIONS, FEATURES, NAMES, TYPE_COLUMNS, compute, feature_spec_hash
 from tests.support import reference_features, worlds
 from tests.support.gateway import ROOT
 from tests.support.worlds import Scan, code, journey, to_events
@@ -202,6 +202,32 @@ def test_ids_do_not_tell_who_of_one_second_knows_of_whom(scans: list[Scan], data
     one, other = (features_of(to_events(each), worlds.reference(), causal=True) for each in (once, renamed))
     of_ids = NAMES.index("mate_serial_gap")  # of a crowd in one second, its neighbours in the order of ids
     _assert_same(np.delete(other, of_ids, axis=1), np.delete(one, of_ids, axis=1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(scans=_worlds())
+def test_who_waits_long_enough_knows_of_companions_what_a_whole_world_tells(scans: list[Scan]) -> None:
+    journeys = Journeys.of(to_events(scans))
+    late, whole = (
+        compute(journeys, worlds.reference(), causal=causal, settle_us=settle_us)[:, COMPANIONS]
+        for causal, settle_us in ((True, 10**13), (False, 0))
+    )
+    # The nearest serial is never causal; where few come after a scan, a causal one looks at more of those before it.
+    kept = [at for at, name in enumerate(NAMES[COMPANIONS]) if name not in ("serial_gap", "mate_serial_gap")]
+    _assert_same(late[:, kept], whole[:, kept])
+
+
+@settings(max_examples=100, deadline=None)
+@given(scans=_worlds())
+def test_a_wait_brings_what_comes_in_it_and_no_more(scans: list[Scan]) -> None:
+    events, reference, wait = to_events(scans), worlds.reference(), timedelta(hours=1)
+    journeys = Journeys.of(events)
+    whole = compute(journeys, reference, causal=True, settle_us=3_600_000_000)
+    first = int(journeys.by_time[0])
+    end = scans[int(journeys.order[first])].time.replace(microsecond=0) + timedelta(seconds=1) + wait
+    known = [scan for scan in scans if scan.time < end]
+    cut = Journeys.of(to_events(known))
+    _assert_same(whole[[first]], compute(cut, reference, causal=True, settle_us=10**13)[[int(cut.by_time[0])]])
 
 
 @pytest.mark.parametrize("causal", [False, True])
