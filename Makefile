@@ -6,6 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 LOCKED := $(PIP) --require-hashes --no-deps
 # What setup.py compiles, and what that is made of.
 LOOPS := $(wildcard service/api/wire.py service/events/*.p* service/features/*.p*)
+PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: run test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
@@ -25,10 +26,10 @@ lint: .venv/dev
 
 proto: .venv/dev
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=service/pb --mypy_out=quiet:service/pb \
-		protos/epcsentinel/v1/anomaly.proto
+		$(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -Iprotos -I$$(echo .venv/lib/python3*/site-packages) --include_imports \
 		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
-		epcsentinel/v1/anomaly.proto grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
+		$(PROTOS:protos/%=%) grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
 # Regenerates the bundled model from nothing, in a quarter of an hour on 2 cores: from one world, and from the items of
 # another that it only learns from.
@@ -84,6 +85,7 @@ lock: .venv/dev
 	$(COMPILE) pyproject.toml --extra dev --no-emit-package torch --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml $(SERVING) --output-file requirements/gateway.txt
 	$(COMPILE) pyproject.toml $(SERVING) --extra parquet --output-file requirements/gateway-parquet.txt
+	$(COMPILE) pyproject.toml $(SERVING) --extra web --extra parquet --output-file requirements/web.txt
 	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
 	$(COMPILE) pyproject.toml $(SERVING) --extra gpu --no-emit-package onnxruntime --constraint requirements/torch-cuda.txt --output-file requirements/gateway-gpu.txt
 	printf 'setuptools>=77\ncython>=3.2,<4\n' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -
