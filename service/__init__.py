@@ -20,8 +20,10 @@
 - api: the contract, as callers meet it
 - gateway: the process that serves
 - client: how a running gateway is asked
+- findings: what was found in which file, kept
 - jobs: what commands do with files
 - bench: what requests cost
+- web: HTTP for old callers and for people, in front of a gateway
 - commands: the console script's commands
 - pb: generated messages of the contract
 """

@@ -14,8 +14,8 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from service.commands import analyze, bench, explain, replay, serve, studies, training, verify
-from service.environment import ENV_PREFIX
+from service.commands import analyze, bench, explain, replay, serve, studies, training, verify, web
+from service.environment import ENV_PREFIX, WEB_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
 
@@ -35,7 +35,7 @@ def _all_commands(debug: Annotated[bool, typer.Option("--debug", help="Show trac
     del debug
 
 
-for command in (serve, analyze, explain, replay, verify, training, bench, studies):
+for command in (serve, web, analyze, explain, replay, verify, training, bench, studies):
     app.add_typer(command.app)
 
 
@@ -92,11 +92,13 @@ def _fail(error: Exception) -> int:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Return whether ``serve`` was told to log JSON; its settings may be what is wrong, so they are not asked."""
-    if "serve" not in arguments:
+    """Return whether a server was told to log JSON; its settings may be what is wrong, so they are not asked."""
+    prefixes = {"serve": ENV_PREFIX, "web": WEB_PREFIX}
+    command = next((one for one in arguments if one in prefixes), None)
+    if command is None:
         return False
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--log-format", nargs="?", default=os.environ.get(f"{ENV_PREFIX}LOG_FORMAT"))
+    parser.add_argument("--log-format", nargs="?", default=os.environ.get(f"{prefixes[command]}LOG_FORMAT"))
     return bool(parser.parse_known_args(arguments)[0].log_format == "json")
 
 

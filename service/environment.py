@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 
 ENV_PREFIX = "EPC_SENTINEL_"
+WEB_PREFIX = f"{ENV_PREFIX}WEB_"
+"""Settings of ``epc-sentinel web``, whose environment may be that of a gateway too."""
 
 _LINK = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 """What Kubernetes injects into pods for each Service: EPC_SENTINEL_SERVICE_HOST, EPC_SENTINEL_PORT_50051_TCP, .."""
@@ -14,15 +16,23 @@ _LINK = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|
 _LINKED_URL = re.compile(r"(tcp|udp|sctp)://.*")
 
 
-def unknown_variables(environment: Mapping[str, str], fields: Collection[str]) -> list[str]:
-    """Return a line for each variable of our prefix that is none of the ``fields``; never its value, a secret perhaps.
+def unknown_variables(
+    environment: Mapping[str, str], fields: Collection[str], prefix: str = ENV_PREFIX, command: str = "serve"
+) -> list[str]:
+    """Return a line for each variable of the prefix that is none of the ``fields``; never its value, a secret perhaps.
 
-    The many that Kubernetes injects for one Service share a line.
+    The many that Kubernetes injects for one Service share a line. What begins with the longer `WEB_PREFIX` is none of
+    the gateway's.
     """
-    known = {ENV_PREFIX + field.upper() for field in fields}
-    ours = sorted(name for name in environment if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+    known = {prefix + field.upper() for field in fields}
+    others = WEB_PREFIX if prefix == ENV_PREFIX else "\n"
+    ours = sorted(
+        name
+        for name in environment
+        if name.upper().startswith(prefix) and name.upper() not in known and not name.upper().startswith(others)
+    )
     links = [name for name in ours if is_service_link(name, environment[name])]
-    lines = [_line(name, known) for name in ours if name not in links]
+    lines = [_line(name, known, command) for name in ours if name not in links]
     if links:
         lines.append(
             f"{', '.join(links)}: from Kubernetes, of a Service so named: set enableServiceLinks: false in the pod"
@@ -37,7 +47,7 @@ def is_service_link(name: str, value: str) -> bool:
     return bool(by_value or _LINK.fullmatch(rest))
 
 
-def _line(name: str, known: Collection[str]) -> str:
+def _line(name: str, known: Collection[str], command: str) -> str:
     nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
-    advice = f"did you mean {nearest[0]}?" if nearest else "epc-sentinel serve --help lists the settings"
+    advice = f"did you mean {nearest[0]}?" if nearest else f"epc-sentinel {command} --help lists the settings"
     return f"the variable {name} is no setting: {advice}"

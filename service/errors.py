@@ -91,5 +91,9 @@ class SettingsError(CommandError):
     exit_code = 2
 
 
+class StoreUnavailable(CommandError):
+    """The store of findings cannot be used: no disk, no server, or no room."""
+
+
 class EffectsUnavailable(Exception):
     """How features moved a score cannot be worked out; says why. Explain answers without effects then, and warns."""

@@ -15,8 +15,10 @@ pytest_plugins = [
     "tests.delivery.image",
     "tests.servers.triton.fixture",
     "tests.support.trained",
+    "tests.servers.postgres",
     "tests.servers.valkey",
     "tests.support.versions",
+    "tests.support.web.server",
 ]
 
 

@@ -1,6 +1,7 @@
 """What can a user type?
 
 - serve: the gateway
+- web: HTTP paths, findings and pages, in front of a gateway
 - analyze: findings in raw files
 - explain: why an event got its scores
 - replay: raw files as a live stream

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 
 from service.detect.names import DetectorName
 from service.errors import CommandError
@@ -61,9 +62,9 @@ MoreTruthOption = Annotated[
 ConfigOption = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 
-def setting(field: str, *names: str) -> Any:  # noqa: ANN401 - what typer takes as an option
+def setting(field: str, *names: str, of: type[BaseSettings] = Settings) -> Any:  # noqa: ANN401 - what typer takes
     """Return the option of a setting; its value is checked by the settings, together with the variables."""
-    described = Settings.model_fields[field]
+    described = of.model_fields[field]
     default = "" if described.default in {None, ""} else f" (default: {str(described.default).lower()})"
     return typer.Option(*names, help=f"{described.description}{default}", show_default=False)
 

@@ -1,0 +1,10 @@
+"""How do people and old callers get at a gateway? HTTP, in a process of its own.
+
+- settings: what the service is told
+- serve: the HTTP server
+- app: its parts, put together
+- parts: what routers share
+- problems: errors as problem+json
+- health: is it alive, and what is there
+- reports: what was found, for programs
+"""

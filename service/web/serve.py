@@ -1,0 +1,46 @@
+"""The HTTP server of the web service: uvicorn on one socket, ended in order by SIGTERM."""
+
+from __future__ import annotations
+
+import socket
+
+import structlog
+import uvicorn
+
+from service.errors import CommandError
+from service.settings import place
+from service.web.app import build_app
+from service.web.settings import WebSettings
+
+DRAIN_S = 10
+"""Seconds that running requests get on SIGTERM."""
+
+log = structlog.get_logger("epc_sentinel.web")
+
+
+def serve(settings: WebSettings) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        CommandError: the address, the store or a file cannot be used.
+    """
+    listening = _listen(settings.host, settings.port)
+    app = build_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # the lines of the standard library go through ours
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        loop="auto",
+    )
+    log.info("listening", host=settings.host, port=listening.getsockname()[1], target=settings.target)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {place(host, port)}: {error.strerror}; choose another --port") from None

@@ -1,0 +1,1 @@
+"""The findings stores: one contract, one suite."""

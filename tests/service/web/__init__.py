@@ -1,0 +1,1 @@
+"""The web service as a whole: real gateway, real HTTP."""

@@ -1,0 +1,1 @@
+"""What tests of the web service need: the running service, and reports for its store."""
