@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="cost of a miss and of a false alarm by kind, such as epcFake=10:1,jump=2:1; these kinds are"
         " flagged where that costs less, in the place of the operating point, when a request does not say",
     )
+    unknown_codes: Literal["spared", "flagged"] = Field(
+        "spared",
+        description="what codes of unknown products are where most codes are so, in somebody else's network: spared, no"
+        " epcFake for that alone, or flagged",
+    )
     event_times: Literal["instant", "wall-clock"] = Field(
         "instant",
         description="what event_time is: instant, or wall-clock for callers who send the local time of the site as UTC",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.api.explanations import add_reasons
+from service.detect.coverage import coverage_warning
 from service.detect.detector import Judgement, joined
 from service.detect.hours import shift_warning
 from service.events.columns import Events
@@ -43,6 +44,7 @@ def build_responses(
                 judgement.warning,
                 events.spelling.warning(rank == at) if events.spelling else "",
                 shift_warning(judgement.shifts.get(file_id, 0)),
+                coverage_warning(judgement.coverage.get(file_id)),
             ),
         )
         for at, file_id in enumerate(files)

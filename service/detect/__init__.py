@@ -11,5 +11,7 @@
 - canary: which files a new version judges
 - fallback: who answers when a model cannot
 - hours: whether the hours of a file look shifted
+- coverage: how much of a file lies outside of the tables
+- unknown_codes: what unknown codes are worth where most are unknown
 - analyzer: columns to judgements
 """

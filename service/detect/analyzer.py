@@ -161,4 +161,5 @@ class Analyzer:
         if recalled.warning:
             warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable
             judgement = replace(judgement, warning=warning, degraded=degraded)
-        return replace(judgement, case=view.given) if explain else judgement
+        # Who judges may have found that some features mean nothing here; its case is the one with reasons.
+        return replace(judgement, case=(judgement.case or view.given) if explain else None)

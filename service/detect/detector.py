@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.coverage import Coverage
 from service.detect.names import Method
 from service.events.vocabulary import KINDS
 from service.features.case import Case, View
@@ -42,6 +43,7 @@ class Judgement:
     degraded: bool = False  # judged without the model or the history that it should have been judged with
     case: Case | None = None  # what it was judged by, where reasons are wanted
     shifts: Mapping[int, int] = field(default_factory=dict)  # by file_id, hours by which its times look shifted
+    coverage: Mapping[int, Coverage] = field(default_factory=dict)  # by file_id, what the tables lack of it
 
     def part(self, begin: int, end: int) -> Judgement:
         """Return the judgement of the events from ``begin`` to before ``end``."""

@@ -58,7 +58,7 @@ class ModelDetector:
         self._method = _METHODS[model.name]
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
-        self._reference = reference
+        self.reference = reference
         self._lengths = np.array(model.manifest.lengths)
         self._cutoffs = Cutoffs(model.manifest.thresholds, model.manifest.operating_points, preference)
         self._large_turn = asyncio.Semaphore(1)
@@ -83,11 +83,11 @@ class ModelDetector:
 
     def _prepare_joined(self, views: list[View]) -> _Prepared:
         events, scope = join([view.events for view in views])
-        case = Case.of(events, self._reference, causal=False, scope=scope)
+        case = Case.of(events, self.reference, causal=False, scope=scope)
         return self._cut(View(events, causal=False, given=case), views)
 
     def _cut(self, view: View, requests: list[View]) -> _Prepared:
-        case = view.case(self._reference)
+        case = view.case(self.reference)
         windows = view.windows(case, int(self._lengths[-1]))
         batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
         # The batches of a large request are padded one by one: together they are larger than all the rest of it.

@@ -15,6 +15,7 @@ from service.detect.fallback import ModelAsFallback, RulesAsFallback
 from service.detect.model_detector import ModelDetector
 from service.detect.names import DetectorName
 from service.detect.rules_detector import RulesDetector
+from service.detect.unknown_codes import SparesUnknown, UnknownCodes
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
 from service.events.zones import TimeZones, UnknownZone
@@ -59,6 +60,7 @@ class Wiring:
 
     lstm: ServedModel
     analyzer: Analyzer
+    unknown: UnknownCodes  # what codes are to the model in use
     explainer: Explainer
     zones: TimeZones  # of the sites
     store: Store | None  # of the history
@@ -99,8 +101,9 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
     svm = None if svms is None else _serve(svms, reference, settings, outgoing)
     store = build_store(settings)
     memory = None if store is None else Memory(store, reference, max_events=settings.history_max_events)
+    unknown = UnknownCodes(reference, spared=settings.unknown_codes == "spared")
     analyzer = Analyzer(
-        _detectors(settings, reference, lstm, canary, svm),
+        _detectors(settings, unknown, lstm, canary, svm),
         reference,
         memory=memory,
         of_stream=lambda: Memory(
@@ -114,22 +117,29 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
         scored_models(model, canary.model if canary else None, svms),
         {one.title: one.manifest.expected_error for one in networks},
     )
-    return Wiring(lstm, analyzer, explainer, reference.zones, store, canary, svm, memory)
+    return Wiring(lstm, analyzer, unknown, explainer, reference.zones, store, canary, svm, memory)
 
 
 def _detectors(
-    settings: Settings, reference: Reference, lstm: ServedModel, canary: ServedModel | None, svm: ServedModel | None
+    settings: Settings, unknown: UnknownCodes, lstm: ServedModel, canary: ServedModel | None, svm: ServedModel | None
 ) -> dict[DetectorName, Detector]:
     """Return the detectors that callers can ask for, each with what answers in its place."""
+    reference = unknown.reference
     rules = RulesDetector(reference)
 
     def backed(detector: Detector) -> Detector:
-        return RulesAsFallback(detector, rules) if settings.fallback else detector
+        return SparesUnknown(RulesAsFallback(detector, rules) if settings.fallback else detector, unknown)
 
     network = backed(lstm.detector)
     if canary is not None:
-        network = Canary(ModelAsFallback(canary.detector, canary.name, network), settings.canary_percent, network)
-    found = {DetectorName.LSTM: network, DetectorName.RULES: rules}
+        # What codes are to it, its own tables say.
+        its_own = UnknownCodes(canary.detector.reference, spared=settings.unknown_codes == "spared")
+        judges = ModelAsFallback(SparesUnknown(canary.detector, its_own), canary.name, network)
+        network = Canary(judges, settings.canary_percent, network)
+    found: dict[DetectorName, Detector] = {
+        DetectorName.LSTM: network,
+        DetectorName.RULES: SparesUnknown(rules, unknown),
+    }
     if svm is not None:
         found[DetectorName.SVM] = backed(svm.detector)
         if (combination := svm.model.manifest.ensemble) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from service.api.responses import build_responses
 from service.client.access import OPEN, Access
 from service.client.gateway import GatewayClient, check_reachable
+from service.detect.coverage import without_coverage
 from service.detect.detector import joined
 from service.detect.names import DetectorName, Method
 from service.errors import CommandError
@@ -99,15 +101,22 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         elif target is not None:
             answers = await _remote(judge_all, detector, target, settings, access, language)
         else:
-            answers = await _embedded(judge_all, detector, settings, language, of_incidents=of_incidents)
+            answers = await _embedded(judge_all, raw.events, detector, settings, language, of_incidents=of_incidents)
     return raw, merge(raw.events, pieces, answers)
 
 
-async def _embedded(
-    judge_all: _JudgeAll, detector: DetectorName, settings: Settings, language: str | None, *, of_incidents: int | None
+async def _embedded(  # noqa: PLR0913 - what, by what, where
+    judge_all: _JudgeAll,
+    whole: Events,
+    detector: DetectorName,
+    settings: Settings,
+    language: str | None,
+    *,
+    of_incidents: int | None,
 ) -> list[_Answers]:
     keep_freed_memory()
     wiring = build_wiring(settings)
+    await threads.run(threads.ALWAYS_OFF, partial(wiring.unknown.know_whole, whole), len(whole))
 
     async def judge(events: Events) -> _Answers:
         judgement = await wiring.analyzer.analyze(events, detector, explain=language is not None)
@@ -233,7 +242,8 @@ def _mean_of(parts: Sequence[tuple[int, pb.MlSummaryStats]]) -> pb.MlSummaryStat
 def _add(answer: pb.AnalyzeResponse, merged: pb.AnalyzeResponse) -> None:
     """Add one piece's answer for a file; a fallback anywhere is a fallback of the whole, and every warning is kept."""
     judged_by = merged.method if merged.method == Method.RULES_AS_FALLBACK else answer.method
-    warning = joined(merged.warning, "" if answer.warning in merged.warning else answer.warning)
+    said = without_coverage(answer.warning) if without_coverage(merged.warning) != merged.warning else answer.warning
+    warning = joined(merged.warning, "" if said in merged.warning else said)
     counts = {
         name: getattr(merged.file_anomaly_stats, name) + getattr(answer.file_anomaly_stats, name)
         for name in _FILE_COUNTS

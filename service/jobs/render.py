@@ -58,6 +58,9 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
     """Write incidents, or ``by_event`` the flagged events, and a summary per file; one line if nothing is found."""
     console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     events = raw.events
+    # What findings are worth is said before them.
+    for warning in dict.fromkeys(answer.warning for answer in response.files if answer.warning):
+        console.print(Text(f"Warning: {warning}", style="yellow"))
     found = sum(len(answer.event_history) for answer in response.files)
     if found:
         if by_event:
@@ -72,8 +75,6 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
         console.print(f"No findings in {len(events)} events of {len(events.epc_codes)} EPCs.", highlight=False)
     for judged_by in dict.fromkeys((answer.method, answer.model_version) for answer in response.files):
         console.print("Judged by " + " ".join(filter(None, judged_by)) + ".", highlight=False)
-    for warning in dict.fromkeys(answer.warning for answer in response.files if answer.warning):
-        console.print(Text(f"Warning: {warning}", style="yellow"))
 
 
 def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:

@@ -20,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.detect.coverage import PARTS, Coverage
 from service.detect.names import Method
 from service.events.vocabulary import KINDS
 from service.model.breaker import Breaker
@@ -87,6 +88,18 @@ class _ReadCounter(Collector):
         yield CounterMetricFamily(self._name, self._meaning, value=self._read())
 
 
+def _coverage_counters(registry: CollectorRegistry) -> dict[str, tuple[Counter, Counter]]:
+    """Return the counters of what is looked up in the tables of a model and of what they lack, by part."""
+    looked_up = Counter(
+        "epc_sentinel_looked_up",
+        "Codes, places and lanes of files that were looked up in the tables of the model, by part.",
+        ["part"],
+        registry=registry,
+    )
+    unknown = Counter("epc_sentinel_unknown", "Those that the tables do not have.", ["part"], registry=registry)
+    return {part: (looked_up.labels(part), unknown.labels(part)) for part in PARTS}
+
+
 class Metrics:
     """All metrics of a gateway; an `Observer`."""
 
@@ -144,6 +157,7 @@ class Metrics:
             "Files whose hours look shifted: their event times may be local ones; each has a warning.",
             registry=registry,
         )
+        self._coverage = _coverage_counters(registry)
         self._scores = Scores()
         registry.register(self._scores)
         stage_wall = Histogram(
@@ -211,6 +225,14 @@ class Metrics:
         if judgement.degraded:
             self._degraded.inc()
         self._shifted.inc(len(judgement.shifts))
+        self._covered(judgement.coverage.values())
+
+    def _covered(self, files: Iterable[Coverage]) -> None:
+        """Count what was looked up in the tables for some files, and what they did not have."""
+        for coverage in files:
+            for part, (looked_up, unknown) in self._coverage.items():
+                looked_up.inc(coverage.looked_up.get(part, 0))
+                unknown.inc(coverage.unknown.get(part, 0))
 
     def call_ended(self, method: str, code: str) -> None:
         """Count a gRPC call."""

@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
+from service.detect.coverage import Coverage
 from service.detect.detector import Judgement
 from service.detect.names import Method
 from service.monitoring.metrics import Metrics
@@ -124,6 +125,17 @@ def test_files_whose_hours_look_shifted_are_counted() -> None:
         metrics.analysed(Analysis("AnalyzeFiles", "", "", "", b"", judgement=judgement, code="OK"))
     assert metrics.registry.get_sample_value("epc_sentinel_shifted_files_total") == 3
     assert metrics.registry.get_sample_value("epc_sentinel_degraded_answers_total") == 0
+
+
+def test_what_the_tables_lack_is_counted_by_part() -> None:
+    metrics, scores = Metrics(), np.zeros((1, 5), dtype=np.float32)
+    files = {1: Coverage({"product": 10, "place": 40}, {"product": 3}), 2: Coverage({"product": 5}, {"product": 5})}
+    judgement = Judgement(scores, scores > 1, Method.RULES, coverage=files)
+    metrics.analysed(Analysis("AnalyzeFiles", "", "", "", b"", judgement=judgement, code="OK"))
+    for part, looked_up, unknown in (("product", 15, 8), ("place", 40, 0), ("lane", 0, 0)):
+        values = (metrics.registry.get_sample_value(f"epc_sentinel_{name}_total", {"part": part})
+                  for name in ("looked_up", "unknown"))  # fmt: skip
+        assert tuple(values) == (looked_up, unknown)
 
 
 def test_two_gateways_in_one_process_share_nothing() -> None:
