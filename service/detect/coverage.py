@@ -171,15 +171,15 @@ def measure(events: Events, unknown: UnknownParts, reference: Reference) -> dict
     counts["place"] = np.bincount(file_of, minlength=len(files)), _by_file(file_of, away, len(files))
     if len(events) >= LEAST_SCANS:
         counts["lane"] = _lanes(events, file_of, len(files), reference)
-    lots = [
+    lots, unknown_lots = (
         _lots(unknown, epc[of], file[of], len(files)) for of in (unknown.codes.well_formed[epc], unknown.product[epc])
-    ]
+    )
 
     def of_file(column: int, at: int) -> dict[str, int]:
         return {part: int(count[column][at]) for part, count in counts.items() if count[column][at]}
 
     return {
-        file_id: Coverage(of_file(0, at), of_file(1, at), *(int(count[at]) for count in lots))
+        file_id: Coverage(of_file(0, at), of_file(1, at), int(lots[at]), int(unknown_lots[at]))
         for at, file_id in enumerate(files.tolist())
     }
 
@@ -193,9 +193,9 @@ def _of_one_file(events: Events, unknown: UnknownParts, reference: Reference) ->
     if len(events) >= LEAST_SCANS:
         [followed], [missed] = _lanes(events, np.zeros(len(events), dtype=np.intp), 1, reference)
         counts["lane"] = int(followed), int(missed)
-    lots = [len(np.unique(unknown.lot[of])) for of in (unknown.codes.well_formed, unknown.product)]
+    lots, unknown_lots = (len(np.unique(unknown.lot[of])) for of in (unknown.codes.well_formed, unknown.product))
     looked_up, missing = ({part: pair[column] for part, pair in counts.items() if pair[column]} for column in (0, 1))
-    return Coverage(looked_up, missing, *lots)
+    return Coverage(looked_up, missing, lots, unknown_lots)
 
 
 def _by_file(file: NDArray[np.intp], counted: _Found, files: int) -> NDArray[np.int64]:
