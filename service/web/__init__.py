@@ -6,5 +6,8 @@
 - parts: what routers share
 - problems: errors as problem+json
 - health: is it alive, and what is there
+- body: the bodies of requests
+- judge: the way to the gateway
+- oldpaths: how the existing backend asks
 - reports: what was found, for programs
 """

@@ -15,6 +15,8 @@ from starlette.requests import HTTPConnection
 from service.client.access import Access
 from service.client.retries import SERVICE
 from service.findings.store import FindingsStore
+from service.web.judge import GatewayJudge
+from service.web.oldpaths.requests import RequestReader
 from service.web.settings import WebSettings
 
 _T = TypeVar("_T")
@@ -28,6 +30,8 @@ class Parts:
     store: FindingsStore
     access: Access
     channel: grpc.aio.Channel
+    judge: GatewayJudge
+    reader: RequestReader
 
     async def gateway_health(self, within_s: float = 2.0) -> str:
         """Return SERVING, NOT_SERVING, or UNREACHABLE if nobody answers."""

@@ -33,6 +33,15 @@ class WebSettings(BaseSettings):
         10 * 2**30, ge=2**20, description="bytes of all findings before the oldest days go, from 1048576"
     )
     store_max_days: int = Field(400, ge=1, le=36_500, description="days that findings are kept, 1 to 36500")
+    max_body_bytes: int = Field(
+        32 * 2**20, ge=1024, le=2**31 - 1, description="bytes of a JSON request, 1024 to 2147483647"
+    )
+    aliases: Path | None = Field(
+        None, description="TOML file: words of old callers and what they mean; default: the bundled table"
+    )
+    locations: Path | None = Field(
+        None, description="CSV file with location_id and scan_location: names of places; default: the bundled master"
+    )
     time_zone: str = Field(SEOUL, description="zone of times without one: what the clocks of the sites show")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
