@@ -14,7 +14,18 @@ import structlog
 import typer
 from typer.exceptions import TyperException
 
-from service.commands import analyze, bench, explain, replay, serve, studies, training, verify, web
+from service.commands import (
+    analyze,
+    bench,
+    explain,
+    flow,
+    replay,
+    serve,
+    studies,
+    training,
+    verify,
+    web,
+)
 from service.environment import ENV_PREFIX, WEB_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
@@ -35,7 +46,18 @@ def _all_commands(debug: Annotated[bool, typer.Option("--debug", help="Show trac
     del debug
 
 
-for command in (serve, web, analyze, explain, replay, verify, training, bench, studies):
+for command in (
+    serve,
+    web,
+    analyze,
+    explain,
+    replay,
+    flow,
+    verify,
+    training,
+    bench,
+    studies,
+):
     app.add_typer(command.app)
 
 

@@ -5,6 +5,7 @@
 - analyze: findings in raw files
 - explain: why an event got its scores
 - replay: raw files as a live stream
+- flow: work in progress, throughput and cycle times
 - verify: a repository before Triton loads it
 - training: simulate, inspect, train, evaluate, export
 - studies: tune and study

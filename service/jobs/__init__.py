@@ -7,6 +7,7 @@
 - draw: that on the terminal
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
+- flow: how items flow through the sites of raw files
 - tally: what a replay counts
 - zones: in which zones raw times without one are
 - progress: progress of long work, warnings

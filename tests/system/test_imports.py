@@ -20,7 +20,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("errors", "progress", "environment"),
     ("runtime",),
     ("security", "events"),
-    ("settings", "rawfiles", "model"),
+    ("settings", "rawfiles", "model", "flow"),
     ("features",),
     ("drift", "history"),
     ("detect",),

@@ -1,0 +1,218 @@
+"""The ``flow`` commands: raw files in, work in progress, throughput and cycle times out."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.client.access import OPEN
+from service.detect.names import DetectorName
+from service.errors import CommandError
+from service.events.columns import Events
+from service.events.vocabulary import KINDS, LEVELS
+from service.flow.little import Window, little
+from service.flow.measures import Flow, measure
+from service.flow.stays import Stays, stays_of
+from service.jobs.analyze import analyze_files
+from service.jobs.render import printable
+from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.rawfiles.columns import RawEvents
+from service.rawfiles.folders import raw_files
+from service.settings import Settings
+
+COLUMNS = (
+    "location_id",
+    "place",
+    "step",
+    "product",
+    "day",
+    "arrivals",
+    "departures",
+    "departures_by_rule",
+    "wip",
+    "mean_wip",
+    "dwell_h",
+    "cycle_h",
+    "complete",
+)
+"""Of the table that `write_csv` writes."""
+
+_WHOLE_ITEM = ("epcFake", "epcDup")  # what is no item, or is two: none of its scans counts
+_WRONG_SCAN = ("locErr", "evtOrderErr")  # a jump is a scan of an item that is there, at whatever time it came
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What was measured of some files."""
+
+    raw: RawEvents
+    stays: Stays
+    flow: Flow
+    left_out: int  # events
+
+
+async def measure_files(
+    paths: Sequence[Path], detector: DetectorName | None, settings: Settings, time_zone: str | None = None
+) -> Measured:
+    """Return the flow of raw files and folders of them, without what ``detector`` flags.
+
+    None judges nothing: each scan counts.
+
+    Raises:
+        CommandError: a file cannot be used, or nothing is left.
+        SentinelError: the model cannot be used.
+    """
+    judge = detector or DetectorName.RULES
+    raw, response = await analyze_files(raw_files(paths), judge, None, settings, OPEN, None, None, time_zone)
+    kept = np.ones(len(raw.events), dtype=np.bool_) if detector is None else _kept(raw.events, response)
+    if not kept.any():
+        raise CommandError(
+            "all events are flagged, so nothing is left to measure: see analyze, or measure --all-events"
+        )
+    events = raw.events.take(kept)
+    stays = stays_of(events)
+    return Measured(raw, stays, measure(stays, events.epc_codes, raw.zones), int((~kept).sum()))
+
+
+def _kept(events: Events, response: pb.AnalyzeFilesResponse) -> NDArray[np.bool_]:
+    """Return which events [N] count."""
+    flagged = [finding for answer in response.files for finding in answer.event_history]
+    order = np.argsort(events.event_id)
+    ids = np.array([finding.event_id for finding in flagged], dtype=np.int64)
+    at = order[np.searchsorted(events.event_id, ids, sorter=order)]
+    whole, wrong = (_any(flagged, names) for names in (_WHOLE_ITEM, _WRONG_SCAN))
+    is_out = np.zeros(len(events.epc_codes), dtype=np.bool_)
+    is_out[events.epc[at[whole]]] = True
+    kept = ~is_out[events.epc]
+    kept[at[wrong]] = False
+    return kept
+
+
+def _any(findings: Sequence[pb.EventFinding], kinds: Sequence[str]) -> NDArray[np.bool_]:
+    by_name = {field.json_name: field.name for field in pb.EventFinding.DESCRIPTOR.fields}
+    names = [by_name[kind] for kind in kinds if kind in KINDS]
+    return np.array([any(getattr(one, name) for name in names) for one in findings], dtype=np.bool_)
+
+
+def window_of(stays: Stays, begin: datetime | None, end: datetime | None) -> Window:
+    """Return Little's law between two times; by default over the middle half of the data.
+
+    Raises:
+        CommandError: nothing is in between.
+    """
+    first_us, last_us = int(stays.arrived_us.min()), stays.last_us
+    quarter = (last_us - first_us) // 4
+    begin_us = first_us + quarter if begin is None else _us(begin)
+    end_us = last_us - quarter if end is None else _us(end)
+    if end_us <= max(begin_us, first_us) or begin_us >= last_us:
+        raise CommandError(
+            f"no events between {_time(begin_us)} and {_time(end_us)}: the data are from {_time(first_us)} to"
+            f" {_time(last_us)}"
+        )
+    return little(stays, begin_us, end_us)
+
+
+def _us(time: datetime) -> int:
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1e6)
+
+
+def _time(time_us: int) -> str:
+    return f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+
+
+def rows(measured: Measured) -> Iterator[tuple[object, ...]]:
+    """Yield a row of `COLUMNS` per site, step, product and day."""
+    flow, places = measured.flow, measured.raw.places
+    days = (flow.day.astype("datetime64[D]")).astype(str)
+    for at in range(len(flow)):
+        step = int(flow.step[at])
+        yield (
+            int(flow.location_id[at]),
+            places.get(int(flow.location_id[at]), ""),
+            LEVELS[step] if step >= 0 else "",
+            int(flow.product[at]) if flow.product[at] >= 0 else "",
+            days[at],
+            int(flow.arrivals[at]),
+            int(flow.departures[at]),
+            int(flow.departures_by_rule[at]),
+            int(flow.wip[at]),
+            round(float(flow.mean_wip[at]), 3),
+            _hours(flow.dwell_h[at]),
+            _hours(flow.cycle_h[at]),
+            bool(flow.is_complete[at]),
+        )
+
+
+def _hours(value: float) -> object:
+    return "" if np.isnan(value) else round(float(value), 3)
+
+
+def write_csv(measured: Measured, out: IO[str]) -> None:
+    """Write all rows."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(rows(measured))
+
+
+def write_tables(measured: Measured, window: Window) -> None:
+    """Write the flow by step to stdout, and Little's law over all of the network."""
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(_steps_table(measured))
+    raw = measured.raw.events
+    console.print(
+        f"{len(raw) - measured.left_out} of {len(raw)} events of {len(raw.epc_codes)} EPCs count:"
+        f" {measured.left_out} are flagged or of flagged items."
+    )
+    console.print(
+        f"Little's law, in the window: {window.mean_wip:,.1f} items there on average ="
+        f" {window.rate_per_h:,.2f} items per hour x {window.time_in_window_h:,.2f} h each in it."
+    )
+    console.print(
+        f"Of what left in it: {window.departures_per_h:,.2f} per hour x {window.dwell_h:,.2f} h of dwell ="
+        f" {window.departures_per_h * window.dwell_h:,.1f}; the gap of {window.gap:,.1f} is what still is there"
+        f" ({window.remaining_h:,.1f}) less what they spent there before ({window.before_h:,.1f})."
+    )
+
+
+def _steps_table(measured: Measured) -> Table:
+    flow, places = measured.flow, measured.raw.places
+    sites = np.unique(flow.location_id)
+    table = Table(
+        "Place", "Step", "Arrivals", "Departures", "By rule", "Mean WIP", "WIP at the end", "Dwell h", "Cycle h"
+    )
+    days = max(int(np.ptp(flow.day)) + 1, 1)
+    for site in sites.tolist():
+        here = flow.take(flow.location_id == site)
+        left = here.departures.sum()
+        last = here.wip[_last_of_each(here)].sum()
+        table.add_row(
+            Text(printable(places.get(site) or f"location {site}")),
+            LEVELS[step] if (step := int(here.step[0])) >= 0 else "",
+            *(f"{int(column.sum()):,}" for column in (here.arrivals, here.departures, here.departures_by_rule)),
+            f"{here.mean_wip.sum() / days:,.1f}",
+            f"{int(last):,}",
+            *(
+                f"{np.nansum(column * here.departures) / left:,.1f}" if left else ""
+                for column in (here.dwell_h, here.cycle_h)
+            ),
+        )
+    table.title = f"{len(sites)} sites, {days} days"
+    return table
+
+
+def _last_of_each(flow: Flow) -> NDArray[np.intp]:
+    """Return the last row of each product and step."""
+    key = np.stack([flow.step.astype(np.int64), flow.product])
+    is_last = np.r_[(key[:, 1:] != key[:, :-1]).any(axis=0), True]
+    return np.flatnonzero(is_last)

@@ -1,0 +1,67 @@
+"""The ``flow`` commands: what is flagged does not count, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from service.jobs.flow import COLUMNS
+from tests.support.command import HEADER, assert_one_line, run
+from tests.support.gateway import ROOT
+
+SAMPLE = ROOT / "tests" / "data" / "real_events_sample.tsv"
+
+
+def test_a_folder_is_measured_and_written(tmp_path: Path) -> None:
+    out = tmp_path / "flow.csv"
+    done = run("flow", "measure", SAMPLE, "--all-events", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Little's law, in the window" in done.stdout
+    with out.open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert tuple(table[0]) == COLUMNS
+    assert all(int(row["departures"]) >= int(row["departures_by_rule"]) for row in table)
+    assert {row["step"] for row in table} >= {"Factory", "WMS"}
+
+
+def counted(*command: object) -> list[int]:
+    """Return the events that count, all events, and those that are flagged."""
+    said = " ".join(run("flow", "measure", *command).stdout.split())
+    found = re.search(r"(\d+) of (\d+) events of \d+ EPCs count: (\d+) are flagged", said)
+    assert found, said
+    return [int(number) for number in found.groups()]
+
+
+def test_flagged_events_do_not_count(tmp_path: Path) -> None:
+    forged = tmp_path / "forged.csv"
+    forged.write_text(HEADER + "forged,5,WMS,WMS_Inbound,2025-07-02 10:00:00\n")
+    everything = counted(SAMPLE, forged, "--all-events")
+    assert everything[2] == 0
+    count, events, flagged = counted(SAMPLE, forged, "--detector", "rules")
+    without_forged = counted(SAMPLE, "--detector", "rules")
+    assert events == everything[0] == count + flagged
+    assert [count, flagged] == [without_forged[0], without_forged[2] + 1]
+
+
+def test_a_window_without_events_says_where_the_data_are() -> None:
+    done = run("flow", "measure", SAMPLE, "--all-events", "--begin", "2020-01-01", "--end", "2020-02-01")
+    assert_one_line(done, 1, "no events between 2020-01-01 00:00Z and 2020-02-01 00:00Z", "the data are from 2025-")
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (("--wip", "100", "--throughput", "50", "--cycle-time", "2.5"), "let WIP be 125.0 items, or throughput 40.00"),
+        (("--wip", "100", "--throughput", "0", "--cycle-time", "2"), "throughput is 0: give a number above 0"),
+    ],
+)
+def test_a_plan_that_does_not_hold_fails_and_says_why(plan: tuple[str, ...], said: str) -> None:
+    assert_one_line(run("flow", "validate", *plan), 1, said)
+
+
+def test_a_plan_that_holds() -> None:
+    done = run("flow", "validate", "--wip", "100", "--throughput", "50", "--cycle-time", "2")
+    assert (done.returncode, done.stdout) == (0, "Holds: WIP is 1.000 times throughput x cycle time.\n")
