@@ -19,7 +19,7 @@ _HOUR_US = 3.6e9
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LittlesLaw:
     """Little's law in a window of time. L: items, rates per hour, times in hours."""
 
     items: int  # there at any time in it
@@ -42,7 +42,7 @@ class Window:
         return self.mean_wip - self.departures_per_h * self.dwell_h
 
 
-def little(stays: Stays, begin_us: int, end_us: int) -> Window:
+def little(stays: Stays, begin_us: int, end_us: int) -> LittlesLaw:
     """Return Little's law for ``stays`` in [begin_us, end_us).
 
     Raises:
@@ -57,7 +57,7 @@ def little(stays: Stays, begin_us: int, end_us: int) -> Window:
     inside_h = (went - came) / _HOUR_US
     items, departures = len(there), int(left.sum())
     dwell_h = (there.left_us - there.arrived_us)[left] / _HOUR_US
-    return Window(
+    return LittlesLaw(
         items=items,
         mean_wip=_area_h(came, went) / hours,
         rate_per_h=items / hours,

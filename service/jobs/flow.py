@@ -21,7 +21,7 @@ from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, LEVELS
-from service.flow.little import Window, little
+from service.flow.little import LittlesLaw, little
 from service.flow.measures import Flow, measure
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
@@ -105,7 +105,7 @@ def _any(findings: Sequence[pb.EventFinding], kinds: Sequence[str]) -> NDArray[n
     return np.array([any(getattr(one, name) for name in names) for one in findings], dtype=np.bool_)
 
 
-def window_of(stays: Stays, begin: datetime | None, end: datetime | None) -> Window:
+def window_of(stays: Stays, begin: datetime | None, end: datetime | None) -> LittlesLaw:
     """Return Little's law between two times; by default over the middle half of the data.
 
     Raises:
@@ -165,7 +165,7 @@ def write_csv(measured: Measured, out: IO[str]) -> None:
     table.writerows(rows(measured))
 
 
-def write_tables(measured: Measured, window: Window) -> None:
+def write_tables(measured: Measured, window: LittlesLaw) -> None:
     """Write the flow by step to stdout, and Little's law over all of the network."""
     console = Console(file=sys.stdout, highlight=False)
     console.print(_steps_table(measured))
