@@ -24,6 +24,7 @@ from training.runs.median_events import median_events
 from training.runs.record import UNMEASURED, Contents, RunRecord
 from training.samples import labelled_data
 from training.samples.labelled_data import Strangers
+from training.samples.other_networks import OtherNetwork, load_network
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 
@@ -40,6 +41,7 @@ class TrainOptions:
 
     more_data: Path | None = None  # another labelled folder, whose items are only learned from: `Strangers`
     more_truth: Path | None = None  # its labels; default: truth.parquet or truth.csv in it, or else the rules'
+    other_networks: tuple[Path, ...] = ()  # labelled folders of other networks: `OtherNetwork`
     resume: bool = False  # go on with an unfinished training
     folds: int = 1  # models of as many splits are compared; 1: only the usual one
 
@@ -68,9 +70,15 @@ def train(  # noqa: PLR0913, PLR0917
         data, truth, config.max_length, quarantine=out / dataset.QUARANTINE, time_zone=config.time_zone
     )
     strangers, more = _strangers(options, data, world.masters, out)
-    origins = lineage(data, truth, world, labelled.split[world.events.epc], more)
-    labelled = replace(labelled, strangers=strangers)
-    origin = {"config": config.model_dump(), "data": _hashes(origins), "more data": _hashes(more)}
+    networks, others = _other_networks(options, config)
+    origins = lineage(data, truth, world, labelled.split[world.events.epc], more, others)
+    labelled = replace(labelled, strangers=strangers, networks=networks)
+    origin = {
+        "config": config.model_dump(),
+        "data": _hashes(origins),
+        "more data": _hashes(more),
+        "other networks": [_hashes(each) for each in others],
+    }
     checkpoint = Checkpoint(out / CHECKPOINT, origin)
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)
@@ -120,6 +128,15 @@ def _strangers(options: TrainOptions, data: Path, home: Masters, out: Path) -> t
         folder, options.more_truth, data, home, out / MORE_QUARANTINE
     )
     return strangers, contents(folder, truth, other)
+
+
+def _other_networks(options: TrainOptions, config: TrainConfig) -> tuple[tuple[OtherNetwork, ...], list[Contents]]:
+    """Return the other networks of the options and what the lineage says of them."""
+    loaded = [(folder, *load_network(folder, config.time_zone)) for folder in options.other_networks]
+    return (
+        tuple(network for _, network, _, _ in loaded),
+        [contents(folder, truth, world) for folder, _, world, truth in loaded],
+    )
 
 
 def _hashes(folder: Contents | None) -> dict[str, dict[str, str]] | None:

@@ -59,6 +59,11 @@ MoreTruthOption = Annotated[
     Path | None, typer.Option(help="Truth table of --more-data; default: its truth.parquet or .csv, or the rules.")
 ]
 
+OtherNetworkOption = Annotated[
+    list[Path] | None,
+    typer.Option("--other-network", help="Labelled folder of another network, learned from with tables of its own."),
+]
+
 ConfigOption = Annotated[Path | None, typer.Option(help="JSON file of training settings; flags win over it.")]
 
 

@@ -15,6 +15,7 @@ from service.commands.options import (
     DataOption,
     MoreDataOption,
     MoreTruthOption,
+    OtherNetworkOption,
     SitesZoneOption,
     TruthOption,
     check_more,
@@ -32,6 +33,10 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     epcs: Annotated[int, typer.Option(min=1, help="Number of EPCs.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
+    network: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of a random network with places, lanes, codes and habits of its own."),
+    ] = None,
 ) -> None:
     """Make a world of scan events with known anomalies, and the truth about them."""
     need_train_extra()
@@ -39,7 +44,7 @@ def simulate(
 
     with shown_progress() as progress:
         try:
-            world = run(out, epcs, seed, progress)
+            world = run(out, epcs, seed, progress, network)
         except ValueError as error:
             raise CommandError(str(error)) from None
     typer.echo(f"{world.events} events of {world.epcs} EPCs in {out}, {world.anomalous} of them anomalous")
@@ -67,6 +72,7 @@ def train(
     truth: TruthOption = None,
     more_data: MoreDataOption = None,
     more_truth: MoreTruthOption = None,
+    other_network: OtherNetworkOption = None,
     config: ConfigOption = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [24]")] = None,
@@ -107,7 +113,8 @@ def train(
         time_zone=time_zone,
     )
     with shown_progress() as progress:
-        finished = run(data, truth, out, settings, progress, TrainOptions(more_data, more_truth, resume, folds))
+        options = TrainOptions(more_data, more_truth, tuple(other_network or ()), resume, folds)
+        finished = run(data, truth, out, settings, progress, options)
     write_report(finished.record.metrics)
 
 

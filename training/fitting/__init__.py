@@ -3,6 +3,7 @@
 - config: settings of a training
 - checkpoint: its state between two epochs
 - loop: epoch after epoch
+- start: weights that it starts from, and what holds it near them
 - calibrated: fitted and calibrated models
 - cross_validation: other splits
 - search: better settings

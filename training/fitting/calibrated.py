@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -75,14 +75,17 @@ class Fitted:
         return {AP: macro["ap"], RECALL: macro["recall_at_1pct_fpr"], FALSE_ALARMS: alarms}
 
 
-def fit_model(
+def fit_model(  # noqa: PLR0913, PLR0917
     labelled: Material,
     config: TrainConfig,
     after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
     draw: Draw | None = None,
+    start: EpcLstm | None = None,
 ) -> Fitted:
     """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
+
+    ``start`` may give the weights to begin with.
 
     Raises:
         DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
@@ -92,7 +95,7 @@ def fit_model(
         if normal_events(labels).all():
             raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
     check = labelled.samples("validation", labelled.reference("train"))
-    model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint)
+    model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint, start)
     calibrated, (thresholds, points) = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, points, check, curves)
 
@@ -108,9 +111,9 @@ def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tup
 def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tuple[OneClassSvms, Cuts]:
     """Fit the one-class SVMs on one pass over the training part; return them and where they flag.
 
-    Both are calibrated on ``check``, validation samples by mode.
+    Both are calibrated on ``check``, validation samples by mode. What is normal in other networks is not here.
     """
-    svm = fit_svms(draw_from(labelled)(np.random.default_rng(config.seed)), check, config.seed)
+    svm = fit_svms(draw_from(replace(labelled, networks=()))(np.random.default_rng(config.seed)), check, config.seed)
     return svm, cuts_of([predict(svm, part) for part in check], check, config)
 
 

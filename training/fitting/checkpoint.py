@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from service.events.vocabulary import MODES
 from training.errors import DataError
+from training.fitting.start import Anchor
 from training.network.loss import LabelNoise
 from training.network.lstm import EpcLstm
 
@@ -29,6 +30,7 @@ class State:
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     scaler: torch.amp.GradScaler
+    anchor: Anchor | None = None  # None: nothing holds the weights
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
     curves: list[dict[str, float]] = field(default_factory=list)  # by epoch: its number, loss, validation AP by mode
 

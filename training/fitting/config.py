@@ -42,6 +42,8 @@ class TrainConfig(BaseModel):
     false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind
     miss_cost: Cost | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget
     false_alarm_cost: Cost | None = None  # of a normal event that is flagged
+    anchor: float = Field(default=0, ge=0)  # pull towards the weights that the training starts from (L2-SP)
+    frozen_encoder: bool = False  # of given weights only what comes after the projection is trained
     time_zone: str = SEOUL  # of the places of which locations.csv says none
     seed: int = Field(default=7, ge=0)
 

@@ -17,9 +17,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from service.events.vocabulary import MODES
 from service.features import table as features
-from service.model.sequences import Windows, pad
+from service.model.sequences import pad
 from training.fitting.checkpoint import Checkpoint, State
 from training.fitting.config import TrainConfig
+from training.fitting.start import Anchor
 from training.metrics import per_kind as metrics
 from training.metrics.ranking import MACRO
 from training.network.encoding import learn_scales
@@ -43,13 +44,18 @@ _MOST_PASSES = 12  # of an epoch; a small world is seen in that many ways before
 _SORTED_BATCHES = 16  # windows are sorted by length within this many batches, so that little is padded
 
 
-def fit(
-    config: TrainConfig, draw: Draw, check: list[Samples], after_epoch: AfterEpoch, checkpoint: Checkpoint | None = None
+def fit(  # noqa: PLR0913, PLR0917
+    config: TrainConfig,
+    draw: Draw,
+    check: list[Samples],
+    after_epoch: AfterEpoch,
+    checkpoint: Checkpoint | None = None,
+    start: EpcLstm | None = None,
 ) -> tuple[EpcLstm, Curves]:
     """Return (the model of the best epoch, the curves).
 
     The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
-    ``checkpoint`` if that exists.
+    ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones.
 
     Raises:
         DataError: the checkpoint is of another config or of other data.
@@ -60,7 +66,7 @@ def fit(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
     first = _passes(draw, config, 0)
-    state = _fresh(config, first, device)
+    state = _fresh(config, first, device, start)
     if checkpoint is not None:
         checkpoint.restore(state)
     pool = ThreadPoolExecutor(1)
@@ -90,10 +96,15 @@ def fit(
     return state.model.cpu().eval(), state.curves
 
 
-def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.device) -> State:
-    scales = learn_scales(np.concatenate([part.features for part in parts]), config.bins)
-    model = EpcLstm(config.model(len(scales.column)))
-    model.encoding.set_scales(scales)
+def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.device, start: EpcLstm | None) -> State:
+    if start is None:
+        scales = learn_scales(np.concatenate([part.features for part in parts]), config.bins)
+        model = EpcLstm(config.model(len(scales.column)))
+        model.encoding.set_scales(scales)
+    else:
+        model = copy.deepcopy(start)
+        for module in (model.encoding, model.project) if config.frozen_encoder else ():
+            module.requires_grad_(requires_grad=False)
     model.to(device)
     noise = LabelNoise().to(device)
     groups: list[dict[str, Any]] = [
@@ -105,7 +116,8 @@ def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.de
     schedule = OneCycleLR(optimizer, [config.learning_rate, _NOISE_RATE], total_steps=steps, pct_start=0.2)
     # On a GPU autocast runs the LSTM of cuDNN in float16, whatever it is told: small gradients need scaling.
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    return State(model, AveragedModel(model, multi_avg_fn=_average), noise, optimizer, schedule, scaler)
+    anchor = None if start is None or not config.anchor else Anchor.of(model)
+    return State(model, AveragedModel(model, multi_avg_fn=_average), noise, optimizer, schedule, scaler, anchor)
 
 
 @torch.no_grad()
@@ -142,12 +154,13 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
     time_noise = _time_noise(model, config.time_noise)
     # Causal samples have a window for each prefix, of which the model judges the last event as it does in the whole
     # journey: the windows of that teach as much in fewer steps. Both samples are of the same events.
-    windows = parts[0].windows
-    batches = [batch for part in parts for batch in _batches(part, windows, config, rng)]
+    batches = [batch for part in parts for batch in _batches(part, parts[0], config, rng)]
     total = 0.0
     for index in rng.permutation(len(batches)).tolist():
         logits, targets = _judged(model, batches[index], time_noise)
         loss = focal_loss(state.noise(logits), targets, config.focal_gamma)
+        if state.anchor is not None:
+            loss = loss + config.anchor * state.anchor.distance(model)
         state.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(state.scaler.scale(loss))
         state.scaler.unscale_(state.optimizer)
@@ -167,12 +180,12 @@ def _time_noise(model: EpcLstm, share: float) -> Tensor:
     return torch.where(serves_time & (scale > 0), share / scale.clamp(min=1e-6), 0.0)
 
 
-def _batches(part: Samples, windows: Windows, config: TrainConfig, rng: np.random.Generator) -> Iterator[_Batch]:
+def _batches(part: Samples, whole: Samples, config: TrainConfig, rng: np.random.Generator) -> Iterator[_Batch]:
     """Yield half an epoch's windows, anomalous ones drawn oftener, in batches of like lengths."""
-    count = config.windows_per_epoch // 2
+    count, windows, oftener = config.windows_per_epoch // 2, whole.windows, whole.draws
     anomalous = np.zeros(len(windows.start), dtype=np.bool_)
-    np.logical_or.at(anomalous, windows.window_of, part.labels.max(axis=1) >= 0.5)
-    weight = np.where(anomalous, config.anomalous_weight, 1.0)
+    np.logical_or.at(anomalous, windows.window_of, np.fmax.reduce(part.labels, axis=1) >= 0.5)
+    weight = np.where(anomalous, config.anomalous_weight, 1.0) * oftener
     drawn = rng.choice(len(weight), count, p=weight / weight.sum())
     chunk = config.batch * _SORTED_BATCHES
     for begin in range(0, count, chunk):

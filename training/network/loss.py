@@ -38,10 +38,14 @@ class LabelNoise(nn.Module):
 
 
 def focal_loss(probabilities: Tensor, targets: Tensor, gamma: float) -> Tensor:
-    """Return the mean focal loss (Lin et al., 2017) against targets [.., 5] in 0 .. 1 (soft ones too).
+    """Return the mean focal loss (Lin et al., 2017) against targets [.., 5] in 0 .. 1 (soft ones too), NaN if unknown.
 
-    ``probabilities`` [.., 5] are strictly between 0 and 1.
+    ``probabilities`` [.., 5] are strictly between 0 and 1. What is unknown has no part in it: the mean is over the
+    events of which something is known, 0 if there is none.
     """
+    known = torch.isfinite(targets)
+    targets = torch.where(known, targets, 0.0)
     cross_entropy = -(targets * torch.log(probabilities) + (1 - targets) * torch.log1p(-probabilities))
     miss = (probabilities - targets).abs()
-    return (miss**gamma * cross_entropy).sum(dim=-1).mean()
+    lost = torch.where(known, miss**gamma * cross_entropy, 0.0)
+    return lost.sum() / known.any(dim=-1).sum().clamp(min=1)

@@ -23,8 +23,13 @@ mpl.use("Agg")  # plots are files, no display is needed
 CURVES = "curves"
 
 
-def lineage(
-    data: Path, truth: Path | None, world: Dataset, split: NDArray[np.int8], more_data: Contents | None
+def lineage(  # noqa: PLR0913, PLR0917
+    data: Path,
+    truth: Path | None,
+    world: Dataset,
+    split: NDArray[np.int8],
+    more_data: Contents | None,
+    other_networks: list[Contents],
 ) -> Lineage:
     """Return what `contents` says of ``world``, its events by ``split`` [N], and what else was learned from."""
     return Lineage(
@@ -32,6 +37,7 @@ def lineage(
         labels="truth" if truth else "rules (weak labels: the metrics measure agreement with the rules)",
         events_by_split={name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
         more_data=more_data,
+        other_networks=other_networks,
     )
 
 

@@ -43,6 +43,7 @@ class Lineage(Contents):
     labels: str  # who labelled, in words
     events_by_split: dict[str, int]
     more_data: Contents | None = None  # of --more-data; runs of earlier releases do not say
+    other_networks: list[Contents] = []  # of --other-network
 
 
 class SplitMetrics(_Strict):

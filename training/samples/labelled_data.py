@@ -17,6 +17,7 @@ from training.datasets.masters import LOCATIONS, Masters
 from training.datasets.truth import Truth, truth_beside
 from training.errors import DataError
 from training.samples.labels import labels_of
+from training.samples.other_networks import OtherNetwork
 from training.samples.passes import pass_over_strangers, training_pass
 from training.samples.reference import learn
 from training.samples.samples import Draw, Samples, concatenate, samples
@@ -50,6 +51,7 @@ class Material:
     masters: Masters
     max_length: int  # events of a window
     strangers: Strangers | None = None
+    networks: tuple[OtherNetwork, ...] = ()
 
     def rows(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the events of a part."""
@@ -81,17 +83,19 @@ class Material:
 
 
 def draw_from(labelled: Material) -> Draw:
-    """Return what draws passes over the training part and the strangers: all that is ever learned from."""
+    """Return what draws passes over all that is ever learned from: the training part, strangers, other networks."""
     events, labels = labelled.take("train")
     limit, strangers = labelled.max_length, labelled.teaching_strangers()
-    if strangers is None:
-        return lambda rng: training_pass(events, labels, labelled.masters, rng, limit)
-    reference = labelled.reference("train")
+    reference = labelled.reference("train") if strangers else None
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
-        own = training_pass(events, labels, labelled.masters, rng, limit)
-        others = pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit)
-        return concatenate([own[0], others[0]]), concatenate([own[1], others[1]])
+        parts = [training_pass(events, labels, labelled.masters, rng, limit)]
+        if strangers is not None and reference is not None:
+            parts.append(pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit))
+        for each in labelled.networks:
+            parts.append(training_pass(each.events, each.labels, each.masters, rng, limit, each.teaching(rng)))
+        whole, causal = zip(*parts, strict=True)
+        return concatenate(list(whole)), concatenate(list(causal))
 
     return draw
 

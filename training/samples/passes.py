@@ -30,17 +30,27 @@ _FORGET_CHANCES = (0.4, 0.4, 0.2)
 
 _FORGET_PRODUCTS = 0.05
 
+_WAITS = 0.4  # of the contexts are judged causally some time after each event
 
-def training_pass(
-    events: Events, labels: NDArray[np.float32], masters: Masters, rng: np.random.Generator, limit: int
+_WAIT_US = (10 * 1_000_000, 14 * 86_400_000_000)  # log-uniform
+
+
+def training_pass(  # noqa: PLR0913, PLR0917
+    events: Events,
+    labels: NDArray[np.float32],
+    masters: Masters,
+    rng: np.random.Generator,
+    limit: int,
+    teaching: NDArray[np.bool_] | None = None,
 ) -> tuple[Samples, Samples]:
     """Return (retrospective, causal) samples of one pass over the training events.
 
     A reference learned from an item knows its lot, its serial and its lanes; one that judges new items does not. So
     each fold of the EPCs, made of whole stretches of time, is seen with tables learned from the other folds, some lots
-    forgotten (new lots come every week), at times all.
+    forgotten (new lots come every week), at times all. ``teaching`` [N]: the events that tables are learned from;
+    default: the normal ones.
     """
-    normal = normal_events(labels)
+    normal = normal_events(labels) if teaching is None else teaching
 
     def of_the_others(inside: NDArray[np.bool_]) -> Reference | None:
         outside = np.flatnonzero(~inside)
@@ -86,10 +96,20 @@ def _in_contexts(
         place = (by_code, by_time, rng.permutation(count))[rng.choice(3, p=_CONTEXT_ORDERS)]
         reference = forgetful(learned, rng)
         for rows in _contexts(place[events.epc] // (size * _FOLDS), np.flatnonzero(inside)):
-            part = events.take(rows)
-            for mode, causal in zip(parts, (False, True), strict=True):
-                mode.append(samples(part, labels[rows], reference, causal=causal, limit=limit))
+            part, wait_us = events.take(rows), drawn_wait_us(rng)
+            parts[0].append(samples(part, labels[rows], reference, causal=False, limit=limit))
+            parts[1].append(samples(part, labels[rows], reference, causal=True, limit=limit, settle_us=wait_us))
     return concatenate(parts[0]), concatenate(parts[1])
+
+
+def drawn_wait_us(rng: np.random.Generator) -> int:
+    """Return for how many microseconds after each event its companions are known: mostly none, at times days.
+
+    Answers of a stream settle: judged again once more is known of what travels along.
+    """
+    if rng.random() >= _WAITS:
+        return 0
+    return int(np.exp(rng.uniform(*np.log(_WAIT_US))))
 
 
 def _place(values: NDArray[np.generic]) -> NDArray[np.intp]:

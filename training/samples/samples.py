@@ -23,6 +23,12 @@ class Samples:
     labels: NDArray[np.float32]  # [N, 5]
     windows: Windows
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
+    oftener: NDArray[np.float32] | None = None  # [W] how much oftener each window is drawn; None: all alike
+
+    @property
+    def draws(self) -> NDArray[np.float32]:
+        """How much oftener each window [W] is drawn."""
+        return np.ones(len(self.windows.start), dtype=np.float32) if self.oftener is None else self.oftener
 
     def take(self, rows: NDArray[np.intp]) -> Samples:
         """Return the samples of ``rows``, in ascending order and all those of their journeys."""
@@ -68,4 +74,5 @@ def concatenate(parts: list[Samples]) -> Samples:
             offset_of=np.concatenate([part.windows.offset_of for part in parts]),
         ),
         index=np.concatenate([part.index + row for part, row in zip(parts, rows, strict=False)]),
+        oftener=None if all(part.oftener is None for part in parts) else np.concatenate([part.draws for part in parts]),
     )

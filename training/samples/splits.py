@@ -51,6 +51,6 @@ def first_scans(events: Events) -> NDArray[np.int64]:
 
 
 def normal_events(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which events [N] are normal in all kinds: what reference tables are learned from."""
-    normal: NDArray[np.bool_] = labels.max(axis=1, initial=0.0) < 0.5
+    """Return which events [N] are normal in all kinds that are known: what reference tables are learned from."""
+    normal: NDArray[np.bool_] = np.fmax.reduce(labels, axis=1, initial=0.0) < 0.5
     return normal

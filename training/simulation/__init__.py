@@ -16,4 +16,5 @@
 - order: evtOrderErr
 - times: jump
 - files: raw files, masters and truth
+- networks: what differs from one network to another
 """

@@ -27,9 +27,6 @@ from training.simulation.congestion import Congestion
 from training.simulation.scans import Items, Scans
 from training.simulation.workbench import Workbench
 
-SHARES = {"epcFake": 0.010, "epcDup": 0.010, "locErr": 0.030, "evtOrderErr": 0.010, "jump": 0.020}
-"""Share of all events that carry each label."""
-
 
 class Variant(NamedTuple):
     """One way in which an anomaly shows."""
@@ -83,10 +80,13 @@ def work_in_anomalies(scans: Scans, items: Items, cat: Catalogue, roads: Congest
     """Return the scans with all anomalies worked in and labelled; forged codes are printed into ``items``."""
     bench = Workbench(scans, items, cat, roads, rng)
     for kind in dict.fromkeys(variant.kind for variant in VARIANTS):
-        todo = [code for code, variant in enumerate(VARIANTS) if variant.kind == kind]
+        weights = {code: cat.habits.weights.get(v.name, 1.0) for code, v in enumerate(VARIANTS) if v.kind == kind}
+        left = sum(weights.values())
         bench.kind, bench.labelled = KINDS.index(kind), 0
-        for rank, code in enumerate(todo):
+        for code, weight in weights.items():
             bench.code = code
-            missing = SHARES[kind] * len(scans) - bench.labelled
-            VARIANTS[code].work_in(bench, max(missing, 0) / (len(todo) - rank))
+            missing = cat.habits.shares[kind] * len(scans) - bench.labelled
+            if weight > 0:
+                VARIANTS[code].work_in(bench, weight * max(missing, 0) / left)
+            left -= weight
     return bench.finished()

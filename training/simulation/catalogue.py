@@ -9,7 +9,7 @@ them, although their retailers are in use: the 58 locations of the rows are exac
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.vocabulary import LEVELS
+from training.simulation.networks.habits import Habits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,6 +26,9 @@ Bools = NDArray[np.bool_]
 DATA = Path(__file__).parents[1] / "data"
 FACTORIES = ("hws", "icn", "kum", "ygs")
 """Files of a world in name order; a factory's code is its index here."""
+
+FILE_SHARES = (220_800.0, 437_200.0, 129_800.0, 132_200.0)
+"""Rows of the real files."""
 
 REGIONS = ("수도권", "전북", "전남", "경북")
 BLOCK_WIDTH = 20_000
@@ -66,14 +70,15 @@ _RARE_SHARE = 0.15  # a lane that carries less than this of what its origin ship
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """The P = 58 places of the location master; a place's code is its row."""
+    """The P places of the location master (the real one has 58); a place's code is its row."""
 
     location_id: Ints  # [P]
     name: list[str]
     level: Ints  # [P] index into service.events.vocabulary.LEVELS, retailers (which also sell) as R_Stock
-    region: Ints  # [P] index into REGIONS, -1 for factories and their warehouses
-    factory: Ints  # [P] index into FACTORIES, -1 for places of the regions
+    region: Ints  # [P] index of the region (REGIONS), -1 for factories and their warehouses
+    factory: Ints  # [P] index of the factory (FACTORIES), -1 for places of the regions
     prefix: list[str]  # first part of the column hub_type
+    at: Floats  # [P, 2] latitude and longitude in degrees
     km: Floats  # [P, P] great circle distance
 
 
@@ -93,23 +98,28 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """Products, their lots and their usual flow."""
+    """Products, their lots and their usual flow: Q products of F factories, in T lots."""
 
     places: Places
     lanes: Lanes
     companies: tuple[int, ...]
-    product_company: Ints  # [15] company number
-    product_number: Ints  # [15]
-    product_factory: Ints  # [15] index into FACTORIES
-    lot_product: Ints  # [104] product index
-    lot_number: Ints  # [104]
-    lot_day: Ints  # [104] production day, days after 2025-07-01
-    lot_first_serial: Ints  # [104] the block is [first, first + BLOCK_WIDTH)
-    lot_weight: Floats  # [104] relative size among the lots of its factory
-    flow: Floats  # [15, L] weight of a lane among the lanes of its origin, for each product
-    links: Bools  # [15, P, P] by origin and target the lanes of that flow
-    reached: Bools  # [15, P] places from the factory's warehouse on that the flow leads through
-    rare: Bools  # [15, L] legal lanes to hubs and wholesalers that the product seldom takes
+    product_company: Ints  # [Q] company number
+    product_number: Ints  # [Q]
+    product_factory: Ints  # [Q] index of the factory
+    lot_product: Ints  # [T] product index
+    lot_number: Ints  # [T]
+    lot_day: Ints  # [T] production day, days after 2025-07-01
+    lot_first_serial: Ints  # [T] the block is [first, first + block_width)
+    lot_weight: Floats  # [T] relative size among the lots of its factory
+    flow: Floats  # [Q, L] weight of a lane among the lanes of its origin, for each product
+    links: Bools  # [Q, P, P] by origin and target the lanes of that flow
+    reached: Bools  # [Q, P] places from the factory's warehouse on that the flow leads through
+    rare: Bools  # [Q, L] legal lanes to hubs and wholesalers that the product seldom takes
+    factories: tuple[str, ...] = FACTORIES  # files of a world in name order
+    file_shares: tuple[float, ...] = FILE_SHARES  # [F] rows of each; only their proportions count
+    block_width: int = BLOCK_WIDTH
+    habits: Habits = field(default_factory=Habits)
+    drawn: bool = False  # not the real network: its masters are written, not copied
 
 
 def catalogue(seed: int) -> Catalogue:
@@ -132,7 +142,8 @@ def _of_seed_0() -> Catalogue:
     products = len(_FLOWS)
     product = lot % products
     flow = _flow(places, lanes)
-    links = _links(lanes, flow)
+    links = links_of(lanes, flow)
+    factory = np.array([FACTORIES.index(name) for name, _, _ in _FLOWS])
     return Catalogue(
         places=places,
         lanes=lanes,
@@ -140,7 +151,7 @@ def _of_seed_0() -> Catalogue:
         product_company=np.array(_COMPANIES)[np.arange(products) % 3],
         # The real Product 4 is 1293291 of company 8804823; its lot 010004 of 2025-07-01 holds serial 4002.
         product_number=1_200_011 + 23_320 * np.arange(1, products + 1),
-        product_factory=np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS]),
+        product_factory=factory,
         lot_product=product,
         lot_number=10_001 + lot,
         lot_day=_ROUND_DAYS[lot // products] + ((product - 3) * 4 % products) * _ROUND_LENGTH // products,
@@ -148,8 +159,8 @@ def _of_seed_0() -> Catalogue:
         lot_weight=np.asarray(0.6 + 0.1 * (lot * 5 % 9), dtype=np.float64),
         flow=flow,
         links=links,
-        reached=_reached(places, links),
-        rare=(flow > 0) & (flow < _RARE_SHARE) & (places.level[lanes.target] != LEVELS.index("R_Stock")),
+        reached=reached_from(factory, places, links),
+        rare=rare_lanes(places, lanes, flow),
     )
 
 
@@ -164,7 +175,7 @@ def _places() -> Places:
     level = [next((s for end, s in _LEVEL_OF_NAME if end in name), "W_Stock") for name in names]
     region = [next((i for i, r in enumerate(REGIONS) if name.startswith(r)), -1) for name in names]
     factory = [_FACTORY_NAMES.get(name[:2], "") for name in names]
-    at = np.radians(np.array([[float(row["Latitude"]), float(row["Longitude"])] for row in rows]))
+    at = np.array([[float(row["Latitude"]), float(row["Longitude"])] for row in rows])
     return Places(
         location_id=np.array([int(row["location_id"]) for row in rows]),
         name=names,
@@ -172,7 +183,8 @@ def _places() -> Places:
         region=np.array(region),
         factory=np.array([FACTORIES.index(f) if f else -1 for f in factory]),
         prefix=[_prefix(name, f) for name, f in zip(names, factory, strict=True)],
-        km=_distances(at),
+        at=at,
+        km=distances(at),
     )
 
 
@@ -186,8 +198,9 @@ def _prefix(name: str, factory: str) -> str:
     return "_".join([_REGION_PREFIX[region]] + [part + digit for part, digit in zip(parts, digits, strict=False)])
 
 
-def _distances(at: Floats) -> Floats:
-    lat, lon = at[:, 0], at[:, 1]
+def distances(at: Floats) -> Floats:
+    """Return great circle distances [P, P] in km for latitudes and longitudes [P, 2] in degrees."""
+    lat, lon = np.radians(at).T
     half = np.sin((lat[:, None] - lat) / 2) ** 2
     half += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
     return np.asarray(2 * 6371.0 * np.arcsin(np.sqrt(half)))
@@ -225,16 +238,22 @@ def _flow(places: Places, lanes: Lanes) -> Floats:
     return flow
 
 
-def _links(lanes: Lanes, flow: Floats) -> Bools:
+def links_of(lanes: Lanes, flow: Floats) -> Bools:
+    """Return [Q, P, P]: by origin and target the lanes of each product's flow."""
     links = np.zeros((len(flow), *lanes.between.shape), dtype=bool)
     product, lane = np.nonzero(flow)
     links[product, lanes.origin[lane], lanes.target[lane]] = True
     return links
 
 
-def _reached(places: Places, links: Bools) -> Bools:
-    own = np.array([FACTORIES.index(factory) for factory, _, _ in _FLOWS])
-    reached: Bools = (places.level == LEVELS.index("WMS")) & (places.factory == own[:, None])
+def rare_lanes(places: Places, lanes: Lanes, flow: Floats) -> Bools:
+    """Return [Q, L]: lanes to hubs and wholesalers that each product takes, but seldom."""
+    return np.asarray((flow > 0) & (flow < _RARE_SHARE) & (places.level[lanes.target] != LEVELS.index("R_Stock")))
+
+
+def reached_from(factory: Ints, places: Places, links: Bools) -> Bools:
+    """Return [Q, P]: places from the warehouse of each product's ``factory`` [Q] on that the ``links`` lead through."""
+    reached: Bools = (places.level == LEVELS.index("WMS")) & (places.factory == factory[:, None])
     for _ in ("hubs", "wholesalers", "retailers"):
         reached |= (links & reached[:, :, None]).any(axis=1)
     return reached

@@ -43,17 +43,17 @@ def resold(w: Workbench, quota: float) -> None:
     at = np.flatnonzero(eligible)
     pos, team, shop = _pick(w, eligible, _elsewhere(w, at) & _same_region(w, at), quota)
     later = (w.draw(team, 0.1, 0.85) * np.minimum(w.wait[pos], 30 * DAY)).astype(np.int64)
-    w.add(w.items_of(pos), 9, shop, workday(s.time[pos] + later, 9, 22))
+    w.add(w.items_of(pos), 9, shop, workday(s.time[pos] + later, *w.cat.habits.shop_hours))
 
 
 def sold_while_upstream(w: Workbench, quota: float) -> None:
     """Sold by a retailer of the region while the genuine item lies upstream, whose next scan comes after its sale."""
     s = w.scans
-    eligible = w.room(1) & w.inbound & (s.step >= 3) & w.followed & (w.wait > 3 * DAY)
+    eligible = w.room(1) & w.inbound & (s.step >= 3) & w.followed & (w.wait > 3 * DAY) & w.has(9)
     at = np.flatnonzero(eligible)
     pos, team, shop = _pick(w, eligible, _elsewhere(w, at, level=4) & _same_region(w, at), quota / 2)
     later = (w.draw(team, 0.1, 0.8) * w.wait[pos]).astype(np.int64)
-    w.add(w.items_of(pos), 9, shop, workday(s.time[pos] + later, 9, 22))
+    w.add(w.items_of(pos), 9, shop, workday(s.time[pos] + later, *w.cat.habits.shop_hours))
     w.label(pos + 1)
 
 
@@ -89,21 +89,21 @@ def _parallel(w: Workbench, quota: float, start: int, keep: int, steps: int) -> 
     """Add a clone's scans of ``steps`` steps from ``start`` on to items that keep their first ``keep`` scans."""
     s, links = w.scans, w.cat.links
     first = np.searchsorted(s.item, s.item)
-    eligible = (s.step == start) & w.followed & (w.wait > 6 * DAY) & (w.index + 1 < first + keep)
+    eligible = (s.step == start) & w.has(start + 1) & w.followed & (w.wait > 6 * DAY) & (w.index + 1 < first + keep)
     at = np.flatnonzero(eligible)
-    leads_on: Bools = np.any(links, axis=2)  # [15, P]
+    leads_on: Bools = np.any(links, axis=2)  # [Q, P]
     allowed = _elsewhere(w, at) & leads_on[w.items.product[w.items_of(at)]]
     pos, team, stock = _pick(w, eligible, allowed, quota / (steps + 1.7))
     item = w.items_of(pos)
     w.cut_after(first[pos] + np.minimum(keep, w.count[item]) - 1)
     arrived = s.time[pos] + secs(w.draw(team, 3, 60))
     rest = s.time[pos + 1] - arrived
-    left = dispatch(arrived + (w.draw(team, 0.2, 0.6) * rest).astype(np.int64))
+    left = dispatch(arrived + (w.draw(team, 0.2, 0.6) * rest).astype(np.int64), w.cat.habits)
     target = w.choose(links[w.items.product[item], stock], team)
     lane = w.cat.lanes.between[stock, target]
     usual = secs(w.cat.lanes.mean[lane] * w.draw(team, 0.95, 1.2))
     road = w.roads.slowed(usual, lane, w.roads.of(target, left))
-    journey = ((start, stock, arrived), (start + 1, stock, left), (start + 2, target, left + road))
+    journey = ((start, stock, arrived), (start + 1, stock, left), (w.cat.habits.after(start + 1), target, left + road))
     for step, place, time in journey[:steps]:
         w.add(item, step, place, time)
     conflict = np.full(len(w.count), len(s))

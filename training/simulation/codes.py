@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.simulation.catalogue import BLOCK_WIDTH, Bools, Ints
+from training.simulation.catalogue import Bools, Ints
 from training.simulation.scans import DAY, printed_code
 from training.simulation.workbench import Workbench
 
@@ -56,6 +56,8 @@ def future_date(w: Workbench, quota: float) -> None:
 
 
 def other_company(w: Workbench, quota: float) -> None:
+    if len(w.cat.companies) < 2:
+        return
     item, team = _pick_codes(w, quota)
     companies = np.array(w.cat.companies)
     other = np.searchsorted(companies, w.items.company[item]) + 1 + (w.draw(team) < 0.5)
@@ -87,7 +89,7 @@ def serial_outside(w: Workbench, quota: float) -> None:
     item, team = _pick_codes(w, quota)
     start = w.cat.lot_first_serial[w.items.lot[item]]
     beyond = 300 + (w.draw(team) * 3_000).astype(np.int64)
-    _distinct_serials(w, item, start + BLOCK_WIDTH + beyond)
+    _distinct_serials(w, item, start + w.cat.block_width + beyond)
 
 
 def serial_never_shipped(w: Workbench, quota: float) -> None:

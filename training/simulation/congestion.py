@@ -6,20 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.catalogue import REGIONS, Floats, Ints, Lanes, Places
-from training.simulation.scans import DAY, END, HOUR
+from training.simulation.catalogue import Catalogue, Floats, Ints, Lanes
+from training.simulation.scans import DAY, HOUR
 
-_SHARE_OF_DAYS = 0.08  # of an area
-_TIMES_AS_LONG = (1.5, 2.5)  # drawn per area and day
 _SPREAD_LEFT = 0.4  # of the distance from the lane's mean: in a jam all take about as long
-_ROAD_DAYS = END // DAY + 60  # that legs may leave on; later ones arrive after the window
+_MORE_DAYS = 60  # that legs may leave on; later ones arrive after the window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Congestion:
     """How many times as long a leg takes, by the region that it leads to and the day on which it leaves."""
 
-    factor: Floats  # [4, days after 2025-07-01], 1 on most days
+    factor: Floats  # [regions, days after 2025-07-01], 1 on most days
     region: Ints  # [P] of Places
     lanes: Lanes
 
@@ -41,8 +39,9 @@ class Congestion:
         return np.where(factor > 1, np.ceil(free).astype(np.int64), seconds)
 
 
-def congestion(places: Places, lanes: Lanes, rng: np.random.Generator) -> Congestion:
+def congestion(cat: Catalogue, rng: np.random.Generator) -> Congestion:
     """Draw the slow days of each region."""
-    shape = (len(REGIONS), _ROAD_DAYS)
-    slow = rng.random(shape) < _SHARE_OF_DAYS
-    return Congestion(np.where(slow, rng.uniform(*_TIMES_AS_LONG, shape), 1.0), places.region, lanes)
+    habits, region = cat.habits, cat.places.region
+    shape = (int(region.max()) + 1, habits.end // DAY + _MORE_DAYS)
+    slow = rng.random(shape) < habits.slow_days
+    return Congestion(np.where(slow, rng.uniform(*habits.slow_by, shape), 1.0), region, cat.lanes)

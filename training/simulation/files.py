@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 
 from service.events.vocabulary import EVENT_TYPES, KINDS
 from training.simulation.anomalies import VARIANTS
-from training.simulation.catalogue import DATA, FACTORIES, Catalogue
+from training.simulation.catalogue import Catalogue
+from training.simulation.networks.masters import write_masters
 from training.simulation.scans import NOISES, Items, Scans, date_text, printed_code
 
 _EPOCH = np.datetime64("2025-07-01T00:00:00", "s")
@@ -52,12 +52,11 @@ def write_files(out: Path, scans: Scans, items: Items, cat: Catalogue) -> Scans:
     order = np.lexsort((scans.step, cat.places.location_id[scans.place], scans.time, by_code[scans.item], file))
     scans, file = scans.take(order), file[order]
     parts = _code_parts(codes, items)
-    for code, name in enumerate(FACTORIES):
+    for code, name in enumerate(cat.factories):
         table = _raw_table(scans.take(file == code), name, parts, items, cat)
         _write_tsv(table, out / f"{name}.csv")
     pa.parquet.write_table(_truth(scans), out / "truth.parquet")
-    for name in ("locations.csv", "transitions.csv"):
-        shutil.copyfile(DATA / name, out / name)
+    write_masters(out, cat)
     return scans
 
 
@@ -70,7 +69,13 @@ def _code_parts(codes: list[str], items: Items) -> dict[str, pa.Array]:
     """Return the code and its parts by item as the raw files repeat them, a part that cannot be read as empty."""
     names = ("epc_header", "epc_company", "epc_product", "epc_lot", "epc_manufacture", "epc_serial")
     dates = np.array([int(date) for date in map(date_text, range(-30, 500))])
-    columns = [np.ones_like(items.lot), items.company, items.number, items.lot_number, dates[items.day + 30]]
+    columns = [
+        np.full_like(items.lot, items.header),
+        items.company,
+        items.number,
+        items.lot_number,
+        dates[items.day + 30],
+    ]
     parts = [column.astype(str).tolist() for column in (*columns, items.serial)]
     for item, code in items.malformed.items():
         printed = code.split(".")

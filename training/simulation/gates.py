@@ -6,11 +6,8 @@ import numpy as np
 
 from service.events.vocabulary import DIRECTION_OF_TYPE
 from training.simulation.catalogue import Bools, Catalogue
-from training.simulation.scans import END, HOUR, NOISES, Scans
+from training.simulation.scans import HOUR, NOISES, Scans
 
-_SPELLS = 24  # of each place, at its inbound or its outbound gate
-_SPELL_HOURS = (3.0, 24.0)  # log-uniform
-_MISSED = (0.4, 0.9)  # share of the items, drawn per spell
 _FIRST_LEVEL = 2  # a factory's warehouse has but one gate each way: its file would shrink
 
 
@@ -32,15 +29,17 @@ def go_blind(scans: Scans, cat: Catalogue, rng: np.random.Generator) -> Scans:
 
 def _is_unread(scans: Scans, wanted: Bools, cat: Catalogue, rng: np.random.Generator) -> Bools:
     """Return [N]: the scan is ``wanted``, and its gate misses it in a spell of blindness."""
-    shape = (_SPELLS, len(cat.places.name))
+    noise = cat.habits.noise
+    shape = (noise.spells, len(cat.places.name))
     direction = np.where(cat.places.level < _FIRST_LEVEL, 0, rng.choice([-1, 1], shape[1]))
-    length = np.exp(rng.uniform(np.log(_SPELL_HOURS[0]), np.log(_SPELL_HOURS[1]), shape)) * HOUR
-    begin, share = rng.uniform(0, END, shape), rng.uniform(*_MISSED, shape)
+    shortest, longest = noise.spell_hours
+    length = np.exp(rng.uniform(np.log(shortest), np.log(longest), shape)) * HOUR
+    begin, share = rng.uniform(0, cat.habits.end, shape), rng.uniform(*noise.unread, shape)
     passed = DIRECTION_OF_TYPE[scans.step]
     at = np.flatnonzero(wanted & (passed != 0) & (passed == direction[scans.place]))
     place, time, draw = scans.place[at], scans.time[at], rng.random(len(at))
     found = np.zeros(len(scans), dtype=bool)
-    for spell in range(_SPELLS):
+    for spell in range(noise.spells):
         since = time - begin[spell, place]
         found[at] |= (since >= 0) & (since < length[spell, place]) & (draw < share[spell, place])
     return found

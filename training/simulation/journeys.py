@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.catalogue import FACTORIES, Bools, Catalogue, Floats, Ints
+from training.simulation.catalogue import Bools, Catalogue, Floats, Ints
 from training.simulation.congestion import Congestion
-from training.simulation.scans import DAY, END, HOUR, MINUTE, NOISES, Items, Scans, dispatch, new_scans, workday
-from training.simulation.shipments import FILE_SHARES
-
-EVENTS_PER_EPC = 4.6
+from training.simulation.networks.habits import Habits
+from training.simulation.scans import DAY, HOUR, MINUTE, NOISES, Items, Scans, dispatch, new_scans, workday
 
 _NEVER = 1 << 40
 
@@ -25,11 +23,7 @@ _BASE_LOAD = (
     1.011  # events of the journeys alone per event of the finished files (noise and anomalies change the count)
 )
 
-_DWELL_DAYS = (45.0, 30.0, 34.0, 26.0, 26.0)  # median stay: warehouse, hub, wholesaler, retailer's stock, shelf
-
 _USUAL = 0.9  # of a lane's mean time above its minimum: slow days make up the rest
-
-_DWELL_SPREAD = (0.6, 0.6, 0.5, 0.6, 0.8)  # sigma of the log: heavy tails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,26 +42,30 @@ class JourneyPlan:
 
 def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.random.Generator) -> JourneyPlan:
     """Draw routes and times of all items, each level of the hierarchy by its groups."""
-    n = len(items.lot)
+    n, habits = len(items.lot), cat.habits
     factory = cat.product_factory[items.product]
     place = np.full((n, 10), -1)
     place[:, 0] = _home(cat, 0)[factory]
     place[:, 1] = place[:, 2] = _home(cat, 1)[factory]
     lanes, transit, rare = np.full((n, 3), -1), np.zeros((n, 3), dtype=np.int64), np.zeros((n, 2), dtype=bool)
     for level, group in enumerate(groups):
-        lane = _lanes(cat, items.product, place[:, 2 * level + 2], group, rng)
+        if 2 * level + 3 not in habits.steps:
+            continue
+        origin = habits.before(2 * level + 3) + 1
+        lane = _lanes(cat, items.product, place[:, origin], group, rng)
         place[:, 2 * level + 3] = place[:, 2 * level + 4] = np.where(lane >= 0, cat.lanes.target[lane], -1)
         lanes[:, level] = lane
         transit[:, level] = _transit(cat, lane, group, rng)
         if level < 2:
             rare[:, level] = cat.rare[items.product, lane] & (lane >= 0)
-    place[:, 9] = place[:, 8]
+    if 9 in habits.steps:
+        place[:, 9] = place[:, 8]
     shelf_batch = np.cumsum(np.r_[True, (np.diff(groups[2]) > 0) | (rng.random(n - 1) < 1 / 3)]) - 1
     dwell = np.stack(
         [
             (median * np.exp(spread * rng.standard_normal(int(group[-1]) + 1)))[group]
             for median, spread, group in zip(
-                _DWELL_DAYS, _DWELL_SPREAD, [*groups, shelf_batch, np.arange(n)], strict=True
+                habits.dwell_days, habits.dwell_spread, [*groups, shelf_batch, np.arange(n)], strict=True
             )
         ],
         axis=1,
@@ -77,7 +75,7 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
     return JourneyPlan(
         place=place,
         start=cat.lot_day[items.lot] * DAY + rng.integers(8 * HOUR, 18 * HOUR, shipments)[shipment],
-        packing=(MINUTE * rng.integers(10, 90, shipments))[shipment],
+        packing=(MINUTE * rng.integers(*habits.packing_minutes, shipments))[shipment],
         dwell=dwell,
         lane=lanes,
         transit=transit,
@@ -118,25 +116,23 @@ def _transit(cat: Catalogue, lane: Ints, group: Ints, rng: np.random.Generator) 
     return seconds
 
 
-def _clock(plan: JourneyPlan, pace: Floats, roads: Congestion | None = None) -> Ints:
+def _clock(habits: Habits, plan: JourneyPlan, pace: Floats, roads: Congestion | None = None) -> Ints:
     """Return the scan times [n, 10] if stays take ``pace`` [n] times the planned days, _NEVER if there is no step.
 
     Without ``roads`` no day is slow.
     """
-    time = np.empty((len(plan.start), 10), dtype=np.int64)
+    time = np.full((len(plan.start), 10), _NEVER)
     time[:, 0] = plan.start
     time[:, 1] = plan.start + plan.packing
-    stay = np.maximum(plan.dwell * pace[:, None], 1.0) * DAY
-    for level in range(4):
-        arrived = time[:, 2 * level + 1]
-        left = dispatch(arrived + stay[:, level].astype(np.int64))
-        time[:, 2 * level + 2] = left
-        if level < 3:
-            road = plan.transit[:, level]
+    stay = np.maximum(plan.dwell * pace[:, None], habits.least_days) * DAY
+    for step in habits.inbound:
+        if step > 1:
+            road, left = plan.transit[:, (step - 3) // 2], time[:, habits.before(step) + 1]
             if roads is not None:
-                road = roads.slowed(road, plan.lane[:, level], roads.of(plan.place[:, 2 * level + 3], left))
-            time[:, 2 * level + 3] = left + road
-    sold = workday(time[:, 8] + stay[:, 4].astype(np.int64), 9, 22)
+                road = roads.slowed(road, plan.lane[:, (step - 3) // 2], roads.of(plan.place[:, step], left))
+            time[:, step] = left + road
+        time[:, step + 1] = dispatch(time[:, step] + stay[:, step // 2].astype(np.int64), habits)
+    sold = workday(time[:, 8] + stay[:, 4].astype(np.int64), *habits.shop_hours)
     time += plan.offset[:, None]
     time[:, 9] = np.maximum(sold, time[:, 8] + HOUR // 2)
     return np.where(plan.place >= 0, time, _NEVER)
@@ -145,17 +141,17 @@ def _clock(plan: JourneyPlan, pace: Floats, roads: Congestion | None = None) -> 
 def journeys(cat: Catalogue, items: Items, plan: JourneyPlan, roads: Congestion, epcs: int) -> Scans:
     """Find the pace of each factory that fills its file, and return the scans within the window."""
     factory = cat.product_factory[items.product]
-    share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)
-    target = epcs * EVENTS_PER_EPC * _BASE_LOAD * share / share.sum()
-    fast, slow = np.full(len(FACTORIES), 0.1), np.full(len(FACTORIES), 6.0)
+    share = np.array(cat.file_shares)
+    target = epcs * cat.habits.events_per_epc * _BASE_LOAD * share / share.sum()
+    fast, slow = np.full(len(share), 0.1), np.full(len(share), 6.0)
     for _ in range(14):
         pace = (fast + slow) / 2
-        seen = (_clock(plan, pace[factory]) <= END).sum(axis=1)
-        too_many = np.bincount(factory, weights=seen) > target
+        seen = (_clock(cat.habits, plan, pace[factory]) <= cat.habits.end).sum(axis=1)
+        too_many = np.bincount(factory, weights=seen, minlength=len(share)) > target
         fast, slow = np.where(too_many, pace, fast), np.where(too_many, slow, pace)
-    time = _clock(plan, slow[factory], roads)
+    time = _clock(cat.habits, plan, slow[factory], roads)
     items.made = time[:, 0].copy()
-    item, step = np.nonzero(time <= END)
+    item, step = np.nonzero(time <= cat.habits.end)
     scans = new_scans(item, step, plan.place[item, step], time[item, step])
     rare = np.zeros(time.shape, dtype=bool)
     rare[:, [3, 5]] = plan.rare

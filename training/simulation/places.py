@@ -12,7 +12,8 @@ from training.simulation.workbench import Workbench
 
 def stage_skipped(w: Workbench, quota: float) -> None:
     """Straight from the factory's warehouse to a retailer."""
-    pos, team = w.pick(w.follows & (w.scans.step == 3), quota)
+    first = w.cat.habits.after(2)
+    pos, team = w.pick(w.follows & (w.scans.step == first) & (first < 7), quota)
     w.scans.step[pos] = 7
     w.scans.noise[pos] = 0
     w.scans.place[pos] = w.choose(np.tile(w.cat.places.level == 4, (len(pos), 1)), team)
@@ -23,7 +24,8 @@ def stage_skipped(w: Workbench, quota: float) -> None:
 def _sent_up(w: Workbench, quota: float, origins: tuple[int, ...], step: int) -> None:
     """After one of the steps ``origins`` an inbound scan two or more levels up, which no return does."""
     s = w.scans
-    pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, origins) & (w.wait > 2 * DAY), quota)
+    lowest = [origin for origin in origins if sum(step < each <= origin for each in w.cat.habits.inbound) > 1]
+    pos, team = w.pick(w.room(1) & w.ends & np.isin(s.step, lowest) & (w.wait > 2 * DAY) & w.has(step), quota)
     time = s.time[pos] + (w.draw(team, 0.02, 0.5) * np.minimum(w.wait[pos], 20 * DAY)).astype(np.int64)
     above = w.cat.places.level == LEVEL_OF_TYPE[step]
     w.add(w.items_of(pos), step, w.choose(np.tile(above, (len(pos), 1)), team), time)
@@ -38,7 +40,7 @@ def back_to_warehouse(w: Workbench, quota: float) -> None:
 
 
 def _used(w: Workbench) -> Bools:
-    """Return [15, P]: places that lanes of the product's usual flow lead to."""
+    """Return [Q, P]: places that lanes of the product's usual flow lead to."""
     used = np.zeros((len(w.cat.product_number), len(w.cat.places.name)), dtype=bool)
     product, lane = np.nonzero(w.cat.flow)
     used[product, w.cat.lanes.target[lane]] = True
@@ -47,10 +49,11 @@ def _used(w: Workbench) -> Bools:
 
 def wrong_region(w: Workbench, quota: float) -> None:
     places = w.cat.places
-    stocks = _used(w) & (places.level == 3)  # [15, P]
-    regions = (stocks[:, :, None] & (places.region[:, None] == np.arange(4))).any(axis=1)  # [15, 4]
+    stocks = _used(w) & (places.level == 3)  # [Q, P]
+    regions = (stocks[:, :, None] & (places.region[:, None] == np.arange(w.regions))).any(axis=1)  # [Q, regions]
     never = (places.level == 3) & ~regions[:, places.region]
-    pos, team = w.pick(w.follows & (w.scans.step == 5), quota / 1.6)
+    eligible = w.follows & (w.scans.step == 5) & never.any(axis=1)[w.items.product[w.scans.item]]
+    pos, team = w.pick(eligible, quota / 1.6)
     w.relocate(pos, w.choose(never[w.items.product[w.items_of(pos)]], team), w.draw(team, 0, 0.3))
 
 
@@ -63,13 +66,13 @@ def wrong_hub(w: Workbench, quota: float) -> None:
 
 def lane_of_other_product(w: Workbench, quota: float) -> None:
     lanes, n = w.cat.lanes, len(w.cat.places.name)
-    borrowed = np.zeros((len(w.cat.product_number), n, n), dtype=bool)  # [15, from, to]
+    borrowed = np.zeros((len(w.cat.product_number), n, n), dtype=bool)  # [Q, from, to]
     product, lane = np.nonzero(w.cat.flow == 0)
     borrowed[product, lanes.origin[lane], lanes.target[lane]] = True
     borrowed &= w.cat.places.level == 3
     origin = np.r_[0, w.scans.place[:-1]]
     eligible = w.follows & (w.scans.step == 5)
-    possible: Bools = np.any(borrowed, axis=2)  # [15, from]
+    possible: Bools = np.any(borrowed, axis=2)  # [Q, from]
     eligible &= possible[w.items.product[w.scans.item], origin]
     pos, team = w.pick(eligible, quota / 1.6)
     allowed = borrowed[w.items.product[w.items_of(pos)], origin[pos]]
@@ -81,6 +84,6 @@ def retailer_over_the_border(w: Workbench, quota: float) -> None:
     places = w.cat.places
     foreign = (places.level == 4) & (places.region != places.region[:, None])
     km = np.where(foreign, places.km, np.inf)
-    near = km <= np.sort(km, axis=1)[:, 2:3]
+    near = foreign & (km <= np.sort(km, axis=1)[:, 2:3])
     pos, team = w.pick(w.follows & (w.scans.step == 7), quota / 1.4)
     w.relocate(pos, w.choose(near[w.scans.place[pos]], team), w.draw(team, 0, 0.3))

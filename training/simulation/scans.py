@@ -13,11 +13,9 @@ import numpy as np
 
 from service.events.vocabulary import KINDS
 from training.simulation.catalogue import Bools, Ints
+from training.simulation.networks.habits import Habits
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-END = 169 * DAY - 1
-"""Last second of the observation window, counted from 2025-07-01 00:00:00 like every time here."""
-
 MAX_SCANS = 10
 
 NOISES = ("", "late_scan", "missed_scan", "re_read", "rare_lane", "return", "blind_gate")
@@ -60,6 +58,7 @@ class Items:
     day: Ints  # [n] printed date, days after 2025-07-01
     serial: Ints  # [n] printed serial
     malformed: dict[int, str]  # whole printed code of the items whose code does not follow the format
+    header: int = 1  # first part of every code
 
 
 @cache
@@ -70,7 +69,7 @@ def date_text(day: int) -> str:
 
 def printed_code(items: Items, item: int) -> str:
     """Return the well-formed code of one item: header.company.product.lot.date.serial."""
-    maker = f"001.{items.company[item]:07d}.{items.number[item]:07d}"
+    maker = f"{items.header:03d}.{items.company[item]:07d}.{items.number[item]:07d}"
     return f"{maker}.{items.lot_number[item]:06d}.{date_text(int(items.day[item]))}.{items.serial[item]:09d}"
 
 
@@ -101,8 +100,8 @@ def workday(time: Ints, opens: int, closes: int) -> Ints:
     return time // DAY * DAY + opens * HOUR + time % DAY * (closes - opens) // 24
 
 
-def dispatch(time: Ints) -> Ints:
-    """Move the times of outbound scans into the hours of work; nothing leaves on Sundays."""
-    left = workday(time, 7, 22)
-    left += DAY * (left // DAY % 7 == 5)  # day 0 is a Tuesday
+def dispatch(time: Ints, habits: Habits) -> Ints:
+    """Move the times of outbound scans into the hours of work; nothing leaves on the day of rest."""
+    left = workday(time, *habits.work_hours)
+    left += DAY * (left // DAY % 7 == habits.rest_day)  # day 0 is a Tuesday
     return left

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulation.catalogue import BLOCK_WIDTH, FACTORIES, Catalogue, Ints
+from training.simulation.catalogue import Catalogue, Ints
 from training.simulation.scans import Items
-
-FILE_SHARES = {"hws": 220_800, "icn": 437_200, "kum": 129_800, "ygs": 132_200}
-"""Rows of the real files; only their proportions count."""
-
-_GROUP_SIZES = (60, 20, 6)  # mean items of a shipment, of its part for a wholesaler, of that part's part for a retailer
 
 
 def _lot_sizes(cat: Catalogue, epcs: int) -> Ints:
     """Split the items over the lots, by the factories' shares and the lots' weights (largest remainders)."""
-    share = np.array([FILE_SHARES[f] for f in FACTORIES], dtype=float)
+    share = np.array(cat.file_shares)
     factory = cat.product_factory[cat.lot_product]
     total = np.bincount(factory, weights=cat.lot_weight)
     exact = epcs * (share / share.sum())[factory] * cat.lot_weight / total[factory]
@@ -30,11 +25,11 @@ def ship(cat: Catalogue, epcs: int, rng: np.random.Generator) -> tuple[Items, li
     lot = np.repeat(np.arange(len(sizes)), sizes)
     split = np.r_[True, lot[1:] != lot[:-1]]
     groups = []
-    for size in _GROUP_SIZES:
+    for size in cat.habits.group_sizes:
         split = split | (rng.random(epcs) < 1 / size)
         groups.append(np.cumsum(split) - 1)
     shipment = groups[0]
-    gap_before = _gaps(lot, shipment, sizes, rng)
+    gap_before = _gaps(lot, shipment, cat.block_width - sizes, rng)
     rank = np.arange(epcs) - np.searchsorted(lot, lot)
     serial = cat.lot_first_serial[lot] + gap_before[shipment] + rank
     last = np.r_[np.flatnonzero(np.diff(shipment)), epcs - 1]
@@ -54,12 +49,16 @@ def ship(cat: Catalogue, epcs: int, rng: np.random.Generator) -> tuple[Items, li
         day=cat.lot_day[lot],
         serial=serial,
         malformed={},
+        header=cat.habits.header,
     )
     return items, groups
 
 
-def _gaps(lot: Ints, shipment: Ints, sizes: Ints, rng: np.random.Generator) -> Ints:
-    """Return the unshipped serials [S] of its lot below each shipment: a lot starts and ends where its block does."""
+def _gaps(lot: Ints, shipment: Ints, unshipped: Ints, rng: np.random.Generator) -> Ints:
+    """Return how many of the ``unshipped`` [T] serials of its lot lie below each shipment [S].
+
+    A lot starts and ends where its block does.
+    """
     first = np.r_[0, np.flatnonzero(np.diff(shipment)) + 1]
     of = lot[first]
     weight = rng.exponential(size=len(of))
@@ -67,6 +66,6 @@ def _gaps(lot: Ints, shipment: Ints, sizes: Ints, rng: np.random.Generator) -> I
     weight[starts] = 0.0
     total = np.cumsum(weight)
     base = total[starts][np.searchsorted(np.flatnonzero(starts), np.arange(len(of)), side="right") - 1]
-    span = np.bincount(of, weights=weight, minlength=len(sizes))[of]
+    span = np.bincount(of, weights=weight, minlength=len(unshipped))[of]
     share = np.where(span > 0, (total - base) / np.where(span > 0, span, 1.0), 0.0)
-    return np.round(np.minimum(share, 1.0) * (BLOCK_WIDTH - sizes[of])).astype(np.int64)
+    return np.round(np.minimum(share, 1.0) * unshipped[of]).astype(np.int64)

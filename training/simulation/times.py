@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.simulation.catalogue import Bools
-from training.simulation.scans import DAY, END, HOUR
+from training.simulation.scans import DAY, HOUR
 from training.simulation.workbench import Workbench, secs
 
 
@@ -24,7 +24,7 @@ def fast_for_its_day(w: Workbench, quota: float) -> None:
     slow = w.roads.of(s.place[pos], left) > 1
     pos, left = pos[slow], left[slow]
     _, same, count = np.unique(w.lane[pos] * 1000 + left // DAY, return_inverse=True, return_counts=True)
-    quickest = np.full(len(count), END)
+    quickest = np.full(len(count), w.cat.habits.end)
     np.minimum.at(quickest, same, s.time[pos] - left)
     order = np.argsort(same, kind="stable")
     rank = np.empty_like(order)
@@ -58,7 +58,7 @@ def below_minimum(w: Workbench, quota: float) -> None:
 def _stall(w: Workbench, quota: float, factor: tuple[float, float], least: tuple[float, float]) -> None:
     """Stay ``factor`` times as long as the mates, and at least so many days longer; later scans move along."""
     longest = np.maximum(w.gap * (factor[1] - 1), least[1] * DAY)
-    eligible = w.outbound & w.follows & (w.scans.time + longest < END)
+    eligible = w.outbound & w.follows & (w.scans.time + longest < w.cat.habits.end)
     pos, team = w.pick(eligible, quota)
     more = np.maximum(w.gap[pos] * (w.draw(team, *factor) - 1), w.draw(team, *least) * DAY)
     w.delay_from(pos, more.astype(np.int64))
@@ -75,6 +75,6 @@ def stalled_behind_mates(w: Workbench, quota: float) -> None:
 
 def slow_transit(w: Workbench, quota: float) -> None:
     """Days on the road of a few hours that the mates took in normal time."""
-    pos, team = w.pick(_on_lane(w) & (w.scans.time < END - 6 * DAY), quota)
+    pos, team = w.pick(_on_lane(w) & (w.scans.time < w.cat.habits.end - 6 * DAY), quota)
     w.delay_from(pos, secs(w.draw(team, 40, 130)))
     w.label(pos)

@@ -7,7 +7,7 @@ import numpy as np
 from service.events.vocabulary import DIRECTION_OF_TYPE, KINDS
 from training.simulation.catalogue import Bools, Catalogue, Floats, Ints
 from training.simulation.congestion import Congestion
-from training.simulation.scans import END, HOUR, MAX_SCANS, Items, Scans, merged, new_scans
+from training.simulation.scans import HOUR, MAX_SCANS, Items, Scans, merged, new_scans
 
 _TEAM_SIZES = np.array([1, 1, 1, 2, 3, 4])
 
@@ -23,9 +23,12 @@ class Workbench:
         self.starts = np.r_[True, scans.item[1:] != scans.item[:-1]]  # [N] first scan of its item
         self.ends = np.r_[self.starts[1:], True]  # [N] last scan of its item
         self.gap = np.where(self.starts, 0, np.r_[0, np.diff(scans.time)])  # [N] seconds since the previous scan
-        self.wait = np.where(self.ends, END - scans.time, np.r_[self.gap[1:], 0])  # [N] seconds until the next one
+        self.wait = np.where(
+            self.ends, cat.habits.end - scans.time, np.r_[self.gap[1:], 0]
+        )  # [N] seconds until the next one
         before = np.r_[0, scans.step[:-1]]
-        self.follows = ~self.starts & (scans.step == before + 1)  # [N] comes right after the step before its own
+        after = np.array([cat.habits.after(step) for step in range(MAX_SCANS)])
+        self.follows = ~self.starts & (scans.step == after[before])  # [N] comes right after the step before its own
         self.followed = np.r_[self.follows[1:], False]  # [N] the next scan is the next step of the journey
         self.at = np.full((n, MAX_SCANS), -1)  # [n, 10] position of an item's scan by step
         self.at[scans.item, scans.step] = self.index
@@ -39,6 +42,15 @@ class Workbench:
         self.extra: list[Scans] = []
         self.labelled = 0  # of the current kind
         self.kind, self.code = 0, 0  # current kind (index into KINDS) and variant (index into VARIANTS)
+
+    @property
+    def regions(self) -> int:
+        """How many regions there are."""
+        return int(self.cat.places.region.max()) + 1
+
+    def has(self, step: int) -> bool:
+        """Return whether normal journeys have the step."""
+        return step in self.cat.habits.steps
 
     def items_of(self, pos: Ints) -> Ints:
         """Return the items of the scans at ``pos``."""
@@ -137,7 +149,7 @@ class Workbench:
         forged = self.forged[scans.item]
         scans.labels[:, KINDS.index("epcFake")] = forged >= 0
         scans.variant = np.where(scans.variant < 0, forged, scans.variant)
-        return scans.take(scans.time <= END)
+        return scans.take(scans.time <= self.cat.habits.end)
 
 
 def secs(hours: Floats | float) -> Ints:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,9 @@ import torch
 from service.features import table as features
 from service.model.sequences import Windows
 from training.fitting.config import TrainConfig
-from training.fitting.loop import _average, _batches, _passes, _time_noise
+from training.fitting.loop import _average, _batches, _passes, _time_noise, fit
 from training.network.lstm import EpcLstm
-from training.samples.samples import Samples
+from training.samples.samples import Samples, concatenate
 
 
 def windows_of(anomalous: list[bool], length: int = 3) -> Samples:
@@ -30,12 +32,54 @@ def windows_of(anomalous: list[bool], length: int = 3) -> Samples:
 def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
     part = windows_of([True] * 100 + [False] * 900)
     config = TrainConfig(windows_per_epoch=40_000, batch=64, anomalous_weight=3.0)
-    batches = list(_batches(part, part.windows, config, np.random.default_rng(0)))
+    batches = list(_batches(part, part, config, np.random.default_rng(0)))
     drawn = np.concatenate([batch.start for batch in batches])
     assert len(drawn) == 20_000
     assert max(len(batch.start) for batch in batches) == 64
     expected = 3 * 100 / (3 * 100 + 900)
     assert (drawn < 100 * 3).mean() == pytest.approx(expected, rel=0.05)
+
+
+def test_windows_are_drawn_as_often_as_they_say() -> None:
+    part = replace(windows_of([False] * 1_000), oftener=np.repeat(np.float32([9, 1]), [100, 900]))
+    config = TrainConfig(windows_per_epoch=40_000)
+    drawn = np.concatenate([batch.start for batch in _batches(part, part, config, np.random.default_rng(0))])
+    assert (drawn < 100 * 3).mean() == pytest.approx(0.5, rel=0.05)
+    joined = concatenate([part, windows_of([False] * 10)])
+    np.testing.assert_array_equal(joined.draws, [9.0] * 100 + [1.0] * 910)
+
+
+def fitted_from(start: EpcLstm, **settings: float) -> EpcLstm:
+    """Return what a short training on three like windows makes of ``start``."""
+    part = windows_of([True, False, True])
+    part.features[:] = np.random.default_rng(3).normal(size=part.features.shape)
+    config = TrainConfig(hidden=4, epochs=2, windows_per_epoch=64, batch=8, learning_rate=0.05, **settings)  # type: ignore[arg-type]
+    return fit(config, lambda _rng: (part, part), [part, part], lambda _curves: None, start=start)[0]
+
+
+def moved(start: EpcLstm, end: EpcLstm) -> dict[str, float]:
+    return {name: float((end.state_dict()[name] - value).abs().max()) for name, value in start.state_dict().items()}
+
+
+def test_a_training_begins_with_given_weights_and_an_anchor_holds_it_there() -> None:
+    torch.manual_seed(0)
+    start = EpcLstm(TrainConfig(hidden=4).model())
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    free, held = moved(start, fitted_from(start)), moved(start, fitted_from(start, anchor=1e4, weight_decay=0))
+    assert max(held.values()) < 0.3 * max(free.values())
+    assert all(torch.equal(before[name], value) for name, value in start.state_dict().items()), "start stays as it is"
+
+
+def test_a_frozen_encoder_stays() -> None:
+    torch.manual_seed(0)
+    start = EpcLstm(TrainConfig(hidden=4).model())
+    far = moved(start, fitted_from(start, frozen_encoder=True))
+    assert {name for name, distance in far.items() if distance == 0} == {
+        "encoding.mean",
+        "encoding.scale",
+        "project.weight",
+        "project.bias",
+    }
 
 
 def test_a_small_world_is_passed_over_until_an_epoch_is_full() -> None:

@@ -14,6 +14,22 @@ def test_without_focus_the_loss_is_cross_entropy() -> None:
     torch.testing.assert_close(focal_loss(torch.sigmoid(logits), targets, 0.0), expected)
 
 
+def test_what_is_unknown_has_no_part_in_the_loss() -> None:
+    logits, targets = torch.randn(50, 5, requires_grad=True), torch.rand(50, 5)
+    targets[:, 2] = torch.nan  # a kind that nobody labels
+    targets[10:] = torch.nan  # events that nobody looked at
+    seen = [0, 1, 3, 4]
+    loss = focal_loss(torch.sigmoid(logits), targets, 0.0)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[:10, seen], targets[:10, seen], reduction="sum"
+    )
+    torch.testing.assert_close(loss, expected / 10)
+    torch.autograd.backward(loss)
+    assert logits.grad is not None
+    assert (logits.grad[targets.isnan()] == 0).all()
+    assert (logits.grad[targets.isfinite()] != 0).all()
+
+
 @pytest.mark.parametrize("gamma", [1.0, 2.0])
 def test_hard_targets_have_the_loss_of_lin_et_al(gamma: float) -> None:
     logits, targets = torch.randn(50, 5), torch.randint(0, 2, (50, 5)).float()

@@ -9,7 +9,7 @@ from service.features import table as features
 from service.features.reference import Reference
 from tests.support.worlds import code, journey, masters, to_events
 from training.samples.labelled_data import Material
-from training.samples.passes import forgetful, training_pass
+from training.samples.passes import drawn_wait_us, forgetful, training_pass
 from training.samples.reference import learn
 from training.samples.samples import Samples, samples
 from training.samples.splits import normal_events
@@ -50,6 +50,15 @@ def test_labels_stay_with_their_events(labelled: Material) -> None:
     for part in training_pass(events, tagged, labelled.masters, np.random.default_rng(2), LIMIT):
         for number, name in enumerate(("Aggregation", "WMS_Inbound", "WMS_Outbound", "HUB_Inbound", "HUB_Outbound")):
             np.testing.assert_array_equal(part.labels[:, number], column(part, f"type_{name}"))
+
+
+def test_most_events_are_judged_at_once_and_the_others_after_a_wait() -> None:
+    rng = np.random.default_rng(0)
+    waits = np.array([drawn_wait_us(rng) for _ in range(2_000)]) / 1e6
+    assert (waits == 0).mean() == pytest.approx(0.6, abs=0.04)
+    later = waits[waits > 0]
+    assert 10 <= later.min() < 60
+    assert 86_400 < later.max() <= 14 * 86_400
 
 
 def test_lots_are_forgotten_in_part_or_all_of_them(labelled: Material) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from service.events.vocabulary import KINDS
 from tests.support.folders.simulated import of
-from training.simulation.anomalies import SHARES, VARIANTS
+from training.simulation.anomalies import VARIANTS
+from training.simulation.networks.habits import Habits
 
 
 def test_shares_of_anomalies(world: pd.DataFrame) -> None:
     assert 0.05 <= (~world.normal).mean() <= 0.10
-    for kind, share in SHARES.items():
+    for kind, share in Habits().shares.items():
         assert world[kind].mean() == pytest.approx(share, rel=0.1), kind
     assert (world[list(KINDS)].sum(axis=1) > 1).any()
 

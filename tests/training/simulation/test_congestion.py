@@ -24,7 +24,7 @@ def test_all_roads_into_a_region_are_slow_on_some_days(world: pd.DataFrame, lane
 
 def test_what_is_slowed_can_be_undone() -> None:
     cat = catalogue(SEED)
-    roads = congestion(cat.places, cat.lanes, np.random.default_rng(1))
+    roads = congestion(cat, np.random.default_rng(1))
     assert 0.05 < (roads.factor > 1).mean() < 0.11
     lane = np.arange(len(cat.lanes.mean))
     usual = (cat.lanes.mean * HOUR).astype(np.int64)

@@ -10,9 +10,8 @@ import pytest
 from service.events.vocabulary import KINDS
 from tests.support.folders.simulated import EPCS, SEED, read
 from training.simulation.anomalies import VARIANTS
-from training.simulation.catalogue import BLOCK_WIDTH, catalogue
+from training.simulation.catalogue import BLOCK_WIDTH, FACTORIES, FILE_SHARES, catalogue
 from training.simulation.scans import NOISES
-from training.simulation.shipments import FILE_SHARES
 from training.simulation.world import WorldSummary, simulate
 
 
@@ -21,8 +20,8 @@ def test_counts_match_the_real_files(world: pd.DataFrame) -> None:
     assert len(sizes) == EPCS
     assert sizes.mean() == pytest.approx(4.6, rel=0.02)
     assert sizes.max() == 10
-    for name, rows in world.groupby("factory"):
-        assert len(rows) == pytest.approx(FILE_SHARES[str(name)] * EPCS / 200_000, rel=0.02), name
+    for name, share in zip(FACTORIES, FILE_SHARES, strict=True):
+        assert (world.factory == name).sum() == pytest.approx(share * EPCS / 200_000, rel=0.02), name
 
 
 def test_vocabulary_matches_the_real_files(world: pd.DataFrame) -> None:
