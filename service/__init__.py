@@ -17,6 +17,7 @@
 - detect: what is wrong with an event
 - effects: by how much each feature moved a score
 - explain: why an event is flagged
+- feedback: what people say of it, and how good the detectors are by that
 - monitoring: what is remembered of every request
 - api: the contract, as callers meet it
 - gateway: the process that serves

@@ -79,6 +79,10 @@ class HistoryUnavailable(SentinelError):
     """The store of the history cannot be used (down, slow, or refusing)."""
 
 
+class VerdictsUnavailable(SentinelError):
+    """The store of verdicts cannot be used (down, full, or damaged)."""
+
+
 class CommandError(Exception):
     """A command cannot go on. The message is one line for the user: what is wrong, where, and how to fix it."""
 

@@ -151,6 +151,23 @@ class Settings(BaseSettings):
     detection_log_max_bytes: int = Field(
         1024**3, ge=1024, description="bytes of a detection log, of which the oldest files go, from 1024"
     )
+    verdicts: str | None = Field(
+        None,
+        description="where people's verdicts and the audit sample are kept: a folder, or postgresql://USER:PASSWORD@HOST/"
+        "DATABASE for several gateways; default: none",
+    )
+    audit_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of the judged events that people are asked about, the audit sample of verdicts and detection"
+        " log, 0 to 1",
+    )
+    audit_key: Path | None = Field(
+        None,
+        description="file with the secret by which the audit sample is chosen, the same for all gateways; default: a"
+        " key that everybody knows",
+    )
     tracing: str | None = Field(
         None,
         pattern=r"^https?://[^/\s]+:[0-9]{1,5}/?$",

@@ -131,7 +131,7 @@ class AnomalyServicer:
         """Return the final answers to requests of a stream, of which those that ask the same are judged at once."""
         call, deadline = current(), Deadline.after(context.time_remaining())
         metadata, size = context.invocation_metadata() or (), sum(len(one.raw) for one in requests)
-        analyses = [self._analysis(call, one.raw) for one in requests]
+        analyses = [self._analysis(call, one.raw, settled=True) for one in requests]
         with self._watch.request(call.method, metadata), self._told(analyses, call, context):
             # Not by admission: a look back is large however small the requests are, and gives way to small ones.
             async with self._settling:
@@ -173,8 +173,10 @@ class AnomalyServicer:
                 call.requests += 1
                 return analysis.answer
 
-    def _analysis(self, call: Call, raw: bytes) -> Analysis:
-        return Analysis(call.method, call.request_id, caller=caller().name, peer=call.peer, request=raw)
+    def _analysis(self, call: Call, raw: bytes, *, settled: bool = False) -> Analysis:
+        return Analysis(
+            call.method, call.request_id, caller=caller().name, peer=call.peer, request=raw, settled=settled
+        )
 
     @contextmanager
     def _told(self, analyses: Sequence[Analysis], call: Call, context: _Context) -> Iterator[None]:

@@ -29,6 +29,7 @@ from service.errors import (
     SentinelError,
     Unauthenticated,
     UnusableFeatures,
+    VerdictsUnavailable,
     WrongModel,
 )
 
@@ -46,6 +47,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnusableFeatures: grpc.StatusCode.FAILED_PRECONDITION,  # again with the next try, so none is advised
     HistoryUnavailable: grpc.StatusCode.UNAVAILABLE,  # calls go on without history, so no caller meets it
+    VerdictsUnavailable: grpc.StatusCode.UNAVAILABLE,
     # Only the operator can repair it, and its message names paths: the caller gets the internal error.
     ModelRepositoryError: grpc.StatusCode.INTERNAL,
 }

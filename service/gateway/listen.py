@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from service.api.health import HealthServicer
 from service.api.interceptor import EntryInterceptor
 from service.api.reflection import add_reflection
-from service.api.servicer import SERVICE, AnomalyServicer
 from service.errors import CommandError
 from service.settings import Settings, place
 
@@ -35,10 +37,18 @@ KEEPALIVE = (
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
+class Service(NamedTuple):
+    """A service of the server."""
+
+    name: str  # in full
+    handler: grpc.GenericRpcHandler
+    described: bool = True  # reflection tells of it
+
+
 def listen(
     settings: Settings,
     interceptor: EntryInterceptor,
-    servicer: AnomalyServicer,
+    services: Sequence[Service],
     health: HealthServicer,
     *,
     shared: bool,
@@ -68,9 +78,9 @@ def listen(
             ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ],
     )
-    server.add_generic_rpc_handlers((servicer.handler(),))
+    server.add_generic_rpc_handlers(tuple(service.handler for service in services))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    add_reflection(server, (SERVICE.full_name, _HEALTH_SERVICE))
+    add_reflection(server, (*(service.name for service in services if service.described), _HEALTH_SERVICE))
     credentials = None
     if settings.tls_cert and settings.tls_key:
         from service.security.tls import server_credentials  # noqa: PLC0415 - a gateway without TLS does without the library

@@ -10,11 +10,14 @@ from pathlib import Path
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
+from service.feedback.sampling import AuditSample, read_key
+from service.feedback.store import VerdictStore
 from service.gateway.build import Wiring
 from service.gateway.compiled import form_of_features
 from service.history.store import ServerMemory, Store
 from service.monitoring import metrics_endpoint
 from service.monitoring.audit import AuditLog
+from service.monitoring.audit_sample import SampleWriter
 from service.monitoring.detection_log import DetectionLog
 from service.monitoring.metrics import Metrics
 from service.monitoring.records import Observer, Watch
@@ -28,9 +31,17 @@ class Monitoring:
     """The observers that the settings ask for."""
 
     def __init__(
-        self, settings: Settings, wiring: Wiring, tracing: Tracing | None = None, *, http: bool = True
+        self,
+        settings: Settings,
+        wiring: Wiring,
+        tracing: Tracing | None = None,
+        verdicts: VerdictStore | None = None,
+        *,
+        http: bool = True,
     ) -> None:
         """Open files and ports; ``http`` False leaves the HTTP port to the process that this one works for.
+
+        The audit sample goes to ``verdicts`` where there are any.
 
         Raises:
             CommandError: a file cannot be written, or the port is not free.
@@ -55,9 +66,17 @@ class Monitoring:
             self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
             observers.append(self._audit)
             self._show_audit(self._audit)
+        sample = _audit_sample(settings, wiring)
+        self._sampled = None
+        if verdicts is not None and sample is not None:
+            self._sampled = SampleWriter(verdicts, sample)
+            observers.append(self._sampled)
+            self._show_sampled(self._sampled)
         self._detections = None
         if settings.detection_log is not None:
-            self._detections = DetectionLog(settings.detection_log, max_bytes=settings.detection_log_max_bytes)
+            self._detections = DetectionLog(
+                settings.detection_log, max_bytes=settings.detection_log_max_bytes, sample=sample
+            )
             observers.append(self._detections)
             self._show_detections(self._detections)
         self._tracing = tracing
@@ -98,6 +117,8 @@ class Monitoring:
         self._refusals.close()
         if self._audit is not None:
             self._audit.close()
+        if self._sampled is not None:
+            self._sampled.close()
         if self._detections is not None:
             self._detections.close()
         if self._tracing is not None:
@@ -139,3 +160,19 @@ class Monitoring:
         show = self.metrics
         show.counter("detections", "Events written to the detection log.", lambda: detections.written)
         show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)
+
+    def _show_sampled(self, sampled: SampleWriter) -> None:
+        show = self.metrics
+        show.counter("audit_sampled", "Events of the audit sample in the store of verdicts.", lambda: sampled.written)
+        show.counter("audit_sampled_dropped", "Events that the audit sample lost.", lambda: sampled.dropped)
+
+
+def _audit_sample(settings: Settings, wiring: Wiring) -> AuditSample | None:
+    """Return what draws the audit sample, None if nothing keeps it.
+
+    Raises:
+        CommandError: its key cannot be used.
+    """
+    if settings.audit_share == 0 or not (settings.verdicts or settings.detection_log):
+        return None
+    return AuditSample.of(wiring.lstm.model.manifest, settings.audit_share, read_key(settings.audit_key))

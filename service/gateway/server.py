@@ -11,13 +11,15 @@ import grpc
 import structlog
 
 from service.api.admission import Admission
+from service.api.feedback import FEEDBACK, FeedbackServicer
 from service.api.health import HealthServicer, follow_dependency, follow_model
 from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.api.status import cut_off
+from service.feedback.sql import open_verdicts
 from service.gateway.build import Wiring, build_wiring
 from service.gateway.compiled import form_of_features
-from service.gateway.listen import listen, listen_for_probes
+from service.gateway.listen import Service, listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
 from service.monitoring.tracing import build_tracing
@@ -45,7 +47,8 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     stop = _stop_event()
     tracing = build_tracing(settings)
     wiring = build_wiring(settings, tracing.outgoing if tracing else untraced)
-    monitoring = Monitoring(settings, wiring, tracing, http=bond is None)
+    verdicts = open_verdicts(settings.verdicts) if settings.verdicts else None
+    monitoring = Monitoring(settings, wiring, tracing, verdicts, http=bond is None)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         wiring.analyzer,
@@ -61,9 +64,13 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     if (memory := wiring.memory) is not None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
-    health = HealthServicer(("", SERVICE.full_name))
+    health = HealthServicer(("", SERVICE.full_name, *((FEEDBACK.full_name,) if verdicts else ())))
     interceptor = build_interceptor(settings, monitoring.watch)
-    server, port = listen(settings, interceptor, servicer, health, shared=bond is not None)
+    services = [
+        Service(SERVICE.full_name, servicer.handler()),
+        Service(FEEDBACK.full_name, FeedbackServicer(verdicts).handler(), described=verdicts is not None),
+    ]
+    server, port = listen(settings, interceptor, services, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
     probed = await listen_for_probes(
@@ -88,6 +95,8 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
     await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
     await _ended("connections", wiring.close(), _STOP_S)
+    if verdicts:
+        await _ended("verdicts", asyncio.to_thread(verdicts.close), _STOP_S)
     log.info("stopped")
 
 

@@ -4,7 +4,8 @@
 - metrics: Prometheus metrics
 - metrics_endpoint: the HTTP port of /metrics and /drift
 - audit: the audit log
-- background_writer: the queue and the thread of both logs
+- audit_sample: what draws the events that people are asked about
+- background_writer: the queue and the thread of what is written
 - refusals: refused calls, few lines of many
 - detection_log: judged events as Parquet
 - tracing: OpenTelemetry traces

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from service.detect.detector import Judgement
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, LEVELS
+from service.feedback.sampling import AuditSample
 from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis
 
@@ -41,18 +43,27 @@ class _Judged:
     judgement: Judgement
     request_id: str
     causal: bool
+    sample: AuditSample | None
 
 
 class DetectionLog:
     """Writes ``detections-<time>-<host>-<process>.parquet`` into a folder; an `Observer`."""
 
-    def __init__(self, folder: Path, *, max_bytes: int, file_s: float = FILE_S) -> None:
-        """Start the writer. Args: ``max_bytes`` of all files together, before the oldest go.
+    def __init__(
+        self, folder: Path, *, max_bytes: int, file_s: float = FILE_S, sample: AuditSample | None = None
+    ) -> None:
+        """Start the writer.
+
+        Args:
+            folder: gets the files.
+            max_bytes: of all files together, before the oldest go.
+            file_s: seconds after its first event in which a file is written.
+            sample: draws the audit sample; None: there is none.
 
         Raises:
             CommandError: the folder cannot be written, or the extra is not installed.
         """
-        self._folder, self._max_bytes = folder, max_bytes
+        self._folder, self._max_bytes, self._sample = folder, max_bytes, sample
         self._arrow, self._parquet = _pyarrow()
         self._writer_id = f"{os.uname().nodename}-{os.getpid()}"  # in a pod every gateway is process 1
         try:
@@ -71,9 +82,9 @@ class DetectionLog:
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`; only judged events are kept, not those that are asked about again."""
         events, judgement = analysis.events, analysis.judgement
-        if events is None or judgement is None or analysis.code != "OK" or analysis.method.startswith("Explain"):
+        if not analysis.judged or events is None or judgement is None:
             return
-        judged = _Judged(events, judgement, analysis.request_id, analysis.method == "AnalyzeStream")
+        judged = _Judged(events, judgement, analysis.request_id, analysis.causal, self._sample)
         self._writer.put(judged, len(events))
 
     @property
@@ -151,7 +162,15 @@ def columns(judged: _Judged) -> dict[str, Any]:
         "judged_by": [judgement.method] * count,
         "model_version": [judgement.model_version] * count,
         "request_id": [judged.request_id] * count,
+        "audit_probability": _audit_probability(judged),
     }
+
+
+def _audit_probability(judged: _Judged) -> NDArray[np.float64]:
+    """Return the probability [N] by which each event of the audit sample is in it, 0 for all others."""
+    if judged.sample is None:
+        return np.zeros(len(judged.events))
+    return judged.sample.probability_if_drawn(judged.events, judged.judgement.scores, causal=judged.causal)
 
 
 def _pyarrow() -> tuple[Any, Any]:

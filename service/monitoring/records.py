@@ -29,6 +29,18 @@ class Analysis:
     reason: str = ""  # of a failure, in the words of the log; holds no codes of items
     duration_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
+    settled: bool = False  # of a stream: the final answer to a request, judged as whole journeys
+
+    @property
+    def judged(self) -> bool:
+        """Whether events were judged and answered, and not asked about again."""
+        known = self.events is not None and self.judgement is not None
+        return known and self.code == "OK" and not self.method.startswith("Explain")
+
+    @property
+    def causal(self) -> bool:
+        """Whether events were judged from their past alone."""
+        return self.method == "AnalyzeStream" and not self.settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Role(StrEnum):
     """What a caller may do."""
 
     ANALYZE = "analyze"  # ask for judgements
+    LABEL = "label"  # say what is right and wrong, and see how good the detectors are by that
     ADMIN = "admin"  # everything that is not analysis
 
 
@@ -49,6 +50,7 @@ _OPEN = "grpc.health.v1.Health"
 
 _ROLES: Mapping[str, frozenset[Role]] = {
     "epcsentinel.v1.AnomalyService": frozenset({Role.ANALYZE}),
+    "epcsentinel.v1.FeedbackService": frozenset({Role.LABEL}),
     # The contract is public; that somebody may ask for it at length is not.
     "grpc.reflection.v1alpha.ServerReflection": EVERY_ROLE,
     "grpc.reflection.v1.ServerReflection": EVERY_ROLE,

@@ -26,6 +26,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("detect",),
     ("effects",),
     ("explain",),
+    ("feedback",),
     ("monitoring",),
     ("api",),
     ("client", "gateway"),
@@ -50,6 +51,7 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events"},
     "client": {"api", "events", "errors", "pb"},
     "findings": {"errors", "events", "explain", "pb"},
+    "feedback": {"detect", "errors", "events", "model"},
 }
 TRAINING_USES = {
     "events",

@@ -12,21 +12,27 @@ from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_health.v1 import health_pb2
 
-from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from service.pb.epcsentinel.v1 import anomaly_pb2, feedback_pb2
 from tests.support.gateway import ROOT
 
 BIN = Path(sys.executable).parent
+PROTOS = {"anomaly": anomaly_pb2, "feedback": feedback_pb2}
 
 
-def test_committed_stubs_are_those_of_the_contract(tmp_path: Path) -> None:
+def test_all_protos_are_tested_here() -> None:
+    assert {path.stem for path in (ROOT / "protos/epcsentinel/v1").glob("*.proto")} == set(PROTOS)
+
+
+@pytest.mark.parametrize("name", PROTOS)
+def test_committed_stubs_are_those_of_the_contract(name: str, tmp_path: Path) -> None:
     subprocess.run(
         [
             sys.executable, "-m", "grpc_tools.protoc", "-Iprotos", f"--python_out={tmp_path}", f"--mypy_out={tmp_path}",
-            f"--plugin=protoc-gen-mypy={BIN / 'protoc-gen-mypy'}", "epcsentinel/v1/anomaly.proto",
+            f"--plugin=protoc-gen-mypy={BIN / 'protoc-gen-mypy'}", f"epcsentinel/v1/{name}.proto",
         ],
         cwd=ROOT, check=True,
     )  # fmt: skip
-    generated = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("anomaly_pb2.py*")}
+    generated = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob(f"{name}_pb2.py*")}
     assert len(generated) == 2
     for path, text in generated.items():
         assert (ROOT / "service" / "pb" / path).read_text() == text, f"service/pb/{path} is stale: run 'make proto'"
@@ -35,7 +41,7 @@ def test_committed_stubs_are_those_of_the_contract(tmp_path: Path) -> None:
 def test_the_transcoders_descriptors_are_those_of_the_contract(tmp_path: Path) -> None:
     [packages] = {Path(path).parent for path in google.__path__ if (Path(path) / "api" / "http.proto").is_file()}
     made = tmp_path / "made.binpb"
-    files = ["epcsentinel/v1/anomaly.proto", "grpc/health/v1/health.proto"]
+    files = [*(f"epcsentinel/v1/{name}.proto" for name in sorted(PROTOS)), "grpc/health/v1/health.proto"]
     files += ["google/rpc/status.proto", "google/rpc/error_details.proto"]
     include = ["-Iprotos", f"-I{packages}", "--include_imports", f"--descriptor_set_out={made}"]
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *include, *files], cwd=ROOT, check=True)
@@ -69,7 +75,8 @@ def test_buf_is_content(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_field_has_its_json_name_written_down() -> None:
-    text = (ROOT / "protos/epcsentinel/v1/anomaly.proto").read_text()
-    fields = sum(len(message.fields) for message in pb.DESCRIPTOR.message_types_by_name.values())
+@pytest.mark.parametrize("name", PROTOS)
+def test_every_field_has_its_json_name_written_down(name: str) -> None:
+    text = (ROOT / f"protos/epcsentinel/v1/{name}.proto").read_text()
+    fields = sum(len(message.fields) for message in PROTOS[name].DESCRIPTOR.message_types_by_name.values())
     assert text.count("[json_name = ") == fields

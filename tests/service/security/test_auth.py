@@ -244,7 +244,7 @@ def test_a_service_that_is_not_listed_needs_an_admin() -> None:
     [
         ("key = 1", "key: "),
         ("[[key]]\nname='a'\nsha256='xyz'\nroles=['analyze']", r"key\.0\.sha256"),
-        ("[[key]]\nname='a'\nsha256='" + "0" * 64 + "'\nroles=['root']", r"key\.0\.roles\.0: .*'analyze' or 'admin'"),
+        ("[[key]]\nname='a'\nsha256='" + "0" * 64 + "'\nroles=['root']", r"key\.0\.roles\.0: .*'label' or 'admin'"),
         ("[[key]]\nname='a b'\nsha256='" + "0" * 64 + "'\nroles=['admin']", r"key\.0\.name"),
         ("[[key]]\nname='a'\ntoken='secret'\nroles=['admin']", r"key\.0\.(sha256|token)"),
         ("nonsense", "at end of document"),

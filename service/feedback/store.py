@@ -1,0 +1,70 @@
+"""The contract of what keeps verdicts and the audit sample: an append-only log, and the sampled events beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from service.feedback.verdicts import EventLabel
+
+FiveNumbers = tuple[float, float, float, float, float]
+
+
+class SampledEvent(NamedTuple):
+    """A judged event of the audit sample; a row of its table, its fields in the order of the columns."""
+
+    event_id: int
+    file_id: int
+    epc_code: str
+    location_id: int
+    business_step: str
+    event_type: str
+    event_time_us: int  # microseconds since 1970-01-01 UTC
+    causal: bool
+    method: str  # what judged
+    model_version: str  # "" for rules
+    judged_at_us: int
+    probability: float  # of being in the sample, above 0 .. 1
+    scores: FiveNumbers  # 0 .. 1, in the order of KINDS
+    flags: tuple[bool, bool, bool, bool, bool]
+
+
+class VerdictStore(Protocol):
+    """Keeps verdicts and the audit sample; any thread may call, and several processes may have the same one.
+
+    All methods raise VerdictsUnavailable if it cannot be used.
+    """
+
+    def append(self, labels: Sequence[EventLabel]) -> tuple[list[EventLabel], int]:
+        """Append labels, all or none; return them as they are in the log, and how many are new.
+
+        One whose id is there, or that says what its person said last, is not appended, and the one that is there is
+        returned in its place. What a label does not say of the detector is filled in from the audit sample.
+        """
+        ...
+
+    def labels(self, *, event_ids: Collection[int] = (), after: int = 0, limit: int | None = None) -> list[EventLabel]:
+        """Return labels in the order of the log, superseded ones included.
+
+        Args:
+            event_ids: of these events alone; none: of all.
+            after: behind this place in the log alone.
+            limit: at most so many; None: all.
+        """
+        ...
+
+    def add_sample(self, events: Sequence[SampledEvent]) -> None:
+        """Add judged events; one that the same detector has judged in the same mode before takes the place of that."""
+        ...
+
+    def sample(self, model_version: str = "") -> list[SampledEvent]:
+        """Return the sampled events, the longest known first. Args: ``model_version`` "": of all."""
+        ...
+
+    def state(self) -> str:
+        """Return a text that changes when something is added: cheap, so that nobody reads all of it for nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...

@@ -1,0 +1,133 @@
+"""FeedbackService at a real gateway: labels go in and come back, the audit sample hides what the detectors said."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from service.api.feedback import FEEDBACK
+from service.pb.epcsentinel.v1 import feedback_pb2 as fb
+from tests.support.gateway import Gateway
+from tests.support.requests import call, many
+
+CONFIRMED, REJECTED, WITHDRAWN = (
+    fb.LABEL_VERDICT_CONFIRMED, fb.LABEL_VERDICT_REJECTED, fb.LABEL_VERDICT_WITHDRAWN,
+)  # fmt: skip
+
+
+def ask(target: str, request: Message, token: str = "") -> Any:  # noqa: ANN401 - its answer
+    """Call the method of FeedbackService that takes such a request."""
+    [method] = [one for one in FEEDBACK.methods if one.input_type.name == type(request).__name__]
+    answer = getattr(fb, method.output_type.name)
+    with grpc.insecure_channel(target) as channel:
+        stub = channel.unary_unary(
+            f"/{FEEDBACK.full_name}/{method.name}", lambda message: message.SerializeToString(), answer.FromString
+        )
+        return stub(request, timeout=60, metadata=(("authorization", f"Bearer {token}"),) if token else ())
+
+
+def label(event_id: int, verdict: fb.LabelVerdict.ValueType = CONFIRMED, **fields: Any) -> fb.LabelRequest:  # noqa: ANN401
+    one = fb.EventLabel(event_id=event_id, file_id=1, kind="jump", verdict=verdict, **fields)
+    return fb.LabelRequest(labels=[one])
+
+
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that keeps verdicts, and asks about every tenth event."""
+    with Gateway("--verdicts", str(tmp_path_factory.mktemp("verdicts")), "--audit-share", "0.1") as running:
+        yield running
+
+
+def test_labels_are_appended_once_and_listed_as_they_count(keeping: Gateway) -> None:
+    first = ask(keeping.target, label(901, who="ann", note="no truck is that fast", score=97.5))
+    assert (first.appended, ask(keeping.target, label(901, who="ann", note="no truck is that fast")).appended) == (1, 0)
+    [kept] = first.labels
+    assert (kept.who, kept.score, kept.verdict, kept.sequence) == ("ann", 97.5, CONFIRMED, 1)
+    assert kept.sent_by.startswith("anonymous@")
+    ask(keeping.target, label(901, REJECTED, who="ann"))
+    ask(keeping.target, label(902, who="bob"))
+    ask(keeping.target, label(902, WITHDRAWN, who="bob"))
+    counting = ask(keeping.target, fb.ListLabelsRequest(event_ids=[901, 902]))
+    assert [(one.event_id, one.verdict) for one in counting.labels] == [(901, REJECTED)]
+    history = ask(keeping.target, fb.ListLabelsRequest(event_ids=[901, 902], history=True))
+    assert [one.verdict for one in history.labels] == [CONFIRMED, REJECTED, CONFIRMED, WITHDRAWN]
+    page = ask(keeping.target, fb.ListLabelsRequest(history=True, limit=3))
+    rest = ask(keeping.target, fb.ListLabelsRequest(history=True, after=page.next))
+    assert [*page.labels, *rest.labels] == list(history.labels)
+    assert rest.next == 0
+
+
+def test_the_sample_is_listed_without_what_was_said_of_it_until_it_is_labelled(keeping: Gateway) -> None:
+    call(keeping.target, "Analyze", many(600).SerializeToString())
+    sample = wait_for_sample(keeping.target)
+    assert 10 < sample.waiting < 500
+    assert {field.name for field in sample.events[0].DESCRIPTOR.fields} == {
+        "event_id", "epc_code", "location_id", "business_step", "event_type", "event_time", "file_id",
+    }  # fmt: skip
+    sent = {event.event_id: event for event in many(600).data}
+    for event in sample.events:
+        assert sent[event.event_id].SerializeToString() == event.SerializeToString()
+    one = sample.events[0].event_id
+    [kept] = ask(keeping.target, label(one, who="cid")).labels
+    assert kept.model_version == "epc_lstm/1"
+    assert kept.HasField("score")
+    for who, left in (("", sample.waiting - 1), ("cid", sample.waiting - 1), ("dan", sample.waiting)):
+        assert ask(keeping.target, fb.ListSampleRequest(who=who)).waiting == left
+
+
+def wait_for_sample(target: str) -> fb.ListSampleResponse:
+    for _ in range(100):
+        time.sleep(0.1)
+        sample = ask(target, fb.ListSampleRequest(limit=10))
+        if sample.waiting:
+            assert isinstance(sample, fb.ListSampleResponse)
+            return sample
+    raise AssertionError("no sample")
+
+
+def test_unusable_labels_are_refused_field_by_field(keeping: Gateway) -> None:
+    bad = fb.EventLabel(event_id=1, kind="fake", label_id="a b", note="x" * 2_001, score=101)
+    with pytest.raises(grpc.RpcError) as refused:
+        ask(keeping.target, fb.LabelRequest(labels=[*label(1).labels, bad]))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    details = refused.value.trailing_metadata()
+    shown = next(value for key, value in details if key == "grpc-status-details-bin").decode(errors="replace")
+    for field in ("kind", "verdict", "label_id", "note", "score"):
+        assert f"labels[1].{field}" in shown
+    for empty in (fb.LabelRequest(), fb.ListLabelsRequest(limit=10_001)):
+        with pytest.raises(grpc.RpcError, match=r"labels: are 0|limit: is 10001"):
+            ask(keeping.target, empty)
+
+
+def test_a_gateway_without_verdicts_says_so(gateway: Gateway) -> None:
+    with pytest.raises(grpc.RpcError, match="keeps no verdicts: its operator can start it with --verdicts") as refused:
+        ask(gateway.target, label(1))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert gateway.health(FEEDBACK.full_name) == "UNREACHABLE"
+
+
+def test_the_service_is_healthy_and_described_where_it_works(keeping: Gateway) -> None:
+    assert keeping.health(FEEDBACK.full_name) == "SERVING"
+
+
+def test_only_callers_with_the_role_label(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(
+        "\n".join(
+            f'[[key]]\nname = "{role}"\nsha256 = "{hashlib.sha256(role.encode()).hexdigest()}"\nroles = ["{role}"]'
+            for role in ("analyze", "label")
+        )
+    )
+    running = start_gateway("--verdicts", str(tmp_path / "v"), "--auth-keys", str(keys))
+    with pytest.raises(grpc.RpcError) as refused:
+        ask(running.target, label(1), "analyze")
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    [kept] = ask(running.target, label(1), "label").labels
+    assert (kept.who, kept.sent_by) == ("key:label", "key:label")

@@ -1,0 +1,117 @@
+"""The store of verdicts: appended once, never changed, whoever writes at the same time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.errors import CommandError, VerdictsUnavailable
+from service.feedback.sql import FILE, SqlVerdicts, open_verdicts
+from service.feedback.verdicts import LabelVerdict, agreed, latest
+from tests.service.feedback.samples import label, sampled
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqlVerdicts:
+    return open_verdicts(str(tmp_path / "verdicts"))
+
+
+def test_a_label_is_there_once_however_often_it_is_sent(store: SqlVerdicts) -> None:
+    [first], new = store.append([label(7)])
+    assert (new, first.sequence, first.label_id != "") == (1, 1, True)
+    assert store.append([label(7, labelled_at_us=9_000)]) == ([first], 0)
+    assert store.append([label(8, label_id="mine"), label(8, label_id="mine")])[1] == 1
+    assert store.append([label(8, LabelVerdict.REJECTED, label_id="mine")])[0][0].verdict == LabelVerdict.CONFIRMED
+    assert [one.event_id for one in store.labels()] == [7, 8]
+
+
+def test_later_words_of_a_person_supersede_earlier_ones_and_undo_is_a_word(store: SqlVerdicts) -> None:
+    for verdict in (LabelVerdict.CONFIRMED, LabelVerdict.REJECTED, LabelVerdict.WITHDRAWN, LabelVerdict.CONFIRMED):
+        assert store.append([label(7, verdict)])[1] == 1
+    assert len(store.labels()) == 4  # nothing is ever changed
+    [((claim, who), last)] = latest(store.labels()).items()
+    assert (claim, who, last.verdict, last.sequence) == ((1, 7, "jump"), "ann", LabelVerdict.CONFIRMED, 4)
+    store.append([label(7, LabelVerdict.REJECTED, labelled_at_us=500)])  # an old sheet that comes late
+    assert agreed(store.labels()) == {(1, 7, "jump"): True}
+
+
+def test_the_majority_of_persons_counts() -> None:
+    ann, bob, cid = (label(7, who=who) for who in ("ann", "bob", "cid"))
+    no = LabelVerdict.REJECTED
+    assert agreed([ann, bob._replace(verdict=no)]) == {}
+    assert agreed([ann, bob._replace(verdict=no), cid._replace(verdict=no)]) == {(1, 7, "jump"): False}
+    assert agreed([ann, bob._replace(verdict=LabelVerdict.UNSURE)]) == {(1, 7, "jump"): True}
+    assert agreed([ann._replace(verdict=LabelVerdict.UNSURE)]) == {}
+
+
+def test_what_the_detector_said_comes_from_the_audit_sample(store: SqlVerdicts) -> None:
+    store.add_sample([sampled(7, 0.9)])
+    [[known], _], [[unknown], _], [[told], _] = (
+        store.append([one]) for one in (label(7), label(8), label(7, who="bob", score=0.25, flagged=False))
+    )
+    assert (known.score, known.flagged, known.model_version, known.epc_code) == (0.9, True, "epc_lstm/1", "code-7")
+    assert (unknown.score, unknown.flagged, unknown.model_version) == (None, None, "")
+    assert (told.score, told.flagged) == (0.25, False)
+
+
+def test_an_event_that_is_judged_again_is_in_the_sample_once_a_mode(store: SqlVerdicts) -> None:
+    store.add_sample([sampled(7, 0.2), sampled(8)])
+    before = store.state()
+    store.add_sample([sampled(7, 0.9, judged_at_us=3_000), sampled(7, 0.4, causal=True, judged_at_us=3_000)])
+    assert store.state() != before
+    found = {(event.event_id, event.causal): event.scores[4] for event in store.sample()}
+    assert found == {(7, False): 0.9, (8, False): 0.9, (7, True): 0.4}
+    assert store.sample()[0] == sampled(7, 0.9, judged_at_us=3_000)
+    assert store.sample("epc_lstm/2") == []
+
+
+def test_several_writers_lose_nothing_and_append_nothing_twice(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        own = open_verdicts(str(tmp_path))
+        for event in range(25):
+            own.append([label(event), label(event, who=f"writer {number}")])
+        own.close()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    store = open_verdicts(str(tmp_path))
+    said = [(one.event_id, one.who) for one in store.labels()]
+    assert len(said) == len(set(said)) == 25 * 5
+    assert len({one.sequence for one in store.labels(after=25)}) == 100
+    assert len(store.labels(event_ids=[3, 4], limit=6)) == 6
+
+
+def test_labels_of_one_call_are_appended_all_or_none(store: SqlVerdicts) -> None:
+    with pytest.raises(VerdictsUnavailable, match="verdicts cannot be used"):
+        store.append([label(1), label(2, note=None)])
+    assert store.append([label(3)])[1] == 1  # over a new connection
+    assert [one.event_id for one in store.labels()] == [3]
+
+
+def test_a_store_that_is_none_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match=r"cannot keep verdicts in .*/file: .*--verdicts"):
+        open_verdicts(str(tmp_path / "file"))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / FILE).write_text("no database, but long enough to be taken for one" * 100)
+    with pytest.raises(CommandError, match="cannot keep verdicts in"):
+        open_verdicts(str(tmp_path / "bad"))
+    with pytest.raises(CommandError, match="cannot keep verdicts in the database") as failed:
+        open_verdicts("postgresql://me:secret@127.0.0.1:1/none")
+    assert "secret" not in str(failed.value)
+
+
+def test_others_read_while_a_gateway_writes(store: SqlVerdicts, tmp_path: Path) -> None:
+    store.append([label(1)])
+    reader = sqlite3.connect(f"file:{tmp_path / 'verdicts' / FILE}?mode=ro", uri=True)
+    assert reader.execute("SELECT event_id, verdict FROM labels").fetchall() == [(1, "confirmed")]
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM labels").fetchone()
+    assert store.append([label(2)])[1] == 1
+    reader.close()
