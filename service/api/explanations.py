@@ -65,9 +65,19 @@ def explain_event(explainer: Explainer, told: Explanation, events: Events, event
     )
 
 
-def explain_findings(explainer: Explainer, told: Explanation, events: Events) -> pb.ExplainFindingsResponse:
-    """Return why each flagged event is flagged, and which findings are one incident."""
+def explain_findings(
+    explainer: Explainer, told: Explanation, events: Events, *, of_incidents: int | None = None
+) -> pb.ExplainFindingsResponse:
+    """Return why each flagged event is flagged, and which findings are one incident.
+
+    ``of_incidents``: only the findings of those items that so many incidents begin with, the largest.
+    """
     at, kind = told.findings
+    if of_incidents is not None:
+        begins = _first_findings(told, of_incidents).any(axis=1)
+        items = told.case.journeys.events.epc[told.case.rows]
+        kept = np.isin(items[at], items[begins])
+        at, kind = at[kept], kind[kept]
     moved, warning = explainer.moved(told, at, kind)
     judgement = told.judgement
     answer = pb.ExplainFindingsResponse(

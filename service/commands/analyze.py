@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ from service.settings import load_settings
 
 app = typer.Typer()
 
+_TOLD_IN_FULL = 60
+"""Items of the page that have effects, those that the largest incidents begin with: a second of work."""
+
 
 @app.command()
 def analyze(
@@ -40,6 +44,9 @@ def analyze(
     language: Annotated[LanguageChoice, typer.Option(help="Of the reasons.")] = LanguageChoice.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print an AnalyzeFilesResponse as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row per flagged event and kind.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page about it as well: one file for a browser. Implies --explain.")
+    ] = None,
     time_zone: TimeZoneOption = None,
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
@@ -67,6 +74,11 @@ def analyze(
         raise SettingsError("--target and --cluster exclude each other: one of them judges")
     if explain and cluster:
         raise SettingsError("--explain and --cluster exclude each other: the workers of a cluster give no reasons")
+    explain = explain or html is not None
+    if html and cluster:
+        raise SettingsError("--html and --cluster exclude each other: the workers of a cluster give no reasons")
+    if html and find_spec("jinja2") is None:
+        raise SettingsError("--html needs the extra 'web': pip install 'epc-sentinel[web]'")
     settings = load_settings(
         backend=backend,
         model_repository=model_repository,
@@ -85,12 +97,19 @@ def analyze(
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
     in_full = as_json or as_csv
-    told = language.value if not cluster and (explain if in_full else not events) else None
+    told = language.value if not cluster and (explain if in_full else html or not events) else None
     shown = None if in_full else render.MAX_TABLE_ROWS
+    judge, of_effects = DetectorName(detector), _TOLD_IN_FULL if html else 0
     work = analyze_files(
-        files, DetectorName(detector), target, settings, access, cluster, told, time_zone, of_incidents=shown
+        files, judge, target, settings, access, cluster, told, time_zone, of_incidents=shown, effects_of=of_effects
     )
-    raw, response = run_to_completion(work)
+    raw, response, explained = run_to_completion(work)
+    if html:
+        from service.web.pages.atlas import Atlas
+        from service.web.pages.one_file import write_one_file
+
+        atlas = Atlas.at_hand(settings.repository, settings.model_version)
+        write_one_file(html, raw, response, explained, atlas, language.value)
     if as_json:
         render.write_json(response)
     elif as_csv:

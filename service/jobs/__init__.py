@@ -5,6 +5,7 @@
 - cluster: the same on a Dask cluster
 - explain: why an event of a raw file got its scores
 - draw: that on the terminal
+- stories: which findings of an answer are one incident
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
 - flow: how items flow through the sites of raw files

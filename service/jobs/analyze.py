@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.api.explanations import explain_findings
 from service.api.responses import build_responses
 from service.client.access import OPEN, Access
 from service.client.gateway import GatewayClient, check_reachable
@@ -56,8 +58,9 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     time_zone: str | None = None,
     *,
     of_incidents: int | None = None,
-) -> tuple[RawEvents, pb.AnalyzeFilesResponse]:
-    """Return the events of the files and what was found in them.
+    effects_of: int = 0,
+) -> tuple[RawEvents, pb.AnalyzeFilesResponse, list[pb.ExplainResponse]]:
+    """Return the events of the files, what was found in them, and what moved the scores of a few findings.
 
     Args:
         paths: raw scan files, see `service.rawfiles.columns`.
@@ -69,6 +72,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
         time_zone: of raw times without one; None: that of the site.
         of_incidents: reasons are for the first findings of so many incidents, the largest; others have a cause.
+        effects_of: of the items that so many incidents begin with, the largest in each piece; in this process alone.
 
     Raises:
         CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
@@ -96,39 +100,50 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
 
             return await together(judge_piece(piece) for piece in pieces)
 
+        explained: list[pb.ExplainResponse] = []
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
         elif target is not None:
             answers = await _remote(judge_all, detector, target, settings, access, language)
         else:
-            answers = await _embedded(judge_all, raw.events, detector, settings, language, of_incidents=of_incidents)
-    return raw, merge(raw.events, pieces, answers)
+            told = _Telling(language, of_incidents, effects_of)
+            answers, explained = await _embedded(judge_all, raw.events, detector, settings, told)
+    return raw, merge(raw.events, pieces, answers), explained
 
 
-async def _embedded(  # noqa: PLR0913 - what, by what, where
-    judge_all: _JudgeAll,
-    whole: Events,
-    detector: DetectorName,
-    settings: Settings,
-    language: str | None,
-    *,
-    of_incidents: int | None,
-) -> list[_Answers]:
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is said of the findings, as `analyze_files` has it."""
+
+    language: str | None
+    of_incidents: int | None
+    effects_of: int
+
+
+async def _embedded(
+    judge_all: _JudgeAll, whole: Events, detector: DetectorName, settings: Settings, telling: _Telling
+) -> tuple[list[_Answers], list[pb.ExplainResponse]]:
     keep_freed_memory()
     wiring = build_wiring(settings)
     await threads.run(threads.ALWAYS_OFF, partial(wiring.unknown.know_whole, whole), len(whole))
+    explained: list[pb.ExplainResponse] = []
 
     async def judge(events: Events) -> _Answers:
-        judgement = await wiring.analyzer.analyze(events, detector, explain=language is not None)
+        judgement = await wiring.analyzer.analyze(events, detector, explain=telling.language is not None)
 
         def answer() -> _Answers:
-            told = None if language is None else wiring.explainer.explain(judgement, language)
-            return build_responses(events, judgement, told, of_incidents=of_incidents)
+            if telling.language is None:
+                return build_responses(events, judgement)
+            told = wiring.explainer.explain(judgement, telling.language)
+            if telling.effects_of:
+                of_piece = explain_findings(wiring.explainer, told, events, of_incidents=telling.effects_of)
+                explained.extend(of_piece.findings)
+            return build_responses(events, judgement, told, of_incidents=telling.of_incidents)
 
         return await threads.run(threads.ALWAYS_OFF, answer, len(events))
 
     try:
-        return await judge_all(judge, _AT_ONCE)
+        return await judge_all(judge, _AT_ONCE), explained
     finally:
         await wiring.close()
 

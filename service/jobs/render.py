@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
 
 import numpy as np
 from google.protobuf.json_format import MessageToJson
@@ -14,11 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
-from service.explain.causes import CODES
-from service.explain.incidents import Findings, incidents
 from service.jobs.positions import positions
+from service.jobs.stories import FIELDS, causes_of, kinds_of, stories
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.cells import no_formula
 from service.rawfiles.columns import RawEvents
@@ -26,7 +22,6 @@ from service.rawfiles.columns import RawEvents
 MAX_TABLE_ROWS = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIELDS = dict(zip(KINDS, ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump"), strict=True))
 WIDE = 160  # columns where the output is no terminal: a code must not be cut in a log or a pipe
 
 
@@ -97,36 +92,19 @@ def _findings_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
 def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
     columns = ("Kind", "Cause", "Items", "Events", "First event", "Place", "Local time", "Why (of the first)")
     table = Table(*columns, title="Incidents")
-    events, local_us, position = raw.events, raw.local_us, _positions(raw, response)
-    journeys = Journeys.of(events)
-    row_of = np.empty(len(events), dtype=np.intp)
-    row_of[journeys.order] = np.arange(len(events))
-    code, number = {cause: at for at, cause in enumerate(CODES)}, {kind: at for at, kind in enumerate(KINDS)}
-    # In the order of the events, as in each piece that was judged: the first of an incident is the one with a reason.
-    findings = sorted(
-        ((position[one.event_id], one) for answer in response.files for one in answer.event_history),
-        key=itemgetter(0),
-    )
-    found = [
-        (at, number[kind], code[cause], reason)
-        for at, finding in findings
-        for kind, cause, reason in causes_of(finding)
-    ]
-    position_of, kind, cause = (np.array([one[column] for one in found], dtype=np.intp) for column in range(3))
-    row = row_of[position_of]
-    shown = incidents(journeys, Findings(row, kind, cause))
-    for incident in shown[:MAX_TABLE_ROWS]:
-        at, kind_of, cause_of, reason = found[int(incident.findings[0])]
-        place = int(events.location_id[at])
+    events, local_us = raw.events, raw.local_us
+    shown = stories(events, response)
+    for story in shown[:MAX_TABLE_ROWS]:
+        place = int(events.location_id[story.first])
         table.add_row(
-            KINDS[kind_of],
-            CODES[cause_of],
-            str(incident.items),
-            str(len(np.unique(row[incident.findings]))),
-            str(int(events.event_id[at])),
+            story.kind,
+            story.cause,
+            str(story.items),
+            str(len(story.events)),
+            str(int(events.event_id[story.first])),
             Text(printable(raw.places.get(place) or f"location {place}")),
-            time_text(int(local_us[at])),
-            Text(printable(reason, 400)),
+            time_text(int(local_us[story.first])),
+            Text(printable(story.reason, 400)),
         )
     rest = len(shown) - MAX_TABLE_ROWS
     table.caption = f"{len(shown)} incidents" + (f", {rest} more: --csv has all findings" if rest > 0 else "")
@@ -141,23 +119,9 @@ def _summary_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table:
             Text(printable(raw.sources.get(answer.file_id, f"file_id {answer.file_id}"))),
             str(int((raw.events.file_id == answer.file_id).sum())),
             str(len(answer.event_history)),
-            *(str(getattr(stats, f"{_FIELDS[kind]}_count")) for kind in KINDS),
+            *(str(getattr(stats, f"{FIELDS[kind]}_count")) for kind in KINDS),
         )
     return table
-
-
-def kinds_of(finding: pb.EventFinding) -> Iterator[tuple[str, float]]:
-    """Yield the flagged kinds and their scores (0 to 100)."""
-    for kind, name in _FIELDS.items():
-        if getattr(finding, name):
-            yield kind, getattr(finding, f"{name}_score")
-
-
-def causes_of(finding: pb.EventFinding) -> Iterator[tuple[str, str, str]]:
-    """Yield the flagged kinds with their cause and reason, "" where none was asked for."""
-    for kind, name in _FIELDS.items():
-        if getattr(finding, name):
-            yield kind, getattr(finding, f"{name}_cause"), getattr(finding, f"{name}_reason")
 
 
 def _positions(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> dict[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from service.client.stream import Answered
 from service.events.vocabulary import KINDS
-from service.jobs.render import kinds_of
+from service.jobs.stories import kinds_of
 
 _STEP = 1.02
 """Neighbouring bounds of the latency bins: a percentile is at most 2 % too high."""

@@ -13,7 +13,7 @@ from service.detect.names import DetectorName
 from service.jobs import render
 from service.jobs.analyze import analyze_files, lots_are_whole, merge, split
 from service.jobs.positions import positions
-from service.jobs.render import causes_of
+from service.jobs.stories import causes_of
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.settings import load_settings
 from tests.support.command import HEADER
@@ -100,7 +100,7 @@ def test_the_sentences_of_incidents_are_those_that_every_finding_would_have(
     monkeypatch.setattr(render, "MAX_TABLE_ROWS", 5)
     for of_incidents in (None, 5):
         work = analyze_files([path], DetectorName.LSTM, None, settings, language="en", of_incidents=of_incidents)
-        raw, answer = asyncio.run(work)
+        raw, answer, _ = asyncio.run(work)
         render.write_tables(raw, answer, by_event=False)
         shown.append(capsys.readouterr().out)
         reasons.append([why for each in answer.files for one in each.event_history for *_, why in causes_of(one)])
