@@ -9,7 +9,7 @@ LOOPS := $(wildcard service/api/wire.py service/events/*.p* service/features/*.p
 PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
+.PHONY: run pages test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -57,6 +57,10 @@ gpu: .venv/dev
 # What only a GPU can show, in one table. Without one it says so, and fails.
 gpu-check: .venv/dev
 	$(BIN)/python -m tests.tools.gpu_check
+
+# The script and style of the pages, from web/ (needs node and npm). What is built is committed; a test compares it with its sources.
+pages:
+	cd web && npm ci --no-audit --no-fund && npm run build
 
 # Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
 e2e: .venv/dev .triton/installed

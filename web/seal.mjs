@@ -5,6 +5,11 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 const here = new URL("./", import.meta.url);
 const digest = (url) => createHash("sha256").update(readFileSync(url)).digest("hex");
 const made = new URL("../service/web/pages/static/", here);
+
+// Leaflet's style has pictures of controls and pins that these pages do not have.
+const style = new URL("pages.css", made);
+writeFileSync(style, readFileSync(style, "utf8").replace(/url\([^)]*\)/g, "none"));
+
 const sources = ["package.json", "package-lock.json", "shapes.mjs", "tsconfig.json", "vite.config.ts", ...readdirSync(new URL("src/", here)).map((name) => `src/${name}`)];
 const seal = {
   sources: Object.fromEntries(sources.sort().map((name) => [name, digest(new URL(name, here))])),

@@ -30,7 +30,8 @@ from service.events.columns import Events
 from service.events.vocabulary import OperatingPoint
 from service.events.zones import TimeZones
 from service.jobs.progress import warn
-from service.jobs.stories import kinds_of, printable, time_text
+from service.jobs.render import printable, time_text
+from service.jobs.stories import kinds_of
 from service.jobs.tally import Tally
 from service.rawfiles.columns import SITES, read_files
 from service.rawfiles.folders import left_out, raw_files

@@ -10,4 +10,5 @@
 - judge: the way to the gateway
 - oldpaths: how the existing backend asks
 - reports: what was found, for programs
+- pages: what was found, for people
 """

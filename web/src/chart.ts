@@ -27,7 +27,7 @@ export function drawChart(element: HTMLElement): void {
       scales: { x: { range: (_, from, to) => [(from ?? 0) - DAY_S / 2, (to ?? 1) + DAY_S * 1.5] }, y: { range: (_, __, to) => [0, Math.max(1, (to ?? 1) * 1.1)] } },
       axes: [{ grid: { show: false }, values: "{YYYY}-{MM}-{DD}", space: 90 }, { size: 56, grid: { stroke: "#e3e7ec" } }],
       series: [
-        { value: "{YYYY}-{MM}-{DD}" },
+        { label: element.dataset.day ?? "", value: (_: uPlot, time: number | null) => (time === null ? "–" : new Date(time * 1e3).toISOString().slice(0, 10)) },
         ...order.map((kind) => {
           const name = KINDS[kind]!;
           return {

@@ -121,7 +121,7 @@ class AnswerPages:
         return f"{self._codes.lot[epc]:06d}" if self._codes.well_formed[epc] else ""
 
     def _code(self, at: int) -> str:
-        return self._events.epc_codes[self._events.epc[at]]
+        return self._events.epc_codes[int(self._events.epc[at])]
 
     def _place(self, at: int) -> str:
         return self._raw.places.get(int(self._events.location_id[at])) or ""

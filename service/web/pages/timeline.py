@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class TimeTick:
     """A line of the axis."""
 
     x: float
@@ -34,7 +34,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TimeRow:
     """One scan in the drawing."""
 
     y: float
@@ -51,8 +51,8 @@ class Timeline:
     width: int
     height: int
     left: int
-    ticks: tuple[Tick, ...]
-    rows: tuple[Row, ...]
+    ticks: tuple[TimeTick, ...]
+    rows: tuple[TimeRow, ...]
 
 
 def timeline(
@@ -75,8 +75,8 @@ def timeline(
             if low <= end:
                 band = (x(low), max(x(high), x(low) + 2), x(middle))
         shown = tuple(sorted({x(mark) for mark in marks if begin <= mark <= end}))
-        rows.append(Row(TOP + ROW * at + ROW / 2, x(scan.local_us), scan, band, shown))
-    ticks = tuple(Tick(x(at), text) for at, text in _ticks(begin, end))
+        rows.append(TimeRow(TOP + ROW * at + ROW / 2, x(scan.local_us), scan, band, shown))
+    ticks = tuple(TimeTick(x(at), text) for at, text in _ticks(begin, end))
     return Timeline(WIDTH, TOP + ROW * len(rows) + 8, LEFT, ticks, tuple(rows))
 
 

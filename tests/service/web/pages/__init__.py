@@ -1,0 +1,1 @@
+"""Pages: what they show, their words, their script."""
