@@ -1,6 +1,7 @@
-"""How does a run become a version of the model repository?
+"""How does a run, or an adoption, become a version of the model repository?
 
 - run: the whole way
+- adopted: weights as they are, with tables and thresholds of another network
 - to_onnx: a model as ONNX, and the proof
 - repository: versions and Triton's config, written whole
 - undo: a change that fails leaves nothing

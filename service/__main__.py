@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from service.commands import (
+    adopt,
     analyze,
     bench,
     explain,
@@ -55,6 +56,7 @@ for command in (
     flow,
     verify,
     training,
+    adopt,
     bench,
     studies,
 ):

@@ -10,6 +10,7 @@
 - fitting: how it learns
 - runs: what a training leaves behind
 - metrics: how good scores are
+- adoption: how it comes to know another network without labels
 - evaluation: how good a run is
 - studies: questions to the data and the model
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from service.events.vocabulary import OperatingPoint
@@ -16,6 +17,7 @@ from training.fitting import cross_validation
 from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
+from training.network.predict import predict
 from training.runs.drift_histograms import reference_histograms
 from training.runs.expected_error import expected_error
 from training.runs.folder import Run, padded_lengths
@@ -102,7 +104,9 @@ def train(  # noqa: PLR0913, PLR0917
         expected_error=expected_error(fitted.check[1], fitted.causal_flags(OperatingPoint.BALANCED)),
         lineage=origins,
         probe=probe(fitted.check[0], lengths[0]),
-        histograms=reference_histograms(labelled.take("validation")[0], fitted.model, reference, config.max_length),
+        histograms=reference_histograms(
+            labelled.take("validation")[0], partial(predict, fitted.model), reference, config.max_length
+        ),
         metrics=UNMEASURED,
     )
     run = Run(fitted.model, reference, record, svm)

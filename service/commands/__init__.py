@@ -8,6 +8,7 @@
 - flow: work in progress, throughput and cycle times
 - verify: a repository before Triton loads it
 - training: simulate, inspect, train, evaluate, export
+- adopt: a trained network in another supply chain
 - studies: tune and study
 - bench: the gateway under load
 - options: what commands share

@@ -14,7 +14,7 @@ from tests.support.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
 WEB_ALONE = {"fastapi", "starlette", "uvicorn", "duckdb", "psycopg"}  # of the extra web, which a gateway has not
-LAZY = {f"service/commands/{name}.py" for name in ("training", "studies", "bench")}  # import what a command needs in it
+LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "studies", "bench")}  # import when called
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
     ("errors", "progress", "environment"),
@@ -43,7 +43,7 @@ TRAINING_FLOORS = (
     ("network",),
     ("fitting",),
     ("runs",),
-    ("evaluation",),
+    ("evaluation", "adoption"),
     ("studies", "train"),
 )
 NEEDS_ALONE = {

@@ -41,6 +41,10 @@ Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
 """Returns the (retrospective, causal) samples of one pass over the training data, another one on every call."""
 
 
+Score = Callable[[Samples], NDArray[np.float32]]
+"""Returns the probabilities [N, 5] of the rows of samples."""
+
+
 def samples(  # noqa: PLR0913 - three of them are options, given by name
     events: Events,
     labels: NDArray[np.float32],

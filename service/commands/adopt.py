@@ -1,0 +1,53 @@
+"""The command that makes a trained network know another supply chain, without labels."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Lazy imports: the packages of the training side are imported when the command is called, the gateway has none.
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import SitesZoneOption, need_train_extra
+from service.events.zones import SEOUL
+from service.jobs.progress import shown_progress
+
+app = typer.Typer()
+
+
+@app.command()
+def adopt(
+    data: Annotated[
+        Path, typer.Option(help="Folder of raw CSV files, locations.csv and, if there is, transitions.csv.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model repository to write; one that exists gets its next version.")],
+    model: Annotated[Path, typer.Option("--from", help="Model repository whose weights are taken.")] = Path(
+        "model_repository"
+    ),
+    alarms_per_10000: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=5_000, help="Findings wanted in 10,000 events. Default: the cuts of --from."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for the report and for rows that cannot be used; default: OUT-report.")
+    ] = None,
+    time_zone: SitesZoneOption = None,
+    sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
+) -> None:
+    """Learn from raw files without labels what is normal in them, and write a model that judges by that."""
+    need_train_extra()
+    from service.model.signing import load_signing_key
+
+    key = load_signing_key(sign) if sign else None  # before the long work
+    from export.adopted import adopt_folder
+    from training.adoption.report import lines_of
+    from training.adoption.settings import AdoptSettings
+
+    settings = AdoptSettings(alarms_per_10000=alarms_per_10000, time_zone=time_zone or SEOUL)
+    beside = report or out.with_name(f"{out.name}-report")
+    with shown_progress() as progress:
+        version, found = adopt_folder(data, model, out, beside, settings, progress, sign=key)
+    for line in lines_of(found):
+        typer.echo(line)
+    typer.echo(f"adopted to {version}; the report is in {beside}")

@@ -1,0 +1,57 @@
+"""From which score on a finding is raised, for the alarms that somebody has time for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.ensemble import SUSPICION
+from service.events.vocabulary import KINDS, MODES, OperatingPoint
+from service.model.manifest import Points, Thresholds
+
+_SHARES = {OperatingPoint.PRECISE: 0.5, OperatingPoint.BALANCED: 1.0, OperatingPoint.SENSITIVE: 2.0}
+"""Alarms of each operating point, of the wanted ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCuts:
+    """Where a model flags."""
+
+    thresholds: Thresholds  # those of the sensitive point
+    points: Points | None
+
+    def of(self, mode: str, point: OperatingPoint = OperatingPoint.BALANCED) -> NDArray[np.float32]:
+        """Return the thresholds [5] of an operating point."""
+        return np.array((self.points or {}).get(point, self.thresholds).of(mode), dtype=np.float32)
+
+
+def cuts_for_alarms(scores: Mapping[str, NDArray[np.float32]], alarms_per_10000: float) -> AlarmCuts:
+    """Return the cuts that raise so many findings in 10,000 of the events with these scores [N, 5] by mode.
+
+    All kinds share one cut, for scores are probabilities: no other cuts find more for as many alarms. It stays within
+    0.05 .. 0.99: below, findings would be noise; a malformed code is always a finding.
+    """
+    points = {
+        point: Thresholds(**{mode: [_cut(scores[mode], share * alarms_per_10000)] * len(KINDS) for mode in MODES})
+        for point, share in _SHARES.items()
+    }
+    return AlarmCuts(points[OperatingPoint.SENSITIVE], points)
+
+
+def _cut(scores: NDArray[np.float32], alarms_per_10000: float) -> float:
+    wanted = round(alarms_per_10000 / 10_000 * len(scores))
+    falling = np.sort(scores, axis=None)[::-1]
+    if wanted >= len(falling):
+        return SUSPICION
+    # Above the first score that is one too many: events that look alike have one score, and are all flagged or none.
+    return float(np.clip(np.nextafter(falling[wanted], np.float32(1)), SUSPICION, MALFORMED_CODE_SCORE))
+
+
+def alarms_by_kind(scores: NDArray[np.float32], cuts: NDArray[np.float32]) -> dict[str, float]:
+    """Return the findings in 10,000 events by kind, for scores [N, 5] and cuts [5]."""
+    shares = (scores >= cuts).mean(axis=0) * 10_000
+    return dict(zip(KINDS, (round(float(share), 2) for share in shares), strict=True))

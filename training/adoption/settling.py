@@ -1,0 +1,108 @@
+"""Tables from unlabelled events: judged, the suspicious set aside, learned again, until nothing moves any more.
+
+What a table was learned from looks normal to it, anomalies included: learned from all of a foreign world, the order of
+scans that is wrong there is simply rare. So the first rounds set aside whatever rules or network find, a few per cent
+of normal noise among it; and the later ones, whose tables are clean, take back what not both of them find. Learned
+from what rules and network agree on alone from the start, half of the wrong orders would stay in for good; without
+taking back, noise that belongs to a network would be an alarm for ever.
+
+Times are not set aside: quantiles of a lane bear some wrong ones, but without the slow and the quick ones among the
+normal ones they are too narrow, and narrower every round (docs/adopt.md has the measurement).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.detect import rules
+from service.detect.ensemble import SUSPICION
+from service.events.columns import Events
+from service.events.vocabulary import KINDS
+from service.features.reference import Reference
+from service.progress import Progress
+from training.adoption.settings import AdoptSettings
+from training.adoption.weights import TrainedWeights
+from training.datasets.masters import Masters
+from training.errors import DataError
+from training.samples.reference import learn
+from training.samples.samples import samples
+
+_STRICT_ROUNDS = 2
+_SURE = 0.5
+"""Score or evidence from which one of them alone suspects an event in a strict round."""
+
+_TIME = KINDS.index("jump")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round did."""
+
+    aside: int  # events that are not learned from
+    moved: int  # of them and the others, those on the other side than a round before
+    by_kind: dict[str, int]  # events set aside for a kind; one may be for several
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """Tables that teach themselves no more."""
+
+    reference: Reference
+    normal: NDArray[np.bool_]  # [N] events that they were learned from
+    rounds: tuple[Round, ...]
+    suspects: NDArray[np.bool_]  # [N, 5] why events were set aside
+
+
+def settle(
+    events: Events, masters: Masters, network: TrainedWeights, settings: AdoptSettings, progress: Progress
+) -> Settled:
+    """Learn the tables of N unlabelled events.
+
+    Raises:
+        DataError: too much of them is suspicious, or what is keeps changing; says how much, and what to do.
+    """
+    normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)
+    rounds: list[Round] = []
+    while len(rounds) < settings.most_rounds:
+        number = len(rounds)
+        progress(f"round {number + 1}: judging {len(events):,} events", number / settings.most_rounds)
+        reference = learn(events, normal, masters)
+        suspects = _suspects(events, reference, network, strict=number < _STRICT_ROUNDS)
+        now = np.asarray(~suspects.any(axis=1))
+        moved = int((now != normal).sum())
+        by_kind = dict(zip(KINDS, suspects.sum(axis=0).tolist(), strict=True))
+        rounds.append(Round(int((~now).sum()), moved, by_kind))
+        if (~now).mean() > settings.most_aside:
+            raise DataError(_too_strange(rounds[-1], len(events), network.title))
+        normal = now
+        if number > _STRICT_ROUNDS and moved <= settings.settled_share * len(events):
+            return Settled(learn(events, normal, masters), normal, tuple(rounds), suspects)
+    raise DataError(
+        f"the tables do not settle: after {len(rounds)} rounds {rounds[-1].moved:,} of {len(events):,} events still"
+        f" change sides (at most {settings.settled_share:.2%} may); give it more data of one time, or train with labels"
+    )
+
+
+def _suspects(events: Events, reference: Reference, network: TrainedWeights, *, strict: bool) -> NDArray[np.bool_]:
+    """Return which events [N, 5] are suspicious, judged as one request by tables learned from most of them."""
+    unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
+    part = samples(events, unknown, reference, causal=False, limit=network.max_length)
+    scores, (evidence, _) = network.score(part), rules.judge(part.features)
+    by_rules = evidence >= rules.THRESHOLD
+    found = (scores >= _SURE) | by_rules if strict else (scores >= SUSPICION) & by_rules
+    found[:, _TIME] = False
+    suspects = np.empty_like(found)
+    suspects[part.index] = found
+    return suspects
+
+
+def _too_strange(last: Round, events: int, title: str) -> str:
+    most = max(last.by_kind, key=lambda kind: last.by_kind[kind])
+    return (
+        f"{last.aside / events:.0%} of the events look anomalous to {title}, most as {most} ({last.by_kind[most]:,} of"
+        f" {events:,}): it does not know what is normal in such a network; train with labels, or name the steps, types"
+        " and codes as it knows them"
+    )
