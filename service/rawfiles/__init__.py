@@ -6,6 +6,7 @@
 - times: what a time means
 - plain: rows that are plain, all at once (compiled)
 - table: one file to columns
+- parts: a large file, part by part
 - columns: files to columns
 - folders: which files of a folder are raw files
 """

@@ -37,7 +37,7 @@ class RawBytes:
 def read_raw(path: Path) -> RawBytes:
     """Return a file; one that ends in .gz is unpacked. Raises READ_ERRORS."""
     with _open(path) as stream:
-        return _decoded(stream.read())
+        return decoded(stream.read())
 
 
 def first_line(path: Path) -> bytes:
@@ -46,14 +46,26 @@ def first_line(path: Path) -> bytes:
         head = stream.read(_HEAD)
     if len(head) == _HEAD:  # may end within a letter
         head = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
-    return _decoded(head).data.partition(b"\n")[0]
+    return decoded(head).data.partition(b"\n")[0]
+
+
+def open_raw(path: Path, name: str) -> IO[bytes]:
+    """Open a file whose ``name`` says whether it is to be unpacked, .gz, wherever it lies. Raises READ_ERRORS."""
+    return cast("IO[bytes]", gzip.open(path)) if name.lower().endswith(".gz") else path.open("rb")
+
+
+def wide_encoding(head: bytes) -> str:
+    """Return the codec of a file in UTF-16, by how it begins, "" of any other: its line ends are no single bytes."""
+    encoding, _ = _encoding_of(head[:200])
+    return _CODECS[encoding] if encoding.startswith("UTF-16") else ""
 
 
 def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _decoded(data: bytes) -> RawBytes:
+def decoded(data: bytes) -> RawBytes:
+    """Return what bytes of a file, unpacked, are."""
     encoding, is_utf_8 = _encoding_of(data)
     if encoding != UTF_8:
         decoder = codecs.getincrementaldecoder(_CODECS[encoding])("replace")

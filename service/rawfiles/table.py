@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import CommandError
-from service.rawfiles.encoding import READ_ERRORS, read_raw
+from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw
 from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
 from service.rawfiles.rows import Header, split_row, whole_number
 from service.rawfiles.times import has_zone, time_us
@@ -54,11 +54,20 @@ def read_table(path: Path, number: int, first_id: int) -> FileRows:
     """
     try:
         raw = read_raw(path)
-        below = raw.data.find(b"\n") + 1 or len(raw.data)
-        header = Header.of(raw.data[:below])
     except READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or "input/output error"
         raise CommandError(f"{path}: cannot be read: {reason}") from None
+    return table_of(raw, path, number, first_id)
+
+
+def table_of(raw: RawBytes, path: Path, number: int, first_id: int, lines_before: int = 0) -> FileRows:
+    """Return the rows of a file's bytes, or of a part of them below the first line; as `read_table`.
+
+    Args: ``path`` is for messages, and ``lines_before`` are lines of the file between the first one and the part.
+    """
+    try:
+        below = raw.data.find(b"\n") + 1 or len(raw.data)
+        header = Header.of(raw.data[:below])
     except UnicodeDecodeError:
         raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
     index = _index(path, header)
@@ -74,7 +83,7 @@ def read_table(path: Path, number: int, first_id: int) -> FileRows:
         texts=[index.get(name, -1) for name in _TEXTS.values()],
     )
     for at in np.flatnonzero(rows.odd).tolist():
-        _fill_in(rows, at, path, header, index)
+        _fill_in(rows, at, path, header, index, lines_before)
     n = len(rows)
     return FileRows(
         event_id=rows.ints[EVENT_ID] if "event_id" in index else np.arange(first_id, first_id + n, dtype=np.int64),
@@ -85,7 +94,7 @@ def read_table(path: Path, number: int, first_id: int) -> FileRows:
         time_us=rows.ints[TIME],
         has_zone=rows.has_zone,
         file_id=rows.ints[FILE_ID] if "file_id" in index else np.full(n, number, dtype=np.int64),
-        line=rows.line,
+        line=rows.line + lines_before,
         places=_places(rows, header) if "scan_location" in index else {},
         has_file_id="file_id" in index,
         warning=raw.warning,
@@ -105,9 +114,11 @@ def _index(path: Path, header: Header) -> dict[str, int]:
     return {name: at for at, name in enumerate(header.names)}
 
 
-def _fill_in(rows: PlainRows, at: int, path: Path, header: Header, index: dict[str, int]) -> None:
+def _fill_in(  # noqa: PLR0913, PLR0917 - a row, and where it is
+    rows: PlainRows, at: int, path: Path, header: Header, index: dict[str, int], lines_before: int
+) -> None:
     """Read a row that is not plain. Codes, steps and types are taken as they are: strange ones are judged later."""
-    where = f"{path}: line {rows.line[at]}"
+    where = f"{path}: line {rows.line[at] + lines_before}"
     cells, problem = split_row(rows.raw_line(at), header)
     if problem:
         raise CommandError(f"{where}: {problem}")

@@ -9,6 +9,7 @@
 - body: the bodies of requests
 - judge: the way to the gateway
 - oldpaths: how the existing backend asks
+- files: how a file becomes a report
 - reports: what was found, for programs
 - pages: what was found, for people
 """

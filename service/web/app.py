@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from service.client.access import access_by_files
 from service.client.retries import retried
+from service.errors import CommandError
 from service.events.zones import TimeZones
 from service.findings.choose import open_store
 from service.web import health, problems, reports
+from service.web.files import routes as files
+from service.web.files.jobs import JobFolder
+from service.web.files.queue import FileQueue
+from service.web.files.staging import Staging
+from service.web.files.worker import Worker
 from service.web.judge import GatewayJudge
 from service.web.oldpaths import routes
 from service.web.oldpaths.aliases import Aliases
@@ -21,7 +28,7 @@ from service.web.oldpaths.requests import RequestReader
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = (health.router, routes.router, reports.router)
+ROUTERS = (health.router, routes.router, reports.router, files.router)
 
 
 def build_app(settings: WebSettings) -> FastAPI:
@@ -31,18 +38,27 @@ def build_app(settings: WebSettings) -> FastAPI:
         CommandError: the store or a file of the settings cannot be used.
     """
     access = access_by_files(settings.ca_file, settings.cert_file, settings.key_file, settings.token_file)
-    reader = RequestReader(
-        Aliases.read(settings.aliases), TimeZones(settings.time_zone), read_places(settings.locations)
+    aliases, zones = Aliases.read(settings.aliases), TimeZones(settings.time_zone)
+    reader = RequestReader(aliases, zones, read_places(settings.locations))
+    stage = partial(
+        Staging, aliases=aliases, zones=zones, most_bytes=settings.max_file_bytes, piece_events=settings.piece_events
     )
+    try:
+        folders = JobFolder(settings.uploads)
+    except OSError as error:
+        raise CommandError(f"cannot write uploads to {settings.uploads}: {error.strerror}; set --uploads") from None
     store = open_store(settings.store, max_bytes=settings.store_max_bytes, max_days=settings.store_max_days)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         channel = access.aio_channel(settings.target, [("grpc.max_receive_message_length", -1), *retried()])
-        app.state.parts = Parts(settings, store, access, channel, GatewayJudge(channel, access), reader)
+        judge, queue = GatewayJudge(channel, access), FileQueue(folders)
+        app.state.parts = Parts(settings, store, access, channel, judge, reader, queue)
+        queue.start(Worker(folders, stage, judge, store, queue.changed).run)
         try:
             yield
         finally:
+            await queue.stop()
             await channel.close()
             store.close()
 

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from service.client.access import Access
 from service.client.retries import SERVICE
 from service.findings.store import FindingsStore
+from service.web.files.queue import FileQueue
 from service.web.judge import GatewayJudge
 from service.web.oldpaths.requests import RequestReader
 from service.web.settings import WebSettings
@@ -32,6 +33,7 @@ class Parts:
     channel: grpc.aio.Channel
     judge: GatewayJudge
     reader: RequestReader
+    files: FileQueue
 
     async def gateway_health(self, within_s: float = 2.0) -> str:
         """Return SERVING, NOT_SERVING, or UNREACHABLE if nobody answers."""

@@ -36,6 +36,15 @@ class WebSettings(BaseSettings):
     max_body_bytes: int = Field(
         32 * 2**20, ge=1024, le=2**31 - 1, description="bytes of a JSON request, 1024 to 2147483647"
     )
+    uploads: Path = Field(
+        Path("uploads"), description="folder of files that are being analysed; after a restart the work goes on there"
+    )
+    max_file_bytes: int = Field(
+        2**30, ge=1024, le=2**40, description="bytes of an uploaded file, packed and unpacked, 1024 to 1099511627776"
+    )
+    piece_events: int = Field(
+        50_000, ge=1, le=50_000, description="events of a file that the gateway judges at once, 1 to 50000"
+    )
     aliases: Path | None = Field(
         None, description="TOML file: words of old callers and what they mean; default: the bundled table"
     )

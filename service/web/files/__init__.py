@@ -1,0 +1,10 @@
+"""How does a file become a report, in the background and across restarts?
+
+- routes: uploads, their list and their progress by HTTP
+- receive: a body to a file, streamed
+- jobs: what is known of an upload, on disk
+- staging: a raw file to events sorted by code, cut into pieces of whole lots
+- pieces: a piece of events, as it is asked and as it is kept
+- worker: one upload from its file to its report
+- queue: which uploads are at work
+"""

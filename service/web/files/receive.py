@@ -1,0 +1,129 @@
+"""The body of an upload to a file on disk, as it comes: the whole body, or the first file of a form."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from fastapi import Request
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.web.problems import Problem
+
+_MOST_NAME = 200
+_FIELD_BYTES = 1_000  # of any other field of the form
+
+
+@dataclass
+class Received:
+    """What was received."""
+
+    name: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
+class _Sink:
+    """Writes bytes to a file, counts them and digests them."""
+
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        self._file, self._most, self._digest, self.size = file, most_bytes, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self._most:
+            why = f"the file is larger than {self._most} bytes: cut it into several, items whole"
+            raise Problem(413, why, [("file", "is too large")])
+        self._digest.update(data)
+        self._file.write(data)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Received, dict[str, str]]:
+    """Write the file of a request to ``path``; return what it is, and the other fields of the form.
+
+    Raises:
+        Problem: 413, it is too large; 400, there is no file, or the form is damaged.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and int(length[:20]) > most_bytes + 100_000:
+        raise Problem(413, f"the file is larger than {most_bytes} bytes", [("file", "is too large")])
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    with path.open("wb") as file:
+        sink = _Sink(file, most_bytes)
+        if kind == b"multipart/form-data":
+            form = _Form(sink)
+            parser = _parser(options, form)
+            async for data in request.stream():
+                parser.write(data)
+            name, fields = form.file_name, form.fields
+            if not form.has_file:
+                raise Problem(400, "the form has no file", [("file", "is missing")])
+        else:
+            async for data in request.stream():
+                sink.write(data)
+            name, fields = "", {}
+    if not sink.size:
+        raise Problem(400, "the file is empty", [("file", "is empty")])
+    return Received(safe_name(name), sink.size, sink.hexdigest()), fields
+
+
+def safe_name(name: str) -> str:
+    """Return the last part of a path, in one line of readable letters."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "?" for letter in last)[-_MOST_NAME:]
+
+
+class _Form:
+    """Gets the parts of a form as the parser finds them."""
+
+    def __init__(self, sink: _Sink) -> None:
+        self._sink = sink
+        self._header, self._value, self._disposition = b"", b"", b""
+        self._field: str | None = None
+        self._in_file = False
+        self.has_file, self.file_name = False, ""
+        self.fields: dict[str, str] = {}
+
+    def on_part_begin(self) -> None:
+        self._disposition, self._in_file, self._field = b"", False, None
+
+    def on_header_begin(self) -> None:
+        self._header, self._value = b"", b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if b"filename" in options and not self.has_file:
+            self.has_file = self._in_file = True
+            self.file_name = options[b"filename"].decode("utf-8", "replace")
+        elif b"name" in options and b"filename" not in options:
+            self._field = options[b"name"].decode("utf-8", "replace")
+            self.fields[self._field] = ""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self._sink.write(data[start:end])
+        elif self._field is not None and len(self.fields[self._field]) < _FIELD_BYTES:
+            self.fields[self._field] += data[start:end].decode("utf-8", "replace")
+
+
+def _parser(options: dict[bytes, bytes], form: _Form) -> MultipartParser:
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise Problem(400, "the form has no boundary", [("Content-Type", "has no boundary")])
+    names = [name for name in dir(form) if name.startswith("on_")]
+    return MultipartParser(boundary, {name: getattr(form, name) for name in names})  # type: ignore[arg-type]

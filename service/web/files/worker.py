@@ -1,0 +1,143 @@
+"""One upload from its file to its report; begun again after a restart, it goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.events.vocabulary import KINDS
+from service.findings.records import FileReport
+from service.findings.schema import report_id
+from service.findings.store import FindingsStore, ReportContent
+from service.runtime.tasks import together
+from service.web.files.jobs import SOURCE, FileJob, JobFolder
+from service.web.files.pieces import PieceVerdict, judged_before, keep, path_of, request_of
+from service.web.files.staging import Piece, Staged, Staging
+from service.web.judge import GatewayJudge
+from service.web.problems import Problem
+
+PIECES_AT_ONCE = 2
+"""While the gateway judges one, the next is prepared."""
+
+_PASSING = {429, 502, 503, 504}
+_FIRST_WAIT_S, _MOST_WAIT_S = 1.0, 30.0
+_FALLBACK = "rule-based-fallback"
+_ROUNDS = 3
+
+log = structlog.get_logger("epc_sentinel.files")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Works on one upload at a time; several workers may share these parts."""
+
+    folders: JobFolder
+    stage_of: Callable[[Path], Staging]  # by the folder of an upload
+    judge: GatewayJudge
+    store: FindingsStore
+    changed: Callable[[FileJob], None]  # called after every step
+
+    async def run(self, job: FileJob) -> None:
+        """Bring an upload to its report.
+
+        Raises:
+            CommandError: the file cannot be used, or the store is away.
+            Problem: the gateway refuses its events.
+            OSError, duckdb.Error: no room on the disk.
+        """
+        folder = self.folders.path(job.job_id)
+        stage = self.stage_of(folder)
+        self._enter(job, "reading")
+
+        def on_bytes(count: int) -> None:
+            job.bytes_read = count
+
+        staged = await asyncio.to_thread(stage.read, folder / SOURCE, job.name, on_bytes)
+        job.events = staged.events
+        self._enter(job, "judging")
+        judged = await self._judge_all(job, stage, staged)
+        self._enter(job, "keeping")
+        report = _summary(job, staged, judged)
+        pieces = range(len(staged.pieces))
+        files = {table: [path_of(folder, at, table) for at in pieces] for table in ("scans", "findings", "incidents")}
+        await asyncio.to_thread(self.store.add, report, ReportContent(**files))
+        job.report_id = report.report_id
+        self._enter(job, "done")
+        await asyncio.to_thread(self.folders.forget_work, job.job_id)
+
+    def _enter(self, job: FileJob, state: str) -> None:
+        job.state = state  # type: ignore[assignment]  # pydantic checks it
+        self.folders.save(job)
+        self.changed(job)
+
+    async def _judge_all(self, job: FileJob, stage: Staging, staged: Staged) -> list[PieceVerdict]:
+        """Judge the pieces that are not done; where the model changed meanwhile, the older ones again."""
+        for _ in range(_ROUNDS):
+            job.judged = 0
+            turn = asyncio.Semaphore(PIECES_AT_ONCE)
+
+            async def one(number: int, piece: Piece, turn: asyncio.Semaphore = turn) -> PieceVerdict:
+                async with turn:
+                    judged = judged_before(stage.folder, number) or await self._judge(job, stage, staged, number)
+                job.judged += piece.events
+                self.changed(job)
+                return judged
+
+            done = await together(one(number, piece) for number, piece in enumerate(staged.pieces))
+            newest = {judged.model_version for judged in done if judged.method != _FALLBACK}
+            if len(newest) < 2:
+                return done
+            for number, judged in enumerate(done):
+                if judged.model_version != done[-1].model_version:
+                    (stage.folder / f"{number:06d}.json").unlink(missing_ok=True)
+        return done
+
+    async def _judge(self, job: FileJob, stage: Staging, staged: Staged, number: int) -> PieceVerdict:
+        columns = await asyncio.to_thread(stage.events_of, staged.pieces[number])
+        request = await asyncio.to_thread(request_of, columns, job.detector)
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                answer = await self.judge.analyze(request, job.language)
+                break
+            except Problem as problem:
+                if problem.status not in _PASSING:
+                    raise
+                log.warning("the gateway is away or busy", job=job.job_id, status=problem.status, wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _MOST_WAIT_S)
+        return await asyncio.to_thread(keep, stage.folder, number, columns, answer, staged.places)
+
+
+def _summary(job: FileJob, staged: Staged, judged: list[PieceVerdict]) -> FileReport:
+    counts: Counter[str] = Counter()
+    for one in judged:
+        counts.update(one.counts)
+    methods = [one.method for one in judged]
+    versions = dict.fromkeys(one.model_version for one in judged if one.model_version)
+    warnings = dict.fromkeys([*staged.warnings, *(one.warning for one in judged if one.warning)])
+    version = " ".join(versions)
+    return FileReport(
+        report_id=report_id(job.name, job.detector, job.sha256, version),
+        file_name=job.name,
+        file_id=staged.file_id,
+        detector=job.detector,
+        method=_FALLBACK if _FALLBACK in methods else methods[0],
+        model_version=version,
+        language=job.language,
+        content_sha256=job.sha256,
+        created_us=job.created_us,
+        events=staged.events,
+        items=staged.items,
+        flagged=sum(one.flagged for one in judged),
+        incidents=sum(one.incidents for one in judged),
+        counts={kind: counts[kind] for kind in KINDS},
+        first_us=staged.first_us,
+        last_us=staged.last_us,
+        warning=" ".join(warnings),
+    )

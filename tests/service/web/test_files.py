@@ -1,0 +1,148 @@
+"""A file in, its report out: the findings of ``analyze``, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import FORGED, HEADER, NORMAL, run
+from tests.support.gateway import Gateway
+from tests.support.processes import free_ports
+from tests.support.web.server import Answer, Web
+from training.simulation.world import simulate
+
+SMALL_PIECES = ("--piece-events", "300")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of about 2,700 simulated events."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder, epcs=600, seed=3)
+    parts = [path.read_text(encoding="utf-8").splitlines(keepends=True) for path in sorted(folder.glob("[hikqy]*.csv"))]
+    path = folder / "all.csv"
+    path.write_text("".join([parts[0][0], *(line for part in parts for line in part[1:])]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def own(gateway: Gateway, tmp_path: Path) -> Iterator[Web]:
+    with Web(gateway.target, tmp_path / "kept", "--uploads", str(tmp_path / "uploads"), *SMALL_PIECES) as running:
+        yield running
+
+
+def done(web: Web, answer: Answer) -> dict[str, Any]:
+    """Wait for the end of an upload and return it."""
+    assert answer.status == 202, answer.body
+    path = answer.headers["location"]
+    web.wait(lambda: web.get(path).json()["state"] in ("done", "failed"), "end of the upload")
+    found: dict[str, Any] = web.get(path).json()
+    return found
+
+
+def findings(web: Web, report_id: int) -> list[dict[str, Any]]:
+    path = f"/api/report/detail?reportId={report_id}&limit=1000"
+    told = web.get(path).json()
+    assert told["total"] == len(told["findings"]) == told["flaggedEvents"]
+    return list(told["findings"])
+
+
+def test_a_file_gets_the_findings_of_analyze(web: Web, gateway: Gateway, scans: Path) -> None:
+    job = done(web, web.post("/api/files?name=..%2Fa%00b.csv&detector=rules", scans.read_bytes()))
+    assert (job["state"], job["name"], job["judged"]) == ("done", "a?b.csv", job["events"])
+    answer = json.loads(run("analyze", scans, "--target", gateway.target, "--detector", "rules", "--json").stdout)
+    [expected] = answer["files"]
+    detail = web.get(f"/api/report/detail?reportId={job['reportId']}").json()
+    assert detail["fileAnomalyStats"] == expected["fileAnomalyStats"]
+    assert detail["incidentList"]
+    names = {"eventId"} | {
+        kind + end for kind in ("epcFake", "epcDup", "locErr", "evtOrderErr", "jump") for end in ("", "Score")
+    }
+    found = [{name: row[name] for name in row if name in names} for row in findings(web, job["reportId"])]
+    assert found == [{**row, "eventId": int(row["eventId"])} for row in expected["EventHistory"]]
+    assert all(row[f"{kind}Cause"] for row in findings(web, job["reportId"]) for kind in ("jump",) if kind in row)
+    again = done(web, web.post("/api/files?name=a%3Fb.csv&detector=rules", scans.read_bytes()))
+    assert again["reportId"] == job["reportId"]
+
+
+def test_a_form_and_its_progress(own: Web, scans: Path) -> None:
+    boundary = "----x"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+    begin = f'{head}detector"\r\n\r\nensemble\r\n{head}file"; filename="s.csv"\r\nContent-Type: text/csv\r\n\r\n'
+    form = begin.encode() + scans.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    kind = {"Content_Type": f"multipart/form-data; boundary={boundary}"}
+    answer = own.post("/api/files", form, **kind)
+    events = own.get(f"{answer.headers['location']}/events")  # ends with the upload
+    assert events.headers["content-type"].startswith("text/event-stream")
+    steps = [json.loads(line[6:]) for line in events.body.decode().splitlines() if line.startswith("data: ")]
+    assert (steps[-1]["state"], steps[-1]["detector"], steps[-1]["name"]) == ("done", "ensemble", "s.csv")
+    assert steps[-1]["bytes"] == scans.stat().st_size
+    judged = [step["judged"] for step in steps]
+    assert judged == sorted(judged)
+    assert len(set(judged)) > 2
+    assert any("mlCombinedScore" in row for row in findings(own, steps[-1]["reportId"]))
+    assert own.post("/api/files", form.replace(b'filename="s.csv"', b""), **kind).status == 400
+    assert own.post("/api/files", b"no form", **kind).status == 400
+
+
+def test_killed_in_the_middle_the_findings_are_the_same(gateway: Gateway, tmp_path: Path, scans: Path) -> None:
+    flags = ("--uploads", str(tmp_path / "uploads"), *SMALL_PIECES)
+    told = []
+    for kills in (0, 1):
+        store = tmp_path / f"kept {kills}"
+        web = Web(gateway.target, store, *flags)
+        path = web.post("/api/files?name=scans.csv", scans.read_bytes()).headers["location"]
+        for kill in range(kills):
+            web.wait(lambda web=web, kill=kill, path=path: web.get(path).json()["judged"] > 400 * kill, "work")  # type: ignore[misc]
+            before = web.get(path).json()
+            web.kill()
+            web.stop()
+            assert before["state"] in ("judging", "keeping")
+            web = Web(gateway.target, store, *flags)
+            assert web.get(path).json()["sha256"] == before["sha256"]
+        web.wait(lambda web=web, path=path: web.get(path).json()["state"] == "done", "end of the upload")  # type: ignore[misc]
+        job = web.get(path).json()
+        told.append((job["reportId"], findings(web, job["reportId"])))
+        web.stop()
+    assert told[0] == told[1]
+    assert len(told[0][1]) > 50
+
+
+def test_a_file_waits_for_a_gateway_that_is_away(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with Web(f"127.0.0.1:{port}", tmp_path / "kept", "--uploads", str(tmp_path / "uploads")) as alone:
+        answer = alone.post("/api/files?name=n.csv&detector=rules", (HEADER + NORMAL + FORGED).encode())
+        path = answer.headers["location"]
+        alone.wait(lambda: alone.get(path).json()["state"] == "judging", "judging")
+        with Gateway("--port", str(port)):
+            alone.wait(lambda: alone.get(path).json()["state"] == "done", "end of the upload")
+            assert findings(alone, alone.get(path).json()["reportId"])[0]["epcCode"] == "forged"
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        (HEADER.encode(), "no rows"),
+        (b"no table", "line 1: no column"),
+        ((HEADER + NORMAL + NORMAL.replace("2025", "x")).encode(), "bad.csv: line 3: column event_time"),
+        ((HEADER.strip() + ",event_id\n" + (NORMAL.strip() + ",7\n") * 2).encode(), "7 is there twice"),
+    ],
+    ids=["header", "no table", "time", "twice"],
+)
+def test_a_file_that_cannot_be_used_says_why(web: Web, body: bytes, part: str) -> None:
+    job = done(web, web.post("/api/files?name=bad.csv&detector=rules", body))
+    assert job["state"] == "failed"
+    assert part in job["error"]
+    assert "/" not in job["error"]
+
+
+def test_what_is_no_upload(web: Web, own: Web) -> None:
+    assert web.post("/api/files", b"").status == 400
+    assert web.post("/api/files?detector=oracle", b"x").status == 400
+    assert web.get("/api/files/none").status == 404
+    assert web.get("/api/files/none/events").status == 404
+    assert own.ask("POST", "/api/files", b"", {"Content-Length": str(2**31)}).status == 413
