@@ -16,7 +16,7 @@ from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
 from service.features import table as features
 from service.model.manifest import MODEL_FILE, MODEL_NAME, SVM_NAME, Manifest, digest_of
-from service.model.repository import versions
+from service.model.repository import retired, versions
 from training.network.lstm import CalibratedModel
 from training.network.one_class_svm import OneClassSvms
 from training.runs.folder import Run
@@ -48,8 +48,14 @@ def export_run(
         ModelRepositoryError: the version exists and ``replace`` is off, or does not fit the repository.
     """
     run = Run.load(run_folder)
-    free = 1 + max((taken for name in _MODELS for taken in versions(repository, name)), default=0)
+    gone = {number for name in _MODELS for number in retired(repository, name)}
+    free = 1 + max({taken for name in _MODELS for taken in versions(repository, name)} | gone, default=0)
     number = free if version is None else version
+    if number in gone:
+        raise ModelRepositoryError(
+            f"version {number} was deleted from {repository}: its number is never used again; the next one, {free}, is"
+            " free"
+        )
     if not replace and any(number in versions(repository, name) for name in _MODELS):
         raise ModelRepositoryError(
             f"version {number} exists in {repository}: versions are never changed; the next one, {free}, is free"

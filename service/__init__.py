@@ -13,6 +13,7 @@
 - model: the model repository and what runs it
 - drift: whether today's events look like those of the training
 - flow: how do items flow through the sites?
+- lifecycle: which version is in use, and who decided that
 - history: what was known before a request
 - detect: what is wrong with an event
 - effects: by how much each feature moved a score

@@ -63,6 +63,10 @@ class WrongModel(ModelUnavailable):
     """The backend answers, but not as the model of the manifest does: no answer of it can be used."""
 
 
+class NoUsableModel(ModelUnavailable):
+    """The repository has no version that this gateway can use; the rules judge until one comes."""
+
+
 class UnusableFeatures(SentinelError):
     """Something of an event comes out as no number: no model and no rule could tell that from normal."""
 
@@ -73,6 +77,14 @@ class DeadlineExceeded(SentinelError):
 
 class ModelRepositoryError(SentinelError):
     """The model repository cannot be used: missing or damaged files, or a feature spec that is not this gateway's."""
+
+
+class NoSuchModel(SentinelError):
+    """There is no such version of the model, or no such long-running operation."""
+
+
+class NotInThisState(SentinelError):
+    """A version of the model cannot be moved as asked: what it is now, or what it is made of, forbids that."""
 
 
 class HistoryUnavailable(SentinelError):

@@ -142,6 +142,11 @@ class Settings(BaseSettings):
     audit_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes of an audit log before it is put aside, from 1024"
     )
+    lifecycle: Path | None = Field(
+        None,
+        description="folder of the log of promotions: the gateway serves the champion that it names, and follows it;"
+        " default: none, --model-version is served",
+    )
     trust: Path | None = Field(
         None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
     )
@@ -302,6 +307,11 @@ _NEEDS = {
 
 
 def _check_together(settings: Settings) -> None:
+    if settings.lifecycle is not None and settings.canary_model_version is not None:
+        raise SettingsError(
+            "--canary-model-version goes not with --lifecycle, whose log says which versions judge: give the challenger"
+            " its share with 'epc-sentinel models traffic'"
+        )
     for name, others in _NEEDS.items():
         for other in others:
             if getattr(settings, name) not in (None, False) and getattr(settings, other) is None:

@@ -12,7 +12,7 @@ from service.errors import NoSuchEvent
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
-from service.explain.explainer import Explainer, Explanation, Moved
+from service.explain.explainer import Explains, Explanation, Moved
 from service.explain.incidents import Findings, incidents
 from service.explain.languages import language_of as accepted
 from service.features.table import INDEX
@@ -46,7 +46,7 @@ def row_of(events: Events, event_id: int) -> int:
     return int(found[0])
 
 
-def explain_event(explainer: Explainer, told: Explanation, events: Events, event_id: int) -> pb.ExplainResponse:
+def explain_event(explainer: Explains, told: Explanation, events: Events, event_id: int) -> pb.ExplainResponse:
     """Return why the event ``event_id`` got its scores, kind by kind.
 
     Raises:
@@ -66,7 +66,7 @@ def explain_event(explainer: Explainer, told: Explanation, events: Events, event
 
 
 def explain_findings(
-    explainer: Explainer, told: Explanation, events: Events, *, of_incidents: int | None = None
+    explainer: Explains, told: Explanation, events: Events, *, of_incidents: int | None = None
 ) -> pb.ExplainFindingsResponse:
     """Return why each flagged event is flagged, and which findings are one incident.
 

@@ -11,7 +11,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
-from service.errors import SentinelError
+from service.errors import NoUsableModel, SentinelError
 
 LIVENESS = "liveness"
 """What kubelets ask before they restart a gateway, which brings no model server back."""
@@ -87,7 +87,8 @@ async def follow_model(
     Args:
         health: told what the probes find.
         probe: raises SentinelError if the model cannot answer.
-        fallback: rules answer then, so that the gateway stays SERVING, and says in the log that it is degraded.
+        fallback: rules answer then, so that the gateway stays SERVING, and says in the log that it is degraded. Not
+            so where there never was a usable model: then it is NOT_SERVING, and rules judge what comes all the same.
         interval_s: seconds between probes.
     """
     before = ""
@@ -104,6 +105,8 @@ async def _ask(probe: Callable[[], Awaitable[None]], *, fallback: bool) -> tuple
     """Return (state, reason): "ready", or "degraded" or "not ready" and why."""
     try:
         await probe()
+    except NoUsableModel as error:  # rules judge what comes, and a rollout does not go on with it
+        return "not ready", str(error)
     except SentinelError as error:
         reason = str(error)
     except Exception as error:  # a bug in the probe must not end the watch over the model

@@ -23,10 +23,10 @@ from service.api.responses import build_responses
 from service.api.settling import Room, Settling, Waiting, alike
 from service.api.status import cancelled_code, reason_of, status_of
 from service.api.stream import Revision, Streams
-from service.detect.analyzer import Analyzer
+from service.detect.analyzer import Judges
 from service.detect.detector import Judgement
 from service.events.zones import TimeZones
-from service.explain.explainer import Explainer, Explanation
+from service.explain.explainer import Explains, Explanation
 from service.features.case import join
 from service.monitoring.records import Analysis, Watch
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -58,15 +58,15 @@ class AnomalyServicer:
 
     def __init__(  # noqa: PLR0913 - all that the border of the service is made of
         self,
-        analyzer: Analyzer,
-        explainer: Explainer,
+        analyzer: Judges,
+        explainer: Explains,
         *,
         admission: Admission,
         events_per_s: Rate | None = None,
         max_stream_age_s: float = math.inf,
         settle_s: float = 0.0,
         watch: Watch | None = None,
-        clocks: TimeZones | None = None,
+        clocks: Callable[[], TimeZones] | None = None,
     ) -> None:
         """Make the servicer.
 
@@ -211,7 +211,7 @@ class AnomalyServicer:
         if self._clocks is None:
             return asked
         events = asked.question.events
-        time_us = self._clocks.instant_us(events.time_us, events.location_id)
+        time_us = self._clocks().instant_us(events.time_us, events.location_id)
         return asked._replace(question=asked.question._replace(events=replace(events, time_us=time_us)))
 
     async def _respond(
@@ -285,12 +285,12 @@ def _files(question: Question, judgement: Judgement, tell: Callable[[], Explanat
     return build_responses(question.events, judgement, tell() if question.explain else None)
 
 
-def _one_event(explainer: Explainer, raw: bytes, max_events: int) -> _Asked:
+def _one_event(explainer: Explains, raw: bytes, max_events: int) -> _Asked:
     question, event_id = decode_explain(raw, max_events=max_events)
     row_of(question.events, event_id)  # before it is judged
     return _Asked(question, lambda _judgement, tell: explain_event(explainer, tell(), question.events, event_id))
 
 
-def _all_findings(explainer: Explainer, raw: bytes, max_events: int) -> _Asked:
+def _all_findings(explainer: Explains, raw: bytes, max_events: int) -> _Asked:
     question = decode_request(raw, max_events=max_events, one_file=False)._replace(explain=True)
     return _Asked(question, lambda _judgement, tell: explain_findings(explainer, tell(), question.events))

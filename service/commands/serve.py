@@ -59,6 +59,7 @@ def serve(
     audit_key: Annotated[str | None, setting("audit_key")] = None,
     tracing: Annotated[str | None, setting("tracing")] = None,
     tracing_share: Annotated[str | None, setting("tracing_share")] = None,
+    lifecycle: Annotated[str | None, setting("lifecycle")] = None,
     trust: Annotated[str | None, setting("trust")] = None,
     tls_cert: Annotated[str | None, setting("tls_cert")] = None,
     tls_key: Annotated[str | None, setting("tls_key")] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from service.detect.detector import Detector, Judgement, joined
 from service.detect.hours import UsualHours
@@ -27,6 +27,24 @@ class Course(NamedTuple):
 
     follow: Callable[..., Awaitable[Judgement]]  # `Analyzer.follow`
     settle: Callable[..., Awaitable[Judgement]]  # `Analyzer.settle`
+
+
+class Judges(Protocol):
+    """What judges requests: an `Analyzer`, or several of which it picks one for each."""
+
+    async def analyze(
+        self,
+        events: Events,
+        detector: DetectorName = DetectorName.LSTM,
+        deadline: Deadline = NEVER,
+        **options: Any,  # noqa: ANN401 - those of `Analyzer.analyze`, passed on
+    ) -> Judgement:
+        """Judge whole journeys; see `Analyzer.analyze`."""
+        ...
+
+    def stream(self) -> Course:
+        """Return how to judge one stream; see `Analyzer.stream`."""
+        ...
 
 
 class Analyzer:
@@ -86,9 +104,13 @@ class Analyzer:
         shifts = await threads.run(threads.THRESHOLDS, partial(self._hours.shifts, events), len(events))
         return replace(judgement, shifts=shifts)
 
+    def own_memory(self) -> Memory | None:
+        """Return the memory of one stream, of what it brought itself; None where the gateway keeps a history."""
+        return self._of_stream() if self._memory is None and self._of_stream else None
+
     def stream(self) -> Course:
         """Return how to judge one stream: without a history, what the stream itself brought before is known."""
-        memory = self._of_stream() if self._memory is None and self._of_stream else None
+        memory = self.own_memory()
         return Course(partial(self.follow, memory=memory), partial(self.settle, memory=memory))
 
     async def follow(  # noqa: PLR0913 - the last ones are options, given by name

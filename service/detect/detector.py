@@ -44,6 +44,7 @@ class Judgement:
     case: Case | None = None  # what it was judged by, where reasons are wanted
     shifts: Mapping[int, int] = field(default_factory=dict)  # by file_id, hours by which its times look shifted
     coverage: Mapping[int, Coverage] = field(default_factory=dict)  # by file_id, what the tables lack of it
+    wiring: str = ""  # the version whose tables it was made by, where a gateway has several
 
     def part(self, begin: int, end: int) -> Judgement:
         """Return the judgement of the events from ``begin`` to before ``end``."""

@@ -12,15 +12,24 @@ from service.detect.detector import Judgement
 from service.detect.names import Method
 from service.features.case import View
 from service.features.reference import Reference
+from service.features.table import INDEX
 from service.runtime import threads
 from service.runtime.deadline import Deadline
+
+_LOOKED_UP = {
+    **dict.fromkeys(("code_header_log", "code_company_log", "code_product_log", "code_lot_log"), 1.0),
+    **dict.fromkeys(("lane_logp", "product_scan_logp", "lane_below", "lane_above", "route_below", "route_above"), 0.0),
+}
+"""Features that rules compare with tables, and what they are of an event that nothing is wrong with."""
 
 
 class RulesDetector:
     """Judges by the rules over the reference tables."""
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, *, tables: bool = True) -> None:
+        """Args: ``tables`` False: there are none, so that nothing is suspicious for not being in them."""
         self._reference = reference
+        self._tables = tables
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:  # noqa: ARG002 (rules are fast)
         """Judge the events of ``view``; see `Detector.judge`."""
@@ -29,4 +38,8 @@ class RulesDetector:
 
     def _scores(self, view: View) -> NDArray[np.float32]:
         case = view.case(self._reference)
-        return rules.judge(case.features[case.rows])[0]
+        features = case.features[case.rows]
+        if not self._tables:
+            for name, value in _LOOKED_UP.items():
+                features[:, INDEX[name]] = value
+        return rules.judge(features)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,7 +17,8 @@ Drifts = Mapping[str, Drift]
 class DriftCollector(Collector):
     """The last window of each model version and mode."""
 
-    def __init__(self, drifts: Drifts) -> None:
+    def __init__(self, drifts: Callable[[], Drifts]) -> None:
+        """Args: ``drifts`` returns those that there are when somebody asks."""
         self._drifts = drifts
 
     def collect(self) -> Iterable[Metric]:
@@ -35,7 +36,7 @@ class DriftCollector(Collector):
             "epc_sentinel_drift_distance", "Kolmogorov-Smirnov distance of the last window, 0 to 1.", labels=each
         )
         psi = GaugeMetricFamily("epc_sentinel_drift_psi", "Population stability index of the last window.", labels=each)
-        for version, drift in self._drifts.items():
+        for version, drift in self._drifts().items():
             for mode, monitor in drift.monitors.items():
                 alarm.add_metric([version, mode], monitor.alarm)
                 windows.add_metric([version, mode], monitor.windows)

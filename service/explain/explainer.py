@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,18 @@ class Explanation:
         row = self.case.rows[at]
         found = Findings(row, kind, self._causes[row, kind])
         return [(one, np.unique(at[one.findings])) for one in incidents(self.case.journeys, found)]
+
+
+class Explains(Protocol):
+    """What explains judgements: an `Explainer`, or several of which it picks the one of the judgement."""
+
+    def explain(self, judgement: Judgement, language: str) -> Explanation:
+        """See `Explainer.explain`."""
+        ...
+
+    def moved(self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]) -> tuple[list[Moved], str]:
+        """See `Explainer.moved`."""
+        ...
 
 
 class Explainer:

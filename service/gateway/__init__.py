@@ -1,6 +1,10 @@
 """How do the parts become a process that serves?
 
 - build: settings to working parts
+- wiring: what these parts are
+- no_model: what judges without a usable model
+- lineups: the versions that are loaded, and which of them judges
+- following: the log of promotions, followed
 - observers: what watches the gateway
 - compiled: whether the features are, and what to do if not
 - listen: its ports

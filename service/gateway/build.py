@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import structlog
 
@@ -18,17 +18,19 @@ from service.detect.rules_detector import RulesDetector
 from service.detect.unknown_codes import SparesUnknown, UnknownCodes
 from service.drift.monitor import Drift
 from service.errors import CommandError, ModelRepositoryError
-from service.events.zones import TimeZones, UnknownZone
+from service.events.zones import UnknownZone
 from service.explain.explainer import Explainer
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
 from service.gateway.scored import scored_models
+from service.gateway.wiring import ServedModel, Shared, Wiring
 from service.history.history import STREAM_EVENTS, Memory
 from service.history.in_process import MemoryStore
 from service.history.store import Store
 from service.model.backend import Backend
 from service.model.breaker import Breaker
 from service.model.guarded_backend import GuardedBackend
+from service.model.manifest import Manifest
 from service.model.onnx_backend import OnnxBackend
 from service.model.onnx_session import CPU
 from service.model.repository import Model, load, load_svm
@@ -39,52 +41,6 @@ from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, parse_costs
 log = structlog.get_logger("epc_sentinel.build")
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A version of a model with what runs it and what judges by it."""
-
-    model: Model
-    backend: GuardedBackend
-    detector: ModelDetector
-    provider: str = ""  # of onnxruntime, that runs it in this process
-
-    @property
-    def name(self) -> str:
-        """Name and version: "epc_lstm/1"."""
-        return f"{self.model.name}/{self.model.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What answers requests."""
-
-    lstm: ServedModel
-    analyzer: Analyzer
-    unknown: UnknownCodes  # what codes are to the model in use
-    explainer: Explainer
-    zones: TimeZones  # of the sites
-    store: Store | None  # of the history
-    canary: ServedModel | None = None
-    svm: ServedModel | None = None
-    memory: Memory | None = None
-
-    @property
-    def models(self) -> list[ServedModel]:
-        """All models that are asked."""
-        return [served for served in (self.lstm, self.canary, self.svm) if served is not None]
-
-    @property
-    def drifts(self) -> dict[str, Drift]:
-        """What watches the events of each model, by its name."""
-        return {served.name: served.detector.drift for served in self.models if served.detector.drift is not None}
-
-    async def close(self) -> None:
-        """Let connections go."""
-        for served in self.models:
-            await served.backend.close()
-        await self.analyzer.close()
-
-
 def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
     """Return the parts that the settings ask for; a Triton server need not be up yet. ``outgoing`` is around its calls.
 
@@ -92,18 +48,41 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
         ModelRepositoryError: the repository is missing or damaged, or its feature spec is not this gateway's.
         ModelUnavailable: the backend cannot be made; a Triton server that is down is no such case.
     """
+    return build_version(settings, build_shared(settings), settings.model_version, outgoing)
+
+
+def build_shared(settings: Settings) -> Shared:
+    """Return what the versions of one gateway have in common."""
+    return Shared(build_store(settings), settings.history_max_events)
+
+
+def build_version(settings: Settings, shared: Shared, version: int | None, outgoing: Outgoing = untraced) -> Wiring:
+    """Return the parts of one ``version``, None: the newest; otherwise as `build_wiring`."""
     trust = load_trust(settings.trust) if settings.trust else None
-    model = load(settings.repository, settings.model_version, feature_spec_hash=feature_spec_hash(), trust=trust)
-    reference = _reference(model, settings)
+    model = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
+    reference = read_reference(model.manifest, f"{model.title} in {settings.repository}")
     lstm = _serve(model, reference, settings, outgoing, _drift(model, settings))
     canary = _build_canary(settings, model, outgoing, trust)
     svms = load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
     svm = None if svms is None else _serve(svms, reference, settings, outgoing)
-    store = build_store(settings)
-    memory = None if store is None else Memory(store, reference, max_events=settings.history_max_events)
+    networks = [model] if canary is None else [model, canary.model]
+    explainer = Explainer(
+        reference,
+        scored_models(model, canary.model if canary else None, svms),
+        {one.title: one.manifest.expected_error for one in networks},
+    )
+    memory = shared.memory(reference)
     unknown = UnknownCodes(reference, spared=settings.unknown_codes == "spared")
-    analyzer = Analyzer(
-        _detectors(settings, unknown, lstm, canary, svm),
+    analyzer = build_analyzer(settings, _detectors(settings, unknown, lstm, canary, svm), reference, memory)
+    return Wiring(lstm, analyzer, unknown, explainer, reference, shared.store, canary, svm, memory)
+
+
+def build_analyzer(
+    settings: Settings, detectors: Mapping[DetectorName, Detector], reference: Reference, memory: Memory | None
+) -> Analyzer:
+    """Return what judges by the detectors, with the history or with what streams bring."""
+    return Analyzer(
+        detectors,
         reference,
         memory=memory,
         of_stream=lambda: Memory(
@@ -111,13 +90,6 @@ def build_wiring(settings: Settings, outgoing: Outgoing = untraced) -> Wiring:
         ),
         always=settings.history_analyze,
     )
-    networks = [model] if canary is None else [model, canary.model]
-    explainer = Explainer(
-        reference,
-        scored_models(model, canary.model if canary else None, svms),
-        {one.title: one.manifest.expected_error for one in networks},
-    )
-    return Wiring(lstm, analyzer, unknown, explainer, reference.zones, store, canary, svm, memory)
 
 
 def _detectors(
@@ -164,8 +136,12 @@ def _build_canary(settings: Settings, model: Model, outgoing: Outgoing, trust: T
             f"version {version} of the model is in use and cannot be its own canary:"
             " name the version in use with --model-version"
         )
-    canary = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
-    return _serve(canary, _reference(canary, settings), settings, outgoing, _drift(canary, settings))
+    try:
+        canary = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
+    except ModelRepositoryError as error:  # the model in use may be as it should: no reason to go on without one
+        raise CommandError(f"--canary-model-version: {error}") from None
+    reference = read_reference(canary.manifest, f"{canary.title} in {settings.repository}")
+    return _serve(canary, reference, settings, outgoing, _drift(canary, settings))
 
 
 def _serve(
@@ -237,16 +213,15 @@ def build_store(settings: Settings) -> Store | None:
         ) from None
 
 
-def _reference(model: Model, settings: Settings) -> Reference:
+def read_reference(manifest: Manifest, where: str) -> Reference:
+    """Return the tables of a version; ``where`` names it in messages.
+
+    Raises:
+        ModelRepositoryError: they are damaged.
+    """
     try:
-        return Reference.from_json(model.manifest.reference)
+        return Reference.from_json(manifest.reference)
     except UnknownZone as error:
-        raise ModelRepositoryError(
-            f"{model.name}/{model.version} in {settings.repository}: {error}: update its package tzdata, or train with"
-            " another"
-        ) from None
+        raise ModelRepositoryError(f"{where}: {error}: update its package tzdata, or train with another") from None
     except (KeyError, TypeError, ValueError):
-        raise ModelRepositoryError(
-            f"the reference tables of {model.name}/{model.version} in {settings.repository} are damaged:"
-            " export this version again"
-        ) from None
+        raise ModelRepositoryError(f"the reference tables of {where} are damaged: export this version again") from None

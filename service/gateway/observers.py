@@ -10,10 +10,11 @@ from pathlib import Path
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
+from service.drift.monitor import Drift
 from service.feedback.sampling import AuditSample, read_key
 from service.feedback.store import VerdictStore
-from service.gateway.build import Wiring
 from service.gateway.compiled import form_of_features
+from service.gateway.wiring import Wiring
 from service.history.store import ServerMemory, Store
 from service.monitoring import metrics_endpoint
 from service.monitoring.audit import AuditLog
@@ -52,11 +53,8 @@ class Monitoring:
             "1 if the loops of the features are compiled, 0 if they take hundreds of times longer.",
             lambda: float(form_of_features() == "compiled"),
         )
-        for served in wiring.models:
-            self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
-            self.metrics.breaker(served.name, served.backend.breaker)
-            if served.provider:
-                self.metrics.provider(served.name, served.provider)
+        self._drifts: dict[str, Drift] = {}
+        self.show(wiring, True)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
             observers.append(self.metrics)
@@ -80,7 +78,6 @@ class Monitoring:
             observers.append(self._detections)
             self._show_detections(self._detections)
         self._tracing = tracing
-        self._drifts = wiring.drifts
         if settings.metrics_port is not None:
             self._show_certificate(settings.tls_cert)
             if wiring.store is not None and "://" in settings.history:
@@ -94,9 +91,24 @@ class Monitoring:
             self.watch = replace(self.watch, outside=self._audit.refused)
         self._http = None
         if settings.metrics_port is not None:
-            self.metrics.registry.register(DriftCollector(wiring.drifts))
+            self.metrics.registry.register(DriftCollector(lambda: self._drifts))
             if http:
                 self._http = metrics_endpoint.listen(settings, self.metrics.registry, self.drift)
+
+    def show(self, wiring: Wiring, comes: bool) -> None:
+        """Show the models of a version that ``comes``, or no longer those of one that goes."""
+        for served in wiring.models:
+            if comes:
+                self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
+                self.metrics.breaker(served.name, served.backend.breaker)
+                if served.provider:
+                    self.metrics.provider(served.name, served.provider)
+            else:
+                self.metrics.forget(served.name, served.model.manifest.feature_spec_hash, served.provider)
+        # Anew, not changed: a scrape may be reading it in its own thread.
+        names = wiring.drifts.keys()
+        kept = {name: drift for name, drift in self._drifts.items() if name not in names}
+        self._drifts = kept | wiring.drifts if comes else kept
 
     @property
     def port(self) -> int | None:
@@ -168,11 +180,11 @@ class Monitoring:
 
 
 def _audit_sample(settings: Settings, wiring: Wiring) -> AuditSample | None:
-    """Return what draws the audit sample, None if nothing keeps it.
+    """Return what draws the audit sample, None if nothing keeps it, or without a model that says how scores are spread.
 
     Raises:
         CommandError: its key cannot be used.
     """
-    if settings.audit_share == 0 or not (settings.verdicts or settings.detection_log):
+    if settings.audit_share == 0 or wiring.lstm is None or not (settings.verdicts or settings.detection_log):
         return None
     return AuditSample.of(wiring.lstm.model.manifest, settings.audit_share, read_key(settings.audit_key))

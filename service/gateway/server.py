@@ -17,8 +17,10 @@ from service.api.interceptor import build_interceptor, build_probe_interceptor, 
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.api.status import cut_off
 from service.feedback.sql import open_verdicts
-from service.gateway.build import Wiring, build_wiring
+from service.gateway.build import build_shared, build_version
 from service.gateway.compiled import form_of_features
+from service.gateway.following import Follower, first_wiring, open_register
+from service.gateway.lineups import Lineups
 from service.gateway.listen import Service, listen, listen_for_probes
 from service.gateway.observers import Monitoring
 from service.model.triton_backend import untraced
@@ -46,19 +48,38 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     set_up_for_serving()
     stop = _stop_event()
     tracing = build_tracing(settings)
-    wiring = build_wiring(settings, tracing.outgoing if tracing else untraced)
     verdicts = open_verdicts(settings.verdicts) if settings.verdicts else None
+    outgoing, shared, register = (
+        tracing.outgoing if tracing else untraced,
+        build_shared(settings),
+        open_register(settings),
+    )
+    wiring = first_wiring(settings, shared, register, outgoing)
+    lineups = Lineups(wiring, lambda version: build_version(settings, shared, version, outgoing))
     monitoring = Monitoring(settings, wiring, tracing, verdicts, http=bond is None)
+    lineups.show_by(monitoring.show)
+    follower = Follower(lineups, settings, register)
+    monitoring.metrics.counter("model_swaps", "Switches to another version of the model.", lambda: lineups.swaps)
+    monitoring.metrics.gauge(
+        "model_behind",
+        "1 while another version is in use than the log of promotions says, or no usable model is there.",
+        lambda: float(follower.is_behind),
+    )
+    monitoring.metrics.gauge(
+        "without_model",
+        "1 while rules judge because there is no usable model.",
+        lambda: float(lineups.champion.lstm is None),
+    )
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
-        wiring.analyzer,
-        wiring.explainer,
+        lineups,
+        lineups,
         admission=admission,
         events_per_s=rate(settings, "events", settings.rate_limit_events_per_s),
         max_stream_age_s=settings.max_stream_age_s,
         settle_s=settings.settle_s,
         watch=monitoring.watch,
-        clocks=wiring.zones if settings.event_times == "wall-clock" else None,
+        clocks=lineups.zones if settings.event_times == "wall-clock" else None,
     )
     monitoring.metrics.gauge("calls_in_flight", "gRPC calls that run now.", lambda: servicer.running)
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
@@ -77,11 +98,12 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         settings, build_probe_interceptor(monitoring.watch), health, shared=bond is not None
     )
     event = "listening" if bond is None else "worker listening"
-    _say_listening(event, settings, wiring, port, monitoring.port, probed[1] if probed else None)
+    _say_listening(event, settings, lineups, port, monitoring.port, probed[1] if probed else None)
     if bond is not None:
         loop = asyncio.get_running_loop()
         bond(monitoring, lambda: loop.call_soon_threadsafe(stop.set))
-    watches = _watch_dependencies(settings, wiring, monitoring, health)
+    watches = _watch_dependencies(settings, lineups, monitoring, health)
+    watches.append(asyncio.create_task(follower.run()))
     await stop.wait()
     log.info("draining", at_most_s=settings.drain_s)
     # The last resort, for the end of the interpreter too: all threads tell where they stand, and the process is over.
@@ -94,7 +116,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         watch.cancel()
     await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
     await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
-    await _ended("connections", wiring.close(), _STOP_S)
+    await _ended("connections", lineups.close(), _STOP_S)
     if verdicts:
         await _ended("verdicts", asyncio.to_thread(verdicts.close), _STOP_S)
     log.info("stopped")
@@ -114,15 +136,16 @@ async def _ended(what: str, work: Awaitable[object], limit_s: float) -> None:
 
 
 def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
-    event: str, settings: Settings, wiring: Wiring, port: int, metrics_port: int | None, health_port: int | None
+    event: str, settings: Settings, lineups: Lineups, port: int, metrics_port: int | None, health_port: int | None
 ) -> None:
+    wiring = lineups.champion
     log.info(
         event,
         host=settings.host,
         port=port,
         metrics_port=metrics_port,
         backend=settings.backend,
-        model=wiring.lstm.name,
+        model=wiring.name,
         features=form_of_features(),
         tls="off" if settings.tls_cert is None else "mutual" if settings.tls_client_ca else "on",
         auth="+".join(how for how, of in (("keys", settings.auth_keys), ("jwt", settings.auth_jwks)) if of) or "off",
@@ -132,17 +155,17 @@ def _say_listening(  # noqa: PLR0913, PLR0917 - all that the line says
 
 
 def _watch_dependencies(
-    settings: Settings, wiring: Wiring, monitoring: Monitoring, health: HealthServicer
+    settings: Settings, lineups: Lineups, monitoring: Monitoring, health: HealthServicer
 ) -> list[asyncio.Task[None]]:
     """Return the tasks that probe the models and the history's server."""
     interval_s = settings.probe_interval_s
-    probe = monitoring.metrics.watched("model", wiring.lstm.backend.probe)
+    wiring = lineups.champion
+    probe = monitoring.metrics.watched("model", lineups.probe)
     watches = [asyncio.create_task(follow_model(health, probe, fallback=settings.fallback, interval_s=interval_s))]
     others: dict[str, Callable[[], Awaitable[None]]] = {}
     if wiring.canary is not None:
         others["canary"] = wiring.canary.backend.probe
-    if wiring.svm is not None:
-        others["svm"] = wiring.svm.backend.probe
+    others["svm"] = lineups.probe_svm
     if wiring.store is not None:
         others["history"] = wiring.store.ping
     for name, ask in others.items():

@@ -8,6 +8,7 @@ event is judged again from the records that stood there when it came first.
 from __future__ import annotations
 
 import asyncio
+import copy
 import secrets
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +55,12 @@ class Memory:
         self._ledger, self._generations = Ledger(), Generations(max_events)
         self._turn = asyncio.Lock()
         self._alone = True  # no other gateway seems to write: there is no need to read before each commit
+
+    def read_by(self, reference: Reference) -> Memory:
+        """Return the same history, read by other tables: store, ledger, index and turn are shared."""
+        other = copy.copy(self)
+        other._reference = reference
+        return other
 
     def __len__(self) -> int:
         return len(self._generations)

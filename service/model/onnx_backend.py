@@ -69,6 +69,7 @@ class OnnxBackend:
         """Wait for running calls and stop the threads; later calls fail with ModelUnavailable."""
         self._closed = True
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        self._session = None  # its memory is free now, not when somebody looks for garbage
 
     async def _run(
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], _deadline: Deadline
@@ -100,7 +101,9 @@ class OnnxBackend:
                 length = lengths[rows]
                 longest = int(length.max())
                 inputs = {INPUT_FEATURES: np.ascontiguousarray(features[rows, :longest]), INPUT_LENGTHS: length}
-                (answer,) = self._session.run([OUTPUT_PROBABILITIES], inputs, options)
+                if (session := self._session) is None:
+                    raise ModelUnavailable("the embedded model was closed")
+                (answer,) = session.run([OUTPUT_PROBABILITIES], inputs, options)
                 probabilities[rows, :longest] = answer
         return probabilities
 

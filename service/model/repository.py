@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
 from service.model.manifest import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, SVM_NAME, Manifest
 from service.model.signing import SIGNATURE_FILE, Trust, is_signed
+
+RETIRED_FILE = "retired"
+"""Beside the versions: numbers of deleted ones, a line each. Triton reads folders alone, and so does not see it."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,36 @@ def versions(repository: Path, name: str = MODEL_NAME) -> list[int]:
     except OSError:
         return []
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == str(int(name)))
+
+
+def retired(repository: Path, name: str = MODEL_NAME) -> set[int]:
+    """Return the numbers of deleted versions, which are never used again."""
+    try:
+        lines = (repository / name / RETIRED_FILE).read_text().split()
+    except OSError:
+        return set()
+    return {int(line) for line in lines if line.isdecimal()}
+
+
+def retire(repository: Path, name: str, version: int) -> None:
+    """Write down that a number is never used again; where there is no such model, there is nothing to write.
+
+    Raises:
+        ModelRepositoryError: it cannot be written.
+    """
+    folder = repository / name
+    if not folder.is_dir() or version in retired(repository, name):
+        return
+    numbers = sorted(retired(repository, name) | {version})
+    fresh = folder / f".{RETIRED_FILE}.tmp"
+    try:
+        with fresh.open("w") as file:
+            file.write("".join(f"{number}\n" for number in numbers))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(folder / RETIRED_FILE)
+    except OSError as error:
+        raise ModelRepositoryError(f"cannot write {folder / RETIRED_FILE}: {error.strerror}") from None
 
 
 def read_manifest(path: Path, where: str, trust: Trust | None = None) -> Manifest:

@@ -9,7 +9,7 @@ from google.protobuf import text_format
 
 from service.errors import ModelRepositoryError
 from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
-from service.model.repository import read_version, versions
+from service.model.repository import RETIRED_FILE, read_version, versions
 from service.model.signing import SIGNATURE_FILE, Trust
 from service.model.triton_config import config_type
 
@@ -42,6 +42,7 @@ def verify(repository: Path, trust: Trust | None = None) -> list[str]:
             manifest = read_version(repository, version, trust, name)
             named |= {folder / str(version) / file for file in (*manifest.files, MANIFEST_FILE, SIGNATURE_FILE)}
             digests[f"manifest_sha256.{version}"] = digest_of(folder / str(version) / MANIFEST_FILE)
+        named.add(folder / RETIRED_FILE)
         for config in CONFIGS if found else ():
             _check_config(folder / config, name, digests)
             named.add(folder / config)

@@ -252,6 +252,13 @@ class Metrics:
         """Say what runs a model in this process."""
         self._provider.labels(model_version, provider).set(1)
 
+    def forget(self, model_version: str, feature_spec_hash: str, provider: str) -> None:
+        """Show no more that a model is asked; what it has judged stays counted."""
+        self._model.remove(model_version, feature_spec_hash)
+        self._breaker.remove(model_version)
+        if provider:
+            self._provider.remove(model_version, provider)
+
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a number that is read when Prometheus asks."""
         Gauge(f"epc_sentinel_{name}", meaning, registry=self.registry).set_function(read)

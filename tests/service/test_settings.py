@@ -157,7 +157,7 @@ def test_start_errors_are_lines_of_the_log_where_that_is_json() -> None:
     cases = [
         ({"EPC_SENTINEL_LOG_FORMAT": "json", "EPC_SENTINEL_PORT": "x"}, []),
         ({}, ["--log-format", "json", "--prot", "1"]),
-        ({}, ["--log-format=json", "--backend", "onnx:nowhere"]),
+        ({}, ["--log-format=json", "--backend", "onnx:nowhere", "--no-fallback"]),
         ({"EPC_SENTINEL_LOG_FORMAT": "json"}, ["--tls-cert", "missing.pem", "--tls-key", "missing.pem"]),
     ]
     for environment, arguments in cases:
@@ -167,7 +167,7 @@ def test_start_errors_are_lines_of_the_log_where_that_is_json() -> None:
         assert lines, done.stderr
         assert (lines[-1]["event"], lines[-1]["level"]) == ("command failed", "error")
         assert lines[-1]["reason"]
-    done = run("--debug", "serve", "--backend", "onnx:nowhere", EPC_SENTINEL_LOG_FORMAT="json")
+    done = run("--debug", "serve", "--backend", "onnx:nowhere", "--no-fallback", EPC_SENTINEL_LOG_FORMAT="json")
     assert "Traceback" in json.loads(done.stderr.splitlines()[-1])["exception"]
     done = run("serve", "--log-format", "console", EPC_SENTINEL_LOG_FORMAT="json", EPC_SENTINEL_PORT="x")
     assert done.stderr.startswith("error: ")

@@ -22,7 +22,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("security", "events"),
     ("settings", "rawfiles", "model", "flow"),
     ("features",),
-    ("drift", "history"),
+    ("drift", "history", "lifecycle"),
     ("detect",),
     ("effects",),
     ("explain",),
@@ -49,6 +49,7 @@ TRAINING_FLOORS = (
 NEEDS_ALONE = {
     "settings": {"environment", "errors", "events"},
     "rawfiles": {"errors", "events"},
+    "lifecycle": {"model", "errors"},
     "client": {"api", "events", "errors", "pb"},
     "findings": {"errors", "events", "explain", "pb"},
     "feedback": {"detect", "errors", "events", "model"},

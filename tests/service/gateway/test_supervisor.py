@@ -23,6 +23,7 @@ from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.command import run
 from tests.support.gateway import Gateway
 from tests.support.observed import entries, samples, scrape, value
+from tests.support.processes import wait_for
 from tests.support.requests import call, many
 
 CONNECTIONS = 24  # all of them on one of two workers: once in eight million
@@ -37,13 +38,6 @@ def call_on_many(target: str, body: bytes = SMALL) -> list[bytes]:
         channels = [stack.enter_context(grpc.insecure_channel(target, options)) for _ in range(CONNECTIONS)]
         methods = [channel.unary_unary("/epcsentinel.v1.AnomalyService/Analyze") for channel in channels]
         return list(pool.map(lambda method: bytes(method(body, timeout=60)), methods))
-
-
-def wait_for(what: Callable[[], object], within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +177,7 @@ def test_what_cannot_work_is_one_line(tmp_path: Path) -> None:
         "error: --workers 2 needs another --history than memory, which processes do not share:"
         " none (streams know what they brought themselves), or a server such as valkey://HOST:PORT"
     ]
-    done = run("serve", "--port", "0", "--backend", f"onnx:{tmp_path}", *WORKERS)
+    done = run("serve", "--port", "0", "--backend", f"onnx:{tmp_path}", "--no-fallback", *WORKERS)
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith("error")] == [
         f"error: no model in {tmp_path}: it has no folder epc_lstm/<version>; make one with"

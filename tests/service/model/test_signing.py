@@ -133,7 +133,15 @@ def test_a_gateway_serves_a_signed_model_and_refuses_to_start_with_another(
 ) -> None:
     repository = shutil.copytree(bundled_repository, tmp_path / "repository")
     (tmp_path / "trust.pem").write_bytes(public_pem(KEY))
-    flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--trust", str(tmp_path / "trust.pem"))
+    flags = (
+        "--backend",
+        f"onnx:{repository}",
+        "--model-version",
+        "1",
+        "--trust",
+        str(tmp_path / "trust.pem"),
+        "--no-fallback",
+    )
     for model in ("epc_lstm", "epc_svm"):
         with pytest.raises(RuntimeError, match=rf"\"reason\": \"{model}/1 in .* is not signed, and --trust is set"):
             Gateway(*flags)

@@ -1,0 +1,231 @@
+"""The versions of the model that one gateway has loaded, which of them judges, and how another one takes its place.
+
+A version comes beside the others: it is loaded in a thread, verified, and asked for its golden probe, while the
+champion judges on. Then one pointer is switched. Who was at work finishes with the version that he began with: a
+version that is no longer wanted is let go when its last call is over. Champion, challenger and previous version stay
+loaded, so that a rollback is a switch too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from service.detect.analyzer import Analyzer, Course
+from service.detect.detector import Judgement
+from service.detect.names import DetectorName
+from service.errors import ModelUnavailable, SentinelError
+from service.events.columns import Events
+from service.events.zones import TimeZones
+from service.explain.explainer import Explanation, Moved
+from service.gateway.wiring import Build, Wiring
+from service.history.history import Memory
+from service.runtime.deadline import NEVER, Deadline
+
+_LINGER_S = 5.0
+"""Seconds for which a version that judges no more is kept: an answer may still be explained by its tables."""
+
+log = structlog.get_logger("epc_sentinel.lineups")
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A version that is loaded."""
+
+    wiring: Wiring
+    calls: int = 0  # at work with it
+
+
+class Lineups:
+    """Judges and explains by the version in use; `Judges` and `Explains` of the servicer."""
+
+    def __init__(self, first: Wiring, build: Build, shown: Callable[[Wiring, bool], None] | None = None) -> None:
+        """Make it.
+
+        Args:
+            first: what judges from the start.
+            build: makes the wiring of another version.
+            shown: is told of each version that comes (True) or goes.
+        """
+        self._build = build
+        self._shown: Callable[[Wiring, bool], None] = shown or (lambda _wiring, _comes: None)
+        self._held: dict[str, _Held] = {first.name: _Held(first)}
+        self._champion = self._held[first.name]
+        self._changing = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._gone: dict[str, Wiring] = {}  # for explanations of what they judged
+        self.swaps = 0  # switches since the start
+
+    @property
+    def champion(self) -> Wiring:
+        """What judges now."""
+        return self._champion.wiring
+
+    @property
+    def loaded(self) -> list[Wiring]:
+        """All versions that are loaded, also those that are about to go."""
+        return [held.wiring for held in self._held.values()]
+
+    def show_by(self, shown: Callable[[Wiring, bool], None]) -> None:
+        """Say who is told of versions that come or go from now on."""
+        self._shown = shown
+
+    def zones(self) -> TimeZones:
+        """Return the time zones of the sites, as the version in use knows them."""
+        return self.champion.reference.zones
+
+    async def probe(self) -> None:
+        """Ask the version in use for its golden probe; raises as `Wiring.probe`."""
+        await self.champion.probe()
+
+    async def probe_svm(self) -> None:
+        """Ask the one-class SVMs of the version in use, where it has some; raises ModelUnavailable."""
+        if (svm := self.champion.svm) is not None:
+            await svm.backend.probe()
+
+    async def take(self, champion: int | None, keep: Iterable[int] = ()) -> dict[int, str]:
+        """Let ``champion`` judge, None: the newest version, and have the versions ``keep`` loaded beside it.
+
+        One at a time, however many ask. The champion stays what it was if the new one cannot be used.
+
+        Returns:
+            Why a version cannot be used, by version, 0 for the newest.
+        """
+        async with self._changing:
+            problems: dict[int, str] = {}
+            wanted = []
+            for version in dict.fromkeys([champion, *keep]):
+                try:
+                    held = await self._prepared(version)
+                except SentinelError as error:
+                    problems[version or 0] = str(error)
+                    continue
+                wanted.append(held)
+                if version == champion:
+                    self._switch(held)
+            await self._leave({held.wiring.name for held in wanted} | {self.champion.name})
+            return problems
+
+    async def _prepared(self, version: int | None) -> _Held:
+        """Return a version that is loaded and answers its probe.
+
+        Raises:
+            ModelRepositoryError: it cannot be used.
+            ModelUnavailable: what runs it does not answer, or not as it should.
+        """
+        for held in self._held.values():
+            if version is not None and held.wiring.version == version:
+                return held
+        wiring = await asyncio.to_thread(self._build, version)
+        try:
+            await wiring.probe_all()
+        except ModelUnavailable:
+            await wiring.close_models()
+            raise
+        if (known := self._held.get(wiring.name)) is not None:  # the newest one is there
+            await wiring.close_models()
+            return known
+        self._held[wiring.name] = _Held(wiring)
+        self._shown(wiring, True)
+        log.info("version loaded", model=wiring.name)
+        return self._held[wiring.name]
+
+    def _switch(self, held: _Held) -> None:
+        if held is self._champion:
+            return
+        before, self._champion = self._champion.wiring.name, held
+        self.swaps += 1
+        log.info("version in use", model=held.wiring.name, before=before)
+
+    async def _leave(self, kept: set[str]) -> None:
+        """Let go of all versions but ``kept``, each when its last call is over."""
+        for name, held in list(self._held.items()):
+            if name not in kept:
+                self._gone[name] = self._held.pop(name).wiring
+                task = asyncio.create_task(self._let_go(held))
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
+
+    async def _let_go(self, held: _Held) -> None:
+        while held.calls:
+            await asyncio.sleep(0.05)
+        await held.wiring.close_models()
+        self._shown(held.wiring, False)
+        log.info("version unloaded", model=held.wiring.name)
+        asyncio.get_running_loop().call_later(_LINGER_S, self._forget, held.wiring.name)
+
+    def _forget(self, name: str) -> None:
+        self._gone.pop(name, None)
+        # Its tables are in cycles, which nobody looks for in a long time: 2 ms, as what lives long is frozen.
+        gc.collect()
+
+    @contextmanager
+    def _picked(self) -> Iterator[Wiring]:
+        held = self._champion
+        held.calls += 1
+        try:
+            yield held.wiring
+        finally:
+            held.calls -= 1
+
+    async def analyze(
+        self,
+        events: Events,
+        detector: DetectorName = DetectorName.LSTM,
+        deadline: Deadline = NEVER,
+        **options: Any,  # noqa: ANN401 - those of `Analyzer.analyze`, passed on
+    ) -> Judgement:
+        """See `Analyzer.analyze`."""
+        with self._picked() as wiring:
+            judgement = await wiring.analyzer.analyze(events, detector, deadline, **options)
+        return replace(judgement, wiring=wiring.name)
+
+    def stream(self) -> Course:
+        """See `Analyzer.stream`; each request is judged by the version that is in use when it comes."""
+        own = self.champion.analyzer.own_memory()
+        return Course(partial(self._in_stream, Analyzer.follow, own), partial(self._in_stream, Analyzer.settle, own))
+
+    async def _in_stream(
+        self,
+        judge: Callable[..., Awaitable[Judgement]],
+        own: Memory | None,
+        *asked: Any,  # noqa: ANN401 - what `Analyzer.follow` and `settle` take
+        **options: Any,  # noqa: ANN401 - as above
+    ) -> Judgement:
+        """Judge a request of a stream, whose ``own`` memory is there where the gateway keeps no history."""
+        with self._picked() as wiring:
+            memory = None if own is None else own.read_by(wiring.reference)
+            judgement = await judge(wiring.analyzer, *asked, memory=memory, **options)
+        return replace(judgement, wiring=wiring.name)
+
+    def explain(self, judgement: Judgement, language: str) -> Explanation:
+        """See `Explainer.explain`."""
+        return self._of(judgement).explainer.explain(judgement, language)
+
+    def moved(self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]) -> tuple[list[Moved], str]:
+        """See `Explainer.moved`."""
+        return self._of(told.judgement).explainer.moved(told, at, kind)
+
+    def _of(self, judgement: Judgement) -> Wiring:
+        """Return the version whose tables a judgement was made by; the one in use where that is gone."""
+        if (held := self._held.get(judgement.wiring)) is not None:
+            return held.wiring
+        return self._gone.get(judgement.wiring, self.champion)
+
+    async def close(self) -> None:
+        """Let everything go."""
+        for task in list(self._leaving):
+            await task
+        for wiring in self.loaded:
+            if wiring is not self.champion:
+                await wiring.close_models()
+        await self.champion.close()

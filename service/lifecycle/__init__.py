@@ -1,0 +1,6 @@
+"""Which version of the model is in use, who decided that, and which comes next?
+
+- states: champion, challenger, previous, archived: what the log of promotions adds up to
+- promotion_log: who moved which version and why, appended and never changed
+- register: versions of the repository with their states, moved one at a time
+"""
