@@ -19,7 +19,7 @@ from tests.support.observed import samples, scrape, value
 from tests.support.processes import wait_for
 from tests.support.requests import analyze, many, request, scan
 from tests.support.versions import add_version, flip_last_byte
-from tests.tools.swaps import embedded, swap_under_load
+from tests.tools.swaps.load import embedded, swap_under_load
 
 DETECTORS = (pb.DETECTOR_LSTM, pb.DETECTOR_SVM, pb.DETECTOR_ENSEMBLE)
 
