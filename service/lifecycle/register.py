@@ -14,7 +14,7 @@ from typing import Protocol
 
 from service.errors import ModelRepositoryError, ModelUnavailable, NoSuchModel, NotInThisState
 from service.lifecycle.promotion_log import PromotionLog
-from service.lifecycle.states import Action, Entry, Standing, State
+from service.lifecycle.states import Action, Entry, ModelState, Standing
 from service.model.backend import probe
 from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, Manifest, digest_of
 from service.model.onnx_backend import OnnxBackend
@@ -45,7 +45,7 @@ class Registered:
     """A version as the register knows it."""
 
     version: int
-    state: State
+    state: ModelState
     manifest: Manifest | None  # None: it cannot be read
     manifest_sha256: str
     problem: str  # why it cannot be used, "" if nothing is wrong

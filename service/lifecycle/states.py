@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.errors import NotInThisState
 
 
-class State(StrEnum):
+class ModelState(StrEnum):
     """What a version of the model is to the gateways."""
 
     CHAMPION = "champion"  # judges
@@ -85,15 +85,15 @@ class Standing:
         wanted = (self.champion, self.challenger, self.previous)
         return [version for version in wanted if version is not None]
 
-    def state(self, version: int) -> State:
+    def state(self, version: int) -> ModelState:
         """Return the state of a version."""
         if version == self.champion:
-            return State.CHAMPION
+            return ModelState.CHAMPION
         if version == self.challenger:
-            return State.CHALLENGER
+            return ModelState.CHALLENGER
         if version == self.previous:
-            return State.PREVIOUS
-        return State.ARCHIVED if version in self.named else State.NONE
+            return ModelState.PREVIOUS
+        return ModelState.ARCHIVED if version in self.named else ModelState.NONE
 
     def check(self, action: Action, version: int) -> None:
         """Raise NotInThisState if the version cannot be moved so."""
@@ -109,8 +109,8 @@ class Standing:
             return "there is no previous version to go back to"
         if action == Action.ROLLBACK and version != self.previous:
             return f"a rollback goes to the previous version, {self.previous}; promote version {version} instead"
-        if action == Action.DELETE and (state := self.state(version)) != State.NONE:
-            what = "the log of promotions names it" if state == State.ARCHIVED else f"it is the {state}"
+        if action == Action.DELETE and (state := self.state(version)) != ModelState.NONE:
+            what = "the log of promotions names it" if state == ModelState.ARCHIVED else f"it is the {state}"
             return f"version {version} cannot be deleted: {what}"
         return ""
 

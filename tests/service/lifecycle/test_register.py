@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from service.errors import ModelRepositoryError, NoSuchModel, NotInThisState
 from service.lifecycle.promotion_log import LOG_FILE, PromotionLog
 from service.lifecycle.register import Register
-from service.lifecycle.states import Entry, State
+from service.lifecycle.states import Entry, ModelState
 from service.model.repository import retired, versions
 from service.model.signing import load_trust
 from service.model.verify import verify
@@ -60,7 +60,7 @@ def test_a_bad_version_is_refused_and_nothing_changes(register: Register, damage
             move(2, who="key:ops", why="try")
         assert str(register.repository) not in str(caught.value)
     assert [entry.version for entry in register.log.entries()] == [1]
-    assert register.listed()[0].state is State.NONE
+    assert register.listed()[0].state is ModelState.NONE
 
 
 def test_a_version_that_is_not_signed_is_refused(register: Register, tmp_path: Path) -> None:

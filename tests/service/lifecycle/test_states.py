@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import NotInThisState
-from service.lifecycle.states import Action, Entry, Standing, State, standing_of
+from service.lifecycle.states import Action, Entry, ModelState, Standing, standing_of
 
 
 def entry(number: int, action: Action, version: int) -> Entry:
@@ -20,14 +20,14 @@ def moved(*moves: tuple[Action, int]) -> Standing:
 
 def test_a_rollback_goes_back_step_by_step_and_never_forward_to_what_was_bad() -> None:
     standing = moved((Action.PROMOTE, 1), (Action.PROMOTE, 2), (Action.PROMOTE, 3), (Action.ROLLBACK, 2))
-    assert (standing.champion, standing.previous, standing.state(3)) == (2, 1, State.ARCHIVED)
+    assert (standing.champion, standing.previous, standing.state(3)) == (2, 1, ModelState.ARCHIVED)
     with pytest.raises(NotInThisState, match="there is no previous version"):
         standing.after(entry(5, Action.ROLLBACK, 1)).check(Action.ROLLBACK, 2)
 
 
 def test_a_challenger_that_is_promoted_or_replaced_is_one_no_more() -> None:
     standing = moved((Action.PROMOTE, 1), (Action.LOAD, 2), (Action.LOAD, 3))
-    assert (standing.challenger, standing.state(2)) == (3, State.ARCHIVED)
+    assert (standing.challenger, standing.state(2)) == (3, ModelState.ARCHIVED)
     after = standing.after(entry(4, Action.PROMOTE, 3))
     assert (after.champion, after.challenger, after.previous) == (3, None, 1)
     assert after.kept == [3, 1]
@@ -63,6 +63,6 @@ def test_whatever_is_tried_there_is_one_champion_and_nothing_that_is_used_is_del
         except NotInThisState:
             continue
         states = [standing.state(one) for one in range(1, 6)]
-        assert states.count(State.CHAMPION) == 1
-        assert max(states.count(State.CHALLENGER), states.count(State.PREVIOUS)) <= 1
+        assert states.count(ModelState.CHAMPION) == 1
+        assert max(states.count(ModelState.CHALLENGER), states.count(ModelState.PREVIOUS)) <= 1
         assert not standing.deleted & (standing.named | set(standing.kept))
