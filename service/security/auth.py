@@ -142,6 +142,11 @@ class _Keys(BaseModel):
     key: list[_Key] = Field(min_length=1)
 
 
+def digest_of(token: str) -> bytes:
+    """Return the digest by which a token is known."""
+    return hashlib.sha256(token.encode()).digest()
+
+
 def parse_keys(contents: Sequence[bytes]) -> Verify:
     """Return the verifier of a file of keys: TOML, a table ``[[key]]`` with ``name``, ``sha256``, ``roles`` for each.
 
@@ -151,6 +156,12 @@ def parse_keys(contents: Sequence[bytes]) -> Verify:
     Raises:
         ValueError: the file is something else; the message holds no hash.
     """
+    find = parse_digests(contents)
+    return lambda token: find(digest_of(token))
+
+
+def parse_digests(contents: Sequence[bytes]) -> Callable[[bytes], Caller]:
+    """Return what finds a caller by the digest of a token; as `parse_keys`."""
     try:
         keys = _Keys.model_validate(tomllib.loads(contents[0].decode()), strict=False).key
     except ValidationError as error:
@@ -158,8 +169,7 @@ def parse_keys(contents: Sequence[bytes]) -> Verify:
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     known = [(bytes.fromhex(key.sha256), named("key", key.name, key.roles)) for key in keys]
 
-    def verify(token: str) -> Caller:
-        digest = hashlib.sha256(token.encode()).digest()
+    def find(digest: bytes) -> Caller:
         found = None
         for expected, who in known:  # all of them, always: the time does not tell which one was close
             if hmac.compare_digest(expected, digest):
@@ -168,7 +178,7 @@ def parse_keys(contents: Sequence[bytes]) -> Verify:
             raise Unauthenticated("unknown key")
         return found
 
-    return verify
+    return find
 
 
 def _service(method: str) -> str:

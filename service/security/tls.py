@@ -43,8 +43,12 @@ def server_credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.Se
     return grpc.dynamic_ssl_server_credentials(current, renewed, client_ca is not None)  # type: ignore[arg-type]
 
 
-def http_context(cert: Path, key: Path, client_ca: Path | None) -> Callable[[], ssl.SSLContext]:
+def http_context(
+    cert: Path, key: Path, client_ca: Path | None, setting: str = "--metrics-tls"
+) -> Callable[[], ssl.SSLContext]:
     """Return what gives the context of Python's own servers: from the files of `server_credentials`, followed as there.
+
+    Args: ``setting`` names the flags of the files, for messages.
 
     Raises:
         SettingsError: a file is missing or of no use.
@@ -61,7 +65,7 @@ def http_context(cert: Path, key: Path, client_ca: Path | None) -> Callable[[], 
             raise ValueError(f"certificate, key and authority do not go together ({error.reason})") from None
         return context
 
-    watched = Watched("--metrics-tls", [cert, key, *([client_ca] if client_ca else ())], parse)
+    watched = Watched(setting, [cert, key, *([client_ca] if client_ca else ())], parse)
     return lambda: watched.value
 
 

@@ -6,6 +6,8 @@
 - parts: what routers share
 - problems: errors as problem+json
 - health: is it alive, and what is there
+- guard: who may come in
+- documentation: the page that describes the paths
 - body: the bodies of requests
 - judge: the way to the gateway
 - oldpaths: how the existing backend asks

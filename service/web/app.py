@@ -14,12 +14,15 @@ from service.client.retries import retried
 from service.errors import CommandError
 from service.events.zones import TimeZones
 from service.findings.choose import open_store
-from service.web import health, problems, reports
+from service.web import documentation, health, problems, reports
 from service.web.files import routes as files
 from service.web.files.jobs import JobFolder
 from service.web.files.queue import FileQueue
 from service.web.files.staging import Staging
 from service.web.files.worker import Worker
+from service.web.guard import login
+from service.web.guard.entrance import Entrance
+from service.web.guard.sessions import Sessions
 from service.web.judge import GatewayJudge
 from service.web.oldpaths import routes
 from service.web.oldpaths.aliases import Aliases
@@ -28,7 +31,7 @@ from service.web.oldpaths.requests import RequestReader
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = (health.router, routes.router, reports.router, files.router)
+ROUTERS = (health.router, routes.router, reports.router, files.router, login.router, documentation.router)
 
 
 def build_app(settings: WebSettings) -> FastAPI:
@@ -43,6 +46,7 @@ def build_app(settings: WebSettings) -> FastAPI:
     stage = partial(
         Staging, aliases=aliases, zones=zones, most_bytes=settings.max_file_bytes, piece_events=settings.piece_events
     )
+    sessions = Sessions(settings.auth_keys, settings.session_key) if settings.auth_keys else None
     try:
         folders = JobFolder(settings.uploads)
     except OSError as error:
@@ -53,7 +57,7 @@ def build_app(settings: WebSettings) -> FastAPI:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         channel = access.aio_channel(settings.target, [("grpc.max_receive_message_length", -1), *retried()])
         judge, queue = GatewayJudge(channel, access), FileQueue(folders)
-        app.state.parts = Parts(settings, store, access, channel, judge, reader, queue)
+        app.state.parts = Parts(settings, store, access, channel, judge, reader, queue, sessions)
         queue.start(Worker(folders, stage, judge, store, queue.changed).run)
         try:
             yield
@@ -70,6 +74,7 @@ def build_app(settings: WebSettings) -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
+    app.add_middleware(Entrance, sessions=sessions, tls=settings.tls_cert is not None)
     for router in ROUTERS:
         app.include_router(router)
     return app

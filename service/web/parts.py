@@ -16,6 +16,7 @@ from service.client.access import Access
 from service.client.retries import SERVICE
 from service.findings.store import FindingsStore
 from service.web.files.queue import FileQueue
+from service.web.guard.sessions import Sessions
 from service.web.judge import GatewayJudge
 from service.web.oldpaths.requests import RequestReader
 from service.web.settings import WebSettings
@@ -34,6 +35,7 @@ class Parts:
     judge: GatewayJudge
     reader: RequestReader
     files: FileQueue
+    sessions: Sessions | None  # None: everybody may come in
 
     async def gateway_health(self, within_s: float = 2.0) -> str:
         """Return SERVING, NOT_SERVING, or UNREACHABLE if nobody answers."""

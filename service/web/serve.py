@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from pathlib import Path
 
 import structlog
 import uvicorn
 
 from service.errors import CommandError
+from service.security.tls import http_context
 from service.settings import place
 from service.web.app import build_app
 from service.web.settings import WebSettings
@@ -34,8 +37,29 @@ def serve(settings: WebSettings) -> None:
         timeout_graceful_shutdown=DRAIN_S,
         loop="auto",
     )
+    config.load()
+    if settings.tls_cert and settings.tls_key:
+        config.ssl = _followed(settings.tls_cert, settings.tls_key)
+    if settings.auth_keys is None and not _is_loopback(settings.host):
+        log.warning("anybody who reaches this port may come in: set --auth-keys", host=settings.host)
     log.info("listening", host=settings.host, port=listening.getsockname()[1], target=settings.target)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _followed(cert: Path, key: Path) -> ssl.SSLContext:
+    """Return the context of HTTPS, whose handshakes use what the files say by then."""
+    current = http_context(cert, key, None, "--tls-cert, --tls-key")
+    context = current()
+
+    def renew(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = current()
+
+    context.sni_callback = renew  # called without a name, too
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

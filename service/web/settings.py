@@ -54,6 +54,16 @@ class WebSettings(BaseSettings):
     time_zone: str = Field(SEOUL, description="zone of times without one: what the clocks of the sites show")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    auth_keys: Path | None = Field(
+        None,
+        description="TOML file of hashed keys as the gateway's: callers send a bearer token, people log in; default:"
+        " everybody may come in",
+    )
+    session_key: Path | None = Field(
+        None, description="file of 32 random bytes or more that signs sessions, the same for all replicas"
+    )
+    tls_cert: Path | None = Field(None, description="PEM file of the server's certificate and its chain: serves HTTPS")
+    tls_key: Path | None = Field(None, description="PEM file of the private key of --tls-cert, without a password")
     ca_file: Path | None = Field(None, description="PEM file: authority of the gateway's certificate; default: no TLS")
     cert_file: Path | None = Field(None, description="PEM file: own certificate, for a gateway that demands one")
     key_file: Path | None = Field(None, description="PEM file: private key of --cert-file")
@@ -82,7 +92,14 @@ def load_web_settings(**flags: Any) -> WebSettings:  # noqa: ANN401 - values of 
         raise SettingsError("\n".join([*lines, *unknown])) from None
     if unknown:
         raise SettingsError("\n".join(unknown))
+    for name, other in _TOGETHER:
+        if getattr(settings, name) is not None and getattr(settings, other) is None:
+            about = WebSettings.model_fields[other].description
+            raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {about}")
     return settings
+
+
+_TOGETHER = (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("session_key", "auth_keys"))
 
 
 def _explain(name: str, message: str, given: dict[str, Any]) -> str:

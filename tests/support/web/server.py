@@ -35,14 +35,18 @@ class Answer:
 class Web:
     """``epc-sentinel web`` with ``flags``; a context manager that leaves no process behind."""
 
-    def __init__(self, target: str, store: Path | str, *flags: str) -> None:
+    def __init__(self, target: str, store: Path | str, *flags: str, ready: bool = True) -> None:
+        """Args: ``ready`` waits for an answer by HTTP without TLS."""
         self._log = tempfile.NamedTemporaryFile("w+", prefix="web-", suffix=".log")  # noqa: SIM115 - closed in stop
         command = [sys.executable, "-m", "service", "web", "--target", target, "--port", "0", "--log-format", "json"]
         command += ["--store", str(store), *flags]
+        if "--uploads" not in flags:
+            command += ["--uploads", f"{store}-uploads" if isinstance(store, Path) else tempfile.mkdtemp()]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT)
         try:
             self.port = int(self.wait_log("listening")["port"])
-            self._wait(lambda: self.get("/live").status == 200, "answer", START_S)
+            if ready:
+                self._wait(lambda: self.get("/live").status == 200, "answer", START_S)
         except BaseException:
             self.stop()
             raise
