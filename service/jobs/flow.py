@@ -74,7 +74,7 @@ async def measure_files(
         SentinelError: the model cannot be used.
     """
     judge = detector or DetectorName.RULES
-    raw, response = await analyze_files(raw_files(paths), judge, None, settings, OPEN, None, None, time_zone)
+    raw, response, _ = await analyze_files(raw_files(paths), judge, None, settings, OPEN, None, None, time_zone)
     kept = np.ones(len(raw.events), dtype=np.bool_) if detector is None else _kept(raw.events, response)
     if not kept.any():
         raise CommandError(
