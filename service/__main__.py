@@ -21,6 +21,7 @@ from service.commands import (
     explain,
     flow,
     replay,
+    retraining,
     serve,
     studies,
     training,
@@ -57,6 +58,7 @@ for command in (
     verify,
     training,
     adopt,
+    retraining,
     bench,
     studies,
 ):

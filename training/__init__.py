@@ -13,4 +13,5 @@
 - adoption: how it comes to know another network without labels
 - evaluation: how good a run is
 - studies: questions to the data and the model
+- retraining: whether a new model is better than the one in use
 """

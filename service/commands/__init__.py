@@ -9,6 +9,7 @@
 - verify: a repository before Triton loads it
 - training: simulate, inspect, train, evaluate, export
 - adopt: a trained network in another supply chain
+- retraining: compare two runs
 - studies: tune and study
 - bench: the gateway under load
 - options: what commands share

@@ -14,7 +14,8 @@ from tests.support.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
 WEB_ALONE = {"fastapi", "starlette", "uvicorn", "duckdb", "psycopg"}  # of the extra web, which a gateway has not
-LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "studies", "bench")}  # import when called
+LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "retraining", "studies", "bench")}
+"""They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
     ("errors", "progress", "environment"),
@@ -45,6 +46,7 @@ TRAINING_FLOORS = (
     ("runs",),
     ("evaluation", "adoption"),
     ("studies", "train"),
+    ("retraining",),
 )
 NEEDS_ALONE = {
     "settings": {"environment", "errors", "events"},

@@ -84,15 +84,29 @@ class Ranking:
     normal: csr_matrix  # [2 L + 1, U] events by cell and item
 
     @classmethod
-    def of(cls, truth: NDArray[np.bool_], score: NDArray[np.float32], item: NDArray[np.integer], items: int) -> Ranking:
-        """Count events with ``truth`` [N], ``score`` [N] and ``item`` [N] in 0 .. ``items`` - 1."""
+    def of(
+        cls,
+        truth: NDArray[np.bool_],
+        score: NDArray[np.float32],
+        item: NDArray[np.integer],
+        items: int,
+        weight: NDArray[np.float64] | None = None,
+    ) -> Ranking:
+        """Count events with ``truth`` [N], ``score`` [N] and ``item`` [N] in 0 .. ``items`` - 1.
+
+        ``weight`` [N]: for how many events each one stands; default: for itself.
+        """
+        counts = np.ones(len(truth)) if weight is None else weight
         rising = np.unique(score[truth])
         levels = len(rising)
         level = levels - 1 - np.searchsorted(rising, score[truth])
         below = np.searchsorted(rising, score[~truth], side="left")
         tied = np.searchsorted(rising, score[~truth], side="right") > below
         cell = 2 * (levels - below) - tied
-        return cls(_count(level, item[truth], (levels, items)), _count(cell, item[~truth], (2 * levels + 1, items)))
+        return cls(
+            _count(level, item[truth], counts[truth], (levels, items)),
+            _count(cell, item[~truth], counts[~truth], (2 * levels + 1, items)),
+        )
 
     def measure(self, weights: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
         """Return METRICS [R] for ``weights`` [U, R]; ties are handled as in scikit-learn."""
@@ -112,8 +126,10 @@ class Ranking:
         return {name: np.where((total > 0) & (normal > 0), value, np.nan) for name, value in metrics.items()}
 
 
-def _count(row: NDArray[np.integer], item: NDArray[np.integer], shape: tuple[int, int]) -> csr_matrix:
-    return csr_matrix((np.ones(len(row), dtype=np.float32), (row, item)), shape=shape)
+def _count(
+    row: NDArray[np.integer], item: NDArray[np.integer], counts: NDArray[np.float64], shape: tuple[int, int]
+) -> csr_matrix:
+    return csr_matrix((counts.astype(np.float32), (row, item)), shape=shape)
 
 
 def _mean(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -1,0 +1,11 @@
+"""Is a new model better than the one in use, by what people said of its findings?
+
+- verdicts: what auditors said, from a CSV file
+- auditors: whose verdicts contradict those of the others and evidence that needs no model
+- ground: what two runs are compared on: events of which truth or verdicts are known
+- paired: how much better one run is, with intervals over resampled EPCs
+- by_slice: the same in slices of the events
+- gate: whether the difference lets a challenger pass
+- worst_errors: the journeys on which a challenger does worse
+- compare: two runs on the same events, as tables
+"""

@@ -1,0 +1,67 @@
+"""Whether a challenger may take the place of the champion: it must be no worse anywhere, by more than chance tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from training.retraining.by_slice import SliceChange
+from training.retraining.paired import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """What a challenger is refused for."""
+
+    ap: float = 0.002  # the lower bound of the difference of AP must be above minus this
+    ece: float = 0.005  # the calibration error must not rise by more
+    cost_share: float = 0.05  # the cost must not rise by more than this share of the champion's, beyond chance
+    slice_fall: float = 0.02  # no slice may fall by more
+    least_anomalies: int = 20  # of a kind on a ground; of fewer nothing can be told
+
+
+_LIMITS = GateLimits()
+
+
+def refusals(compared: Sequence[Comparison], changes: Iterable[SliceChange], limits: GateLimits = _LIMITS) -> list[str]:
+    """Return why the challenger is refused, one line each; nothing if it passes."""
+    measured = [one for one in compared if one.anomalies >= limits.least_anomalies]
+    if not measured:
+        return [f"no kind has {limits.least_anomalies} known anomalies: there is nothing to tell by"]
+    found = [line for one in measured for line in _of_kind(one, limits)]
+    for change in changes:
+        if change.change < -limits.slice_fall:
+            found.append(
+                f"{change.ground}, {change.mode}, {change.kind}, {change.name}: falls from {change.champion:.3f} to"
+                f" {change.challenger:.3f} ({change.events:,} events), by more than {limits.slice_fall}"
+            )
+    return found
+
+
+def untold(compared: Iterable[Comparison], limits: GateLimits = _LIMITS) -> list[str]:
+    """Return of which kinds too little is known to say anything."""
+    return [
+        f"{one.ground}, {one.mode}, {one.kind}: {one.anomalies} known anomalies, of fewer than"
+        f" {limits.least_anomalies} nothing is told"
+        for one in compared
+        if one.anomalies < limits.least_anomalies
+    ]
+
+
+def _of_kind(one: Comparison, limits: GateLimits) -> list[str]:
+    where = f"{one.ground}, {one.mode}, {one.kind}"
+    found = []
+    if not one.low > -limits.ap:
+        why = "is worse" if one.high < 0 else "may be worse, by what is known"
+        found.append(
+            f"{where}: {why}: AP differs by {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f}), the lower bound"
+            f" must be above -{limits.ap}"
+        )
+    if one.ece_difference > limits.ece:
+        found.append(f"{where}: calibration error rises by {one.ece_difference:.4f}, by more than {limits.ece}")
+    if one.cost_low > limits.cost_share * one.cost:
+        found.append(
+            f"{where}: cost of 1,000 events rises from {one.cost:.2f} by {one.cost_difference:.2f} (at least"
+            f" {one.cost_low:.2f}), by more than {limits.cost_share:.0%}"
+        )
+    return found

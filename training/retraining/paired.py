@@ -1,0 +1,123 @@
+"""How much better one run is than another on the same events: differences with intervals over resampled EPCs.
+
+Both are measured on the same resamples, so that what makes an event hard for both does not count: the interval of the
+difference is much narrower than that of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.vocabulary import KINDS, MODES
+from training.evaluation.detectors import MODEL
+from training.evaluation.slices import DetectorVerdicts
+from training.metrics import ranking
+from training.metrics.per_kind import MISS_COST
+from training.metrics.ranking import Ranking
+from training.retraining.ground import Ground
+
+RESAMPLES, SEED = 1_000, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One kind in one mode: what the champion has, and by how much the challenger differs."""
+
+    ground: str
+    mode: str
+    kind: str
+    anomalies: int  # known ones
+    ap: float  # of the champion
+    difference: float  # of AP, challenger less champion
+    low: float  # its 95 % interval
+    high: float
+    ece: float  # expected calibration error of the champion
+    ece_difference: float
+    cost: float  # of 1,000 events at the champion's thresholds: a miss is MISS_COST, a false alarm 1
+    cost_difference: float  # at the challenger's own
+    cost_low: float
+    cost_high: float
+
+
+def compare(ground: Ground, *, resamples: int = RESAMPLES, seed: int = SEED) -> list[Comparison]:
+    """Return the comparison of the networks of both runs for every mode and kind of which anything is known."""
+    weights = ranking.with_resamples(len(ground.events.epc_codes), resamples, seed)
+    return [one for mode in MODES for one in _of_mode(ground, mode, weights)]
+
+
+def _of_mode(ground: Ground, mode: str, weights: NDArray[np.float32]) -> Iterator[Comparison]:
+    both = ground.champion[mode].detectors[MODEL], ground.challenger[mode].detectors[MODEL]
+    part = ground.champion[mode].samples
+    item, weight = ground.item(mode), ground.weight[part.index]
+    for column, kind in enumerate(KINDS):
+        known = np.flatnonzero(~np.isnan(part.labels[:, column]))
+        truth = part.labels[known, column] >= 0.5
+        if truth.all() or not truth.any():
+            continue
+        ap, ece, cost = (
+            tuple(measure(truth, one, column, known, item[known], weight[known], weights) for one in both)
+            for measure in (_aps, _ece, _costs)
+        )
+        yield Comparison(
+            ground.name,
+            mode,
+            kind,
+            int(truth.sum()),
+            float(ap[0][0]),
+            *ranking.interval(ap[1] - ap[0]),
+            float(ece[0][0]),
+            float(ece[1][0] - ece[0][0]),
+            float(cost[0][0]),
+            *ranking.interval(cost[1] - cost[0]),
+        )
+
+
+def _aps(  # noqa: PLR0913, PLR0917 - one of three measures of the same form
+    truth: NDArray[np.bool_],
+    verdicts: DetectorVerdicts,
+    column: int,
+    known: NDArray[np.intp],
+    item: NDArray[np.int32],
+    weight: NDArray[np.float64],
+    weights: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """Return the average precision [1 + R]."""
+    ranked = Ranking.of(truth, verdicts.scores[known, column], item, len(weights), weight)
+    return ranked.measure(weights)["ap"]
+
+
+def _ece(  # noqa: PLR0913, PLR0917
+    truth: NDArray[np.bool_],
+    verdicts: DetectorVerdicts,
+    column: int,
+    known: NDArray[np.intp],
+    _item: NDArray[np.int32],
+    weight: NDArray[np.float64],
+    _weights: NDArray[np.float32],
+    bins: int = 10,
+) -> NDArray[np.float64]:
+    """Return the expected calibration error [1], of events that stand for others."""
+    score = verdicts.scores[known, column].astype(np.float64)
+    gap = np.bincount(np.minimum((score * bins).astype(np.intp), bins - 1), weight * (score - truth), minlength=bins)
+    return np.array([np.abs(gap).sum() / weight.sum()])
+
+
+def _costs(  # noqa: PLR0913, PLR0917
+    truth: NDArray[np.bool_],
+    verdicts: DetectorVerdicts,
+    column: int,
+    known: NDArray[np.intp],
+    item: NDArray[np.int32],
+    weight: NDArray[np.float64],
+    weights: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """Return what 1,000 events cost [1 + R]."""
+    flags = verdicts.scores[known, column] >= verdicts.thresholds[column]
+    cost = np.where(truth & ~flags, MISS_COST, 0.0) + (~truth & flags)
+    of_item, events = (np.bincount(item, each, minlength=len(weights)) for each in (cost * weight, weight))
+    total: NDArray[np.float64] = 1_000 * (of_item @ weights) / (events @ weights)
+    return total
