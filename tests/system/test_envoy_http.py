@@ -85,8 +85,10 @@ def test_the_answer_has_the_shape_that_the_backend_stores(envoy: Envoy, gateway:
 @pytest.mark.parametrize(
     ("path", "body", "method"),
     [
-        ("", BODY, "lstm-deep-learning"),
-        ("", BODY | {"detector": "DETECTOR_RULES"}, "rule-based"),
+        ("", BODY, "rule-based"),
+        ("?detector=DETECTOR_SVM", BODY, "svm-one-class"),
+        ("", BODY | {"detector": "DETECTOR_LSTM"}, "lstm-deep-learning"),
+        ("/lstm", BODY | {"detector": "DETECTOR_RULES"}, "rule-based"),
         ("", BODY | {"detector": "DETECTOR_ENSEMBLE"}, "ensemble"),
         ("/lstm", BODY, "lstm-deep-learning"),
     ],
