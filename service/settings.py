@@ -63,6 +63,16 @@ class Settings(BaseSettings):
         Path("model_repository"), description="folder with the model's manifest, read when the backend is triton"
     )
     model_version: int | None = Field(None, ge=1, description="version of the model, a whole number; default: newest")
+    triton_control: Literal["none", "explicit"] = Field(
+        "none",
+        description="who says what a Triton loads: none (itself), or explicit (this gateway: each version under a name"
+        " of its own, on a server with --model-control-mode=explicit)",
+    )
+    triton_config: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="file of configs/ that says how a Triton runs versions it is told to load; default: config.pbtxt",
+    )
     canary_model_version: int | None = Field(
         None, ge=1, description="version of the model that judges a share of the files beside --model-version"
     )
@@ -146,6 +156,17 @@ class Settings(BaseSettings):
         None,
         description="folder of the log of promotions: the gateway serves the champion that it names, and follows it;"
         " default: none, --model-version is served",
+    )
+    model_service: bool = Field(
+        False, description="serve ModelService to callers with the role admin, of --lifecycle: true or false"
+    )
+    retrain_command: str = Field(
+        "epc-sentinel retrain", min_length=1, description="command that Retrain of ModelService runs"
+    )
+    validate_command: str = Field(
+        "epc-sentinel models validate {version} --repository {repository}",
+        min_length=1,
+        description="command that Validate of ModelService runs, with {version}, {champion} and {repository}",
     )
     trust: Path | None = Field(
         None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
@@ -296,6 +317,7 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any typ
 
 
 _NEEDS = {
+    "model_service": ("lifecycle",),
     "tls_cert": ("tls_key",),
     "tls_key": ("tls_cert",),
     "tls_client_ca": ("tls_cert",),

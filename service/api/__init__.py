@@ -4,6 +4,7 @@
 - call: what is known of a call while it runs
 - requests: messages to columns
 - wire: events read off the wire (compiled)
+- models: ModelService
 - feedback: FeedbackService
 - responses: judgement to messages
 - explanations: reasons to messages

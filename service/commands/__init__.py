@@ -6,6 +6,7 @@
 - explain: why an event got its scores
 - replay: raw files as a live stream
 - flow: work in progress, throughput and cycle times
+- models: the versions of the model, and which one judges
 - verify: a repository before Triton loads it
 - training: simulate, inspect, train, evaluate, export
 - adopt: a trained network in another supply chain

@@ -36,6 +36,7 @@ from service.model.onnx_session import CPU
 from service.model.repository import Model, load, load_svm
 from service.model.signing import Trust, load_trust
 from service.model.triton_backend import Outgoing, TritonBackend, untraced
+from service.model.triton_control import ControlledTriton
 from service.settings import HISTORY_URL_FORM, OnnxTarget, Settings, parse_costs, parse_providers, without_password
 
 log = structlog.get_logger("epc_sentinel.build")
@@ -171,6 +172,8 @@ def _build_backend(settings: Settings, model: Model, outgoing: Outgoing) -> Back
         backend = OnnxBackend(model.read_onnx(), threads=settings.onnx_threads, providers=wanted)
         _say_provider(f"{model.name}/{model.version}", backend)
         return backend
+    if settings.triton_control == "explicit":
+        return ControlledTriton(target.address, model, settings.triton_config, outgoing)
     return TritonBackend(target.address, model.name, model.version, outgoing)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,8 +31,9 @@ from service.gateway.wiring import Build, Wiring
 from service.history.history import Memory
 from service.runtime.deadline import NEVER, Deadline
 
-_LINGER_S = 5.0
-"""Seconds for which a version that judges no more is kept: an answer may still be explained by its tables."""
+_LINGER_S = 10.0
+"""Seconds for which a version that nobody wants is kept: answers are explained by its tables, and another gateway that
+has yet to look at the log may ask the same model server for it."""
 
 log = structlog.get_logger("epc_sentinel.lineups")
 
@@ -60,7 +61,7 @@ class Lineups:
         self._shown: Callable[[Wiring, bool], None] = shown or (lambda _wiring, _comes: None)
         self._held: dict[str, _Held] = {first.name: _Held(first)}
         self._champion = self._held[first.name]
-        self._changing = asyncio.Lock()
+        self._changing, self._closing = asyncio.Lock(), asyncio.Event()
         self._leaving: set[asyncio.Task[None]] = set()
         self._gone: dict[str, Wiring] = {}  # for explanations of what they judged
         self.swaps = 0  # switches since the start
@@ -156,15 +157,24 @@ class Lineups:
                 task.add_done_callback(self._leaving.discard)
 
     async def _let_go(self, held: _Held) -> None:
+        """Close what runs a version when nobody is at work with it any more, here or in another gateway."""
         while held.calls:
             await asyncio.sleep(0.05)
-        await held.wiring.close_models()
-        self._shown(held.wiring, False)
-        log.info("version unloaded", model=held.wiring.name)
-        asyncio.get_running_loop().call_later(_LINGER_S, self._forget, held.wiring.name)
-
-    def _forget(self, name: str) -> None:
-        self._gone.pop(name, None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), _LINGER_S)
+        wiring = held.wiring
+        if not self._closing.is_set() and wiring.name not in self._held:
+            try:
+                await wiring.retire_models()
+            except ModelUnavailable as error:
+                log.warning("a version could not be unloaded", model=wiring.name, reason=str(error))
+        await wiring.close_models()
+        if self._gone.get(wiring.name) is wiring:
+            del self._gone[wiring.name]
+        if wiring.name not in self._held:
+            self._shown(wiring, False)
+        log.info("version unloaded", model=wiring.name)
+        del wiring, held.wiring
         # Its tables are in cycles, which nobody looks for in a long time: 2 ms, as what lives long is frozen.
         gc.collect()
 
@@ -223,6 +233,7 @@ class Lineups:
 
     async def close(self) -> None:
         """Let everything go."""
+        self._closing.set()
         for task in list(self._leaving):
             await task
         for wiring in self.loaded:

@@ -14,6 +14,7 @@ from service.api.admission import Admission
 from service.api.feedback import FEEDBACK, FeedbackServicer
 from service.api.health import HealthServicer, follow_dependency, follow_model
 from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
+from service.api.models.servicer import MODELS, ModelDesk, ModelServicer
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.api.status import cut_off
 from service.feedback.sql import open_verdicts
@@ -23,6 +24,8 @@ from service.gateway.following import Follower, first_wiring, open_register
 from service.gateway.lineups import Lineups
 from service.gateway.listen import Service, listen, listen_for_probes
 from service.gateway.observers import Monitoring
+from service.lifecycle.operations import Operations
+from service.lifecycle.register import Register
 from service.model.triton_backend import untraced
 from service.monitoring.tracing import build_tracing
 from service.runtime.process import CLOSE_S, set_up_for_serving, stop_signals
@@ -59,17 +62,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring = Monitoring(settings, wiring, tracing, verdicts, http=bond is None)
     lineups.show_by(monitoring.show)
     follower = Follower(lineups, settings, register)
-    monitoring.metrics.counter("model_swaps", "Switches to another version of the model.", lambda: lineups.swaps)
-    monitoring.metrics.gauge(
-        "model_behind",
-        "1 while another version is in use than the log of promotions says, or no usable model is there.",
-        lambda: float(follower.is_behind),
-    )
-    monitoring.metrics.gauge(
-        "without_model",
-        "1 while rules judge because there is no usable model.",
-        lambda: float(lineups.champion.lstm is None),
-    )
+    _show_lineups(monitoring, lineups, follower)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         lineups,
@@ -85,12 +78,14 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     if (memory := wiring.memory) is not None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
-    health = HealthServicer(("", SERVICE.full_name, *((FEEDBACK.full_name,) if verdicts else ())))
+    desk = _desk(settings, register, follower, lineups)
     interceptor = build_interceptor(settings, monitoring.watch)
     services = [
         Service(SERVICE.full_name, servicer.handler()),
         Service(FEEDBACK.full_name, FeedbackServicer(verdicts).handler(), described=verdicts is not None),
+        Service(MODELS.full_name, ModelServicer(desk).handler(), described=desk is not None),
     ]
+    health = HealthServicer(("", *(service.name for service in services if service.described)))
     server, port = listen(settings, interceptor, services, health, shared=bond is not None)
     gc.freeze()  # what lives as long as the process is not searched again and again
     await server.start()
@@ -116,10 +111,40 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         watch.cancel()
     await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
     await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
+    if desk:
+        await _ended("operations", desk.operations.close(), _STOP_S)
     await _ended("connections", lineups.close(), _STOP_S)
     if verdicts:
         await _ended("verdicts", asyncio.to_thread(verdicts.close), _STOP_S)
     log.info("stopped")
+
+
+def _show_lineups(monitoring: Monitoring, lineups: Lineups, follower: Follower) -> None:
+    monitoring.metrics.counter("model_swaps", "Switches to another version of the model.", lambda: lineups.swaps)
+    monitoring.metrics.gauge(
+        "model_behind",
+        "1 while another version is in use than the log of promotions says, or no usable model is there.",
+        lambda: float(follower.is_behind),
+    )
+    monitoring.metrics.gauge(
+        "without_model",
+        "1 while rules judge because there is no usable model.",
+        lambda: float(lineups.champion.lstm is None),
+    )
+
+
+def _desk(settings: Settings, register: Register | None, follower: Follower, lineups: Lineups) -> ModelDesk | None:
+    """Return what ModelService asks, None if it is not offered."""
+    if register is None or not settings.model_service:
+        return None
+    return ModelDesk(
+        register,
+        Operations(register.log.folder / "operations"),
+        follower.look,
+        lambda: {wiring.version for wiring in lineups.loaded if wiring.version is not None},
+        settings.retrain_command,
+        settings.validate_command,
+    )
 
 
 async def _ended(what: str, work: Awaitable[object], limit_s: float) -> None:

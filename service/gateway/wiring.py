@@ -85,6 +85,11 @@ class Wiring:
         if self.svm is not None:
             await self.svm.backend.probe()
 
+    async def retire_models(self) -> None:
+        """Have a model server unload them; no gateway uses them any more."""
+        for served in self.models:
+            await served.backend.retire()
+
     async def close_models(self) -> None:
         """Let go of what runs the models; the history, which others share, stays."""
         for served in self.models:

@@ -11,5 +11,6 @@
 - flow: how items flow through the sites of raw files
 - tally: what a replay counts
 - zones: in which zones raw times without one are
+- models: the versions of the model, managed
 - progress: progress of long work, warnings
 """

@@ -10,6 +10,7 @@
 - onnx_backend: a model in this process
 - onnx_session: where onnxruntime runs it
 - triton_backend: a model on a Triton server
+- triton_control: a version that a Triton is told to load
 - guarded_backend: a backend that hangs, fails or is wrong costs no calls
 - breaker: when a failing model is left alone, and tried again
 """

@@ -61,6 +61,18 @@ class Backend(Protocol):
         """
         ...
 
+    async def prepare(self) -> None:
+        """Have the model loaded by what runs it, where that is for this gateway to say; before each probe.
+
+        Raises:
+            ModelUnavailable: it cannot be loaded.
+        """
+        ...
+
+    async def retire(self) -> None:
+        """Have the model unloaded, which no gateway uses any more, where that is for this gateway to say; as above."""
+        ...
+
     async def renew(self) -> None:
         """Forget connections that may be dead, and make new ones with the next call; those in use may end first."""
         ...

@@ -65,6 +65,7 @@ class GuardedBackend:
             ModelUnavailable: as `probe`.
         """
         try:
+            await self._backend.prepare()
             await probe(self._backend, self._manifest)
         except WrongModel as error:
             self.breaker.probed(str(error))
@@ -73,6 +74,14 @@ class GuardedBackend:
             await self._failed(str(error))
             raise
         self.breaker.probed()
+
+    async def prepare(self) -> None:
+        """See `Backend.prepare`."""
+        await self._backend.prepare()
+
+    async def retire(self) -> None:
+        """See `Backend.retire`."""
+        await self._backend.retire()
 
     async def renew(self) -> None:
         """See `Backend.renew`."""

@@ -62,6 +62,12 @@ class OnnxBackend:
             raise ModelUnavailable(f"the model takes {self._features} features per event, got {features.shape[-1]}")
         return await infer_in_chunks(self._run, features, lengths, deadline, parallel=self._threads)
 
+    async def prepare(self) -> None:
+        """See `Backend.prepare`: it is loaded."""
+
+    async def retire(self) -> None:
+        """See `Backend.retire`: nobody else uses it."""
+
     async def renew(self) -> None:
         """See `Backend.renew`: there is no connection."""
 

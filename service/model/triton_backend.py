@@ -81,10 +81,20 @@ class TritonBackend:
         self, features: NDArray[np.float32], lengths: NDArray[np.int64], deadline: Deadline
     ) -> NDArray[np.float32]:
         """See `Backend.infer`; the deadline travels to the server."""
+        run = partial(self._run, self._open())  # the same to the end of this call, whoever renews it meanwhile
+        return await infer_in_chunks(run, features, lengths, deadline, parallel=_PARALLEL)
+
+    def _open(self) -> Any:  # noqa: ANN401 - tritonclient has no types
+        """Return the client, made now if there is none."""
         if self._client is None:
             self._client = self._triton.InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
-        run = partial(self._run, self._client)  # the same to the end of this call, whoever renews it meanwhile
-        return await infer_in_chunks(run, features, lengths, deadline, parallel=_PARALLEL)
+        return self._client
+
+    async def prepare(self) -> None:
+        """See `Backend.prepare`: the server loads its models by itself."""
+
+    async def retire(self) -> None:
+        """See `Backend.retire`: as above."""
 
     async def renew(self) -> None:
         """See `Backend.renew`; calls of now keep the old channel for as long as they may take."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +15,14 @@ from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.servers.triton.fixture import TritonServer
 from tests.support.client import Client
 from tests.support.gateway import SERVICE, Gateway
 from tests.support.observed import samples, scrape, value
 from tests.support.processes import wait_for
 from tests.support.requests import analyze, many, request, scan
 from tests.support.versions import add_version, flip_last_byte
-from tests.tools.swaps.load import embedded, swap_under_load
+from tests.tools.swaps.load import embedded, on_triton, swap_under_load
 
 DETECTORS = (pb.DETECTOR_LSTM, pb.DETECTOR_SVM, pb.DETECTOR_ENSEMBLE)
 
@@ -35,6 +38,26 @@ def test_versions_are_swapped_under_load_and_no_call_is_lost(tmp_path: Path) -> 
         assert value(shown, "model_behind") == 0
         loaded = {line["model"] for line in gateway.log() if line["event"] == "version loaded"}
         assert loaded == {"epc_lstm/1", "epc_lstm/2", "epc_lstm/3"}, "each of them went at least once, and came back"
+
+
+def test_a_triton_is_told_to_load_versions_beside_others_and_again_after_it_lost_them(tmp_path: Path) -> None:
+    with on_triton(tmp_path, 2) as (gateway, register, triton):
+        found = swap_under_load(gateway, register, swaps=3, versions=2, block=4, quiet=False)
+        assert (found.lost, found.versions) == (0, 2)
+        assert all(is_loaded(triton, name) for name in ("epc_lstm_v1", "epc_lstm_v2", "epc_svm_v1"))
+        assert not is_loaded(triton, "epc_lstm"), "no model is loaded under a name that all versions share"
+        triton.kill()
+        triton.start()
+        wait_for(lambda: analyze(gateway.target, many(5)).model_version.startswith("epc_lstm/"))
+
+
+def is_loaded(triton: TritonServer, name: str) -> bool:
+    """Return whether a Triton has a model ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{triton.http_port}/v2/models/{name}/ready", timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        return False
 
 
 def test_every_worker_follows_a_promotion(

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.tools.swaps.load import embedded, swap_under_load
+from tests.tools.swaps.load import embedded, on_triton, swap_under_load
 
 
 def main() -> int:
@@ -22,10 +22,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.swaps", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--swaps", type=int, default=100)
     parser.add_argument("--versions", type=int, default=4)
+    parser.add_argument("--triton", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, embedded(Path(folder), arguments.versions) as (gateway, register):
+    start = on_triton if arguments.triton else embedded
+    with tempfile.TemporaryDirectory() as folder, start(Path(folder), arguments.versions) as (gateway, register, *_):
         found = swap_under_load(gateway, register, swaps=arguments.swaps, versions=arguments.versions, block=10)
-    print(found.table("embedded"))
+    print(found.table("Triton" if arguments.triton else "embedded"))
     for fault in found.faults:
         print(fault, file=sys.stderr)
     return 1 if found.faults else 0

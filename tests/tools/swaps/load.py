@@ -14,6 +14,7 @@ from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from service.settings import load_settings
+from tests.servers.triton.fixture import TritonServer
 from tests.support.client import Client
 from tests.support.gateway import ROOT, Gateway
 from tests.support.versions import add_version
@@ -131,6 +132,20 @@ def _answered(client: Client, version: int, since: float) -> float:
 
 def _rss_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+@contextlib.contextmanager
+def on_triton(folder: Path, versions: int, *flags: str) -> Iterator[tuple[Gateway, Register, TritonServer]]:
+    """The same with a real Triton that the gateway tells what to load, and that has no model of its own."""
+    repository = repository_of(versions, folder / "repository")
+    (folder / "none").mkdir()
+    register = Register(repository, PromotionLog(folder / "lifecycle"), feature_spec_hash())
+    register.begin(1)
+    with TritonServer(folder / "none", extra_args=["--model-control-mode=explicit"]) as triton:
+        where = ("--backend", f"triton://{triton.url}", "--triton-control", "explicit", "--triton-config", "cpu")
+        repositories = ("--model-repository", str(repository), "--lifecycle", str(register.log.folder))
+        with Gateway(*where, *repositories, *flags) as gateway:
+            yield gateway, register, triton
 
 
 @contextlib.contextmanager

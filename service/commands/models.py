@@ -1,0 +1,223 @@
+"""``models``: the versions of the model, which one judges, and who decided that."""
+
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+# Parts are imported when the command is called, --help must be quick; and a command has one parameter per flag.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.commands.options import CaFileOption, CertFileOption, KeyFileOption, TokenFileOption, setting
+from service.errors import CommandError, SettingsError
+from service.settings import load_settings
+
+if TYPE_CHECKING:
+    from service.jobs.models import Managed
+
+models = typer.Typer(help="Versions of the model: which there are, which one judges, and who decided that.")
+app = typer.Typer()
+app.add_typer(models, name="models")
+
+VersionArgument = Annotated[int, typer.Argument(min=1, help="Number of the version.")]
+WhyOption = Annotated[str, typer.Option(help="Why: it stands in the log for good.")]
+InsteadOfOption = Annotated[
+    int | None, typer.Option(min=1, help="Only in the place of this champion, should another one be in use by now.")
+]
+TargetOption = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a gateway with --model-service; default: the folders themselves.")
+]
+RepositoryOption = Annotated[Path | None, typer.Option(help="Folder of versions. [model_repository]")]
+LifecycleOption = Annotated[str | None, setting("lifecycle")]
+TrustOption = Annotated[str | None, setting("trust")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of ModelService as JSON.")]
+
+
+@models.command("list")
+def list_models(
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List all versions, the newest first, with their states and what is wrong with them."""
+    from service.jobs import models as job
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    found: Any = _managed(target, repository, lifecycle, trust, files).ask(
+        "ListModels", pb.ModelServiceListModelsRequest()
+    )
+    _write_json(found) if as_json else job.write_list(found)
+
+
+@models.command()
+def show(
+    version: VersionArgument,
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one version: metrics, lineage, and what was done with it."""
+    from service.jobs import models as job
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    managed = _managed(target, repository, lifecycle, trust, files)
+    found: Any = managed.ask("GetModel", pb.ModelServiceGetModelRequest(version=version))
+    _write_json(found) if as_json else job.write_one(found.model)
+
+
+@models.command()
+def load(
+    version: VersionArgument,
+    why: WhyOption,
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Make a version the challenger: checked, and loaded beside the champion."""
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    managed = _managed(target, repository, lifecycle, trust, files)
+    _moved(managed, "LoadModel", pb.ModelServiceLoadModelRequest(version=version, why=why))
+
+
+@models.command()
+def promote(
+    version: VersionArgument,
+    why: WhyOption,
+    instead_of: InsteadOfOption = None,
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Make a version the champion: gateways load it beside the one in use, and switch."""
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    request = pb.ModelServicePromoteRequest(version=version, why=why, instead_of=instead_of or 0)
+    _moved(_managed(target, repository, lifecycle, trust, files), "Promote", request)
+
+
+@models.command()
+def rollback(
+    why: WhyOption,
+    instead_of: InsteadOfOption = None,
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Make the previous version the champion again; it is still loaded."""
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    request = pb.ModelServiceRollbackRequest(why=why, instead_of=instead_of or 0)
+    _moved(_managed(target, repository, lifecycle, trust, files), "Rollback", request)
+
+
+@models.command()
+def delete(
+    version: VersionArgument,
+    why: WhyOption,
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Remove a version that no state and no entry of the log names; its number is never used again."""
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    managed = _managed(target, repository, lifecycle, trust, files)
+    _moved(managed, "DeleteModel", pb.ModelServiceDeleteModelRequest(version=version, why=why))
+
+
+@models.command()
+def validate(
+    version: VersionArgument,
+    why: Annotated[str, typer.Option(help="Why, for the record of the operation.")] = "asked by command",
+    target: TargetOption = None,
+    repository: RepositoryOption = None,
+    trust: TrustOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Check files, signature, features and golden probe of a version; a gateway does as its --validate-command says."""
+    from service.jobs import models as job
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    files = (ca_file, cert_file, key_file, token_file)
+    managed = _managed(target, repository, None, trust, files)
+    if target is None:
+        typer.echo(job.check(managed.settings, version))
+        return
+    begun: Any = managed.ask("Validate", pb.ModelServiceValidateRequest(version=version, why=why))
+    ended = managed.follow(begun.operation)
+    if ended.state != pb.OPERATION_STATE_SUCCEEDED:
+        raise CommandError(f"version {version}: {ended.message}")
+    typer.echo(ended.message)
+
+
+def _managed(
+    target: str | None,
+    repository: Path | None,
+    lifecycle: str | None,
+    trust: str | None,
+    files: tuple[Path | None, Path | None, Path | None, Path | None],
+) -> Managed:
+    from service.client.access import access_by_files
+    from service.jobs.models import Managed
+
+    if target and (repository or lifecycle):
+        raise SettingsError("--target goes not with --repository or --lifecycle: a running gateway has its own")
+    backend = None if repository is None else f"onnx:{repository}"
+    return Managed(load_settings(backend=backend, lifecycle=lifecycle, trust=trust), target, access_by_files(*files))
+
+
+def _moved(managed: Managed, method: str, request: Any) -> None:  # noqa: ANN401 - a message of ModelService
+    from service.jobs.models import write_standing
+
+    answer: Any = managed.ask(method, request)
+    write_standing(answer.standing)
+
+
+def _write_json(message: Any) -> None:  # noqa: ANN401 - a message of ModelService
+    from google.protobuf.json_format import MessageToJson
+
+    typer.echo(MessageToJson(message))
