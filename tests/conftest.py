@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.servers.postgres",
     "tests.servers.valkey",
     "tests.support.versions",
+    "tests.support.web.browser",
     "tests.support.web.server",
 ]
 

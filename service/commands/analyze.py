@@ -77,6 +77,8 @@ def analyze(
     explain = explain or html is not None
     if html and cluster:
         raise SettingsError("--html and --cluster exclude each other: the workers of a cluster give no reasons")
+    if html and not html.parent.is_dir():
+        raise SettingsError(f"--html is {str(html)!r}: no such folder as {html.parent}: make it first")
     if html and find_spec("jinja2") is None:
         raise SettingsError("--html needs the extra 'web': pip install 'epc-sentinel[web]'")
     settings = load_settings(

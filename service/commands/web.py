@@ -35,6 +35,8 @@ def web(
     piece_events: Annotated[str | None, _setting("piece_events")] = None,
     aliases: Annotated[str | None, _setting("aliases")] = None,
     locations: Annotated[str | None, _setting("locations")] = None,
+    model_repository: Annotated[str | None, _setting("model_repository")] = None,
+    metrics: Annotated[str | None, _setting("metrics")] = None,
     time_zone: Annotated[str | None, _setting("time_zone")] = None,
     log_format: Annotated[str | None, _setting("log_format")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
@@ -49,7 +51,7 @@ def web(
 ) -> None:
     """Serve the old HTTP paths, uploads and pages. A flag is also a variable: --port is EPC_SENTINEL_WEB_PORT."""
     settings = load_web_settings(**locals())
-    if missing := [name for name in ("fastapi", "uvicorn", "duckdb") if find_spec(name) is None]:
+    if missing := [name for name in ("fastapi", "uvicorn", "jinja2", "duckdb") if find_spec(name) is None]:
         raise CommandError(f'this command needs {", ".join(missing)}: pip install "epc-sentinel[web]"')
     from service.monitoring import logs
     from service.web.serve import serve

@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from service.client.access import access_by_files
 from service.client.retries import retried
@@ -28,10 +29,14 @@ from service.web.oldpaths import routes
 from service.web.oldpaths.aliases import Aliases
 from service.web.oldpaths.places import read_places
 from service.web.oldpaths.requests import RequestReader
+from service.web.pages import routes as pages
+from service.web.pages.atlas import Atlas
+from service.web.pages.moved import MovedScores
+from service.web.pages.templating import STATIC
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = (health.router, routes.router, reports.router, files.router, login.router, documentation.router)
+ROUTERS = (health.router, routes.router, reports.router, files.router, login.router, documentation.router, pages.router)
 
 
 def build_app(settings: WebSettings) -> FastAPI:
@@ -46,6 +51,7 @@ def build_app(settings: WebSettings) -> FastAPI:
     stage = partial(
         Staging, aliases=aliases, zones=zones, most_bytes=settings.max_file_bytes, piece_events=settings.piece_events
     )
+    atlas = Atlas.at_hand(settings.model_repository, None)
     sessions = Sessions(settings.auth_keys, settings.session_key) if settings.auth_keys else None
     try:
         folders = JobFolder(settings.uploads)
@@ -58,6 +64,7 @@ def build_app(settings: WebSettings) -> FastAPI:
         channel = access.aio_channel(settings.target, [("grpc.max_receive_message_length", -1), *retried()])
         judge, queue = GatewayJudge(channel, access), FileQueue(folders)
         app.state.parts = Parts(settings, store, access, channel, judge, reader, queue, sessions)
+        app.state.pages = pages.PageParts(atlas, MovedScores(judge))
         queue.start(Worker(folders, stage, judge, store, queue.changed).run)
         try:
             yield
@@ -73,6 +80,7 @@ def build_app(settings: WebSettings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads its scripts from another host
         redoc_url=None,
     )
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.add_handlers(app)
     app.add_middleware(Entrance, sessions=sessions, tls=settings.tls_cert is not None)
     for router in ROUTERS:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from service.web.parts import TheParts
 
@@ -31,8 +31,10 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/", summary="Name, version, endpoints")
-async def index(request: Request) -> dict[str, Any]:
-    """Return what this is and what it answers to."""
+async def index(request: Request) -> Any:  # noqa: ANN401 - JSON, or the way to the pages
+    """Return what this is and what it answers to; a browser is led to the pages."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/files", 303)
     paths = request.app.openapi()["paths"]
     endpoints = [f"{method.upper()} {path}" for path, methods in sorted(paths.items()) for method in methods]
     return {"name": NAME, "version": version(NAME), "endpoints": endpoints}

@@ -51,6 +51,13 @@ class WebSettings(BaseSettings):
     locations: Path | None = Field(
         None, description="CSV file with location_id and scan_location: names of places; default: the bundled master"
     )
+    model_repository: Path = Field(
+        Path("model_repository"),
+        description="folder of the gateway's model: pages show its places and usual times; without it they do not",
+    )
+    metrics: str | None = Field(
+        None, description="http://HOST:PORT/metrics of the gateway, which the page of its health reads"
+    )
     time_zone: str = Field(SEOUL, description="zone of times without one: what the clocks of the sites show")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
@@ -68,6 +75,13 @@ class WebSettings(BaseSettings):
     cert_file: Path | None = Field(None, description="PEM file: own certificate, for a gateway that demands one")
     key_file: Path | None = Field(None, description="PEM file: private key of --cert-file")
     token_file: Path | None = Field(None, description="file with the bearer token for the gateway")
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("no address; it takes one such as http://127.0.0.1:9464/metrics")
+        return value
 
     @field_validator("time_zone")
     @classmethod

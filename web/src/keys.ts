@@ -9,6 +9,7 @@ export function keysMove(rows: Rows | null, back: string): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key === "Escape") {
       if (typing(event.target)) (event.target as HTMLElement).blur();
+      else if (back && history.length > 1) history.back();
       else if (back) location.assign(back);
       return;
     }

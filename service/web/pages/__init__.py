@@ -7,6 +7,11 @@
 - effects: what moved the scores, as bars
 - answer: an answer of ``analyze`` as such pages
 - one_file: these in one file
+- routes: the pages by HTTP
+- filters: which findings, by the address of a page
+- looks: how a page is made for who asked
+- moved: what moved the scores of an item, asked of the gateway
+- metrics: what the gateway tells of its health
 - templating: templates to pages
 - texts: their words in a language
 """

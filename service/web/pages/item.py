@@ -31,12 +31,11 @@ class ScanLine:
 
 @dataclass(frozen=True, slots=True)
 class FlagReason:
-    """Why one scan is of one kind."""
+    """Why scans are of one kind: those of which the same is said, together."""
 
-    number: int  # of the scan
-    scan: ScanRow
-    found: KindFound
-    moved: ScoreMoved | None
+    found: KindFound  # at the first of them
+    scans: tuple[tuple[int, int, float], ...]  # number of the scan, event id, score
+    moved: ScoreMoved | None  # at the first of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +68,11 @@ def item_page(
     """Return the page of an item with these scans, at least one, in the order of time; ``mates`` are of its lot."""
     words, usual = Words(language), atlas.usual(scans)
     beside = [mate for mate in mates if mate][:MOST_MATES]
-    reasons = [
-        FlagReason(number, scan, found, moves.get((scan.event_id, found.kind)))
-        for number, scan in enumerate(scans, start=1)
-        for found in scan.kinds
-    ]
     return ItemPage(
         code=scans[0].epc_code,
         parts=code_parts(scans[0].epc_code),
         lines=tuple(_lines(scans, usual, words)),
-        reasons=tuple(reasons),
+        reasons=_reasons(scans, moves),
         mates=tuple(_mate(mate, words) for mate in beside),
         drawing=timeline(scans, usual, beside),
         map_json=_map(scans, beside, atlas),
@@ -89,6 +83,21 @@ def code_parts(code: str) -> tuple[tuple[str, str], ...]:
     """Return the parts of a code by name, as it writes them; none if it has not six."""
     parts = code.split(".")
     return tuple(zip(_PARTS, parts, strict=True)) if len(parts) == len(_PARTS) else ()
+
+
+def _reasons(scans: Sequence[ScanRow], moves: Moves) -> tuple[FlagReason, ...]:
+    alike: dict[tuple[str, str, str], list[tuple[int, ScanRow, KindFound]]] = {}
+    for number, scan in enumerate(scans, start=1):
+        for found in scan.kinds:
+            alike.setdefault((found.kind, found.cause, found.reason), []).append((number, scan, found))
+    return tuple(
+        FlagReason(
+            found=together[0][2],
+            scans=tuple((number, scan.event_id, found.score) for number, scan, found in together),
+            moved=moves.get((together[0][1].event_id, together[0][2].kind)),
+        )
+        for together in alike.values()
+    )
 
 
 def _lines(scans: Sequence[ScanRow], usual: Sequence[UsualLeg | None], words: Words) -> list[ScanLine]:

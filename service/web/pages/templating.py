@@ -26,6 +26,19 @@ KIND_NAMES = {
 }
 """The kinds in words, which pages translate."""
 
+STATE_NAMES = {
+    "sending": "is being sent",
+    "waiting": "waits",
+    "reading": "is being read",
+    "judging": "is being judged",
+    "keeping": "is being kept",
+    "done": "is done",
+    "failed": "failed",
+    "lost": "The connection was lost: send it again",
+    "report": "Open the report",
+}
+"""What is said of an upload, by its state."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,7 +61,8 @@ def environment(language: str) -> Environment:
         "languages": [(code, NAMES[code]) for code in LANGUAGES],
         "KINDS": KINDS,
         "KIND_NAMES": KIND_NAMES,
-        "kind_names": lambda: json.dumps({kind: found.gettext(name) for kind, name in KIND_NAMES.items()}),
+        "STATE_NAMES": STATE_NAMES,
+        "kind_names": lambda: json.dumps(kind_names(language), ensure_ascii=False),
         "MEANING": {cause.code: cause.meaning for cause in CAUSES},
     }
     return made
@@ -57,6 +71,16 @@ def environment(language: str) -> Environment:
 def render(template: str, language: str, **values: object) -> str:
     """Return a page."""
     return environment(language).get_template(template).render(**values)
+
+
+def kind_names(language: str) -> dict[str, str]:
+    """Return the name of each kind in a language."""
+    return {kind: texts(language).gettext(name) for kind, name in KIND_NAMES.items()}
+
+
+def upload_words(language: str) -> str:
+    """Return what the script says of uploads, as JSON by state."""
+    return json.dumps({state: texts(language).gettext(name) for state, name in STATE_NAMES.items()}, ensure_ascii=False)
 
 
 def moment(local_us: int) -> str:

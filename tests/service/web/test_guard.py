@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from service.web.guard.login import _local
+from service.web.guard.login import local_path
 from service.web.oldpaths import examples
 from service.web.oldpaths.routes import PATH
 from tests.support.command import assert_one_line, run
@@ -102,8 +102,8 @@ def test_another_sites_page_gets_nothing_done(guarded: Web, web: Web) -> None:
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "\\evil", "", "/a\r\nb: c"])
 def test_the_login_leads_to_this_service_alone(target: str) -> None:
-    assert _local(target) == "/"
-    assert _local("/report?id=1&kind=jump") == "/report?id=1&kind=jump"
+    assert local_path(target) == "/"
+    assert local_path("/report?id=1&kind=jump") == "/report?id=1&kind=jump"
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/nowhere", "/login", "/api/report/detail"])

@@ -11,14 +11,14 @@ from jinja2.ext import extract_from_ast
 
 from service.explain.causes import CAUSES
 from service.explain.languages import LANGUAGES
-from service.web.pages.templating import HERE, KIND_NAMES, environment
+from service.web.pages.templating import HERE, KIND_NAMES, STATE_NAMES, environment
 from service.web.pages.texts import DOMAIN, LOCALE
 from tests.service.explain.catalogues import compiled, read_po
 
 
 def messages() -> set[tuple[str, ...]]:
     """Return (message,) or (message, its plural) of all that pages say."""
-    found = {(text,) for text in (*KIND_NAMES.values(), *(cause.meaning for cause in CAUSES))}
+    found = {(text,) for text in (*KIND_NAMES.values(), *STATE_NAMES.values(), *(cause.meaning for cause in CAUSES))}
     for path in sorted((HERE / "templates").glob("*.html")):
         tree = environment(LANGUAGES[0]).parse(path.read_text(encoding="utf-8"))
         for _, function, said in extract_from_ast(tree):

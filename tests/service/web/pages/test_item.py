@@ -52,7 +52,7 @@ def test_legs_are_told_with_what_is_usual() -> None:
     assert [line.verdict for line in page.lines[:2]] == ["", "usual"]
     late = item_page(seen(journey(code(1), hours=(0, 1, 5_000))), [], {}, BUNDLED, "en")
     assert late.lines[2].verdict == "late"
-    assert [(reason.number, reason.found) for reason in page.reasons] == [(4, LATE)]
+    assert [(reason.scans, reason.found) for reason in page.reasons] == [(((4, 4, 99.25),), LATE)]
 
 
 def test_without_a_model_nothing_is_usual_and_there_is_no_map() -> None:

@@ -9,26 +9,32 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 
-from tests.support.command import HEADER, SAMPLE, assert_one_line, run
+from tests.support.command import assert_one_line, run
+from tests.support.web.browser import faults_for_people, opened
+from tests.support.web.raw import FAST, write_day
+from tests.support.worlds import code
 
-HOSTILE = "</title><script>document.title='run'</script><img src=x onerror=alert(1)>"
+IMAGE = "</title><script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is written of the real sample, with a hostile code in it."""
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is written of a day with a hostile code in it."""
     folder = tmp_path_factory.mktemp("page")
-    raw = folder / "<b>day.tsv"
-    header, first = SAMPLE.read_text(encoding="utf-8-sig").splitlines()[:2]
-    cells = first.split("\t")
-    cells[header.split("\t").index("epc_code")] = HOSTILE
-    cells[header.split("\t").index("scan_location")] = "<i>place</i>"
-    raw.write_text(SAMPLE.read_text(encoding="utf-8-sig").rstrip("\n") + "\n" + "\t".join(cells) + "\n")
+    raw = write_day(folder / "<b>day.tsv")
+    raw.write_text(raw.read_text(encoding="utf-8").replace("<script>", IMAGE), encoding="utf-8")
     path = folder / "page.html"
     done = run("analyze", raw, "--html", path, "--language", "ko", "--json")
     assert done.returncode == 0, done.stderr
     assert "epcFakeReason" in json.dumps(json.loads(done.stdout))
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(path: Path) -> str:
+    """The text of it."""
     return path.read_text(encoding="utf-8")
 
 
@@ -53,12 +59,21 @@ def test_only_our_own_script_may_run(page: str) -> None:
 
 def test_names_and_codes_are_text(page: str) -> None:
     without_ours = re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
-    for hostile in ("<script", "<img", "<i>place", "<b>day"):
+    for hostile in ("<script", "<img", "<i>here", "<b>day"):
         assert hostile not in without_ours
     assert "&lt;img src=x onerror" in without_ours
 
 
-def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    raw = tmp_path / "a.csv"
-    raw.write_text(f"{HEADER}forged,1,Factory,Aggregation,2025-07-01 10:35:17\n")
-    assert_one_line(run("analyze", raw, "--html", tmp_path / "no" / "page.html"), 1, "page.html", "cannot be written")
+def test_it_draws_its_map_by_itself(browser: Browser, path: Path) -> None:
+    with opened(browser) as shown:
+        shown.goto(path.as_uri())
+        expect(shown.locator(".chart canvas")).to_be_visible()
+        shown.locator("a.row-link", has_text=code(FAST)).first.click()
+        expect(shown.locator(".item:target .map .stop").first).to_be_visible()
+        assert not faults_for_people(shown)
+        assert shown.title().startswith("<b>day.tsv")
+
+
+def test_where_nothing_can_be_written_nothing_is_judged(tmp_path: Path) -> None:
+    raw = write_day(tmp_path / "day.tsv")
+    assert_one_line(run("analyze", raw, "--html", tmp_path / "no" / "page.html"), 2, "--html", "no such folder")
