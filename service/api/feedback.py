@@ -12,6 +12,9 @@ from google.protobuf.message import Message
 
 from service.errors import InvalidRequest, NotImplementedYet
 from service.events.vocabulary import KINDS
+from service.feedback.accuracy import BATCHES, KindAccuracy, accuracy
+from service.feedback.baselines import JudgedKind
+from service.feedback.estimators import Interval
 from service.feedback.sql import now_us
 from service.feedback.store import SampledEvent, VerdictStore
 from service.feedback.verdicts import EventLabel, LabelVerdict, latest
@@ -44,9 +47,14 @@ _NUMBERS = {verdict: number for number, verdict in _VERDICTS.items()}
 class FeedbackServicer:
     """Serves FeedbackService. All work with the store is in threads: it is on a disk or a server."""
 
-    def __init__(self, store: VerdictStore | None) -> None:
-        """Args: ``store`` None: every call is refused with what the operator would have to set."""
-        self._store = store
+    def __init__(self, store: VerdictStore | None, baselines: Callable[[], Mapping[JudgedKind, float]] = dict) -> None:
+        """Make the servicer.
+
+        Args:
+            store: None: every call is refused with what the operator would have to set.
+            baselines: returns the average precision that the manifests of the gateway's models promise.
+        """
+        self._store, self._baselines = store, baselines
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register at the server."""
@@ -54,6 +62,7 @@ class FeedbackServicer:
             "Label": self._label,
             "ListLabels": self._list_labels,
             "ListSample": self._list_sample,
+            "Accuracy": self._accuracy,
         }
         handlers = {name: _handler(name, self._in_thread(behaviour)) for name, behaviour in behaviours.items()}
         return grpc.method_handlers_generic_handler(FEEDBACK.full_name, handlers)
@@ -94,6 +103,15 @@ class FeedbackServicer:
         waiting = to_label(store, request.who)
         shown = map(_scan, waiting[: _limit(request.limit, _EVENTS)])
         return feedback_pb2.ListSampleResponse(events=shown, waiting=len(waiting))
+
+    def _accuracy(self, store: VerdictStore, request: feedback_pb2.AccuracyRequest) -> Message:
+        if request.batches < 0:
+            raise InvalidRequest([("batches", f"is {request.batches}: 1 or more, or 0 for {BATCHES}")])
+        found = accuracy(store, batches=request.batches or BATCHES, model_version=request.model_version)
+        promised = self._baselines()
+        return feedback_pb2.AccuracyResponse(
+            kinds=(encode_accuracy(one, promised.get((one.judge, one.kind))) for one in found)
+        )
 
 
 def to_label(store: VerdictStore, who: str) -> list[SampledEvent]:
@@ -173,6 +191,27 @@ def encode_label(label: EventLabel) -> feedback_pb2.EventLabel:
     )
     message.labelled_at.FromMicroseconds(label.labelled_at_us)
     return message
+
+
+def encode_accuracy(one: KindAccuracy, baseline: float | None) -> feedback_pb2.KindAccuracy:
+    """Return the message of what was measured of a kind."""
+    return feedback_pb2.KindAccuracy(
+        kind=one.kind,
+        method=one.judge.method,
+        model_version=one.judge.model_version,
+        mode=one.judge.mode,
+        sampled=one.sampled,
+        labels=one.labels,
+        confirmed=one.confirmed,
+        batches=one.batches,
+        baseline_average_precision=baseline,
+        expected_precision=_estimate(one.expected_precision),
+        **{name: _estimate(interval) for name, interval in one.measures.items()},
+    )
+
+
+def _estimate(interval: Interval | None) -> feedback_pb2.Estimate | None:
+    return interval and feedback_pb2.Estimate(**interval._asdict())
 
 
 def _scan(event: SampledEvent) -> feedback_pb2.SampledScan:

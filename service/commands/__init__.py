@@ -8,6 +8,7 @@
 - flow: work in progress, throughput and cycle times
 - models: the versions of the model, and which one judges
 - verify: a repository before Triton loads it
+- feedback: verdicts, the audit sample, accuracy
 - training: simulate, inspect, train, evaluate, export
 - adopt: a trained network in another supply chain
 - retraining: compare two runs

@@ -4,4 +4,8 @@
 - store: the contract of what keeps verdicts and the audit sample
 - sql: it in SQLite or PostgreSQL
 - sampling: which events people are asked about
+- estimators: accuracy of all events from a sample whose probabilities are known
+- accuracy: how good each detector is, over the latest files
+- baselines: how good the models were when they were checked
+- exposition: it as Prometheus metrics
 """

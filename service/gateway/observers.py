@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -11,6 +11,8 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.drift.monitor import Drift
+from service.feedback.baselines import JudgedKind, baselines
+from service.feedback.exposition import AccuracyCollector
 from service.feedback.sampling import AuditSample, read_key
 from service.feedback.store import VerdictStore
 from service.gateway.compiled import form_of_features
@@ -54,6 +56,7 @@ class Monitoring:
             lambda: float(form_of_features() == "compiled"),
         )
         self._drifts: dict[str, Drift] = {}
+        self.promised: Mapping[JudgedKind, float] = {}  # average precision in the manifests, of all versions so far
         self.show(wiring, True)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
@@ -65,9 +68,8 @@ class Monitoring:
             observers.append(self._audit)
             self._show_audit(self._audit)
         sample = _audit_sample(settings, wiring)
-        self._sampled = None
-        if verdicts is not None and sample is not None:
-            self._sampled = SampleWriter(verdicts, sample)
+        self._sampled = SampleWriter(verdicts, sample) if verdicts is not None and sample is not None else None
+        if self._sampled is not None:
             observers.append(self._sampled)
             self._show_sampled(self._sampled)
         self._detections = None
@@ -92,11 +94,15 @@ class Monitoring:
         self._http = None
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(lambda: self._drifts))
+            self._show_accuracy(verdicts)
             if http:
                 self._http = metrics_endpoint.listen(settings, self.metrics.registry, self.drift)
 
     def show(self, wiring: Wiring, comes: bool) -> None:
         """Show the models of a version that ``comes``, or no longer those of one that goes."""
+        if comes:  # what has gone is still being labelled
+            promised = baselines((served.name, served.model.manifest) for served in wiring.models)
+            self.promised = {**self.promised, **promised}
         for served in wiring.models:
             if comes:
                 self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
@@ -172,6 +178,10 @@ class Monitoring:
         show = self.metrics
         show.counter("detections", "Events written to the detection log.", lambda: detections.written)
         show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)
+
+    def _show_accuracy(self, verdicts: VerdictStore | None) -> None:
+        if verdicts is not None:
+            self.metrics.registry.register(AccuracyCollector(verdicts, lambda: self.promised))
 
     def _show_sampled(self, sampled: SampleWriter) -> None:
         show = self.metrics

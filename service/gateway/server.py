@@ -80,9 +80,10 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
     desk = _desk(settings, register, follower, lineups)
     interceptor = build_interceptor(settings, monitoring.watch)
+    feedback = FeedbackServicer(verdicts, lambda: monitoring.promised)
     services = [
         Service(SERVICE.full_name, servicer.handler()),
-        Service(FEEDBACK.full_name, FeedbackServicer(verdicts).handler(), described=verdicts is not None),
+        Service(FEEDBACK.full_name, feedback.handler(), described=verdicts is not None),
         Service(MODELS.full_name, ModelServicer(desk).handler(), described=desk is not None),
     ]
     health = HealthServicer(("", *(service.name for service in services if service.described)))

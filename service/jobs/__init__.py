@@ -8,6 +8,7 @@
 - stories: which findings of an answer are one incident
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
+- feedback: verdicts and the audit sample as sheets, accuracy as a table
 - flow: how items flow through the sites of raw files
 - tally: what a replay counts
 - zones: in which zones raw times without one are

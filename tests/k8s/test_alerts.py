@@ -21,6 +21,7 @@ from tests.servers.envoy import Envoy
 from tests.servers.prometheus import BINARY, MISSING, Prometheus
 from tests.servers.triton.fixture import TritonServer
 from tests.servers.valkey import Valkey
+from tests.service.feedback.labels import label_some
 from tests.support.gateway import ROOT, Gateway
 from tests.support.observed import samples, scrape
 from tests.support.processes import free_ports
@@ -116,10 +117,12 @@ def test_every_metric_that_is_asked_for_exists(start_gateway: Callable[..., Gate
     running = start_gateway("--metrics-port", "0", "--drift-window", "20", "--audit-log", str(tmp_path / "audit.jsonl"))
     for _ in range(4):
         call(running.target, "Analyze", many(100).SerializeToString())
+    labelled = start_gateway("--metrics-port", "0", "--verdicts", str(tmp_path / "verdicts"), "--audit-share", "1")
+    label_some(labelled.target)
     several = start_gateway("--metrics-port", "0", "--workers", "2", "--history", "none")
     with Valkey() as valkey:
         shared = start_gateway("--metrics-port", "0", "--history", valkey.url)
-        exposed = {name for one in (running, several, shared) for name, _ in samples(scrape(one))}
+        exposed = {name for one in (running, labelled, several, shared) for name, _ in samples(scrape(one))}
     rules = [rule["expr"] for group in GROUPS for rule in group["rules"]]
     variables = [str(variable.get("definition", "")) for variable in DASHBOARD["templating"]["list"]]
     used = set(re.findall(r"\b(?:epc_sentinel|process)_\w+", " ".join([*queries(), *rules, *variables])))

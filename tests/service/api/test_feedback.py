@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.message import Message
 
 from service.api.feedback import FEEDBACK
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
+from tests.service.feedback.labels import ask, label_some, wait_for_sample
 from tests.support.gateway import Gateway
+from tests.support.observed import samples, scrape, value
 from tests.support.requests import call, many
 
 CONFIRMED, REJECTED, WITHDRAWN = (
     fb.LABEL_VERDICT_CONFIRMED, fb.LABEL_VERDICT_REJECTED, fb.LABEL_VERDICT_WITHDRAWN,
 )  # fmt: skip
-
-
-def ask(target: str, request: Message, token: str = "") -> Any:  # noqa: ANN401 - its answer
-    """Call the method of FeedbackService that takes such a request."""
-    [method] = [one for one in FEEDBACK.methods if one.input_type.name == type(request).__name__]
-    answer = getattr(fb, method.output_type.name)
-    with grpc.insecure_channel(target) as channel:
-        stub = channel.unary_unary(
-            f"/{FEEDBACK.full_name}/{method.name}", lambda message: message.SerializeToString(), answer.FromString
-        )
-        return stub(request, timeout=60, metadata=(("authorization", f"Bearer {token}"),) if token else ())
 
 
 def label(event_id: int, verdict: fb.LabelVerdict.ValueType = CONFIRMED, **fields: Any) -> fb.LabelRequest:  # noqa: ANN401
@@ -82,16 +71,6 @@ def test_the_sample_is_listed_without_what_was_said_of_it_until_it_is_labelled(k
         assert ask(keeping.target, fb.ListSampleRequest(who=who)).waiting == left
 
 
-def wait_for_sample(target: str) -> fb.ListSampleResponse:
-    for _ in range(100):
-        time.sleep(0.1)
-        sample = ask(target, fb.ListSampleRequest(limit=10))
-        if sample.waiting:
-            assert isinstance(sample, fb.ListSampleResponse)
-            return sample
-    raise AssertionError("no sample")
-
-
 def test_unusable_labels_are_refused_field_by_field(keeping: Gateway) -> None:
     bad = fb.EventLabel(event_id=1, kind="fake", label_id="a b", note="x" * 2_001, score=101)
     with pytest.raises(grpc.RpcError) as refused:
@@ -131,3 +110,22 @@ def test_only_callers_with_the_role_label(start_gateway: Callable[..., Gateway],
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     [kept] = ask(running.target, label(1), "label").labels
     assert (kept.who, kept.sent_by) == ("key:label", "key:label")
+
+
+def test_accuracy_is_that_of_the_labels(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    flags = ("--verdicts", str(tmp_path), "--audit-share", "1", "--metrics-port", "0")
+    running = start_gateway(*flags)
+    label_some(running.target)
+    kinds = {one.kind: one for one in ask(running.target, fb.AccuracyRequest()).kinds}
+    fake, jump = kinds["epcFake"], kinds["jump"]
+    assert (fake.labels, fake.confirmed, fake.batches, fake.sampled, jump.labels) == (40, 20, 1, 100, 0)
+    assert fake.auc.value == fake.recall.value == fake.precision.value == 1
+    assert fake.auc.low < 1
+    assert fake.baseline_average_precision > 0.9
+    assert not jump.HasField("auc")
+    assert ask(running.target, fb.AccuracyRequest(model_version="epc_lstm/9")).kinds == []
+    found = samples(scrape(running))
+    assert value(found, "rolling_auc", kind="epcFake") == 1
+    assert value(found, "rolling_labels", kind="epcFake") == 40
+    assert value(found, "rolling_expected_precision", kind="epcFake") > 0.9
+    assert value(found, "audit_sampled_total") == 100

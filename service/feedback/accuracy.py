@@ -1,0 +1,145 @@
+"""How good is each detector, by what people said of the audit sample, over the latest files that have labels?
+
+Not everything that was sampled is labelled, and what is flagged is looked at sooner. So within each band of scores the
+labelled events stand for all sampled ones of the band: as if who labels had picked them by chance there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.detect.names import Method
+from service.events.vocabulary import KINDS, MODES
+from service.feedback.estimators import MEASURES, RESAMPLES, Interval, LabelledSample, expected_precision, measure
+from service.feedback.sampling import BANDS
+from service.feedback.store import SampledEvent, VerdictStore
+from service.feedback.verdicts import Claim, agreed
+
+BATCHES: Final = 50
+"""Files of the window; a batch is a file."""
+
+_SEED = 0
+
+
+class JudgedBy(NamedTuple):
+    """Who judged, and how."""
+
+    method: str
+    model_version: str  # "" for rules
+    mode: str  # one of MODES
+
+
+@dataclass(frozen=True, slots=True)
+class KindAccuracy:
+    """How good a judge is at one kind."""
+
+    judge: JudgedBy
+    kind: str
+    batches: int  # files with labels in the window
+    sampled: int  # events of the audit sample in the window
+    labels: int  # of these, those with a verdict that counts
+    confirmed: int  # of these, the anomalous ones
+    measures: Mapping[str, Interval]  # by name, of MEASURES; those that the labels can tell
+    expected_precision: Interval | None  # of the calibrated scores: no measurement
+
+
+def accuracy(
+    store: VerdictStore, *, batches: int = BATCHES, model_version: str = "", resamples: int = RESAMPLES
+) -> list[KindAccuracy]:
+    """Return how good each judge is at each kind, over the ``batches`` latest files that have labels.
+
+    Where nothing is labelled yet, the window is of the latest files, and has no measures but the expected precision.
+    The same store gives the same numbers.
+
+    Args:
+        store: of verdicts and audit sample.
+        batches: files of the window, of each judge.
+        model_version: measure this one alone; "": all.
+        resamples: of the intervals.
+
+    Raises:
+        VerdictsUnavailable: the store cannot be used.
+    """
+    verdicts = agreed(store.labels())
+    judges: dict[JudgedBy, list[SampledEvent]] = {}
+    for event in store.sample(model_version):
+        judges.setdefault(JudgedBy(event.method, event.model_version, MODES[int(event.causal)]), []).append(event)
+    return [
+        _of_kind(judge, kind, events, verdicts, files, resamples)
+        for judge, sampled in sorted(judges.items())
+        for events, files in [_window(sampled, verdicts, batches)]
+        for kind in range(len(KINDS))
+    ]
+
+
+def _window(
+    sampled: Sequence[SampledEvent], verdicts: Mapping[Claim, bool], batches: int
+) -> tuple[list[SampledEvent], int]:
+    """Return (the events of the latest files that have labels, how many files these are)."""
+    known = {(file_id, event_id) for file_id, event_id, _kind in verdicts}
+    labelled = {event.file_id for event in sampled if (event.file_id, event.event_id) in known}
+    last: dict[int, int] = {}
+    for event in sampled:
+        last[event.file_id] = max(last.get(event.file_id, 0), event.judged_at_us)
+    files = sorted(labelled or last, key=lambda file: (last[file], file))[-batches:]
+    inside = set(files)
+    return [event for event in sampled if event.file_id in inside], len(files) if labelled else 0
+
+
+def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
+    judge: JudgedBy,
+    kind: int,
+    events: Sequence[SampledEvent],
+    verdicts: Mapping[Claim, bool],
+    files: int,
+    resamples: int,
+) -> KindAccuracy:
+    said = [verdicts.get((event.file_id, event.event_id, KINDS[kind])) for event in events]
+    labelled = np.array([verdict is not None for verdict in said], dtype=np.bool_)
+    anomalous = np.array([bool(verdict) for verdict in said], dtype=np.bool_)
+    scores = np.array([event.scores[kind] for event in events])
+    flags = np.array([event.flags[kind] for event in events], dtype=np.bool_)
+    weights = 1 / np.array([event.probability for event in events])
+    items = np.unique([event.epc_code for event in events], return_inverse=True)[1].astype(np.int64)
+    rng = np.random.default_rng(_SEED)
+    measures = measure(
+        LabelledSample(
+            scores[labelled],
+            flags[labelled],
+            anomalous[labelled],
+            (weights * _answered(scores, weights, labelled))[labelled],
+            np.unique(items[labelled], return_inverse=True)[1].astype(np.int64),
+        ),
+        rng,
+        resamples,
+    )
+    flagged_items = np.unique(items[flags], return_inverse=True)[1].astype(np.int64)
+    return KindAccuracy(
+        judge,
+        KINDS[kind],
+        batches=files,
+        sampled=len(events),
+        labels=int(labelled.sum()),
+        confirmed=int(anomalous.sum()),
+        measures={name: measures[name] for name in MEASURES if name in measures},
+        # The rules' scores are no probabilities, and promise nothing.
+        expected_precision=None
+        if judge.method in (Method.RULES, Method.RULES_AS_FALLBACK)
+        else expected_precision(scores[flags], weights[flags], flagged_items, rng, resamples),
+    )
+
+
+def _answered(
+    scores: NDArray[np.float64], weights: NDArray[np.float64], labelled: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return by how much [N] a labelled event of a band stands for more, as others of the band have no label."""
+    band = np.searchsorted(BANDS, scores, side="right")
+    all_of, known = (np.bincount(band[rows], weights[rows], len(BANDS) + 1) for rows in (slice(None), labelled))
+    factors = np.divide(all_of, known, out=np.zeros_like(all_of), where=known > 0)
+    answered: NDArray[np.float64] = factors[band]
+    return answered
