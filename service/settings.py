@@ -157,6 +157,17 @@ class Settings(BaseSettings):
         description="folder of the log of promotions: the gateway serves the champion that it names, and follows it;"
         " default: none, --model-version is served",
     )
+    traffic: str = Field(
+        "",
+        description="shares of the files in percent, such as lstm@challenger=10,rules=20, until the log of --lifecycle"
+        " says others; the rest is the champion's",
+    )
+    traffic_key: Path | None = Field(
+        None, description="file of a secret, by which files belong to shares; default: anybody can work it out"
+    )
+    shadow_percent: float = Field(
+        0.0, ge=0, le=100, description="share of the files that the challenger judges too, unseen, to be compared"
+    )
     model_service: bool = Field(
         False, description="serve ModelService to callers with the role admin, of --lifecycle: true or false"
     )
@@ -318,6 +329,8 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any typ
 
 _NEEDS = {
     "model_service": ("lifecycle",),
+    "shadow_percent": ("lifecycle",),
+    "traffic": ("lifecycle",),
     "tls_cert": ("tls_key",),
     "tls_key": ("tls_cert",),
     "tls_client_ca": ("tls_cert",),
@@ -336,7 +349,7 @@ def _check_together(settings: Settings) -> None:
         )
     for name, others in _NEEDS.items():
         for other in others:
-            if getattr(settings, name) not in (None, False) and getattr(settings, other) is None:
+            if getattr(settings, name) not in (None, False, "", 0.0) and getattr(settings, other) is None:
                 raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {_description(other)}")
 
 

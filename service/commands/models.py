@@ -194,6 +194,20 @@ def validate(
     typer.echo(ended.message)
 
 
+@models.command()
+def traffic(
+    shares: Annotated[str, typer.Argument(help="Such as lstm@challenger=10,rules=20; the rest is the champion's.")],
+    why: WhyOption,
+    repository: RepositoryOption = None,
+    lifecycle: LifecycleOption = None,
+) -> None:
+    """Give detectors and versions shares of the files, in percent; '' gives all to the champion."""
+    from service.jobs import models as job
+
+    none: tuple[None, None, None, None] = (None, None, None, None)
+    typer.echo(job.share(_managed(None, repository, lifecycle, None, none), shares, why))
+
+
 def _managed(
     target: str | None,
     repository: Path | None,

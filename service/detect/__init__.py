@@ -9,6 +9,7 @@
 - passes: requests judged together
 - ensemble: network, one-class SVMs and rules as one
 - canary: which files a new version judges
+- traffic: which share of the files a detector or a version judges
 - fallback: who answers when a model cannot
 - hours: whether the hours of a file look shifted
 - coverage: how much of a file lies outside of the tables

@@ -104,6 +104,10 @@ class Analyzer:
         shifts = await threads.run(threads.THRESHOLDS, partial(self._hours.shifts, events), len(events))
         return replace(judgement, shifts=shifts)
 
+    def has(self, detector: DetectorName) -> bool:
+        """Return whether there is this detector."""
+        return detector in self._detectors
+
     def own_memory(self) -> Memory | None:
         """Return the memory of one stream, of what it brought itself; None where the gateway keeps a history."""
         return self._of_stream() if self._memory is None and self._of_stream else None

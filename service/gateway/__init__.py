@@ -4,6 +4,7 @@
 - wiring: what these parts are
 - no_model: what judges without a usable model
 - lineups: the versions that are loaded, and which of them judges
+- shadow: the challenger, compared with what was answered
 - following: the log of promotions, followed
 - observers: what watches the gateway
 - compiled: whether the features are, and what to do if not

@@ -7,9 +7,11 @@ all: nobody has to tell them.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
+from service.detect.traffic import Traffic
 from service.errors import CommandError, ModelRepositoryError, ModelUnavailable, SentinelError
 from service.features.table import feature_spec_hash
 from service.gateway.build import build_version
@@ -22,6 +24,8 @@ from service.lifecycle.states import Standing
 from service.model.signing import load_trust
 from service.model.triton_backend import Outgoing
 from service.settings import Settings
+
+_MOST_KEY = 64
 
 LOOK_S = 0.5
 """Seconds between two looks at the log of promotions: a look is one `stat`."""
@@ -66,12 +70,30 @@ def first_wiring(settings: Settings, shared: Shared, register: Register | None, 
     return build_without_model(settings, shared, str(problem))
 
 
+def read_key(path: Path | None) -> bytes:
+    """Return the secret that says which file belongs to which share, empty where there is none.
+
+    Raises:
+        CommandError: the file cannot be read, or holds no key.
+    """
+    if path is None:
+        return b""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise CommandError(f"cannot read the key {path}: {error.strerror}; name another with --traffic-key") from None
+    if not 16 <= len(key) <= _MOST_KEY:
+        raise CommandError(f"the key {path} has {len(key)} bytes: write 16 to {_MOST_KEY} that are random")
+    return key
+
+
 class Follower:
     """Has the versions loaded that are wanted, and the one in use that the log says."""
 
     def __init__(self, lineups: Lineups, settings: Settings, register: Register | None) -> None:
         """Args: ``register`` None: there is no log to follow."""
         self._lineups, self._settings, self._register = lineups, settings, register
+        self._key = read_key(settings.traffic_key)
         self._stamp: Stamp | None = None
         self._complaints: dict[int, str] = {}
         self.standing = Standing()
@@ -115,10 +137,24 @@ class Follower:
         self.standing = await asyncio.to_thread(self._register.follow)
         self._stamp = stamp
         wanted = self.standing.champion or self._settings.model_version
-        problems = await self._lineups.take(wanted, self.standing.kept)
+        traffic = self._traffic()
+        named = [] if traffic is None else traffic.versions
+        problems = await self._lineups.take(wanted, [*self.standing.kept, *named])
+        states = {"champion": wanted, "challenger": self.standing.challenger, "previous": self.standing.previous}
+        self._lineups.share(traffic, states)
         if self.standing.champion is None and (version := self._lineups.champion.version) is not None:
             await asyncio.to_thread(self._register.begin, version)
         self._complain(problems)
+
+    def _traffic(self) -> Traffic | None:
+        """Return the shares of the log, else those of the settings."""
+        text = self.standing.traffic or self._settings.traffic
+        if not text:
+            return None
+        try:
+            return Traffic.parse(text, self._key)
+        except ValueError as error:  # of a later release, as commands check what they write
+            raise ModelRepositoryError(f"the traffic {text!r} of the log {error}") from None
 
     def _complain(self, problems: dict[int, str]) -> None:
         for version, problem in problems.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,12 +21,15 @@ import structlog
 from numpy.typing import NDArray
 
 from service.detect.analyzer import Analyzer, Course
+from service.detect.canary import share_of
 from service.detect.detector import Judgement
 from service.detect.names import DetectorName
+from service.detect.traffic import Share, Traffic
 from service.errors import ModelUnavailable, SentinelError
 from service.events.columns import Events
 from service.events.zones import TimeZones
 from service.explain.explainer import Explanation, Moved
+from service.gateway.shadow import Shadow
 from service.gateway.wiring import Build, Wiring
 from service.history.history import Memory
 from service.runtime.deadline import NEVER, Deadline
@@ -34,6 +37,9 @@ from service.runtime.deadline import NEVER, Deadline
 _LINGER_S = 10.0
 """Seconds for which a version that nobody wants is kept: answers are explained by its tables, and another gateway that
 has yet to look at the log may ask the same model server for it."""
+
+_SHADOW_S = 10.0
+"""What the challenger gets for a request that nobody waits for."""
 
 log = structlog.get_logger("epc_sentinel.lineups")
 
@@ -49,21 +55,26 @@ class _Held:
 class Lineups:
     """Judges and explains by the version in use; `Judges` and `Explains` of the servicer."""
 
-    def __init__(self, first: Wiring, build: Build, shown: Callable[[Wiring, bool], None] | None = None) -> None:
+    def __init__(self, first: Wiring, build: Build, *, shadow_percent: float = 0.0) -> None:
         """Make it.
 
         Args:
             first: what judges from the start.
             build: makes the wiring of another version.
-            shown: is told of each version that comes (True) or goes.
+            shadow_percent: of the files, 0 to 100, that the challenger judges too.
         """
         self._build = build
-        self._shown: Callable[[Wiring, bool], None] = shown or (lambda _wiring, _comes: None)
+        self._shown: Callable[[Wiring, bool], None] = lambda _wiring, _comes: None
         self._held: dict[str, _Held] = {first.name: _Held(first)}
         self._champion = self._held[first.name]
         self._changing, self._closing = asyncio.Lock(), asyncio.Event()
         self._leaving: set[asyncio.Task[None]] = set()
         self._gone: dict[str, Wiring] = {}  # for explanations of what they judged
+        self._traffic: Traffic | None = None
+        self._named: dict[str, int | None] = {}
+        self._shadow_percent = shadow_percent
+        self.shadow = Shadow(lambda: self.calls > 0)
+        self.calls = 0  # at work
         self.swaps = 0  # switches since the start
 
     @property
@@ -179,13 +190,33 @@ class Lineups:
         gc.collect()
 
     @contextmanager
-    def _picked(self) -> Iterator[Wiring]:
-        held = self._champion
+    def _picked(self, events: Events, asked: DetectorName) -> Iterator[tuple[Wiring, DetectorName]]:
+        """Yield what judges these events, and by which of its detectors: those of several files as the lowest id."""
+        held, detector = self._champion, asked
+        if self._traffic is not None and asked is not DetectorName.RULES:
+            share = self._traffic.choose(int(events.file_id.min()), self._named)
+            held = self._of_share(share)
+            detector = share.detector if asked is DetectorName.LSTM else asked
+            if not held.wiring.analyzer.has(detector):
+                held = self._champion
+            if not held.wiring.analyzer.has(detector):
+                detector = asked
         held.calls += 1
+        self.calls += 1
         try:
-            yield held.wiring
+            yield held.wiring, detector
         finally:
             held.calls -= 1
+            self.calls -= 1
+
+    def _of_share(self, share: Share) -> _Held:
+        """Return the version of a share; the champion where it is not loaded, or left alone as it fails."""
+        version = int(share.version) if share.version.isdecimal() else self._named.get(share.version)
+        for held in self._held.values():
+            served = held.wiring.lstm
+            if served is not None and held.wiring.version == version and not served.backend.on_trial:
+                return held
+        return self._champion
 
     async def analyze(
         self,
@@ -195,27 +226,52 @@ class Lineups:
         **options: Any,  # noqa: ANN401 - those of `Analyzer.analyze`, passed on
     ) -> Judgement:
         """See `Analyzer.analyze`."""
-        with self._picked() as wiring:
-            judgement = await wiring.analyzer.analyze(events, detector, deadline, **options)
-        return replace(judgement, wiring=wiring.name)
+        return await self._judge(Analyzer.analyze, None, events, detector, deadline, **options)
 
     def stream(self) -> Course:
         """See `Analyzer.stream`; each request is judged by the version that is in use when it comes."""
         own = self.champion.analyzer.own_memory()
-        return Course(partial(self._in_stream, Analyzer.follow, own), partial(self._in_stream, Analyzer.settle, own))
+        return Course(partial(self._judge, Analyzer.follow, own), partial(self._judge, Analyzer.settle, own))
 
-    async def _in_stream(
+    async def _judge(
         self,
         judge: Callable[..., Awaitable[Judgement]],
         own: Memory | None,
-        *asked: Any,  # noqa: ANN401 - what `Analyzer.follow` and `settle` take
-        **options: Any,  # noqa: ANN401 - as above
+        events: Events,
+        detector: DetectorName = DetectorName.LSTM,
+        deadline: Deadline = NEVER,
+        **options: Any,  # noqa: ANN401 - those of the analyzer, passed on
     ) -> Judgement:
-        """Judge a request of a stream, whose ``own`` memory is there where the gateway keeps no history."""
-        with self._picked() as wiring:
-            memory = None if own is None else own.read_by(wiring.reference)
-            judgement = await judge(wiring.analyzer, *asked, memory=memory, **options)
+        """Judge by ``judge`` of a version; a stream has a memory of its ``own`` where the gateway keeps no history."""
+
+        def by(wiring: Wiring) -> dict[str, Memory]:
+            return {} if own is None else {"memory": own.read_by(wiring.reference)}
+
+        with self._picked(events, detector) as (wiring, picked):
+            judgement = await judge(wiring.analyzer, events, picked, deadline, **options, **by(wiring))
+        shadow = self._challenger
+        if shadow is not None and wiring is self.champion and picked is DetectorName.LSTM and self._is_shadowed(events):
+
+            async def once_more() -> Judgement:
+                end = Deadline.after(_SHADOW_S)
+                again = options | {"explain": False}
+                return await judge(shadow.wiring.analyzer, events, picked, end, **again, **by(shadow.wiring))
+
+            self.shadow.put(once_more, judgement)
         return replace(judgement, wiring=wiring.name)
+
+    @property
+    def _challenger(self) -> _Held | None:
+        if self._shadow_percent == 0 or (version := self._named.get("challenger")) is None:
+            return None
+        return next((held for held in self._held.values() if held.wiring.version == version), None)
+
+    def _is_shadowed(self, events: Events) -> bool:
+        return share_of(int(events.file_id.min())) < self._shadow_percent
+
+    def share(self, traffic: Traffic | None, named: Mapping[str, int | None]) -> None:
+        """Say which shares of the files detectors and versions get. Args: ``named`` are the versions by their state."""
+        self._traffic, self._named = traffic, dict(named)
 
     def explain(self, judgement: Judgement, language: str) -> Explanation:
         """See `Explainer.explain`."""
@@ -234,6 +290,7 @@ class Lineups:
     async def close(self) -> None:
         """Let everything go."""
         self._closing.set()
+        await self.shadow.close()
         for task in list(self._leaving):
             await task
         for wiring in self.loaded:

@@ -27,6 +27,7 @@ from service.gateway.observers import Monitoring
 from service.lifecycle.operations import Operations
 from service.lifecycle.register import Register
 from service.model.triton_backend import untraced
+from service.monitoring.shadows import ShadowCollector
 from service.monitoring.tracing import build_tracing
 from service.runtime.process import CLOSE_S, set_up_for_serving, stop_signals
 from service.settings import Settings
@@ -58,11 +59,15 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         open_register(settings),
     )
     wiring = first_wiring(settings, shared, register, outgoing)
-    lineups = Lineups(wiring, lambda version: build_version(settings, shared, version, outgoing))
+    lineups = Lineups(
+        wiring,
+        lambda version: build_version(settings, shared, version, outgoing),
+        shadow_percent=settings.shadow_percent,
+    )
     monitoring = Monitoring(settings, wiring, tracing, verdicts, http=bond is None)
     lineups.show_by(monitoring.show)
     follower = Follower(lineups, settings, register)
-    _show_lineups(monitoring, lineups, follower)
+    _show_lineups(settings, monitoring, lineups, follower)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
     servicer = AnomalyServicer(
         lineups,
@@ -120,13 +125,20 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     log.info("stopped")
 
 
-def _show_lineups(monitoring: Monitoring, lineups: Lineups, follower: Follower) -> None:
+def _show_lineups(settings: Settings, monitoring: Monitoring, lineups: Lineups, follower: Follower) -> None:
     monitoring.metrics.counter("model_swaps", "Switches to another version of the model.", lambda: lineups.swaps)
     monitoring.metrics.gauge(
         "model_behind",
         "1 while another version is in use than the log of promotions says, or no usable model is there.",
         lambda: float(follower.is_behind),
     )
+    if settings.shadow_percent:
+        shadow = lineups.shadow
+        monitoring.metrics.registry.register(ShadowCollector(lambda: shadow.compared))
+        monitoring.metrics.counter("shadow_shed", "Requests that no challenger judged, for load.", lambda: shadow.shed)
+        monitoring.metrics.counter(
+            "shadow_failed", "Requests that a challenger could not judge.", lambda: shadow.failed
+        )
     monitoring.metrics.gauge(
         "without_model",
         "1 while rules judge because there is no usable model.",

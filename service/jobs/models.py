@@ -16,6 +16,7 @@ from rich.table import Table
 
 from service.api.models.servicer import MODELS, ModelDesk, answer
 from service.client.access import OPEN, Access
+from service.detect.traffic import Traffic
 from service.errors import CommandError, InvalidRequest, SettingsError
 from service.gateway.following import open_register
 from service.jobs.progress import shown_progress
@@ -99,6 +100,27 @@ def check(settings: Settings, version: int) -> str:
     model = register.check(version)
     signed = f"signed by a key of {settings.trust}" if settings.trust else "signatures not asked for"
     return f"{model.title}: whole, of this release's features, answers its golden probe; {signed}"
+
+
+def share(managed: Managed, shares: str, why: str) -> str:
+    """Set the shares of the traffic in the log, and return what they are in words.
+
+    Raises:
+        SettingsError: they cannot be, or there is no log.
+        NoSuchModel: a version that is named is not there.
+    """
+    register = open_register(managed.settings)
+    if register is None:
+        raise SettingsError("--lifecycle FOLDER of the log of promotions is missing")
+    try:
+        traffic = Traffic.parse(shares)
+    except ValueError as error:
+        raise SettingsError(f"the traffic {shares!r} {error}") from None
+    for version in traffic.versions:
+        register.check(version)
+    text = ",".join(f"{one.name}={one.percent:g}" for one in traffic.shares)
+    register.share(text, who=f"user:{getpass.getuser()}", why=why)
+    return text
 
 
 def write_list(found: pb.ModelServiceListModelsResponse) -> None:

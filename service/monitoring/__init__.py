@@ -1,6 +1,7 @@
 """What is remembered of every request, and where is it shown?
 
 - records: what observers are told
+- shadows: champion and challenger compared, as metrics
 - metrics: Prometheus metrics
 - metrics_endpoint: the HTTP port of /metrics and /drift
 - audit: the audit log
