@@ -18,6 +18,7 @@ from service.commands import (
     adopt,
     analyze,
     bench,
+    check,
     explain,
     feedback,
     flow,
@@ -54,6 +55,7 @@ for command in (
     serve,
     web,
     analyze,
+    check,
     explain,
     feedback,
     replay,
@@ -64,6 +66,7 @@ for command in (
     adopt,
     retraining,
     bench,
+    check,
     studies,
 ):
     app.add_typer(command.app)

@@ -3,6 +3,7 @@
 - serve: the gateway
 - web: HTTP paths, findings and pages, in front of a gateway
 - analyze: findings in raw files
+- check: every detector of a gateway on the same events
 - explain: why an event got its scores
 - replay: raw files as a live stream
 - flow: work in progress, throughput and cycle times

@@ -1,5 +1,6 @@
 """What do the gateway's commands do with files?
 
+- check: every detector of a gateway on the same events
 - analyze: raw files in, one answer out
 - positions: where the events of findings are
 - cluster: the same on a Dask cluster
