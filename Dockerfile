@@ -32,6 +32,30 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-d
 FROM base AS model
 COPY model_repository /model_repository
 
+# The web service, for k8s/components/web: docker build --target web -t epc-sentinel-web .
+#   docker run --read-only --cap-drop ALL -p 8000:8000 -v epc-web:/var/lib/epc-sentinel -e EPC_SENTINEL_WEB_TARGET=HOST:50051 ..
+FROM build AS build-web
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement requirements/web.txt
+
+FROM base AS web
+WORKDIR /app
+COPY --from=build-web /venv /venv
+COPY model_repository model_repository
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    EPC_SENTINEL_WEB_HOST=0.0.0.0 \
+    EPC_SENTINEL_WEB_LOG_FORMAT=json \
+    EPC_SENTINEL_WEB_STORE=/var/lib/epc-sentinel/findings \
+    EPC_SENTINEL_WEB_UPLOADS=/var/lib/epc-sentinel/uploads
+USER 65532:65532
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-c", "\
+import urllib.request; \
+from service.web.settings import load_web_settings; \
+urllib.request.urlopen(f'http://127.0.0.1:{load_web_settings().port}/live', timeout=5)"]
+ENTRYPOINT ["epc-sentinel"]
+CMD ["web"]
+
 FROM base
 WORKDIR /app
 COPY --from=build /venv /venv

@@ -9,10 +9,14 @@ LOOPS := $(wildcard service/api/wire.py service/events/*.p* service/features/*.p
 PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run pages test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
+.PHONY: run web pages test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
+
+# The gateway and the web service in front of it, with its findings in the folder findings. Ctrl-C ends both.
+web: .venv/web
+	@$(BIN)/epc-sentinel serve & gateway=$$!; trap 'kill $$gateway 2>/dev/null; wait $$gateway' EXIT INT TERM; $(BIN)/epc-sentinel web
 
 test: .venv/dev .triton/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -73,6 +77,10 @@ e2e: .venv/dev .triton/installed
 	$(LOCKED) --requirement requirements/build.txt --requirement requirements/gateway.txt
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || $(LOCKED) --requirement requirements/compiler.txt
 	$(OWN)
+	touch $@
+
+.venv/web: .venv/gateway requirements/web.txt
+	$(LOCKED) --requirement requirements/web.txt
 	touch $@
 
 # torch for processors alone, from a folder or an index that pip is told of, or else the one of PyPI, with CUDA on Linux.

@@ -32,7 +32,8 @@ Choice = tuple[str, ...]  # components, in the order of the overlay
 FIRST = ("", "canary", "canary-gateway")
 BACKENDS = ("", "embedded-only", "triton-gpu")
 OPTIONS = (
-    "model-canary", "valkey", "auth", "signed-models", "envoy", "network-policies", "autoscaling", "monitoring", "tls",
+    "model-canary", "valkey", "auth", "signed-models", "envoy", "network-policies", "autoscaling", "monitoring", "web",
+    "tls",
 )  # fmt: skip
 TOGETHER = ("model-image", "priority", "audit-log", "detection-log")
 """Each is on its own: they touch nothing that others touch. All or none, or there would be too many combinations."""

@@ -10,15 +10,27 @@ from tests.support.gateway import ROOT
 DOCKERFILE = ROOT / "Dockerfile"
 
 
-def instructions() -> list[tuple[str, str]]:
-    """Return (instruction, arguments) of the Dockerfile, continued lines joined."""
+WEB = "base AS web"
+
+
+def instructions(*, web: bool = False) -> list[tuple[str, str]]:
+    """Return (instruction, arguments) of the Dockerfile, continued lines joined: of the stage ``web``, or of others."""
+    found, of_web = [], False
+    for name, rest in _all():
+        of_web = rest == WEB if name == "FROM" else of_web
+        if of_web is web:
+            found.append((name, rest))
+    return found
+
+
+def _all() -> list[tuple[str, str]]:
     lines = [line for line in DOCKERFILE.read_text().splitlines() if line and not line.startswith("#")]
     text = "\n".join(lines).replace("\\\n", "")
     return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in text.splitlines())]
 
 
-def all_of(name: str) -> list[str]:
-    return [rest for instruction, rest in instructions() if instruction == name]
+def all_of(name: str, *, web: bool = False) -> list[str]:
+    return [rest for instruction, rest in instructions(web=web) if instruction == name]
 
 
 def image_env() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The web service under load: `python -m tests.tools.web_load`."""

@@ -1,0 +1,147 @@
+"""The web service under load: people who look, files that are uploaded, and what that costs callers of the gateway.
+
+``python -m tests.tools.web_load`` starts a gateway and a web service, uploads a simulated world, then lets USERS people
+look at reports while files are uploaded, and measures a caller of the gateway before and meanwhile.
+``--large`` sends 50,000 events to each of the old paths instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+
+from service.web.oldpaths.routes import PATH
+from tests.support.client import METHOD
+from tests.support.gateway import Gateway
+from tests.support.requests import many, request, scan
+from tests.support.web.server import Web
+from training.simulation.world import simulate
+
+Latencies = dict[str, list[float]]  # milliseconds by what was asked
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(len(ranked) * percent / 100))] if ranked else 0.0
+
+
+async def get(port: int, path: str) -> int:
+    """Ask for a path on a connection of its own; return the status."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split(b" ", 2)[1])
+
+
+async def person(port: int, paths: Sequence[str], until_s: float, think_s: float, found: Latencies) -> None:
+    """Look at one page after the other, with a while between."""
+    draw = random.Random()
+    await asyncio.sleep(draw.uniform(0, think_s))
+    while time.monotonic() < until_s:
+        path, began_s = draw.choice(paths), time.perf_counter()
+        status = await get(port, path)
+        if status != 200:
+            found.setdefault(f"status {status} {path}", []).append(0.0)
+        found.setdefault("pages", []).append(1e3 * (time.perf_counter() - began_s))
+        await asyncio.sleep(draw.uniform(0, 2 * think_s))
+
+
+async def caller(target: str, until_s: float) -> list[float]:
+    """Send the gateway requests of 50 events by gRPC, ten a second; return the latencies in milliseconds."""
+    body = request(*(scan(at, epc_code=f"001.8804823.1293291.010004.20250701.{at // 5:09d}") for at in range(50)))
+    latencies = []
+    async with grpc.aio.insecure_channel(target) as channel:
+        ask = channel.unary_unary(METHOD)
+        while time.monotonic() < until_s:
+            began_s = time.perf_counter()
+            await ask(body.SerializeToString())
+            latencies.append(1e3 * (time.perf_counter() - began_s))
+            await asyncio.sleep(0.1)
+    return latencies
+
+
+async def upload(web: Web, number: int, data: bytes) -> tuple[str, float]:
+    """Upload a file; return how it ended and after how many seconds."""
+    began_s = time.perf_counter()
+    answer = await asyncio.to_thread(web.post, f"/api/files?name=load{number}.csv&detector=lstm", data)
+    path = answer.headers["location"]
+    while (job := (await asyncio.to_thread(web.get, path)).json())["state"] not in ("done", "failed"):
+        await asyncio.sleep(1)
+    return job["state"], time.perf_counter() - began_s
+
+
+async def press(gateway: Gateway, web: Web, world: Path, arguments: argparse.Namespace) -> None:
+    files = [path.read_bytes() for path in sorted(world.glob("*.csv")) if path.stem not in ("locations", "transitions")]
+    await upload(web, 0, files[0])
+    [report] = web.get("/api/reports").json()["reports"]
+    detail = f"/api/report/detail?reportId={report['reportId']}"
+    looks = ("", "&kind=jump&offset=100", "&order=score&minScore=90")
+    paths = arguments.paths or ["/api/reports", "/api/files", "/docs", *(detail + look for look in looks)]
+    paths = [path.replace("{report}", str(report["reportId"])) for path in paths]
+    alone = await caller(gateway.target, time.monotonic() + 15)
+    found: Latencies = {}
+    until_s = time.monotonic() + arguments.seconds
+    people = [person(web.port, paths, until_s, arguments.think_s, found) for _ in range(arguments.users)]
+    uploads = [upload(web, 1 + at, files[at % len(files)] + b"\n" * (at + 1)) for at in range(arguments.uploads)]
+    meanwhile, ended, *_ = await asyncio.gather(
+        caller(gateway.target, until_s), asyncio.gather(*uploads), *people
+    )  # fmt: skip
+    pages = found.pop("pages")
+    print(f"{arguments.users} people, {arguments.uploads} uploads of {sum(map(len, files)) // len(files) / 1e6:.1f} MB")
+    print(f"pages: {len(pages)}, ms: p50 {percentile(pages, 50):.0f}, p99 {percentile(pages, 99):.0f}")
+    for what, times in found.items():
+        print(f"failed: {what}: {len(times)}")
+    done, slowest_s = sum(state == "done" for state, _ in ended), max((took_s for _, took_s in ended), default=0)
+    print(f"uploads: {done} done, {slowest_s:.0f} s at most")
+    for name, values in (("alone", alone), ("meanwhile", meanwhile)):
+        p50, p99 = statistics.median(values), percentile(values, 99)
+        print(f"gRPC, 50 events, {name}: {len(values)}, ms: p50 {p50:.1f}, p99 {p99:.1f}")
+
+
+def large(web: Web) -> None:
+    """Send 50,000 events to each path, three times, and print the best."""
+    events = MessageToDict(many(50_000))["data"]
+    body = json.dumps({"data": events}).encode()
+    print(f"50,000 events, {len(body) / 1e6:.1f} MB of JSON")
+    for path in ("", "/lstm", "/svm"):
+        took = []
+        for _ in range(3):
+            began_s = time.perf_counter()
+            answer = web.post(PATH + path, body)
+            took.append(time.perf_counter() - began_s)
+            assert answer.status == 200, answer.body
+        print(f"{path or '/'}: {min(took):.2f} s, answer {len(answer.body) / 1e6:.1f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="50,000 events to each old path, and nothing else")
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--uploads", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--think-s", type=float, default=5, help="mean seconds between two pages of one person")
+    parser.add_argument("--epcs", type=int, default=2_000, help="items of the simulated world, of which the files are")
+    parser.add_argument("--paths", nargs="*", help="what people look at; {report} is a report's id")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, Gateway() as gateway, Web(gateway.target, Path(name) / "kept") as web:
+        if arguments.large:
+            large(web)
+        else:
+            simulate(Path(name) / "world", arguments.epcs, seed=1)
+            asyncio.run(press(gateway, web, Path(name) / "world", arguments))
+
+
+if __name__ == "__main__":
+    main()
