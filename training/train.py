@@ -9,12 +9,13 @@ from pathlib import Path
 
 from service.events.vocabulary import OperatingPoint
 from service.features import table as features
+from service.features.reference import Reference
 from service.progress import Progress
 from training.datasets import dataset
 from training.datasets.masters import Masters
 from training.evaluation import evaluate
 from training.fitting import cross_validation
-from training.fitting.calibrated import fit_ensemble, fit_model, fit_svm, telling
+from training.fitting.calibrated import Fitted, fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.network.predict import predict
@@ -23,9 +24,9 @@ from training.runs.expected_error import expected_error
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves
 from training.runs.median_events import median_events
-from training.runs.record import UNMEASURED, Contents, RunRecord
+from training.runs.record import UNMEASURED, Contents, Lineage, RunRecord
 from training.samples import labelled_data
-from training.samples.labelled_data import Strangers
+from training.samples.labelled_data import Material, Strangers
 from training.samples.other_networks import OtherNetwork, load_network
 from training.samples.reference import learn
 from training.samples.splits import normal_events
@@ -86,9 +87,26 @@ def train(  # noqa: PLR0913, PLR0917
         checkpoint.path.unlink(missing_ok=True)
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint)
     progress("one-class SVMs", 0.95)
+    reference = learn(world.events, normal_events(known.labels), world.masters)
+    run = run_of(fitted, labelled, reference, origins, config)
+    progress("evaluating", 0.96)
+    found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known)}
+    if options.folds > 1:
+        table = cross_validation.cross_validate(labelled, fitted, config, options.folds, progress)
+        table.to_csv(out / cross_validation.FOLDS_FILE)
+        found["folds"] = cross_validation.summary(table)
+    run = replace(run, record=run.record.model_copy(update=found))
+    write_curves(fitted.curves, out)
+    run.save(out)  # last of all: a folder with a record is a finished training
+    checkpoint.path.unlink()
+    progress("done", 1.0)
+    return run
+
+
+def run_of(fitted: Fitted, labelled: Material, reference: Reference, origins: Lineage, config: TrainConfig) -> Run:
+    """Return the run of fitted weights, not measured yet: with the one-class SVMs and the ensemble beside them."""
     svm, of_svm = fit_svm(labelled, fitted.check, config)
     lengths = padded_lengths(config.max_length)
-    reference = learn(world.events, normal_events(known.labels), world.masters)
     record = RunRecord(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         config=TrainConfig(**config.model_dump()),  # every setting counts as given, and so is written
@@ -109,19 +127,7 @@ def train(  # noqa: PLR0913, PLR0917
         ),
         metrics=UNMEASURED,
     )
-    run = Run(fitted.model, reference, record, svm)
-    progress("evaluating", 0.96)
-    found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known)}
-    if options.folds > 1:
-        table = cross_validation.cross_validate(labelled, fitted, config, options.folds, progress)
-        table.to_csv(out / cross_validation.FOLDS_FILE)
-        found["folds"] = cross_validation.summary(table)
-    run = replace(run, record=record.model_copy(update=found))
-    write_curves(fitted.curves, out)
-    run.save(out)  # last of all: a folder with a record is a finished training
-    checkpoint.path.unlink()
-    progress("done", 1.0)
-    return run
+    return Run(fitted.model, reference, record, svm)
 
 
 def _strangers(options: TrainOptions, data: Path, home: Masters, out: Path) -> tuple[Strangers | None, Contents | None]:

@@ -7,14 +7,75 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.commands.options import need_train_extra
+from service.errors import CommandError
 from service.jobs.progress import shown_progress
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 app = typer.Typer()
+
+
+@app.command()
+def retrain(
+    run: Annotated[Path, typer.Argument(help="Folder of the run in use, whose data are still there.")],
+    data: Annotated[Path, typer.Option(help="Folder of the raw files that the verdicts are on, and their masters.")],
+    verdicts: Annotated[Path, typer.Option(help="CSV file with event_id, kind, verdict, who, when.")],
+    out: Annotated[Path, typer.Option(help="Folder for the new run.")],
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with truth on which the new run must be no worse; may be repeated."),
+    ] = None,
+    repository: Annotated[
+        Path | None, typer.Option(help="Model repository that gets the new run as a version, if it passes.")
+    ] = None,
+    lifecycle: Annotated[
+        Path | None, typer.Option(help="Folder of the log of promotions, where that version becomes the challenger.")
+    ] = None,
+    sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs, at most.")] = 6,
+    least_verdicts: Annotated[int, typer.Option(min=1, help="Verdicts that must count.")] = 100,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the EPCs, for the intervals.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 7,
+) -> None:
+    """Train a challenger for a run on what auditors said, and refuse it if it is worse anywhere."""
+    need_train_extra()
+    if lifecycle is not None and repository is None:
+        raise CommandError("--lifecycle needs --repository: a challenger is a version of it")
+    from service.model.signing import load_signing_key
+    from training.retraining.report import write_retraining
+    from training.retraining.retrain import RetrainOptions
+    from training.retraining.retrain import retrain as work
+
+    key = load_signing_key(sign) if sign else None  # before the long work
+    options = RetrainOptions(tuple(golden or ()), epochs, least_verdicts, resamples, seed)
+    with shown_progress() as progress:
+        found = work(run, data, verdicts, out, options, progress)
+    write_retraining(found)
+    if not found.comparison.passes:
+        raise CommandError(f"the new run {out} is refused: the one in use stays")
+    if repository is not None:
+        typer.echo(challenge(out, repository, lifecycle, key))
+
+
+def challenge(out: Path, repository: Path, lifecycle: Path | None, key: Ed25519PrivateKey | None) -> str:
+    """Export a run that has passed, make it the challenger of a log of promotions, and return what was done."""
+    from export.run import export_run
+    from service.features.table import feature_spec_hash
+    from service.lifecycle.promotion_log import PromotionLog
+    from service.lifecycle.register import Register
+
+    folder = export_run(out, repository, sign=key)
+    if lifecycle is None:
+        return f"exported to {folder}"
+    register = Register(repository, PromotionLog(lifecycle), feature_spec_hash())
+    register.load(int(folder.name), who="epc-sentinel retrain", why=f"passed the gate, see {out.name}/gate.json")
+    return f"exported to {folder}, the challenger of {lifecycle}"
 
 
 @app.command()
@@ -30,15 +91,11 @@ def compare(
 ) -> None:
     """Compare two runs on the same events, and say whether the second may take the place of the first."""
     need_train_extra()
-    from training.evaluation.report import write_sheets
-    from training.retraining.compare import compare_runs, sheets, verdict
+    from training.retraining.compare import compare_runs
+    from training.retraining.report import write_comparison
 
     with shown_progress() as progress:
         found = compare_runs(run_a, run_b, data, truth, progress, resamples)
-    for notice in found.notices:
-        typer.echo(notice)
-    write_sheets(sheets(found))
-    for line in verdict(found):
-        typer.echo(line)
+    write_comparison(found)
     if out is not None:
         out.write_text(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

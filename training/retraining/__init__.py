@@ -7,5 +7,9 @@
 - by_slice: the same in slices of the events
 - gate: whether the difference lets a challenger pass
 - worst_errors: the journeys on which a challenger does worse
-- compare: two runs on the same events, as tables
+- held_out: which of the new EPCs are never learned from
+- gathering: new events with verdicts, checked and split
+- retrain: a challenger, trained and compared
+- compare: two runs on the same events
+- report: both on the console
 """

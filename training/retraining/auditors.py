@@ -33,7 +33,7 @@ _MARGIN = 0.03
 """Nobody is set aside who contradicts the evidence hardly oftener than the others, however many verdicts he gave."""
 
 MOST_CONTRADICTED = 0.25
-"""Share of all verdicts that contradict the evidence from which on the evidence, or everybody, is wrong."""
+"""Share that the median auditor contradicts the evidence from which on the evidence, or everybody, is wrong."""
 
 _SURE = 0.2
 """Trees count as evidence where they give less than that, or more than one minus that."""
@@ -87,10 +87,10 @@ def judge_auditors(verdicts: Verdicts, features: Rows, schooling: Schooling | No
         DataError: verdicts and evidence contradict each other so often that nobody can be told from the others.
     """
     wrong = {who: _contradicted(who, verdicts, features, schooling, seed) for who in verdicts.auditors}
-    compared, contradicted = (sum(counts) for counts in zip(*(_counts(each) for each in wrong.values()), strict=True))
-    if compared >= LEAST_VERDICTS and contradicted > MOST_CONTRADICTED * compared:
+    rates = [bad / n for n, bad in map(_counts, wrong.values()) if n >= LEAST_VERDICTS]
+    if rates and np.median(rates) > MOST_CONTRADICTED:
         raise DataError(
-            f"{contradicted} of {compared} verdicts contradict all evidence: are confirmed and rejected"
+            f"{np.median(rates):.0%} of the verdicts contradict all evidence: are confirmed and rejected"
             " swapped, or the ids those of other files?"
         )
     found = []

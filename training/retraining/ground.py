@@ -17,6 +17,7 @@ from training.errors import DataError
 from training.evaluation.data_under_test import OwnData, Subject
 from training.evaluation.evaluate import judge
 from training.evaluation.slices import Judged
+from training.retraining.held_out import held_out_of
 from training.runs.folder import Run
 from training.samples.splits import rows_of_others
 
@@ -33,6 +34,7 @@ class Ground:
     challenger: dict[str, Judged]
     reference: Reference  # of the champion, for what the clocks of its places showed
     is_whole: bool  # all is known of all events: slices mean something
+    represents: bool = True  # events as they come, or weighted so; of others only the ranks say something
 
     def item(self, mode: str) -> NDArray[np.int32]:
         """Return the EPC [n] of each sample."""
@@ -47,7 +49,7 @@ class Contest:
     challenger: Run
     unseen: list[str] = field(default_factory=list)  # notices: of which run nobody knows what it learned from
 
-    def ground(
+    def ground(  # noqa: PLR0913 - three of them are options, given by name
         self,
         name: str,
         events: Events,
@@ -55,6 +57,7 @@ class Contest:
         *,
         counted: NDArray[np.intp] | None = None,
         weight: NDArray[np.float64] | None = None,
+        represents: bool = True,
     ) -> Ground:
         """Let both runs judge events in one request, of which those ``counted`` count, all those of their EPCs."""
         return Ground(
@@ -66,6 +69,7 @@ class Contest:
             self._judged(self.challenger, events, known, counted),
             self.champion.reference,
             is_whole=not np.isnan(known.labels).any(),
+            represents=represents,
         )
 
     @staticmethod
@@ -80,10 +84,18 @@ def contest_of(champion: Run, challenger: Run) -> tuple[Contest, set[str]]:
     notices = []
     for name, run in (("RUN_A", champion), ("RUN_B", challenger)):
         try:
-            codes |= set(OwnData.of(run, strangers=True).codes)
+            codes |= set(OwnData.of(run, strangers=True).codes) | _audited_codes(run)
         except DataError as error:
             notices.append(f"{name} may know some of these EPCs: {error}")
     return Contest(champion, challenger, notices), codes
+
+
+def _audited_codes(run: Run) -> set[str]:
+    """Return the EPC codes of the audited events that a retraining learned from."""
+    if (audited := run.record.lineage.audited) is None:
+        return set()
+    events = dataset.load(Path(audited.contents.data), time_zone=run.reference.zones.default).events
+    return set(np.array(events.epc_codes, dtype=object)[~held_out_of(events.epc_codes)].tolist())
 
 
 def read_ground(contest: Contest, taught: set[str], folder: Path, truth: Path | None) -> Ground:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ RESAMPLES, SEED = 1_000, 7
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One kind in one mode: what the champion has, and by how much the challenger differs."""
+    """One kind in one mode: what the champion has, and by how much the challenger differs; NaN where nothing tells."""
 
     ground: str
     mode: str
@@ -69,10 +70,8 @@ def _of_mode(ground: Ground, mode: str, weights: NDArray[np.float32]) -> Iterato
             int(truth.sum()),
             float(ap[0][0]),
             *ranking.interval(ap[1] - ap[0]),
-            float(ece[0][0]),
-            float(ece[1][0] - ece[0][0]),
-            float(cost[0][0]),
-            *ranking.interval(cost[1] - cost[0]),
+            *(float(ece[0][0]), float(ece[1][0] - ece[0][0])) if ground.represents else (nan, nan),
+            *(float(cost[0][0]), *ranking.interval(cost[1] - cost[0])) if ground.represents else (nan,) * 4,
         )
 
 

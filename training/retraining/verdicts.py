@@ -62,6 +62,10 @@ class Verdicts:
             probability=self.probability[index],
         )
 
+    def moved(self, row: NDArray[np.intp]) -> Verdicts:
+        """Return the verdicts with the events at other places [V]."""
+        return replace(self, row=row)
+
     def labels(self, events: int) -> NDArray[np.float32]:
         """Return labels [events, 5]: 1 or 0 by the majority of the auditors, NaN where none or as many say either."""
         votes = np.zeros((events, len(KINDS)), dtype=np.int64)

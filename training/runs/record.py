@@ -37,6 +37,32 @@ class Contents(_Strict):
     quarantined_rows: int
 
 
+class AuditorRecord(_Strict):
+    """How often an auditor contradicted the evidence, and whether his verdicts were left out for that."""
+
+    who: str
+    verdicts: int
+    compared: int
+    contradicted: int
+    expected: float
+    set_aside: bool
+
+
+class AuditedData(_Strict):
+    """New events and what people said of them, that a retraining learned from."""
+
+    contents: Contents
+    verdicts: str  # the file
+    verdicts_sha256: Sha256
+    said: int  # verdicts in it
+    counted: dict[str, int]  # labels that they made, confirmed and rejected
+    first_event: str  # ISO 8601, UTC, as the others
+    last_event: str
+    first_verdict: str
+    last_verdict: str
+    auditors: list[AuditorRecord]
+
+
 class Lineage(Contents):
     """Where the data of a training came from, and what was done with them."""
 
@@ -44,6 +70,8 @@ class Lineage(Contents):
     events_by_split: dict[str, int]
     more_data: Contents | None = None  # of --more-data; runs of earlier releases do not say
     other_networks: list[Contents] = []  # of --other-network
+    audited: AuditedData | None = None  # of a retraining
+    retrained_from: Sha256 | None = None  # the weights that it started from; of a retraining
 
 
 class SplitMetrics(_Strict):

@@ -93,5 +93,5 @@ def test_swapped_words_are_no_bad_auditor(
     tmp_path: Path,
 ) -> None:
     world, table, schooling = audited
-    with pytest.raises(DataError, match="verdicts contradict all evidence: are confirmed and rejected swapped"):
+    with pytest.raises(DataError, match="of the verdicts contradict all evidence: are confirmed and rejected swapped"):
         judge_auditors(said(tmp_path, world, {"ann": 0.95}, 120), table, schooling, 1)

@@ -16,10 +16,11 @@ from training.datasets.truth import Truth
 from training.errors import DataError
 from training.retraining import paired
 from training.retraining.by_slice import SliceChange
-from training.retraining.compare import compare_on, compare_runs, sheets, verdict
+from training.retraining.compare import compare_on, compare_runs
 from training.retraining.gate import GateLimits, refusals, untold
 from training.retraining.ground import Contest, Ground
 from training.retraining.paired import Comparison
+from training.retraining.report import sheets, verdict
 from training.retraining.worst_errors import worst_journeys
 from training.runs.folder import Run
 from training.samples.labelled_data import load

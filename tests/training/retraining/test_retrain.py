@@ -1,0 +1,157 @@
+"""From verdicts to a challenger: what is learned from, what is written down, and who is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.commands.retraining import challenge
+from service.events.vocabulary import KINDS
+from service.features.table import feature_spec_hash
+from service.lifecycle.promotion_log import PromotionLog
+from service.lifecycle.register import Register
+from service.model.manifest import digest_of
+from tests.support.command import run as command
+from tests.support.trained import SHORT, TinyWorld, silent
+from tests.training.retraining.auditing import write_verdicts
+from training.errors import DataError
+from training.evaluation.data_under_test import OwnData
+from training.retraining.compare import compare_runs
+from training.retraining.gathering import Gathered, gather
+from training.retraining.held_out import HELD_OUT, held_out_of
+from training.retraining.report import auditors_sheet
+from training.retraining.retrain import GATE_FILE, Retrained, RetrainOptions, draw_with, retrain
+from training.runs.folder import WEIGHTS_FILE, Run
+from training.samples.labelled_data import load
+
+ERRORS = {"ann": 0.05, "bob": 0.05, "mallory": 0.35}
+OPTIONS = RetrainOptions(epochs=1, resamples=100)
+
+
+@pytest.fixture(scope="module")
+def verdicts(other_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What three auditors say of a new world; one of them says the opposite of what he sees, often."""
+    world, known, _ = load(other_world, other_world / "truth.parquet", SHORT.max_length)
+    return write_verdicts(tmp_path_factory.mktemp("verdicts") / "v.csv", world.events, known.labels, ERRORS, 150)
+
+
+@pytest.fixture(scope="module")
+def retrained(
+    tiny_run: Path, other_world: Path, verdicts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Retrained]:
+    """A challenger for the tiny run, learned from the other world's verdicts."""
+    out = tmp_path_factory.mktemp("retrained")
+    return out, retrain(tiny_run, other_world, verdicts, out, OPTIONS, silent)
+
+
+@pytest.fixture(scope="module")
+def gathered(tiny_run: Path, other_world: Path, verdicts: Path) -> Gathered:
+    champion = Run.load(tiny_run)
+    return gather(champion, OwnData.of(champion, strangers=True), other_world, verdicts, 100, 7, silent)
+
+
+def test_a_bad_auditor_is_named_and_not_learned_from(retrained: tuple[Path, Retrained], gathered: Gathered) -> None:
+    audited = retrained[1].run.record.lineage.audited
+    assert audited is not None
+    assert {one.who: one.set_aside for one in audited.auditors} == {"ann": False, "bob": False, "mallory": True}
+    known = int((~np.isnan(gathered.labels)).sum())
+    assert known == sum(audited.counted.values()) <= 300
+    assert [row[-1] for row in auditors_sheet(audited).rows].count("set aside") == 1
+
+
+def test_the_lineage_says_what_was_learned_from(
+    retrained: tuple[Path, Retrained], tiny_run: Path, verdicts: Path, other_world: Path
+) -> None:
+    out, _ = retrained
+    lineage, before = Run.load(out).record.lineage, Run.load(tiny_run).record.lineage
+    audited = lineage.audited
+    assert audited is not None
+    assert lineage.retrained_from == digest_of(tiny_run / WEIGHTS_FILE)
+    assert (audited.verdicts_sha256, audited.said) == (digest_of(verdicts), 450)
+    assert audited.contents.files_sha256 == {path.name: digest_of(path) for path in other_world.glob("*.csv")
+                                             if path.name in audited.contents.files_sha256}  # fmt: skip
+    assert audited.first_event < audited.last_event
+    assert (lineage.data, lineage.files_sha256) == (before.data, before.files_sha256)
+
+
+def test_only_what_people_said_is_a_label(gathered: Gathered, tiny_world: TinyWorld) -> None:
+    rng = np.random.default_rng(1)
+    whole, causal = draw_with(tiny_world.labelled, gathered)(rng)
+    own = len(tiny_world.labelled.rows("train"))
+    for part in (whole, causal):
+        assert not np.isnan(part.labels[:own]).any()
+        unknown = np.isnan(part.labels).all(axis=1)
+        assert unknown.sum() > 0.8 * (len(unknown) - own)
+        silent_windows = np.ones(len(part.windows.start), dtype=np.bool_)
+        np.logical_and.at(silent_windows, part.windows.window_of, unknown)
+        assert not part.draws[silent_windows].any()
+    drawn = whole.draws / whole.draws.sum()
+    audited = np.isnan(whole.labels).any(axis=1)
+    inside = np.zeros(len(whole.windows.start), dtype=np.bool_)
+    np.logical_or.at(inside, whole.windows.window_of, audited)
+    assert 0.1 < drawn[inside].sum() < 0.4
+
+
+def test_a_part_is_never_learned_from(gathered: Gathered) -> None:
+    codes = [f"code {number}" for number in range(5_000)]
+    assert held_out_of(codes).mean() == pytest.approx(HELD_OUT, abs=0.03)
+    np.testing.assert_array_equal(held_out_of(codes[::-1])[::-1], held_out_of(codes))
+    assert not gathered.held_out[gathered.events.epc[gathered.taught]].any()
+    assert np.isnan(gathered.held_out_labels[gathered.taught]).all()
+    assert not np.isnan(gathered.held_out_labels).all()
+
+
+def test_tables_know_the_new_lots_and_not_what_is_forged(
+    retrained: tuple[Path, Retrained], tiny_run: Path, gathered: Gathered
+) -> None:
+    new, old = retrained[1].run.reference, Run.load(tiny_run).reference
+    assert set(old.product_lot.key.tolist()) < set(new.product_lot.key.tolist())
+    confirmed = (gathered.labels == 1).any(axis=1)
+    assert confirmed.any()
+    assert not gathered.normal[confirmed].any()
+
+
+def test_both_are_measured_on_what_neither_learned_from(retrained: tuple[Path, Retrained], tiny_run: Path,
+                                                        other_world: Path) -> None:  # fmt: skip
+    out, found = retrained
+    written = json.loads((out / GATE_FILE).read_text())
+    assert {one["ground"] for one in written["compared"]} == {"test split of the champion", "audited, held out"}
+    assert written["passes"] == found.comparison.passes == (not written["refused"])
+    sample = [one for one in found.comparison.compared if one.ground == "audited, held out"]
+    assert all(np.isnan(one.cost) and np.isnan(one.ece) for one in sample)  # nobody said how events were chosen
+    again = compare_runs(tiny_run, out, other_world, None, silent, 100)
+    truth = load(other_world, other_world / "truth.parquet", SHORT.max_length)[1].labels
+    events = load(other_world, other_world / "truth.parquet", SHORT.max_length)[0].events
+    counted = truth[held_out_of(events.epc_codes)[events.epc]]
+    assert {one.kind: one.anomalies for one in again.compared if one.mode == "causal"} == {
+        kind: int(counted[:, column].sum()) for column, kind in enumerate(KINDS)
+    }
+
+
+def test_too_few_verdicts_teach_nothing(tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"verdicts that count are left of 450, and 5000 are needed"):
+        retrain(tiny_run, other_world, verdicts, tmp_path, replace(OPTIONS, least_verdicts=5_000), silent)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
+    tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path
+) -> None:
+    out, repository, log = tmp_path / "out", tmp_path / "repository", tmp_path / "lifecycle"
+    done = command(
+        "retrain", tiny_run, "--data", other_world, "--verdicts", verdicts, "--out", out, "--epochs", 1,
+        "--resamples", 100, "--repository", repository, "--lifecycle", log,
+    )  # fmt: skip
+    passes = json.loads((out / GATE_FILE).read_text())["passes"]
+    assert "The verdicts of mallory are set aside: " in done.stdout
+    assert done.returncode == (0 if passes else 1), done.stderr
+    assert passes or done.stderr.splitlines()[-1] == f"error: the new run {out} is refused: the one in use stays"
+    assert repository.exists() == passes
+    said = challenge(tiny_run, tmp_path / "other", log, None)
+    register = Register(tmp_path / "other", PromotionLog(log), feature_spec_hash())
+    assert register.standing().challenger == 1
+    assert said.endswith(f", the challenger of {log}")

@@ -1,0 +1,167 @@
+"""What a retraining learns from: new events with the verdicts of auditors, checked, split, and written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.events.vocabulary import KINDS
+from service.features.reference import Reference
+from service.model.manifest import digest_of
+from service.progress import Progress
+from training.adoption.settings import AdoptSettings
+from training.adoption.settling import settle
+from training.adoption.weights import weights_of_run
+from training.datasets import dataset
+from training.datasets.dataset import Dataset
+from training.datasets.masters import Masters
+from training.errors import DataError
+from training.evaluation.data_under_test import OwnData
+from training.retraining.auditors import AuditorQuality, Schooling, judge_auditors
+from training.retraining.held_out import held_out_of
+from training.retraining.verdicts import CONFIRMED, REJECTED, Verdicts, read_verdicts
+from training.runs.folder import Run
+from training.runs.lineage import contents
+from training.runs.record import AuditedData, AuditorRecord
+from training.samples.samples import samples
+from training.samples.splits import rows_of_others
+
+_SCHOOL_EVENTS = 60_000  # of the champion's data that the evidence against auditors is learned from
+
+_Labels = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """N new events of U EPCs, none of which the champion learned from."""
+
+    events: Events
+    labels: _Labels  # [N, 5] 1 confirmed, 0 rejected, NaN where nobody who counts said either
+    weight: NDArray[np.float64]  # [N] for how many events each one stands
+    held_out: NDArray[np.bool_]  # [U] EPCs that are not learned from
+    normal: NDArray[np.bool_]  # [N] events that tables are learned from
+    masters: Masters
+    is_weighted: bool  # the verdicts say with which chance events were chosen
+    record: AuditedData  # for the lineage
+
+    @property
+    def taught(self) -> NDArray[np.intp]:
+        """The positions [n] of the events that are learned from."""
+        return np.flatnonzero(~self.held_out[self.events.epc])
+
+    @property
+    def held_out_labels(self) -> _Labels:
+        """The labels [N, 5] of the EPCs that are held out, NaN for the others."""
+        return np.where(self.held_out[self.events.epc][:, None], self.labels, np.float32(np.nan))
+
+
+def gather(  # noqa: PLR0913, PLR0917
+    champion: Run, own: OwnData, data: Path, file: Path, least: int, seed: int, progress: Progress
+) -> Gathered:
+    """Read new data and the verdicts on them, and leave out auditors who contradict the evidence.
+
+    Raises:
+        DataError: they cannot be used, or fewer than ``least`` sure verdicts are left.
+    """
+    progress("reading the new data", 0.0)
+    world = dataset.load(data, time_zone=champion.reference.zones.default)
+    said = read_verdicts(file, world.events)
+    rows = rows_of_others(world.events, own.codes)
+    if len(rows) < len(world.events):
+        said = _within(said, rows, len(world.events))
+    events = world.events.take(rows)
+    progress("looking at the auditors", 0.02)
+    found = judge_auditors(
+        said, _features(events, champion.reference, champion.lengths[-1]), _schooling(own, champion), seed
+    )
+    kept = said.without([one.who for one in found if one.set_aside])
+    labels = kept.labels(len(events))
+    if (sure := int((~np.isnan(labels)).sum())) < least:
+        raise DataError(
+            f"{file}: {sure} verdicts that count are left of {said.said}, and {least} are needed: label more, or say"
+            " --least-verdicts"
+        )
+    progress("learning the tables", 0.05)
+    settings = AdoptSettings(time_zone=champion.reference.zones.default)
+    settled = settle(events, world.masters, weights_of_run(champion, "the champion"), settings, lambda *_: None)
+    return Gathered(
+        events,
+        labels,
+        kept.weights(len(events)),
+        held_out_of(events.epc_codes),
+        _teaching(settled.normal, labels),
+        world.masters,
+        bool((kept.probability < 1).any()),
+        _record(data, file, world, events, said, labels, found),
+    )
+
+
+def _within(said: Verdicts, rows: NDArray[np.intp], events: int) -> Verdicts:
+    """Return the verdicts on the events ``rows``, by their places among these."""
+    place = np.full(events, -1, dtype=np.intp)
+    place[rows] = np.arange(len(rows))
+    inside = said.take(np.flatnonzero(place[said.row] >= 0))
+    return inside.moved(place[inside.row])
+
+
+def _teaching(settled: NDArray[np.bool_], labels: _Labels) -> NDArray[np.bool_]:
+    """Return which events tables are learned from: what looks normal in its own network, but for what people said."""
+    confirmed, rejected = (labels == 1).any(axis=1), (labels == 0).any(axis=1)
+    teaching: NDArray[np.bool_] = (settled | rejected) & ~confirmed
+    return teaching
+
+
+def _features(events: Events, reference: Reference, limit: int) -> NDArray[np.float32]:
+    """Return the features [N, F] of events, in their order."""
+    nothing = np.zeros((len(events), len(KINDS)), dtype=np.float32)
+    part = samples(events, nothing, reference, causal=False, limit=limit)
+    table = np.empty_like(part.features)
+    table[part.index] = part.features
+    return table
+
+
+def _schooling(own: OwnData, champion: Run) -> Schooling | None:
+    """Return the truth of the champion's world; none if the rules labelled it, which know no better than auditors."""
+    if champion.record.lineage.truth is None:
+        return None
+    events, labels = own.part("test")
+    if len(events) > _SCHOOL_EVENTS:
+        epcs = len(events.epc_codes) * _SCHOOL_EVENTS // len(events)
+        rows = np.flatnonzero(events.epc < epcs)
+        events, labels = events.take(rows), labels[rows]
+    return Schooling(_features(events, own.reference, champion.lengths[-1]), labels)
+
+
+def _record(  # noqa: PLR0913, PLR0917
+    data: Path, file: Path, world: Dataset, events: Events, said: Verdicts, labels: _Labels, found: list[AuditorQuality]
+) -> AuditedData:
+    first, last = (
+        datetime.fromtimestamp(int(time) / 1e6, UTC) for time in (events.time_us.min(), events.time_us.max())
+    )
+    return AuditedData(
+        contents=contents(data, None, world),
+        verdicts=str(file),
+        verdicts_sha256=digest_of(file),
+        said=said.said,
+        counted={CONFIRMED: int((labels == 1).sum()), REJECTED: int((labels == 0).sum())},
+        first_event=first.isoformat(timespec="seconds"),
+        last_event=last.isoformat(timespec="seconds"),
+        first_verdict=said.first,
+        last_verdict=said.last,
+        auditors=[
+            AuditorRecord(
+                who=one.who,
+                verdicts=one.verdicts,
+                compared=one.compared,
+                contradicted=one.contradicted,
+                expected=round(one.expected, 6),
+                set_aside=one.set_aside,
+            )
+            for one in found
+        ],
+    )
