@@ -3,6 +3,7 @@
 - run: the whole way
 - adopted: weights as they are, with tables and thresholds of another network
 - to_onnx: a model as ONNX, and the proof
+- from_onnx: the network of a repository as torch again
 - repository: versions and Triton's config, written whole
 - undo: a change that fails leaves nothing
 - frontier: cost against quality of networks

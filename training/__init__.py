@@ -11,6 +11,7 @@
 - runs: what a training leaves behind
 - metrics: how good scores are
 - adoption: how it comes to know another network without labels
+- finetuning: how it learns from few labels of another network
 - evaluation: how good a run is
 - studies: questions to the data and the model
 - retraining: whether a new model is better than the one in use

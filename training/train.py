@@ -13,7 +13,10 @@ from service.features.reference import Reference
 from service.progress import Progress
 from training.datasets import dataset
 from training.datasets.masters import Masters
+from training.datasets.truth import Truth
 from training.evaluation import evaluate
+from training.finetuning.start import StartNetwork
+from training.finetuning.tune import tune_from
 from training.fitting import cross_validation
 from training.fitting.calibrated import Fitted, fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
@@ -45,6 +48,7 @@ class TrainOptions:
     more_data: Path | None = None  # another labelled folder, whose items are only learned from: `Strangers`
     more_truth: Path | None = None  # its labels; default: truth.parquet or truth.csv in it, or else the rules'
     other_networks: tuple[Path, ...] = ()  # labelled folders of other networks: `OtherNetwork`
+    start: StartNetwork | None = None  # whose weights the training begins with; None: random ones
     resume: bool = False  # go on with an unfinished training
     folds: int = 1  # models of as many splits are compared; 1: only the usual one
 
@@ -62,7 +66,8 @@ def train(  # noqa: PLR0913, PLR0917
 ) -> Run:
     """Train on the raw files of ``data`` and write the run folder ``out``; without ``truth`` the rules label.
 
-    The model is that of the usual split, however many folds there are.
+    The model is that of the usual split, however many folds there are. From a start, ``truth`` may say little, and how
+    far the training goes depends on how much that is: `finetuning`.
 
     Raises:
         DataError: the data cannot be used, or ``out`` has an unfinished training of something else.
@@ -70,12 +75,22 @@ def train(  # noqa: PLR0913, PLR0917
     out.mkdir(parents=True, exist_ok=True)
     progress("reading the data", 0.0)
     world, known, labelled = labelled_data.load(
-        data, truth, config.max_length, quarantine=out / dataset.QUARANTINE, time_zone=config.time_zone
+        data,
+        truth,
+        config.max_length,
+        quarantine=out / dataset.QUARANTINE,
+        time_zone=config.time_zone,
+        partial=options.start is not None,
     )
     strangers, more = _strangers(options, data, world.masters, out)
     networks, others = _other_networks(options, config)
     origins = lineage(data, truth, world, labelled.split[world.events.epc], more, others)
     labelled = replace(labelled, strangers=strangers, networks=networks)
+    tuned = None
+    if options.start is not None:
+        progress(f"what {options.start.weights.title} says of these data", 0.0)
+        tuned = tune_from(options.start, labelled, config)
+        labelled, config, known = tuned.material, tuned.config, Truth(tuned.material.labels, known.details)
     origin = {
         "config": config.model_dump(),
         "data": _hashes(origins),
@@ -85,12 +100,17 @@ def train(  # noqa: PLR0913, PLR0917
     checkpoint = Checkpoint(out / CHECKPOINT, origin)
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)
-    fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint)
+    start = None if options.start is None else options.start.model.model
+    fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.02, 0.95), checkpoint, start=start)
     progress("one-class SVMs", 0.95)
-    reference = learn(world.events, normal_events(known.labels), world.masters)
+    teaching = normal_events(known.labels) if labelled.teaching is None else labelled.teaching
+    reference = learn(world.events, teaching, world.masters)
     run = run_of(fitted, labelled, reference, origins, config)
     progress("evaluating", 0.96)
-    found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known)}
+    measured = None if tuned is None else tuned.labelled
+    found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known, measured)}
+    if tuned is not None:
+        found["tuning"] = tuned.record
     if options.folds > 1:
         table = cross_validation.cross_validate(labelled, fitted, config, options.folds, progress)
         table.to_csv(out / cross_validation.FOLDS_FILE)

@@ -20,6 +20,7 @@ from service.commands.options import (
     check_more,
     need_train_extra,
 )
+from service.commands.training import network_of
 from service.jobs.progress import shown_progress
 
 app = typer.Typer()
@@ -32,6 +33,7 @@ class StudyChoice(StrEnum):
     LENGTHS = "lengths"  # autocorrelation, and validation AP by the longest window
     FRONTIER = "frontier"  # macro AP against cost per event, by size of the network; goes on where it was stopped
     REDUNDANCY = "redundancy"  # VIF, correlation, permutation importance, t-SNE
+    TRANSFER = "transfer"  # another network: as it is, adopted, tuned on few labels, trained on all
     COLDSTART = "coldstart"  # first events of an item, alone, with what its siblings did, and with the nearest journeys
 
 
@@ -76,14 +78,18 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder for tables and plots.")],
     truth: TruthOption = None,
     config: ConfigOption = None,
+    start: Annotated[
+        Path, typer.Option("--from", help="Model repository or run folder whose network transfer starts from.")
+    ] = Path("model_repository"),
 ) -> None:
-    """Study the model on your data: robustness, lengths, redundancy of features, cost and quality, or cold start."""
+    """Study the model on your data: robustness, lengths, redundancy, cost and quality, cold start, or transfer."""
     need_train_extra()
     from export.frontier import study_frontier
     from training.evaluation.report import write_sheets
     from training.fitting.config import load_config
     from training.samples import labelled_data
     from training.studies.menu import study as run
+    from training.studies.transfer import study_transfer
 
     settings = load_config(config)
     with shown_progress() as progress:
@@ -91,6 +97,8 @@ def study(
         *_, labelled = labelled_data.load(data, truth, settings.max_length, time_zone=settings.time_zone)
         if name is StudyChoice.FRONTIER:
             sheets = study_frontier(labelled, settings, out, progress)
+        elif name is StudyChoice.TRANSFER:
+            sheets = study_transfer(labelled, network_of(start), settings, out, progress)
         else:
             sheets = run(name.value, labelled, settings, out, progress)
     write_sheets(sheets)

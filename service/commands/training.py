@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from service.commands.options import (
 from service.errors import CommandError
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
+
+if TYPE_CHECKING:
+    from training.finetuning.start import StartNetwork
 
 app = typer.Typer()
 
@@ -73,9 +76,18 @@ def train(
     more_data: MoreDataOption = None,
     more_truth: MoreTruthOption = None,
     other_network: OtherNetworkOption = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Model repository or run folder to start from; --truth may then be of some events."
+        ),
+    ] = None,
     config: ConfigOption = None,
     architecture: Annotated[str | None, typer.Option(help="bilstm, bilstm-attention, or lstm: the baseline.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of 80,000 drawn sequences, at most. [24]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a better validation AP before the training stops. [12]")
+    ] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of the LSTM per direction. [64]")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the LSTM. [1]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None,
@@ -104,6 +116,7 @@ def train(
         config,
         architecture=architecture,
         epochs=epochs,
+        patience=patience,
         hidden=hidden,
         layers=layers,
         seed=seed,
@@ -113,8 +126,13 @@ def train(
         time_zone=time_zone,
     )
     with shown_progress() as progress:
-        options = TrainOptions(more_data, more_truth, tuple(other_network or ()), resume, folds)
+        options = TrainOptions(
+            more_data, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds
+        )
         finished = run(data, truth, out, settings, progress, options)
+    if finished.record.tuning is not None:
+        tuning = finished.record.tuning
+        typer.echo(f"{tuning.labelled_events:,} labelled events to learn from: {tuning.way}, from {tuning.start}")
     write_report(finished.record.metrics)
 
 
@@ -174,3 +192,35 @@ def export(
 
     folder = export_run(run, out, version, replace=replace, sign=key)
     typer.echo(f"exported to {folder}")
+
+
+def start_from(folder: Path | None, truth: Path | None) -> StartNetwork | None:
+    """Return the network to start from, None if none is named.
+
+    Raises:
+        CommandError: there are no labels to learn from.
+    """
+    if folder is None:
+        return None
+    if truth is None:
+        raise CommandError("train --from learns from labels: name them with --truth; without any, use adopt")
+    return network_of(folder)
+
+
+def network_of(folder: Path) -> StartNetwork:
+    """Return the network of a run folder or of a model repository.
+
+    Raises:
+        DataError: a run folder cannot be used.
+        ModelRepositoryError: a repository cannot be used.
+    """
+    from training.finetuning.start import StartNetwork
+    from training.runs.folder import RUN_FILE, Run
+
+    if (folder / RUN_FILE).exists():
+        return StartNetwork.of_run(Run.load(folder), str(folder))
+    from export.from_onnx import start_of_model
+    from service.features.table import feature_spec_hash
+    from service.model.repository import load
+
+    return start_of_model(load(folder, feature_spec_hash=feature_spec_hash()))

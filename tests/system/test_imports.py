@@ -45,6 +45,7 @@ TRAINING_FLOORS = (
     ("fitting",),
     ("runs",),
     ("evaluation", "adoption"),
+    ("finetuning",),
     ("studies", "train"),
     ("retraining",),
 )

@@ -31,7 +31,7 @@ from training.evaluation.slices import DetectorVerdicts, Judged
 from training.metrics import per_kind as metrics
 from training.network.predict import predict
 from training.runs.folder import Run
-from training.runs.record import ByDetector, SplitMetrics
+from training.runs.record import UNMEASURED, ByDetector, SplitMetrics
 from training.samples.labelled_data import draw_from
 from training.samples.samples import samples
 
@@ -119,16 +119,25 @@ def evaluate(
     return Evaluation(folder, run, notices, source, subject, judged, table)
 
 
-def on_test_split(run: Run, world: Dataset, known: Truth) -> SplitMetrics:
-    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw."""
-    subject = OwnData(world, known).test_split()
+def on_test_split(run: Run, world: Dataset, known: Truth, measured: NDArray[np.bool_] | None = None) -> SplitMetrics:
+    """Measure model, one-class SVMs and rules on the EPCs that neither training nor calibration saw.
+
+    Only the ``measured`` [N] events count, all those of their EPCs; default: all.
+    """
+    own = OwnData(world, known)
+    subject, counted = own.test_split(), None
+    if measured is not None:
+        counted = np.flatnonzero(measured[own.rows("test")])
+        if not len(counted):
+            return UNMEASURED
     by_mode: dict[str, ByDetector] = {}
-    for mode, part in judge(run, subject).items():
+    for mode, judged in judge(run, subject).items():
         by_mode[mode] = {}
+        part = judged if counted is None else judged.of(counted)
         for name, verdicts in part.detectors.items():
             table = slices.overall(part.samples.labels, verdicts, metrics.MISS_COST)
             by_mode[mode][name] = {kind: _json_safe(row) for kind, row in table.items()}
-    return SplitMetrics(events=len(subject.events), **by_mode)
+    return SplitMetrics(events=len(subject.events) if counted is None else len(counted), **by_mode)
 
 
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:

@@ -74,6 +74,14 @@ class Lineage(Contents):
     retrained_from: Sha256 | None = None  # the weights that it started from; of a retraining
 
 
+class TuningRecord(_Strict):
+    """From which network a training started, and how far it went from there."""
+
+    start: str  # its title, or its run folder
+    labelled_events: int  # of the training part, one kind of each at least
+    way: str  # in words
+
+
 class SplitMetrics(_Strict):
     """What was measured on the test split, by mode."""
 
@@ -106,6 +114,7 @@ class RunRecord(_Strict):
     baseline: NormalEvents | None = None  # nor normal events that scores are explained against
     expected_error: ExpectedError | None = None  # nor say how often findings are wrong
     lineage: Lineage
+    tuning: TuningRecord | None = None  # None: from random weights; runs of earlier releases do not say
     probe: list[Features] = Field(min_length=1)  # [T, F] features of a real journey
     histograms: dict[str, JsonValue]  # for drift, by mode; `service.drift.monitor` reads them
     metrics: SplitMetrics

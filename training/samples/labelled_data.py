@@ -14,7 +14,7 @@ from service.features.reference import Reference
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.datasets.masters import LOCATIONS, Masters
-from training.datasets.truth import Truth, truth_beside
+from training.datasets.truth import Truth, load_truth, truth_beside
 from training.errors import DataError
 from training.samples.labels import labels_of
 from training.samples.other_networks import OtherNetwork
@@ -52,6 +52,8 @@ class Material:
     max_length: int  # events of a window
     strangers: Strangers | None = None
     networks: tuple[OtherNetwork, ...] = ()
+    teaching: NDArray[np.bool_] | None = None  # [N] events that tables are learned from; None: the normal ones
+    draws: NDArray[np.float32] | None = None  # [U] how much oftener sequences of an EPC are drawn; None: all alike
 
     def rows(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the events of a part."""
@@ -64,8 +66,19 @@ class Material:
 
     def reference(self, part: str) -> Reference:
         """Return the tables that the normal events of a part teach."""
-        events, labels = self.take(part)
-        return learn(events, normal_events(labels), self.masters)
+        return learn(self.take(part)[0], self.normal(part), self.masters)
+
+    def normal(self, part: str) -> NDArray[np.bool_]:
+        """Return which events of a part teach tables."""
+        rows = self.rows(part)
+        return normal_events(self.labels[rows]) if self.teaching is None else self.teaching[rows]
+
+    def draws_of(self, events: Events) -> NDArray[np.float32] | None:
+        """Return `draws` [U] of the EPCs of ``events``, some of those of the material."""
+        if self.draws is None:
+            return None
+        codes = {code: row for row, code in enumerate(self.events.epc_codes)}
+        return self.draws[[codes[code] for code in events.epc_codes]]
 
     def samples(self, part: str, reference: Reference) -> list[Samples]:
         """Return the samples of a part, retrospective and causal, all its events in one request."""
@@ -85,11 +98,12 @@ class Material:
 def draw_from(labelled: Material) -> Draw:
     """Return what draws passes over all that is ever learned from: the training part, strangers, other networks."""
     events, labels = labelled.take("train")
+    normal, draws = labelled.normal("train"), labelled.draws_of(events)
     limit, strangers = labelled.max_length, labelled.teaching_strangers()
     reference = labelled.reference("train") if strangers else None
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
-        parts = [training_pass(events, labels, labelled.masters, rng, limit)]
+        parts = [training_pass(events, labels, labelled.masters, rng, limit, normal, draws)]
         if strangers is not None and reference is not None:
             parts.append(pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit))
         for each in labelled.networks:
@@ -100,12 +114,18 @@ def draw_from(labelled: Material) -> Draw:
     return draw
 
 
-def load(
-    data: Path, truth: Path | None, max_length: int, quarantine: Path | None = None, time_zone: str = SEOUL
+def load(  # noqa: PLR0913 - one of them is an option, given by name
+    data: Path,
+    truth: Path | None,
+    max_length: int,
+    quarantine: Path | None = None,
+    time_zone: str = SEOUL,
+    *,
+    partial: bool = False,
 ) -> tuple[Dataset, Truth, Material]:
     """Return a data folder, its labels (those of the rules without ``truth``), and both as material.
 
-    ``time_zone`` is of the places of which the folder says none.
+    ``time_zone`` is of the places of which the folder says none. Of a ``partial`` truth, labels may be NaN.
 
     Raises:
         DataError: they cannot be used.
@@ -113,7 +133,7 @@ def load(
     world = dataset.load(data, quarantine=quarantine, time_zone=time_zone)
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
-    known = labels_of(world, truth)
+    known = load_truth(truth, world.events, partial=True) if truth and partial else labels_of(world, truth)
     material = Material(world.events, known.labels, split_epcs(world.events), world.masters, max_length)
     for part in ("train", "validation"):
         if not normal_events(material.take(part)[1]).any():

@@ -118,6 +118,7 @@ class Catalogue:
     factories: tuple[str, ...] = FACTORIES  # files of a world in name order
     file_shares: tuple[float, ...] = FILE_SHARES  # [F] rows of each; only their proportions count
     block_width: int = BLOCK_WIDTH
+    serial_step: int = 1  # from one item of a lot to the next
     habits: Habits = field(default_factory=Habits)
     drawn: bool = False  # not the real network: its masters are written, not copied
 

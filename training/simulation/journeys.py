@@ -36,7 +36,7 @@ class JourneyPlan:
     dwell: Floats  # [n, 5] days before pace
     lane: Ints  # [n, 3] warehouse to hub, to wholesaler, to retailer, -1 where the journey has ended
     transit: Ints  # [n, 3] usual seconds on them
-    offset: Ints  # [n] seconds by which an item trails the first one of its shipment
+    offset: Ints  # [n, 1 or 10] seconds by which an item trails the first one of its shipment, by step or at all
     rare: Bools  # [n, 2] reached the hub, the wholesaler, by a rare lane
 
 
@@ -79,9 +79,15 @@ def plan_journeys(cat: Catalogue, items: Items, groups: list[Ints], rng: np.rand
         dwell=dwell,
         lane=lanes,
         transit=transit,
-        offset=rank * rng.integers(0, 3, shipments)[shipment],
+        offset=_offset(habits, rank, shipment, rng),
         rare=rare,
     )
+
+
+def _offset(habits: Habits, rank: Ints, shipment: Ints, rng: np.random.Generator) -> Ints:
+    if habits.strewn_s:
+        return rng.integers(0, habits.strewn_s, (len(rank), 10))
+    return (rank * rng.integers(0, 3, int(shipment[-1]) + 1)[shipment])[:, None]
 
 
 def _home(cat: Catalogue, level: int) -> Ints:
@@ -133,7 +139,7 @@ def _clock(habits: Habits, plan: JourneyPlan, pace: Floats, roads: Congestion | 
             time[:, step] = left + road
         time[:, step + 1] = dispatch(time[:, step] + stay[:, step // 2].astype(np.int64), habits)
     sold = workday(time[:, 8] + stay[:, 4].astype(np.int64), *habits.shop_hours)
-    time += plan.offset[:, None]
+    time += plan.offset
     time[:, 9] = np.maximum(sold, time[:, 8] + HOUR // 2)
     return np.where(plan.place >= 0, time, _NEVER)
 

@@ -29,12 +29,14 @@ def ship(cat: Catalogue, epcs: int, rng: np.random.Generator) -> tuple[Items, li
         split = split | (rng.random(epcs) < 1 / size)
         groups.append(np.cumsum(split) - 1)
     shipment = groups[0]
-    gap_before = _gaps(lot, shipment, cat.block_width - sizes, rng)
+    gap_before = _gaps(lot, shipment, cat.block_width // cat.serial_step - sizes, rng)
     rank = np.arange(epcs) - np.searchsorted(lot, lot)
-    serial = cat.lot_first_serial[lot] + gap_before[shipment] + rank
+    serial = cat.lot_first_serial[lot] + (gap_before[shipment] + rank) * cat.serial_step
     last = np.r_[np.flatnonzero(np.diff(shipment)), epcs - 1]
     first_of_next = np.r_[serial[last[:-1] + 1], 0]
-    gap_after = np.where(np.r_[lot[last[:-1]] == lot[last[:-1] + 1], False], first_of_next - serial[last] - 1, 0)
+    gap_after = np.where(
+        np.r_[lot[last[:-1]] == lot[last[:-1] + 1], False], first_of_next - serial[last] - cat.serial_step, 0
+    )
     product = cat.lot_product[lot]
     items = Items(
         lot=lot,

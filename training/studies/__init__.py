@@ -5,4 +5,5 @@
 - lengths: how long a sequence has to be
 - redundancy: which features say the same
 - robustness: a world that is not as in training
+- transfer: a network that the model never saw
 """

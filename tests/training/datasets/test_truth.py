@@ -96,3 +96,22 @@ def test_truth_files_that_are_none(tmp_path: Path, events: Events, name: str, te
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=says):
         load_truth(tmp_path / name, events)
+
+
+def test_a_partial_truth_may_lack_events_kinds_and_values(tmp_path: Path) -> None:
+    events = dataset.load(fill(tmp_path, a__csv=ROWS)).events
+    ids = events.event_id.tolist()
+    path = tmp_path / "few.csv"
+    path.write_text(f"event_id,epcFake,locErr\n{ids[0]},1,0\n{ids[1]},,1\n99,1,1\n")
+    labels = load_truth(path, events, partial=True).labels
+    known = np.isfinite(labels)
+    assert np.argwhere(known).tolist() == [[0, 0], [0, 2], [1, 2]]
+    assert labels[known].tolist() == [1.0, 0.0, 1.0]
+    with pytest.raises(DataError, match="no column epcDup"):
+        load_truth(path, events)
+    path.write_text(f"event_id,other\n{ids[1]},1\n")
+    with pytest.raises(DataError, match="no column epcFake"):
+        load_truth(path, events, partial=True)
+    path.write_text(f"event_id,epcFake\n{ids[1]},maybe\n")
+    with pytest.raises(DataError, match="maybe"):
+        load_truth(path, events, partial=True)

@@ -12,11 +12,11 @@ from training.simulation.networks.trade import distinct_numbers, draw_flow, draw
 _FULL = (FACTORY, WMS, HUB, WHOLESALER, RETAILER)
 _LEVELS = (_FULL, (FACTORY, WMS, HUB, RETAILER), (FACTORY, WMS, WHOLESALER, RETAILER))
 _LEVELS_P = (0.7, 0.15, 0.15)
-_SELLS = 0.85  # of the networks scan sales
+_SELLS, _STREWS, _STRIDES = 0.85, 0.5, 0.25  # of the networks: scan sales, scan in no order, skip serials
 _COMPANIES, _PRODUCTS = (1_000_000, 8_700_000), (1_000_000, 2_000_000)  # forged ones are beyond them
 _LOT_RANGES = 400  # as many seeds have lots of their own; each range is of as many lots as the network has
 _MOST_SERIAL = 900_000_000
-_BLOCKS = (20, 400_000)  # serials of a lot's block
+_BLOCKS = (20, 1_000_000)  # serials of a lot's block
 _TYPICAL_SHARES = {"epcFake": 0.010, "epcDup": 0.010, "locErr": 0.025, "evtOrderErr": 0.010, "jump": 0.018}
 
 
@@ -45,7 +45,8 @@ def draw_network(network: int, epcs: int, seed: int) -> Catalogue:
     links = links_of(lanes, flow)
     product, day, rank = draw_lots(products, habits.days, rng)
     shares, weight = rng.dirichlet(np.full(plan.factories, 3.0)) + 0.05, rng.uniform(0.3, 1.7, len(product))
-    width = _block_width(epcs, factory[product], shares, weight, rng)
+    step = int(rng.integers(2, 12)) if rng.random() < _STRIDES else 1
+    width = _block_width(step * epcs, factory[product], shares, weight, rng)
     return Catalogue(
         places=places,
         lanes=lanes,
@@ -65,6 +66,7 @@ def draw_network(network: int, epcs: int, seed: int) -> Catalogue:
         factories=tuple(f"plant{number + 1}" for number in range(plan.factories)),
         file_shares=tuple(shares.tolist()),
         block_width=width,
+        serial_step=step,
         habits=habits,
         drawn=True,
     )
@@ -112,6 +114,7 @@ def _habits(levels: tuple[int, ...], rng: np.random.Generator) -> Habits:
         dwell_spread=tuple(rng.uniform(0.35, 0.8, 5).tolist()),
         least_days=float(rng.uniform(0.2, 1.0)),
         packing_minutes=(int(rng.integers(5, 20)), int(rng.integers(30, 240))),
+        strewn_s=int(rng.integers(5, 240)) if rng.random() < _STREWS else 0,
         group_sizes=_group_sizes(rng),
         slow_days=float(rng.uniform(0.0, 0.15)),
         slow_by=(1.3, float(rng.uniform(1.8, 3.0))),

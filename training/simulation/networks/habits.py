@@ -37,6 +37,7 @@ class Habits:
     dwell_spread: tuple[float, ...] = (0.6, 0.6, 0.5, 0.6, 0.8)
     least_days: float = 1.0  # of a stay
     packing_minutes: tuple[int, int] = (10, 90)
+    strewn_s: int = 0  # seconds within which the items of a shipment pass, in any order; 0: in the order of serials
     group_sizes: tuple[int, int, int] = (60, 20, 6)  # mean items of a shipment, of its parts for wholesaler, retailer
     slow_days: float = 0.08  # share of an area's days on which all roads into it are slow
     slow_by: tuple[float, float] = (1.5, 2.5)  # times as long, drawn per area and day
