@@ -16,6 +16,10 @@ from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.web.problems import FieldFault, Problem
 
 TIMEOUT_S = 60.0
+"""Of a call that somebody waits for; where no gateway is there, he learns it within some seconds."""
+
+PATIENT_S = 900.0
+"""Of a call that nobody waits for: as many findings as events, each with its reason, take minutes."""
 
 _STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -43,13 +47,15 @@ class GatewayJudge:
             f"/{SERVICE}/Explain", pb.ExplainRequest.SerializeToString, pb.ExplainResponse.FromString
         )
 
-    async def analyze(self, request: pb.AnalyzeRequest, language: str = "en") -> pb.AnalyzeResponse:
+    async def analyze(
+        self, request: pb.AnalyzeRequest, language: str = "en", timeout_s: float = TIMEOUT_S
+    ) -> pb.AnalyzeResponse:
         """Return the judgement of one file; reasons are in the ``language``.
 
         Raises:
             Problem: the gateway refused, or cannot be reached.
         """
-        answer: pb.AnalyzeResponse = await self._ask(self._analyze, request, language)
+        answer: pb.AnalyzeResponse = await self._ask(self._analyze, request, language, timeout_s)
         return answer
 
     async def analyze_files(self, request: pb.AnalyzeRequest, language: str = "en") -> pb.AnalyzeFilesResponse:
@@ -62,10 +68,11 @@ class GatewayJudge:
         answer: pb.ExplainResponse = await self._ask(self._explain, request, language)
         return answer
 
-    async def _ask(self, call: Callable[..., Any], request: object, language: str) -> Any:  # noqa: ANN401 - its answer
+    async def _ask(self, call: Callable[..., Any], request: object, language: str, timeout_s: float = TIMEOUT_S) -> Any:  # noqa: ANN401 - its answer
         metadata = (*self._access.metadata(), ("accept-language", language))
         try:
-            return await call(request, timeout=TIMEOUT_S, metadata=metadata)
+            # Not as `retried` has it: tried again, but no waiting for a gateway that may never come.
+            return await call(request, timeout=timeout_s, metadata=metadata, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
             raise as_problem(error) from None
 

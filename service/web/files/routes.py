@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from python_multipart.exceptions import FormParserError
@@ -18,6 +19,7 @@ from service.web.parts import Parts, TheParts
 from service.web.problems import Problem
 
 router = APIRouter(tags=["files"])
+log = structlog.get_logger("epc_sentinel.files")
 
 DETECTORS = ("lstm", "rules", "svm", "ensemble")
 _EVERY_S = 1.0
@@ -61,6 +63,10 @@ async def upload(
     except FormParserError:
         parts.files.folders.delete(job_id)
         raise Problem(400, "the form is damaged", [("body", "is no multipart/form-data that can be read")]) from None
+    except OSError as error:
+        parts.files.folders.delete(job_id)
+        log.error("disk", reason=error.strerror)
+        raise Problem(507, "there is no room for the file now: try again later") from None
     except BaseException:  # the caller went away, too
         parts.files.folders.delete(job_id)
         raise

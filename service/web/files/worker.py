@@ -18,7 +18,7 @@ from service.runtime.tasks import together
 from service.web.files.jobs import SOURCE, FileJob, JobFolder
 from service.web.files.pieces import PieceVerdict, judged_before, keep, path_of, request_of
 from service.web.files.staging import Piece, Staged, Staging
-from service.web.judge import GatewayJudge
+from service.web.judge import PATIENT_S, GatewayJudge
 from service.web.problems import Problem
 
 PIECES_AT_ONCE = 2
@@ -103,7 +103,7 @@ class Worker:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                answer = await self.judge.analyze(request, job.language)
+                answer = await self.judge.analyze(request, job.language, PATIENT_S)
                 break
             except Problem as problem:
                 if problem.status not in _PASSING:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from service.environment import WEB_PREFIX, unknown_variables
+from service.web.oldpaths import examples
 from tests.support.command import assert_one_line, run
 from tests.support.processes import free_ports
 from tests.support.web.server import Web
+
+SNAKE = examples.REQUESTS["snake"]["value"]
 
 
 def test_health_is_that_of_the_gateway(web: Web, tmp_path: Path) -> None:
@@ -16,6 +20,15 @@ def test_health_is_that_of_the_gateway(web: Web, tmp_path: Path) -> None:
         answer = alone.get("/health")
         assert (answer.status, answer.json()) == (503, {"status": "NOT_SERVING", "gateway": "UNREACHABLE"})
         assert alone.get("/live").status == 200
+        answer = alone.post("/api/manager/export-and-analyze-async", SNAKE)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_a_gateway_and_a_web_service_may_share_an_environment() -> None:
+    shared = {"EPC_SENTINEL_WEB_PORT": "1", "EPC_SENTINEL_PORT": "1", "EPC_SENTINEL_WEB_PROT": "1"}
+    assert unknown_variables(shared, {"port"}) == []
+    [line] = unknown_variables(shared, {"port"}, WEB_PREFIX, "web")
+    assert "EPC_SENTINEL_WEB_PROT" in line
 
 
 def test_the_root_lists_the_endpoints(web: Web) -> None:
