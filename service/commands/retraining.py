@@ -25,7 +25,9 @@ app = typer.Typer()
 def retrain(
     run: Annotated[Path, typer.Argument(help="Folder of the run in use, whose data are still there.")],
     data: Annotated[Path, typer.Option(help="Folder of the raw files that the verdicts are on, and their masters.")],
-    verdicts: Annotated[Path, typer.Option(help="CSV file with event_id, kind, verdict, who, when.")],
+    verdicts: Annotated[
+        str, typer.Option(help="CSV file with event_id, kind, verdict, who, when, or the store of serve --verdicts.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the new run.")],
     golden: Annotated[
         list[Path] | None,
@@ -47,6 +49,7 @@ def retrain(
     need_train_extra()
     if lifecycle is not None and repository is None:
         raise CommandError("--lifecycle needs --repository: a challenger is a version of it")
+    from service.jobs.verdict_files import verdict_file
     from service.model.signing import load_signing_key
     from training.retraining.report import write_retraining
     from training.retraining.retrain import RetrainOptions
@@ -55,7 +58,7 @@ def retrain(
     key = load_signing_key(sign) if sign else None  # before the long work
     options = RetrainOptions(tuple(golden or ()), epochs, least_verdicts, resamples, seed)
     with shown_progress() as progress:
-        found = work(run, data, verdicts, out, options, progress)
+        found = work(run, data, verdict_file(verdicts, out), out, options, progress)
     write_retraining(found)
     if not found.comparison.passes:
         raise CommandError(f"the new run {out} is refused: the one in use stays")

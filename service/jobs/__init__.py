@@ -9,6 +9,7 @@
 - stories: which findings of an answer are one incident
 - render: answers as tables, JSON and CSV
 - replay: raw files as a live stream
+- verdict_files: verdicts of a store, for a retraining
 - feedback: verdicts and the audit sample as sheets, accuracy as a table
 - flow: how items flow through the sites of raw files
 - tally: what a replay counts
