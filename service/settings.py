@@ -157,6 +157,12 @@ class Settings(BaseSettings):
         description="folder of the log of promotions: the gateway serves the champion that it names, and follows it;"
         " default: none, --model-version is served",
     )
+    registry: str = Field(
+        "folder",
+        pattern=r"^(folder|mlflow:https?://\S+)$",
+        description="who else shows the states of versions: folder (nobody), or mlflow:URL, whose aliases show and move"
+        " them",
+    )
     traffic: str = Field(
         "",
         description="shares of the files in percent, such as lstm@challenger=10,rules=20, until the log of --lifecycle"
@@ -328,6 +334,7 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - values of any typ
 
 
 _NEEDS = {
+    "registry": ("lifecycle",),
     "model_service": ("lifecycle",),
     "shadow_percent": ("lifecycle",),
     "traffic": ("lifecycle",),
@@ -349,7 +356,7 @@ def _check_together(settings: Settings) -> None:
         )
     for name, others in _NEEDS.items():
         for other in others:
-            if getattr(settings, name) not in (None, False, "", 0.0) and getattr(settings, other) is None:
+            if getattr(settings, name) not in (None, False, "", 0.0, "folder") and getattr(settings, other) is None:
                 raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {_description(other)}")
 
 

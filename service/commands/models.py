@@ -32,6 +32,7 @@ TargetOption = Annotated[
 RepositoryOption = Annotated[Path | None, typer.Option(help="Folder of versions. [model_repository]")]
 LifecycleOption = Annotated[str | None, setting("lifecycle")]
 TrustOption = Annotated[str | None, setting("trust")]
+RegistryOption = Annotated[str | None, setting("registry")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of ModelService as JSON.")]
 
 

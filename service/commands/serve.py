@@ -62,6 +62,7 @@ def serve(
     tracing: Annotated[str | None, setting("tracing")] = None,
     tracing_share: Annotated[str | None, setting("tracing_share")] = None,
     lifecycle: Annotated[str | None, setting("lifecycle")] = None,
+    registry: Annotated[str | None, setting("registry")] = None,
     traffic: Annotated[str | None, setting("traffic")] = None,
     traffic_key: Annotated[str | None, setting("traffic_key")] = None,
     shadow_percent: Annotated[str | None, setting("shadow_percent")] = None,

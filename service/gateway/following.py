@@ -42,7 +42,12 @@ def open_register(settings: Settings) -> Register | None:
     if settings.lifecycle is None:
         return None
     trust = load_trust(settings.trust) if settings.trust else None
-    return Register(settings.repository, PromotionLog(settings.lifecycle), feature_spec_hash(), trust)
+    mirror = None
+    if settings.registry != "folder":
+        from service.lifecycle.mlflow_mirror import MlflowMirror  # noqa: PLC0415 - needs an extra package
+
+        mirror = MlflowMirror(settings.registry.removeprefix("mlflow:"))
+    return Register(settings.repository, PromotionLog(settings.lifecycle), feature_spec_hash(), trust, mirror)
 
 
 def first_wiring(settings: Settings, shared: Shared, register: Register | None, outgoing: Outgoing) -> Wiring:
@@ -126,7 +131,8 @@ class Follower:
         Raises:
             ModelRepositoryError: the log cannot be read.
         """
-        again = again and (bool(self._complaints) or self.is_behind)
+        mirrored = self._register is not None and self._register.mirror is not None
+        again = again and (bool(self._complaints) or self.is_behind or mirrored)
         if self._register is None:
             if again:
                 self._complain(await self._lineups.take(self._settings.model_version))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from service.errors import ModelRepositoryError, ModelUnavailable, NoSuchModel, NotInThisState
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.states import Action, Entry, ModelState, Standing
@@ -20,6 +22,8 @@ from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, Manifest
 from service.model.onnx_backend import OnnxBackend
 from service.model.repository import Model, load, load_svm, read_version, retire, retired, versions
 from service.model.signing import Trust
+
+log = structlog.get_logger("epc_sentinel.register")
 
 _MODELS = (MODEL_NAME, SVM_NAME)
 
@@ -35,8 +39,11 @@ class Mirror(Protocol):
         """
         ...
 
-    def moved(self, standing: Standing) -> list[tuple[Action, int, str]]:
-        """Return (action, version, who) of what was changed there since ``standing`` was published; raises the same."""
+    def moved(self, standing: Standing) -> list[tuple[Action, int, str]] | None:
+        """Return (action, version, who) of what was changed there since ``standing`` was published.
+
+        None: it was not published, or shows what cannot be, and is to be published again. Raises as `publish`.
+        """
         ...
 
 
@@ -157,9 +164,27 @@ class Register:
         standing = self.log.standing()
         if self.mirror is None:
             return standing
-        for action, version, who in self.mirror.moved(standing):
-            standing = self._move(action, version, who, "moved in the registry")
+        try:
+            moves = self.mirror.moved(standing)
+            for action, version, who in moves or ():
+                standing = self._move(action, version, who, "moved in the registry")
+            if moves is None:
+                self._publish(standing)
+        except (NotInThisState, NoSuchModel) as error:
+            log.error("a version that was moved in the registry cannot be used: moved back", reason=str(error))
+            self._publish(standing)
+        except ModelUnavailable as error:
+            log.warning("the registry cannot be asked", reason=str(error))
         return standing
+
+    def _publish(self, standing: Standing) -> None:
+        """Have the mirror show what holds; if it cannot be reached, `follow` does so later."""
+        if self.mirror is None:
+            return
+        try:
+            self.mirror.publish(standing, {kept: self._digest(kept) for kept in standing.kept})
+        except ModelUnavailable as error:
+            log.warning("the registry does not show the log yet", entry=standing.number, reason=str(error))
 
     def public(self, error: Exception) -> str:
         """Return the text of an error without the place of the repository, which is no caller's business."""
@@ -193,8 +218,7 @@ class Register:
             )
 
         after = standing.after(self.log.append(make))
-        if self.mirror is not None:
-            self.mirror.publish(after, {kept: self._digest(kept) for kept in after.kept})
+        self._publish(after)
         return after
 
     def _digest(self, version: int) -> str:
