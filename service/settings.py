@@ -178,7 +178,9 @@ class Settings(BaseSettings):
         False, description="serve ModelService to callers with the role admin, of --lifecycle: true or false"
     )
     retrain_command: str = Field(
-        "epc-sentinel retrain", min_length=1, description="command that Retrain of ModelService runs"
+        "",
+        description="command that Retrain of ModelService runs, such as epc-sentinel retrain RUN --data DIR --verdicts"
+        " FILE --out RUNS/{now}, with {now}, {champion} and {repository}; default: none",
     )
     validate_command: str = Field(
         "epc-sentinel models validate {version} --repository {repository}",

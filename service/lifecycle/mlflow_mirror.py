@@ -55,12 +55,12 @@ class MlflowMirror:
             number_of = {version: number for number, version in self._numbers().items()}
             wanted = self._states(standing)
             found = self._client.get_registered_model(MODEL_NAME).aliases
-            for alias, version in wanted.items():
-                if version is None:
+            for alias, wanted_version in wanted.items():
+                if wanted_version is None:
                     if alias in found:
                         self._client.delete_registered_model_alias(MODEL_NAME, alias)
                 else:
-                    self._client.set_registered_model_alias(MODEL_NAME, alias, number_of[version])
+                    self._client.set_registered_model_alias(MODEL_NAME, alias, number_of[wanted_version])
             self._client.set_registered_model_tag(MODEL_NAME, _ENTRY, str(standing.number))
 
     def moved(self, standing: Standing) -> list[tuple[Action, int, str]] | None:
@@ -101,7 +101,7 @@ class MlflowMirror:
 
     def _register(self, version: int, digest: str) -> None:
         tags = {_VERSION: str(version), _DIGEST: digest}
-        self._client.create_model_version(MODEL_NAME, f"https://repository.invalid/{MODEL_NAME}/{version}", tags=tags)
+        self._client.create_model_version(MODEL_NAME, f"epc-sentinel:/{MODEL_NAME}/{version}", tags=tags)
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 - parts: what routers share
 - problems: errors as problem+json
 - health: is it alive, and what is there
+- models: the versions of the model, managed
 - guard: who may come in
 - documentation: the page that describes the paths
 - body: the bodies of requests

@@ -15,7 +15,7 @@ from service.client.retries import retried
 from service.errors import CommandError
 from service.events.zones import TimeZones
 from service.findings.choose import open_store
-from service.web import documentation, health, problems, reports
+from service.web import documentation, health, models, problems, reports
 from service.web.files import routes as files
 from service.web.files.jobs import JobFolder
 from service.web.files.queue import FileQueue
@@ -36,7 +36,7 @@ from service.web.pages.templating import STATIC
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = (health.router, routes.router, reports.router, files.router, login.router, documentation.router, pages.router)
+ROUTERS = tuple(one.router for one in (health, routes, reports, files, login, documentation, models, pages))
 
 
 def build_app(settings: WebSettings) -> FastAPI:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.processes import end, free_ports
 
-START_S = 300.0
+START_S = 600.0
 
 
 @contextmanager
@@ -22,6 +22,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     """Yield the URL of a server whose files are in ``folder``."""
     [port] = free_ports(1)
     log = folder / "mlflow.log"
+    changes = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # it starts uvicorn by its name
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
@@ -30,7 +34,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
                 "--workers", "1",
             ],
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder,
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env=os.environ | changes,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + START_S

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import grpc
@@ -135,22 +136,29 @@ async def _delete(desk: ModelDesk, request: pb.ModelServiceDeleteModelRequest) -
 
 
 async def _retrain(desk: ModelDesk, request: pb.ModelServiceRetrainRequest) -> Message:
-    command = shlex.split(desk.retrain_command)
-    begun = await desk.operations.start("retrain", command, who=caller().name, why=request.why)
-    return pb.ModelServiceRetrainResponse(operation=operation_message(begun))
+    if not desk.retrain_command:
+        raise NotInThisState("this gateway has no command to retrain with: its operator can set --retrain-command")
+    begun = await _begin(desk, "retrain", desk.retrain_command, request.why, 0)
+    return pb.ModelServiceRetrainResponse(operation=begun)
 
 
 async def _validate(desk: ModelDesk, request: pb.ModelServiceValidateRequest) -> Message:
     await asyncio.to_thread(desk.register.one, request.version)
+    begun = await _begin(desk, "validate", desk.validate_command, request.why, request.version)
+    return pb.ModelServiceValidateResponse(operation=begun)
+
+
+async def _begin(desk: ModelDesk, kind: str, template: str, why: str, version: int) -> pb.ModelOperation:
+    """Run the operator's command, in which nothing of the request stands but the number of the version."""
     standing = await asyncio.to_thread(desk.register.standing)
     values = {
-        "version": request.version,
-        "champion": standing.champion or request.version,
+        "version": version,
+        "champion": standing.champion or version,
         "repository": desk.register.repository,
+        "now": f"{datetime.now(UTC):%Y%m%dT%H%M%S}",
     }
-    command = [part.format_map(values) for part in shlex.split(desk.validate_command)]
-    begun = await desk.operations.start("validate", command, who=caller().name, why=request.why)
-    return pb.ModelServiceValidateResponse(operation=operation_message(begun))
+    command = [part.format_map(values) for part in shlex.split(template)]
+    return operation_message(await desk.operations.start(kind, command, who=caller().name, why=why))
 
 
 async def _get_operation(desk: ModelDesk, request: pb.ModelServiceGetOperationRequest) -> Message:

@@ -20,6 +20,7 @@ from tests.support.gateway import Gateway
 from tests.support.processes import wait_for
 from tests.support.requests import analyze, many
 from tests.support.versions import flip_last_byte
+from tests.support.web.server import Web
 
 SLOW = "sh -c 'for i in 1 2 3 4; do echo step $i 25%; sleep 0.2; done; sleep 60'"
 QUICK = "sh -c 'printf \"10 %%\\r\"; echo version {version} against {champion}: 100 %'"
@@ -33,6 +34,12 @@ def ask(gateway: Gateway, method: str, token: str = "", **fields: object) -> Any
             asked.SerializeToString(), timeout=60, metadata=[("authorization", f"Bearer {token}")] if token else []
         )
     return answers.FromString(raw)
+
+
+def keys_of(*roles: str) -> str:
+    """Return a file of keys, one of each role, whose token is its name."""
+    made = ((role, hashlib.sha256(role.encode()).hexdigest()) for role in roles)
+    return "".join(f'[[key]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in made)
 
 
 def refusal(*arguments: Any, **fields: Any) -> tuple[grpc.StatusCode, str]:  # noqa: ANN401 - of `ask`
@@ -137,10 +144,7 @@ def test_it_is_off_by_default_and_for_admins(
     assert code is grpc.StatusCode.UNIMPLEMENTED
     assert "--model-service" in details
     keys = tmp_path / "keys.toml"
-    keys.write_text("".join(
-        f'[[key]]\nname = "{role}"\nsha256 = "{hashlib.sha256(role.encode()).hexdigest()}"\nroles = ["{role}"]\n'
-        for role in ("analyze", "admin")
-    ))  # fmt: skip
+    keys.write_text(keys_of("analyze", "admin"))
     guarded = start_gateway(
         "--backend", f"onnx:{repository}", "--model-version", "1", "--lifecycle", str(tmp_path / "lifecycle"),
         "--model-service", "--auth-keys", str(keys),
@@ -148,3 +152,26 @@ def test_it_is_off_by_default_and_for_admins(
     assert refusal(guarded, "ListModels", "analyze")[0] is grpc.StatusCode.PERMISSION_DENIED
     assert ask(guarded, "Promote", "admin", version=2, why="better").standing.champion == 2
     assert ask(guarded, "GetModel", "admin", version=2).model.promotions[0].who == "key:admin"
+
+
+def test_the_same_over_http_for_admins(repository: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(keys_of("analyze", "admin"))
+    flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--lifecycle", str(tmp_path / "lifecycle"),
+             "--model-service", "--retrain-command", "echo done", "--auth-keys", str(keys))  # fmt: skip
+    path, admin = "/api/admin/ml/models", {"Authorization": "Bearer admin"}
+    with Gateway(*flags) as gateway, Web(gateway.target, tmp_path / "store", "--auth-keys", str(keys)) as web:
+        assert web.get(path).status == 401
+        assert web.get(path, Authorization="Bearer analyze").status == 403
+        listed = web.get(path, **admin).json()
+        assert (len(listed["models"]), listed["standing"]["champion"]) == (3, 1)
+        promoted = web.post(path, {"action": "promote", "version": 2, "why": "better", "insteadOf": 1}, **admin)
+        assert promoted.json()["standing"]["champion"] == 2
+        again = web.post(path, {"action": "promote", "version": 2, "why": "again"}, **admin)
+        assert (again.status, again.json()["detail"]) == (409, "version 2 is the champion already")
+        assert web.post(path, {"action": "promote", "why": "which"}, **admin).status == 400
+        assert web.get(f"{path}?version=2", **admin).json()["model"]["promotions"][0]["who"] == "key:admin"
+        begun = web.post("/api/v1/svm/train", {"why": "new verdicts"}, **admin)
+        assert begun.status == 202
+        asked = f"/api/admin/ml/retrain?operationId={begun.json()['operation']['operationId']}"
+        web.wait(lambda: web.get(asked, **admin).json()["operation"]["state"] == "OPERATION_STATE_SUCCEEDED", "end")
