@@ -101,7 +101,9 @@ class MlflowMirror:
 
     def _register(self, version: int, digest: str) -> None:
         tags = {_VERSION: str(version), _DIGEST: digest}
-        self._client.create_model_version(MODEL_NAME, f"epc-sentinel:/{MODEL_NAME}/{version}", tags=tags)
+        self._client.create_model_version(
+            MODEL_NAME, f"epc-sentinel:/{MODEL_NAME}/{version}", tags=tags, await_creation_for=None
+        )
 
 
 @contextmanager
