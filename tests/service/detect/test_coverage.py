@@ -110,5 +110,5 @@ def test_of_a_file_in_parts_it_is_said_once() -> None:
     assert without_coverage("90 % of the codes are fine.") == "90 % of the codes are fine."
 
 
-def test_the_page_that_a_warning_names_is_there() -> None:
-    assert (ROOT / READ_MORE).is_file()
+def test_the_page_that_a_warning_names_says_what_to_do() -> None:
+    assert "epc-sentinel adopt" in (ROOT / READ_MORE).read_text()
