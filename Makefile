@@ -35,12 +35,14 @@ proto: .venv/dev
 		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
 		$(PROTOS:protos/%=%) grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
-# Regenerates the bundled model from nothing, in a quarter of an hour on 2 cores: from one world, and from the items of
-# another that it only learns from.
+# Regenerates the bundled model from nothing, in a quarter of an hour on 2 cores: from one world, from the items of another
+# that it only learns from, and from twelve random networks with tables of their own.
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
 	$(BIN)/epc-sentinel simulate --out data/other --epcs 60000 --seed 17
-	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other --epochs 40 --out runs/bundled
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do $(BIN)/epc-sentinel simulate --out data/network$$n --epcs 8000 --network $$n; done
+	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other \
+		$$(printf ' --other-network data/network%s' 1 2 3 4 5 6 7 8 9 10 11 12) --epochs 48 --patience 48 --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
 
 # The same request on the embedded model and on a real Triton: findings and latency.
