@@ -13,6 +13,7 @@
 - judge: the way to the gateway
 - oldpaths: how the existing backend asks
 - files: how a file becomes a report
+- feedback: what people say is right and wrong
 - reports: what was found, for programs
 - pages: what was found, for people
 """

@@ -16,6 +16,7 @@ from service.errors import CommandError
 from service.events.zones import TimeZones
 from service.findings.choose import open_store
 from service.web import documentation, health, models, problems, reports
+from service.web.feedback import routes as labels
 from service.web.files import routes as files
 from service.web.files.jobs import JobFolder
 from service.web.files.queue import FileQueue
@@ -36,7 +37,7 @@ from service.web.pages.templating import STATIC
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = tuple(one.router for one in (health, routes, reports, files, login, documentation, models, pages))
+ROUTERS = tuple(one.router for one in (health, routes, reports, files, login, documentation, models, pages, labels))
 
 
 def build_app(settings: WebSettings) -> FastAPI:

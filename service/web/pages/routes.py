@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from service.explain.languages import LANGUAGES
 from service.findings.records import FileReport, FindingRow, ScanRow, Window
+from service.web.feedback.routes import label_lines, person
 from service.web.guard.login import local_path
 from service.web.pages.atlas import Atlas
 from service.web.pages.filters import ROWS, address_of, filter_of, item_address, limit_of, offset_of
@@ -144,7 +145,9 @@ async def item(parts: TheParts, pages: ThePages, request: Request, report_id: st
     if not scans:
         raise Problem(404, "this file has no item with this code")
     mates = await blocking(lambda: _mates(parts, file, code))
-    moves = await pages.moved.of_item(file, scans, mates)
+    moves, labels = await asyncio.gather(
+        pages.moved.of_item(file, scans, mates), label_lines(parts, file.file_id, scans, person(request))
+    )
     made = item_page(scans, mates, moves, pages.atlas, language_for(request))
     return page(
         request,
@@ -154,6 +157,8 @@ async def item(parts: TheParts, pages: ThePages, request: Request, report_id: st
         back=f"/reports/{file.report_id}/findings",
         item=made,
         told_effects=bool(moves),
+        labels=labels,
+        labels_path=item_address(file.report_id, code),
         item_href=lambda other: item_address(file.report_id, other),
     )
 

@@ -1,0 +1,100 @@
+"""What people say on pages: a key for each verdict and one for undo, and an audit that shows no score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from service.findings.choose import open_store
+from service.pb.epcsentinel.v1 import feedback_pb2 as fb
+from tests.service.feedback.labels import ask, wait_for_sample
+from tests.support.gateway import Gateway
+from tests.support.requests import call, request, scan
+from tests.support.web.browser import faults_for_people, opened
+from tests.support.web.findings import HOSTILE, START_US, a_report, content
+from tests.support.web.server import Web
+
+REPORT = a_report("day.csv", START_US)
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that keeps verdicts, asks about every event, and has judged three."""
+    with Gateway("--verdicts", str(tmp_path_factory.mktemp("verdicts")), "--audit-share", "1") as running:
+        call(running.target, "Analyze", request(*(scan(at, file_id=77) for at in (1, 2, 3))).SerializeToString())
+        wait_for_sample(running.target)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def web(keeper: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A web service before it, with a report."""
+    folder = tmp_path_factory.mktemp("web")
+    store = open_store(str(folder / "findings"), max_bytes=2**30, max_days=36_500)
+    store.add(REPORT, content(folder))
+    store.close()
+    with Web(keeper.target, folder / "findings", "--store-max-days", "36500") as running:
+        yield running
+
+
+def said(gateway: Gateway, file_id: int) -> list[tuple[int, str, int]]:
+    found = ask(gateway.target, fb.ListLabelsRequest()).labels
+    return [(one.event_id, one.kind, one.verdict) for one in found if one.file_id == file_id]
+
+
+def test_findings_of_an_item_are_labelled_by_one_key_each_and_undone(
+    browser: Browser, web: Web, keeper: Gateway
+) -> None:
+    with opened(browser) as page:
+        page.goto(f"http://127.0.0.1:{web.port}/reports/{REPORT.report_id}/item?{urlencode({'code': HOSTILE})}")
+        rows = page.locator("[data-label-row]")
+        expect(rows.first).to_have_class("label-row current")
+        for key, shown in (("c", "Confirmed c"), ("r", "False alarm r"), ("u", "Unsure u")):
+            rows.first.locator("button").first.focus()
+            page.keyboard.press(key)
+            expect(rows.first.locator("[aria-pressed=true]")).to_have_text(shown)
+        assert [verdict for *_, verdict in said(keeper, REPORT.file_id)] == [fb.LABEL_VERDICT_UNSURE]
+        rows.first.locator("button").first.focus()
+        page.keyboard.press("z")
+        expect(rows.first.locator("[aria-pressed=true]")).to_have_count(0)
+        assert said(keeper, REPORT.file_id) == []
+        assert faults_for_people(page) == []
+
+
+def test_the_audit_asks_by_keys_hides_the_scores_and_undoes(browser: Browser, web: Web, keeper: Gateway) -> None:
+    with opened(browser) as page:
+        page.goto(f"http://127.0.0.1:{web.port}/audit")
+        expect(page.locator("h2").first).to_have_text("Event 1")
+        assert not page.locator(".score").count()
+        assert faults_for_people(page) == []
+        page.keyboard.type("crrru")
+        page.keyboard.press("s")
+        expect(page.locator("h2").first).to_have_text("Event 2")
+        verdicts = [verdict for event, _, verdict in said(keeper, 77) if event == 1]
+        no = fb.LABEL_VERDICT_REJECTED
+        assert verdicts == [fb.LABEL_VERDICT_CONFIRMED, no, no, no, fb.LABEL_VERDICT_UNSURE]
+        page.keyboard.press("n")
+        expect(page.locator("h2").first).to_have_text("Event 3")
+        page.keyboard.press("z")
+        expect(page.locator("h2").first).to_have_text("Event 2")
+        assert {event for event, *_ in said(keeper, 77)} == {1}
+
+
+def test_nonsense_and_gateways_without_verdicts_are_answered(web: Web, gateway: Gateway, tmp_path: Path) -> None:
+    body = urlencode({"file_id": 1, "event_id": 1, "kind": "jump", "verdict": "maybe"}).encode()
+    assert web.post("/labels", body, **FORM).status == 400
+    elsewhere = urlencode(
+        {"file_id": 5, "event_id": 5, "kind": "jump", "verdict": "confirmed", "next": "//evil.example/"}
+    ).encode()
+    assert web.post("/labels", elsewhere, Origin="http://evil.example", **FORM).status == 403
+    assert web.post("/labels", elsewhere, **FORM).headers["location"] == "/"
+    assert web.get("/audit?last=x", Accept="text/html").status == 400
+    with Web(gateway.target, tmp_path / "findings") as other:
+        told = other.get("/audit", Accept="text/html")
+    assert told.status == 501
+    assert b"--verdicts" in told.body
