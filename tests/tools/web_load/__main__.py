@@ -112,7 +112,7 @@ async def press(gateway: Gateway, web: Web, world: Path, arguments: argparse.Nam
 
 def large(web: Web) -> None:
     """Send 50,000 events to each path, three times, and print the best."""
-    events = MessageToDict(many(50_000))["data"]
+    events = [{**row, "eventId": at} for at, row in enumerate(MessageToDict(many(50_000))["data"])]
     body = json.dumps({"data": events}).encode()
     print(f"50,000 events, {len(body) / 1e6:.1f} MB of JSON")
     for path in ("", "/lstm", "/svm"):
