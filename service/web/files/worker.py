@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -24,10 +26,15 @@ from service.web.problems import Problem
 PIECES_AT_ONCE = 2
 """While the gateway judges one, the next is prepared."""
 
+_THREADS = ThreadPoolExecutor(3, thread_name_prefix="files")
+"""Of their own: pages, whose queries run in the threads of asyncio, do not wait for files."""
+
 _PASSING = {429, 502, 503, 504}
 _FIRST_WAIT_S, _MOST_WAIT_S = 1.0, 30.0
 _FALLBACK = "rule-based-fallback"
 _ROUNDS = 3
+
+_T = TypeVar("_T")
 
 log = structlog.get_logger("epc_sentinel.files")
 
@@ -57,7 +64,7 @@ class Worker:
         def on_bytes(count: int) -> None:
             job.bytes_read = count
 
-        staged = await asyncio.to_thread(stage.read, folder / SOURCE, job.name, on_bytes)
+        staged = await _off_loop(stage.read, folder / SOURCE, job.name, on_bytes)
         job.events = staged.events
         self._enter(job, "judging")
         judged = await self._judge_all(job, stage, staged)
@@ -65,10 +72,10 @@ class Worker:
         report = _summary(job, staged, judged)
         pieces = range(len(staged.pieces))
         files = {table: [path_of(folder, at, table) for at in pieces] for table in ("scans", "findings", "incidents")}
-        await asyncio.to_thread(self.store.add, report, ReportContent(**files))
+        await _off_loop(self.store.add, report, ReportContent(**files))
         job.report_id = report.report_id
         self._enter(job, "done")
-        await asyncio.to_thread(self.folders.forget_work, job.job_id)
+        await _off_loop(self.folders.forget_work, job.job_id)
 
     def _enter(self, job: FileJob, state: str) -> None:
         job.state = state  # type: ignore[assignment]  # pydantic checks it
@@ -98,8 +105,8 @@ class Worker:
         return done
 
     async def _judge(self, job: FileJob, stage: Staging, staged: Staged, number: int) -> PieceVerdict:
-        columns = await asyncio.to_thread(stage.events_of, staged.pieces[number])
-        request = await asyncio.to_thread(request_of, columns, job.detector)
+        columns = await _off_loop(stage.events_of, staged.pieces[number])
+        request = await _off_loop(request_of, columns, job.detector)
         wait_s = _FIRST_WAIT_S
         while True:
             try:
@@ -111,7 +118,11 @@ class Worker:
                 log.warning("the gateway is away or busy", job=job.job_id, status=problem.status, wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MOST_WAIT_S)
-        return await asyncio.to_thread(keep, stage.folder, number, columns, answer, staged.places)
+        return await _off_loop(keep, stage.folder, number, columns, answer, staged.places)
+
+
+async def _off_loop(work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - those of the work
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work, *arguments)
 
 
 def _summary(job: FileJob, staged: Staged, judged: list[PieceVerdict]) -> FileReport:
