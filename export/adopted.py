@@ -50,7 +50,9 @@ def adopt_folder(  # noqa: PLR0913, PLR0917 - one of them is an option, given by
     svm = load_svm(source, network, feature_spec_hash=feature_spec_hash())
     report.mkdir(parents=True, exist_ok=True)
     progress("reading the data", 0.0)
-    world = dataset.load(data, quarantine=report / dataset.QUARANTINE, time_zone=settings.time_zone)
+    world = dataset.load(
+        data, quarantine=report / dataset.QUARANTINE, time_zone=settings.time_zone, dialect=settings.dialect
+    )
     weights = weights_of_model(network)
     adoption = adopt(world, weights, settings, progress)
     found = report_of(adoption, world, weights)

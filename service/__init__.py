@@ -8,6 +8,7 @@
 - runtime: where and how work runs
 - security: who calls, and what he may do
 - events: scan events as columns
+- dialect: words and codes of other networks
 - rawfiles: raw scan files
 - features: what is seen of every event
 - model: the model repository and what runs it

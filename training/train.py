@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from service.dialect.dialect import Dialect
 from service.events.vocabulary import OperatingPoint
 from service.features import table as features
 from service.features.reference import Reference
@@ -51,6 +52,7 @@ class TrainOptions:
     start: StartNetwork | None = None  # whose weights the training begins with; None: random ones
     resume: bool = False  # go on with an unfinished training
     folds: int = 1  # models of as many splits are compared; 1: only the usual one
+    dialect: Dialect | None = None  # how the network of the data writes its events
 
 
 _DEFAULTS = TrainOptions()
@@ -80,6 +82,7 @@ def train(  # noqa: PLR0913, PLR0917
         config.max_length,
         quarantine=out / dataset.QUARANTINE,
         time_zone=config.time_zone,
+        dialect=options.dialect,
         partial=options.start is not None,
     )
     strangers, more = _strangers(options, data, world.masters, out)
@@ -91,12 +94,14 @@ def train(  # noqa: PLR0913, PLR0917
         progress(f"what {options.start.weights.title} says of these data", 0.0)
         tuned = tune_from(options.start, labelled, config)
         labelled, config, known = tuned.material, tuned.config, Truth(tuned.material.labels, known.details)
-    origin = {
+    origin: dict[str, object] = {
         "config": config.model_dump(),
         "data": _hashes(origins),
         "more data": _hashes(more),
         "other networks": [_hashes(each) for each in others],
     }
+    if options.dialect is not None:
+        origin["network"] = options.dialect.model_dump()
     checkpoint = Checkpoint(out / CHECKPOINT, origin)
     if not options.resume:
         checkpoint.path.unlink(missing_ok=True)

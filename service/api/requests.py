@@ -26,7 +26,8 @@ from service.detect.names import DetectorName as DetectorName  # noqa: PLC0414 -
 from service.errors import InvalidRequest
 from service.events.columns import Events, clean_codes, step_codes, type_codes
 from service.events.groups import Groups
-from service.events.vocabulary import EVENT_TYPES, LEVELS, OperatingPoint
+from service.events.vocabulary import OperatingPoint
+from service.events.words import OWN_WORDS, Wording
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.runtime.timing import timed
 
@@ -66,35 +67,38 @@ class Question(NamedTuple):
     explain: bool = False  # whether findings say why
 
 
-def decode_request(raw: bytes, *, max_events: int, one_file: bool) -> Question:
+def decode_request(raw: bytes, *, max_events: int, one_file: bool, words: Wording = OWN_WORDS) -> Question:
     """Return what a serialised AnalyzeRequest asks.
 
     Args:
         raw: the bytes as they came over the wire.
         max_events: the most events that one request may carry.
         one_file: more than one file_id is an error.
+        words: in which the events are told.
 
     Raises:
         InvalidRequest: with every violation of the request.
     """
     fields = pb.AnalyzeRequest
-    scans, question = _read(raw, fields(), max_events, one_file=one_file)
+    scans, question = _read(raw, fields(), max_events, words, one_file=one_file)
     return question._replace(explain=bool(scans.scalar[fields.EXPLAIN_FIELD_NUMBER]))
 
 
-def decode_explain(raw: bytes, *, max_events: int) -> tuple[Question, int]:
+def decode_explain(raw: bytes, *, max_events: int, words: Wording = OWN_WORDS) -> tuple[Question, int]:
     """Return what a serialised ExplainRequest asks, and the event_id that it asks about; as `decode_request`."""
     fields = pb.ExplainRequest
-    scans, question = _read(raw, fields(), max_events, one_file=False)
+    scans, question = _read(raw, fields(), max_events, words, one_file=False)
     return question._replace(explain=True), scans.scalar[fields.EVENT_ID_FIELD_NUMBER]
 
 
-def _read(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[WireScans, Question]:
+def _read(
+    raw: bytes, message: _Request, max_events: int, words: Wording, *, one_file: bool
+) -> tuple[WireScans, Question]:
     try:
-        return _question(raw, message, max_events, one_file=one_file)
+        return _question(raw, message, max_events, words, one_file=one_file)
     except NotPlain:
         plain = _plain(raw, message)
-    return _question(plain, message, max_events, one_file=one_file)
+    return _question(plain, message, max_events, words, one_file=one_file)
 
 
 def _plain(raw: bytes, message: Message) -> bytes:
@@ -107,7 +111,9 @@ def _plain(raw: bytes, message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool) -> tuple[WireScans, Question]:
+def _question(
+    raw: bytes, message: _Request, max_events: int, words: Wording, *, one_file: bool
+) -> tuple[WireScans, Question]:
     with timed("decode") as stage:
         scans = WireScans(raw)
         detector, history, point = (_enum(scans, message, name) for name in ("detector", "history", "operating_point"))
@@ -126,7 +132,7 @@ def _question(raw: bytes, message: _Request, max_events: int, *, one_file: bool)
         if violations:
             raise InvalidRequest(violations)
         scans.read()
-        events = _events(scans)
+        events = _events(scans, words)
         stage.events = len(events)
     _validate(scans, one_file=one_file)
     return scans, Question(events, DETECTOR_NAMES[detector], HISTORY_USES[history], POINTS[point])
@@ -138,17 +144,17 @@ def _enum(scans: WireScans, message: _Request, name: str) -> Any:  # noqa: ANN40
     return value - (value >> 31 << 32)
 
 
-def _events(scans: WireScans) -> Events:
+def _events(scans: WireScans, words: Wording) -> Events:
     """Return the events as columns."""
-    epc, epc_codes, spelling = clean_codes(*scans.text(CODE))
+    epc, epc_codes, spelling = clean_codes(*scans.text(CODE), words)
     (step, steps), (kind, kinds) = scans.text(STEP), scans.text(TYPE)
     return Events(
         event_id=scans.ints[EVENT_ID],
         epc=epc,
         epc_codes=epc_codes,
         location_id=scans.ints[LOCATION_ID],
-        step=step_codes(steps)[step],
-        event_type=type_codes(kinds)[kind],
+        step=step_codes(steps, words)[step],
+        event_type=type_codes(kinds, words)[kind],
         time_us=scans.ints[SECONDS] * 1_000_000 + scans.ints[NANOS] // 1_000,
         file_id=scans.ints[FILE_ID],
         spelling=spelling,
@@ -199,13 +205,18 @@ def _file_violations(file_id: NDArray[np.int64]) -> Iterable[Violation]:
 
 
 def encode_request(
-    events: Events, detector: DetectorName, point: OperatingPoint | None = None, *, explain: bool = False
+    events: Events,
+    detector: DetectorName,
+    point: OperatingPoint | None = None,
+    *,
+    explain: bool = False,
+    words: Wording = OWN_WORDS,
 ) -> pb.AnalyzeRequest:
     """Return the request that `decode_request` reads back as ``events``, ``detector``, ``point`` and ``explain``."""
     request = pb.AnalyzeRequest(
         detector=DETECTOR_VALUES[detector], operating_point=POINT_VALUES[point], explain=explain
     )
-    types, steps = (*EVENT_TYPES, ""), (*LEVELS, "")  # the code UNKNOWN = -1 picks the empty name
+    types, steps = words.type_names, words.step_names  # the code UNKNOWN = -1 picks the empty name
     codes = events.sent_codes(np.arange(len(events)))
     for code, *row in zip(codes, *(column.tolist() for column in _columns(events)), strict=True):
         event_id, location_id, step, event_type, time_us, file_id = row

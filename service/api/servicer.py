@@ -25,6 +25,7 @@ from service.api.status import cancelled_code, reason_of, status_of
 from service.api.stream import Revision, Streams
 from service.detect.analyzer import Judges
 from service.detect.detector import Judgement
+from service.events.words import Wording
 from service.events.zones import TimeZones
 from service.explain.explainer import Explains, Explanation
 from service.features.case import join
@@ -49,8 +50,8 @@ class _Asked(NamedTuple):
     respond: Callable[[Judgement, Callable[[], Explanation]], Message]
 
 
-_Decode = Callable[[bytes, int], _Asked]
-"""Takes a request, and the most events that it may have, apart."""
+_Decode = Callable[[bytes, int, Wording], _Asked]
+"""Takes a request apart, of so many events at most, told in those words."""
 
 
 class AnomalyServicer:
@@ -135,7 +136,7 @@ class AnomalyServicer:
         with self._watch.request(call.method, metadata), self._told(analyses, call, context):
             # Not by admission: a look back is large however small the requests are, and gives way to small ones.
             async with self._settling:
-                decode = partial(_all_waiting, requests, self._admission.max_events)
+                decode = partial(_all_waiting, requests, self._admission.max_events, self._analyzer.words)
                 decoded = await threads.run(threads.MESSAGE, decode, size // EVENT_BYTES)
                 asked = [self._at_instants(one) for one in decoded]
                 for together in alike([one.question for one in asked]):
@@ -194,7 +195,7 @@ class AnomalyServicer:
 
     async def _decoded(self, analysis: Analysis, call: Call, decode: _Decode) -> _Asked:
         raw = analysis.request
-        work = partial(decode, raw, self._admission.max_events)
+        work = partial(decode, raw, self._admission.max_events, self._analyzer.words)
         asked = await threads.run(threads.MESSAGE, work, len(raw) // EVENT_BYTES)
         asked = self._at_instants(asked)
         events = asked.question.events
@@ -255,9 +256,9 @@ async def _judge(judge: Callable[..., Awaitable[Judgement]], question: Question,
     )
 
 
-def _of_stream(number: int, verdict: pb.Verdict.ValueType, raw: bytes, max_events: int) -> _Asked:
+def _of_stream(number: int, verdict: pb.Verdict.ValueType, raw: bytes, max_events: int, words: Wording) -> _Asked:
     """Take a request of a stream whose answers settle apart, the one with this number."""
-    question = decode_request(raw, max_events=max_events, one_file=True)
+    question = decode_request(raw, max_events=max_events, one_file=True, words=words)
 
     def respond(judgement: Judgement, tell: Callable[[], Explanation]) -> Message:
         [answer] = _files(question, judgement, tell)
@@ -267,17 +268,17 @@ def _of_stream(number: int, verdict: pb.Verdict.ValueType, raw: bytes, max_event
     return _Asked(question, respond)
 
 
-def _all_waiting(requests: Sequence[Waiting], max_events: int) -> list[_Asked]:
-    return [_of_stream(one.number, pb.VERDICT_FINAL, one.raw, max_events) for one in requests]
+def _all_waiting(requests: Sequence[Waiting], max_events: int, words: Wording) -> list[_Asked]:
+    return [_of_stream(one.number, pb.VERDICT_FINAL, one.raw, max_events, words) for one in requests]
 
 
-def _one_file(raw: bytes, max_events: int) -> _Asked:
-    question = decode_request(raw, max_events=max_events, one_file=True)
+def _one_file(raw: bytes, max_events: int, words: Wording) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=True, words=words)
     return _Asked(question, lambda judgement, tell: _files(question, judgement, tell)[0])
 
 
-def _all_files(raw: bytes, max_events: int) -> _Asked:
-    question = decode_request(raw, max_events=max_events, one_file=False)
+def _all_files(raw: bytes, max_events: int, words: Wording) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=False, words=words)
     return _Asked(question, lambda judgement, tell: pb.AnalyzeFilesResponse(files=_files(question, judgement, tell)))
 
 
@@ -285,12 +286,12 @@ def _files(question: Question, judgement: Judgement, tell: Callable[[], Explanat
     return build_responses(question.events, judgement, tell() if question.explain else None)
 
 
-def _one_event(explainer: Explains, raw: bytes, max_events: int) -> _Asked:
-    question, event_id = decode_explain(raw, max_events=max_events)
+def _one_event(explainer: Explains, raw: bytes, max_events: int, words: Wording) -> _Asked:
+    question, event_id = decode_explain(raw, max_events=max_events, words=words)
     row_of(question.events, event_id)  # before it is judged
     return _Asked(question, lambda _judgement, tell: explain_event(explainer, tell(), question.events, event_id))
 
 
-def _all_findings(explainer: Explains, raw: bytes, max_events: int) -> _Asked:
-    question = decode_request(raw, max_events=max_events, one_file=False)._replace(explain=True)
+def _all_findings(explainer: Explains, raw: bytes, max_events: int, words: Wording) -> _Asked:
+    question = decode_request(raw, max_events=max_events, one_file=False, words=words)._replace(explain=True)
     return _Asked(question, lambda _judgement, tell: explain_findings(explainer, tell(), question.events))

@@ -14,6 +14,7 @@ from service.client.retries import SERVICE, retried
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import OperatingPoint
+from service.events.words import OWN_WORDS, Wording
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 _TIMEOUT_S = 300.0
@@ -22,10 +23,11 @@ _TIMEOUT_S = 300.0
 class GatewayClient:
     """Asks a gateway to judge events."""
 
-    def __init__(self, target: str, access: Access = OPEN) -> None:
-        """Args: ``target`` is HOST:PORT. Nothing is connected before the first call."""
+    def __init__(self, target: str, access: Access = OPEN, words: Wording = OWN_WORDS) -> None:
+        """Args: ``target`` is HOST:PORT; events go in ``words``. Nothing is connected before the first call."""
         self._target = target
         self._access = access
+        self._words = words
         self._channel = access.aio_channel(target, [("grpc.max_receive_message_length", -1), *retried()])
         self._analyze_files = self._channel.unary_unary(
             f"/{SERVICE}/AnalyzeFiles",
@@ -52,14 +54,14 @@ class GatewayClient:
         Raises:
             CommandError: the gateway cannot be reached, or it refused.
         """
-        request = encode_request(events, detector, point, explain=language is not None)
+        request = encode_request(events, detector, point, explain=language is not None, words=self._words)
         return list((await self._ask(self._analyze_files, request, language)).files)
 
     async def explain(
         self, events: Events, event_id: int, detector: DetectorName, point: OperatingPoint | None, language: str
     ) -> pb.ExplainResponse:
         """Return why an event got its scores; as `analyze`."""
-        asked = encode_request(events, detector, point)
+        asked = encode_request(events, detector, point, words=self._words)
         request = pb.ExplainRequest(
             data=asked.data, event_id=event_id, detector=asked.detector, operating_point=asked.operating_point
         )

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import SitesZoneOption, need_train_extra
+from service.commands.options import NetworkOption, SitesZoneOption, need_train_extra
+from service.dialect.load import load_dialect
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
 
@@ -33,6 +34,7 @@ def adopt(
         Path | None, typer.Option(help="Folder for the report and for rows that cannot be used; default: OUT-report.")
     ] = None,
     time_zone: SitesZoneOption = None,
+    network: NetworkOption = None,
     sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
 ) -> None:
     """Learn from raw files without labels what is normal in them, and write a model that judges by that."""
@@ -44,7 +46,11 @@ def adopt(
     from training.adoption.report import lines_of
     from training.adoption.settings import AdoptSettings
 
-    settings = AdoptSettings(alarms_per_10000=alarms_per_10000, time_zone=time_zone or SEOUL)
+    settings = AdoptSettings(
+        alarms_per_10000=alarms_per_10000,
+        time_zone=time_zone or SEOUL,
+        dialect=load_dialect(network) if network else None,
+    )
     beside = report or out.with_name(f"{out.name}-report")
     with shown_progress() as progress:
         version, found = adopt_folder(data, model, out, beside, settings, progress, sign=key)

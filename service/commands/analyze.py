@@ -17,6 +17,7 @@ from service.commands.options import (
     DetectorChoice,
     KeyFileOption,
     LanguageChoice,
+    NetworkOption,
     TimeZoneOption,
     TokenFileOption,
     setting,
@@ -48,6 +49,7 @@ def analyze(
         Path | None, typer.Option(help="Write a page about it as well: one file for a browser. Implies --explain.")
     ] = None,
     time_zone: TimeZoneOption = None,
+    network: NetworkOption = None,
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
@@ -103,7 +105,17 @@ def analyze(
     shown = None if in_full else render.MAX_TABLE_ROWS
     judge, of_effects = DetectorName(detector), _TOLD_IN_FULL if html else 0
     work = analyze_files(
-        files, judge, target, settings, access, cluster, told, time_zone, of_incidents=shown, effects_of=of_effects
+        files,
+        judge,
+        target,
+        settings,
+        access,
+        cluster,
+        told,
+        time_zone,
+        network,
+        of_incidents=shown,
+        effects_of=of_effects,
     )
     raw, response, explained = run_to_completion(work)
     if html:

@@ -16,6 +16,7 @@ from service.commands.options import (
     DetectorChoice,
     KeyFileOption,
     LanguageChoice,
+    NetworkOption,
     TimeZoneOption,
     TokenFileOption,
     setting,
@@ -36,6 +37,7 @@ def explain(
     language: Annotated[LanguageChoice, typer.Option(help="Of the reasons.")] = LanguageChoice.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print an ExplainResponse as JSON.")] = False,
     time_zone: TimeZoneOption = None,
+    network: NetworkOption = None,
     backend: Annotated[str | None, setting("backend")] = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
@@ -62,7 +64,7 @@ def explain(
     from service.runtime.process import run_to_completion
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    work = explain_event(file, event_id, DetectorName(detector), language, target, settings, access, time_zone)
+    work = explain_event(file, event_id, DetectorName(detector), language, target, settings, access, time_zone, network)
     raw, response = run_to_completion(work)
     if as_json:
         write_json(response)

@@ -47,6 +47,11 @@ SitesZoneOption = Annotated[
     str | None, typer.Option("--time-zone", help="Zone of the sites of which locations.csv says none. [Asia/Seoul]")
 ]
 
+NetworkOption = Annotated[
+    Path | None,
+    typer.Option("--network", metavar="FILE", help="network.toml: words, columns and codes of another network."),
+]
+
 DataOption = Annotated[Path, typer.Option(help="Folder of raw CSV files, locations.csv and transitions.csv.")]
 
 TruthOption = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]

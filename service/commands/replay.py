@@ -15,6 +15,7 @@ from service.commands.options import (
     CertFileOption,
     DetectorChoice,
     KeyFileOption,
+    NetworkOption,
     TimeZoneOption,
     TokenFileOption,
     setting,
@@ -40,6 +41,7 @@ def replay(
         OperatingPoint | None, typer.Option(help="How sure findings are; default: as the gateway is set.")
     ] = None,
     time_zone: TimeZoneOption = None,
+    network: NetworkOption = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
     ca_file: CaFileOption = None,
@@ -51,11 +53,22 @@ def replay(
     from service.client.access import access_by_files
     from service.jobs.replay import ReplayPlan
     from service.jobs.replay import replay as run
-    from service.jobs.zones import site_zones
+    from service.jobs.zones import site_dialect, site_zones
 
     access = access_by_files(ca_file, cert_file, key_file, token_file)
-    zones = site_zones(time_zone, load_settings(model_repository=model_repository))
+    settings = load_settings(model_repository=model_repository)
+    zones, dialect = site_zones(time_zone, settings), site_dialect(network, settings)
     plan = ReplayPlan(
-        target, DetectorName(detector), speed, batch, streams, limit_s, give_up_s, access, operating_point, zones
+        target,
+        DetectorName(detector),
+        speed,
+        batch,
+        streams,
+        limit_s,
+        give_up_s,
+        access,
+        operating_point,
+        zones,
+        dialect,
     )
     run(paths, plan, as_json=as_json)

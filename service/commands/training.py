@@ -15,12 +15,14 @@ from service.commands.options import (
     DataOption,
     MoreDataOption,
     MoreTruthOption,
+    NetworkOption,
     OtherNetworkOption,
     SitesZoneOption,
     TruthOption,
     check_more,
     need_train_extra,
 )
+from service.dialect.load import load_dialect
 from service.errors import CommandError
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
@@ -60,12 +62,14 @@ def inspect(
         Path | None, typer.Option(metavar="FILE.html", help="Write the report, with plots, to this page.")
     ] = None,
     time_zone: SitesZoneOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Report how good the data of a folder are: complete, consistent, valid, known."""
     need_train_extra()
     from training.inspection.report import inspect_folder, write_inspection
 
-    write_inspection(inspect_folder(data, out, datetime.now(UTC), time_zone or SEOUL))
+    dialect = load_dialect(network) if network else None
+    write_inspection(inspect_folder(data, out, datetime.now(UTC), time_zone or SEOUL, dialect))
 
 
 @app.command()
@@ -99,6 +103,7 @@ def train(
     ] = None,
     false_alarm_cost: Annotated[float | None, typer.Option(help="Cost of a false alarm.")] = None,
     time_zone: SitesZoneOption = None,
+    network: NetworkOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training in --out.")] = False,
     folds: Annotated[
         int, typer.Option(min=1, max=7, help="Train on as many other splits too, and compare: folds.csv.")
@@ -125,10 +130,11 @@ def train(
         false_alarm_cost=false_alarm_cost,
         time_zone=time_zone,
     )
+    dialect = load_dialect(network) if network else None
+    options = TrainOptions(
+        more_data, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds, dialect
+    )
     with shown_progress() as progress:
-        options = TrainOptions(
-            more_data, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds
-        )
         finished = run(data, truth, out, settings, progress, options)
     if finished.record.tuning is not None:
         tuning = finished.record.tuning

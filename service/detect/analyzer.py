@@ -10,9 +10,11 @@ from typing import Any, NamedTuple, Protocol
 from service.detect.detector import Detector, Judgement, joined
 from service.detect.hours import UsualHours
 from service.detect.names import DetectorName
+from service.dialect.dialect import words_of
 from service.errors import NotImplementedYet
 from service.events.columns import Events
 from service.events.vocabulary import OperatingPoint
+from service.events.words import Wording
 from service.features.case import View
 from service.features.reference import Reference
 from service.history.history import Memory, Recalled
@@ -31,6 +33,11 @@ class Course(NamedTuple):
 
 class Judges(Protocol):
     """What judges requests: an `Analyzer`, or several of which it picks one for each."""
+
+    @property
+    def words(self) -> Wording:
+        """In which events are told to it."""
+        ...
 
     async def analyze(
         self,
@@ -74,6 +81,11 @@ class Analyzer:
         self._memory = memory
         self._of_stream = of_stream
         self._always = always
+
+    @property
+    def words(self) -> Wording:
+        """In which events are told to it."""
+        return words_of(self._reference.dialect)
 
     async def analyze(  # noqa: PLR0913 - the last ones are options, given by name
         self,

@@ -3,6 +3,8 @@
 - vocabulary: kinds, types, steps and their codes
 - columns: N events as columns
 - codes: EPC codes taken apart
+- foreign: codes of other schemes, as text of one form
+- words: what types, steps and codes are called
 - code_digits: their digits (compiled)
 - journeys: the events of each EPC in the order of time
 - groups: numbers for what is equal, members group by group (compiled)

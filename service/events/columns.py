@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.codes import without_dirt
-from service.events.vocabulary import STEP_CODE, TYPE_CODE, UNKNOWN
+from service.events.codes import bare, without_dirt
+from service.events.vocabulary import UNKNOWN
+from service.events.words import OWN_WORDS, Wording
 from service.runtime.threads import give_way
 
 _SLICE = 1_000
@@ -21,10 +22,10 @@ _Code = TypeVar("_Code", bound=np.integer)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spelling:
-    """The codes of N events as they were sent, where something was around them that `codes.without_dirt` left out."""
+    """The codes of N events as they were sent, where something was around them, or where they are of another scheme."""
 
     texts: Sequence[str]  # distinct
-    clean: Sequence[str]  # each without what was around it
+    clean: Sequence[str]  # each without what was around it, as `codes.without_dirt` leaves it out
     of: NDArray[np.int32]  # [N] index into both
 
     @property
@@ -73,6 +74,12 @@ class Events:
             return [self.epc_codes[code] for code in self.epc[at].tolist()]
         return [self.spelling.texts[text] for text in self.spelling.of[at].tolist()]
 
+    def bare_codes(self, at: NDArray[np.intp]) -> list[str]:
+        """Return the same without what was around them."""
+        if self.spelling is None:
+            return self.sent_codes(at)
+        return [self.spelling.clean[text] for text in self.spelling.of[at].tolist()]
+
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
         """Return the events at ``index`` (positions or a mask), codes of absent EPCs dropped."""
         used, epc = np.unique(self.epc[index], return_inverse=True)
@@ -89,17 +96,25 @@ class Events:
         )
 
 
-def code_columns(texts: Sequence[str]) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
+def code_columns(
+    texts: Sequence[str], words: Wording = OWN_WORDS
+) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
     """Return (epc [N], epc_codes [U], spelling) of codes [N] as they were sent, see `codes.without_dirt`."""
-    return clean_codes(*factorize(texts))
+    return clean_codes(*factorize(texts), words)
 
 
-def clean_codes(sent: NDArray[np.int32], distinct: list[str]) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
+def clean_codes(
+    sent: NDArray[np.int32], distinct: list[str], words: Wording = OWN_WORDS
+) -> tuple[NDArray[np.int32], list[str], Spelling | None]:
     """Return the same for codes that are given as `factorize` gives them."""
-    if (clean := without_dirt(distinct)) is None:
+    if words.codes is not None:
+        clean = [bare(code) for code in distinct]
+        epc, codes = factorize(words.codes(clean))
+        return epc[sent], codes, Spelling(distinct, clean, sent)
+    if (without := without_dirt(distinct)) is None:
         return sent, distinct, None
-    epc, codes = factorize(clean)
-    return epc[sent], codes, Spelling(distinct, clean, sent)
+    epc, codes = factorize(without)
+    return epc[sent], codes, Spelling(distinct, without, sent)
 
 
 def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
@@ -109,17 +124,17 @@ def factorize(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
     return _codes(values, code_of, np.int32), distinct
 
 
-def type_codes(names: Sequence[str]) -> NDArray[np.int8]:
+def type_codes(names: Sequence[str], words: Wording = OWN_WORDS) -> NDArray[np.int8]:
     """Return the code [N] of each event type name (case and outer blanks ignored), UNKNOWN if there is none."""
-    return _lookup(names, TYPE_CODE)
+    return _lookup(names, words.types)
 
 
-def step_codes(names: Sequence[str]) -> NDArray[np.int8]:
+def step_codes(names: Sequence[str], words: Wording = OWN_WORDS) -> NDArray[np.int8]:
     """Return the level [N] of each business step name (case and outer blanks ignored), else UNKNOWN."""
-    return _lookup(names, STEP_CODE)
+    return _lookup(names, words.steps)
 
 
-def _lookup(names: Sequence[str], code_of: dict[str, int]) -> NDArray[np.int8]:
+def _lookup(names: Sequence[str], code_of: Mapping[str, int]) -> NDArray[np.int8]:
     return _codes(names, {name: code_of.get(name.strip().lower(), UNKNOWN) for name in _distinct(names)}, np.int8)
 
 

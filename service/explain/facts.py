@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events import codes
+from service.events.foreign import MARK, unguarded
 from service.events.journeys import Journeys
 from service.events.vocabulary import DIRECTION_OF_TYPE, LEVEL_OF_TYPE, TYPES, UNKNOWN
 from service.explain.mates import Mates
@@ -108,10 +109,18 @@ class Facts:
         """Return the other scans of the journey that the judgement saw."""
         return (self.scan(at) for at in range(int(self._begins[row]), self.end(row)) if at != row)
 
+    def is_foreign(self, row: int) -> bool:
+        """Return whether the code of an event is one of another scheme."""
+        return self._events.epc_codes[int(self._events.epc[row])].startswith(MARK)
+
+    def why_malformed(self, row: int) -> str:
+        """Return why the code of an event is none of the network's scheme, "" of one of the model's own."""
+        return "" if self.reference.dialect is None else self.reference.dialect.why_malformed(self.code(row).text)
+
     def code(self, row: int) -> Code:
         item, parts = int(self._events.epc[row]), self.parts
         return Code(
-            self._events.epc_codes[item],
+            unguarded(self._events.epc_codes[item], self.reference.dialect is not None),
             int(parts.header[item]),
             int(parts.company[item]),
             int(parts.product[item]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.explain.causes import Cause
 from service.explain.facts import Facts
 from service.explain.sentences import Sentences, of_clones, of_codes, of_order, of_places, of_times
+from service.explain.sentences.of_foreign_codes import FOREIGN_SENTENCES
 from service.explain.words import Words
 from service.features.case import Case
 from service.features.reference import Reference
@@ -33,7 +34,8 @@ class Reasons:
 
         The two are what `causes.first_causes` found. Where they differ, the sentence says which event it speaks of.
         """
-        said = SENTENCES[cause.code](self._facts, self._words, shown)
+        own = FOREIGN_SENTENCES.get(cause.code) if self._facts.is_foreign(shown) else None
+        said = (own or SENTENCES[cause.code])(self._facts, self._words, shown)
         if shown == row:
             return said
         event = self._facts.scan(shown).event_id

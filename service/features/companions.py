@@ -261,11 +261,11 @@ class MatesPass:
         while self.causal and ahead > 0 and not self._is_known(order, k + ahead, k, end):
             ahead -= 1
         for steps in range(ahead - NEIGHBOURS, ahead + 1):
-            if steps == 0:
+            if steps == 0 or serial < 0:
                 continue
             if begin <= k + steps < end:
                 other = order[k + steps]
-                if self.epc[other] != self.epc[i]:
+                if self.epc[other] != self.epc[i] and self.c.serial[self.epc[other]] >= 0:
                     found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
             elif self.after_past and steps < 0:
                 before: cython.double = self.prior_serial[steps + NEIGHBOURS, i]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import cython
 from cython.cimports.libc.math import asinh, log1p
 
+from service.events import foreign
 from service.features import keys
 
 if cython.compiled:
     from cython.cimports.service.features.columns import Columns
 
 LOTS = cython.declare(cython.longlong, keys.LOTS)
+NO_DAY = cython.declare(cython.longlong, foreign.NO_DAY)
 PRODUCTS = cython.declare(cython.longlong, keys.PRODUCTS)
 
 
@@ -37,10 +39,10 @@ def code_row(c: Columns, u: cython.Py_ssize_t) -> cython.void:
     c.of_code[u].code_product_foreign = of_pair == 0 and c.tables.product.count_of(product) > 0
     c.of_code[u].code_lot_log = log1p(of_lot)
     c.of_code[u].code_lot_foreign = of_lot == 0 and c.tables.lot.count_of(c.lot[u]) > 0
-    c.of_code[u].code_date_valid = c.date_valid[u]
+    c.of_code[u].code_date_valid = c.date_valid[u] or c.day[u] == NO_DAY
     if lot >= 0 and c.date_valid[u]:
         c.of_code[u].code_day_off = outside(c.day[u], c.tables.lot_day[lot, 0], c.tables.lot_day[lot, 1])
-    if lot >= 0:
+    if lot >= 0 and c.serial[u] >= 0:
         c.of_code[u].code_serial_off = outside(c.serial[u], c.tables.lot_serial[lot, 0], c.tables.lot_serial[lot, 1])
 
 

@@ -178,7 +178,7 @@ class JourneyPass:
         self.rows[i].same_place_prev = self.spot[i] == self.spot[i - 1]
         self.rows[i].returned = self.spot[i] != self.spot[i - 1] and self._was_two_before(i)
         if self.level[i] != UNKNOWN and self.level[i - 1] != UNKNOWN:
-            self.rows[i].stage_step = self.level[i] - self.level[i - 1]
+            self.rows[i].stage_step = self.tables.level_rank[self.level[i]] - self.tables.level_rank[self.level[i - 1]]
         self.rows[i].id_inverted = self.c.event_id[i] < self.c.event_id[i - 1]
 
     @cython.cfunc
@@ -222,7 +222,7 @@ class JourneyPass:
             scan_from = self.place[i - 1] * TYPES + kind_from
             from_count = self.tables.scan.count_of(scan_from)
             if kind != TYPES - 1 and kind_from != TYPES - 1:
-                self.rows[i].type_step = kind - kind_from
+                self.rows[i].type_step = self.tables.type_rank[kind] - self.tables.type_rank[kind_from]
         lane: cython.int = self.tables.lane.find(scan_from * self.tables.scans + self.place[i] * TYPES + kind)
         self.rows[i].lane_logp = log_share(self.tables.lane.count_at(lane), from_count)
         self.rows[i].lane_from_log = log1p(from_count)
@@ -295,8 +295,8 @@ class JourneyPass:
         for i in range(begin, end):
             kind: cython.int = self.kind[i]
             if kind != TYPES - 1:
-                self.rows[i].type_behind = max(furthest - kind, 0)
-                furthest = max(furthest, kind)
+                self.rows[i].type_behind = max(furthest - self.tables.type_rank[kind], 0)
+                furthest = max(furthest, self.tables.type_rank[kind])
             before = self.open[self.at_level[i]]
             self.rows[i].balance = within(before, -2, 2)
             self.open[self.at_level[i]] = before + DIRECTION[kind]

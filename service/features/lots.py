@@ -6,6 +6,7 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import log1p
 
+from service.events import foreign
 from service.features import mates
 
 if cython.compiled:
@@ -21,6 +22,7 @@ PRODUCT = cython.declare(cython.int, mates.PRODUCT)
 LOT = cython.declare(cython.int, mates.LOT)
 DAY = cython.declare(cython.int, mates.DAY)
 KINDS = cython.declare(cython.int, len(mates.ITEM_GROUPS))
+NO_DAY = cython.declare(cython.longlong, foreign.NO_DAY)
 NO_SERIAL = cython.declare(cython.double, 20.0)
 FAR = cython.declare(cython.double, np.inf)
 
@@ -104,7 +106,7 @@ class LotsPass:
         self.rows[i].product_mates = log1p(self.others(PRODUCT, code))
         self.rows[i].all_items = log1p(self.others(ALL, code))
         self.rows[i].lot_product_share = share(self.others(NUMBER_PRODUCT, code), self.others(NUMBER, code))
-        self.rows[i].lot_day_share = share(self.others(DAY, code), of_lot)
+        self.rows[i].lot_day_share = share(self.others(DAY, code), of_lot) if self.c.day[code] != NO_DAY else 0.5
         self.rows[i].serial_gap = log1p(self.gap[code]) if self.gap[code] < FAR else NO_SERIAL
 
     @cython.cfunc
@@ -116,7 +118,7 @@ class LotsPass:
         for k in range(1, by_serial.shape[0]):
             code: cython.Py_ssize_t = by_serial[k]
             before: cython.Py_ssize_t = by_serial[k - 1]
-            if self.number[LOT, code] == self.number[LOT, before]:
+            if self.number[LOT, code] == self.number[LOT, before] and self.c.serial[before] >= 0:
                 self.gap[code] = self.c.serial[code] - self.c.serial[before]
                 self.gap[before] = min(self.gap[before], self.gap[code])
 

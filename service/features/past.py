@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.codes import Codes
+from service.events.codes import Codes, serial_numbers
 from service.events.groups import Index, members_of
 from service.features.mates import ITEM_GROUPS
 from service.features.running_groups import GroupedScans, Legs, Priors, RunningGroups, Sighting
@@ -70,7 +70,7 @@ class Past:
             lot=self.lot[events.epc],
             product=self.product[events.epc],
             item=self.item[events.epc],
-            serial=self.parts.serial[events.epc].astype(np.float64),
+            serial=serial_numbers(self.parts.serial[events.epc]),
             location_id=events.location_id,
             kind=trail.kind.astype(np.int64),
             time_us=events.time_us,

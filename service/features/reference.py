@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from service.dialect.dialect import Dialect, ranks
 from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS, TYPES
 from service.events.zones import TimeZones
 from service.features.tables import Tables
@@ -23,7 +24,7 @@ from service.features.tables import Tables
 LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
 
-_LATER = ("zones", "hours")
+_LATER = ("zones", "hours", "dialect")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,7 @@ class Reference:
     # What reference tables of earlier releases do not have: their models learned the hours of UTC.
     zones: TimeZones = field(default_factory=TimeZones)  # of the places: hours, weekdays and dates are theirs
     hours: NDArray[np.float64] | None = None  # [TYPES, 24] normal scans of a type by hour of the place's day
+    dialect: Dialect | None = None  # how the network writes its events; None: as the model does
 
     @property
     def start_scan(self) -> int:
@@ -89,6 +91,10 @@ class Reference:
     def place_of(self, location_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place index [N] of each location id, P if it is unknown."""
         return self.known_places.find(location_id).astype(np.int64)
+
+    def ranks(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the places of levels [LEVELS] and types [TYPES] along the journeys of this network."""
+        return ranks(self.dialect)
 
     @cached_property
     def known_places(self) -> Counts:
@@ -170,6 +176,8 @@ class Reference:
     def to_json(self) -> dict[str, JsonValue]:
         """Return the tables as JSON values: whole numbers exactly, others to 6 significant digits, NaN as null."""
         tables = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in _LATER}
+        if self.dialect is not None:
+            tables["dialect"] = self.dialect.model_dump(mode="json")
         if self.hours is None:
             return tables
         return tables | {"zones": self.zones.to_json(), "hours": _plain(self.hours)}
@@ -204,6 +212,7 @@ class Reference:
             lot_serial=_floats(tables["lot_serial"], -1, 2),
             zones=TimeZones.from_json(tables["zones"]) if "zones" in tables else TimeZones(),
             hours=_floats(tables["hours"], TYPES, 24) if "hours" in tables else None,
+            dialect=Dialect.model_validate(tables["dialect"]) if "dialect" in tables else None,
         )
         reference._check_lengths()
         return reference

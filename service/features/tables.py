@@ -91,6 +91,7 @@ class Tables:
         self.lane_gap, self.route_hours = _floats(reference.lane_gap), _floats(reference.route_hours)
         self.lot_day, self.lot_serial = _floats(reference.lot_day), _floats(reference.lot_serial)
         self.type_pair, self.type_pair_gap = _floats(reference.type_pair), _floats(reference.type_pair_gap)
+        self.level_rank, self.type_rank = reference.ranks()
         self.type_pair_total = reference.type_pair.sum(axis=1)
 
     @cython.cfunc

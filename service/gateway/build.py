@@ -63,7 +63,7 @@ def build_version(settings: Settings, shared: Shared, version: int | None, outgo
     model = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
     reference = read_reference(model.manifest, f"{model.title} in {settings.repository}")
     lstm = _serve(model, reference, settings, outgoing, _drift(model, settings))
-    canary = _build_canary(settings, model, outgoing, trust)
+    canary = _build_canary(settings, model, reference, outgoing, trust)
     svms = load_svm(settings.repository, model, feature_spec_hash=feature_spec_hash(), trust=trust)
     svm = None if svms is None else _serve(svms, reference, settings, outgoing)
     networks = [model] if canary is None else [model, canary.model]
@@ -128,7 +128,9 @@ def _detectors(
     return found
 
 
-def _build_canary(settings: Settings, model: Model, outgoing: Outgoing, trust: Trust | None) -> ServedModel | None:
+def _build_canary(
+    settings: Settings, model: Model, reference: Reference, outgoing: Outgoing, trust: Trust | None
+) -> ServedModel | None:
     version = settings.canary_model_version
     if version is None:
         return None
@@ -141,8 +143,13 @@ def _build_canary(settings: Settings, model: Model, outgoing: Outgoing, trust: T
         canary = load(settings.repository, version, feature_spec_hash=feature_spec_hash(), trust=trust)
     except ModelRepositoryError as error:  # the model in use may be as it should: no reason to go on without one
         raise CommandError(f"--canary-model-version: {error}") from None
-    reference = read_reference(canary.manifest, f"{canary.title} in {settings.repository}")
-    return _serve(canary, reference, settings, outgoing, _drift(canary, settings))
+    tables = read_reference(canary.manifest, f"{canary.title} in {settings.repository}")
+    if tables.dialect != reference.dialect:
+        raise CommandError(
+            f"versions {model.version} and {version} of the model were made with different files for --network, and"
+            " read the same events differently: make one of them anew with the file of the other"
+        )
+    return _serve(canary, tables, settings, outgoing, _drift(canary, settings))
 
 
 def _serve(

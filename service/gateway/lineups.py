@@ -27,6 +27,7 @@ from service.detect.names import DetectorName
 from service.detect.traffic import Share, Traffic
 from service.errors import ModelUnavailable, SentinelError
 from service.events.columns import Events
+from service.events.words import Wording
 from service.events.zones import TimeZones
 from service.explain.explainer import Explanation, Moved
 from service.gateway.shadow import Shadow
@@ -81,6 +82,11 @@ class Lineups:
     def champion(self) -> Wiring:
         """What judges now."""
         return self._champion.wiring
+
+    @property
+    def words(self) -> Wording:
+        """In which events are told, as the version in use was made for."""
+        return self.champion.analyzer.words
 
     @property
     def loaded(self) -> list[Wiring]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.columns import Events
+from service.events.foreign import MARK, ForeignParts
 from service.events.groups import Index
 from service.events.hash_table import mix
 from service.events.journeys import Journeys
@@ -102,4 +103,8 @@ def _code(log_key: bytes, record: np.void) -> str:
     name = log_key.decode(errors="surrogatepass")
     if name[:1] in "?#":
         return name[1:]
+    if name[:1] == MARK:
+        company, product, lot = map(int, name[1:].split("."))
+        parts = (int(record[part]) for part in ("date", "serial"))
+        return ForeignParts(int(record["header"]), company, product, lot, *parts).text()
     return f"{record['header']:03d}.{name}.{record['date']:08d}.{record['serial']:09d}"

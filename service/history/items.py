@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from service.events import codes
 from service.events.columns import factorize
+from service.events.foreign import MARK
 from service.events.groups import Index
 from service.events.hash_table import mix
 
 ALL_ITEMS = b"all"
+
+FOREIGN = MARK.encode()
+"""What the logs of codes of other schemes begin with."""
 
 ITEM_ROWS, ITEM, EVENT = np.array([[20], [21], [22]]), 23, 24
 """Meanings of hashes (`hash_table.mix`): items, lots and days of lots in an index; items of a lot; events of an item.
@@ -65,13 +69,16 @@ def count_keys(log_key: bytes) -> tuple[bytes, ...]:
     """Return the counts that the items of a log are part of: product, number, number_product; none if malformed."""
     if log_key[:1] in b"?#":
         return ()
+    if log_key[:1] == FOREIGN:
+        company, product, lot = log_key[1:].split(b".")
+        return b"product:~%b.%b" % (company, product), b"number:~" + lot, b"both:~%b.%b" % (product, lot)
     return b"product:" + log_key[:15], b"number:" + log_key[16:], b"both:" + log_key[8:]
 
 
 def _log_name(code: str, well_formed: bool) -> str:
     """Return the name of the log of a code; one of its own, and as short as others, if malformed."""
     if well_formed:
-        return code[4:26]
+        return code[4:26] if code[:1] != MARK else MARK + ".".join(code.split(".")[1:4])
     text = code.encode(errors="surrogatepass")
     return "?" + code if len(text) < 32 else "#" + hashlib.blake2b(text, digest_size=16).hexdigest()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from service.features import table as features
 
-FORMAT = 2
+FORMAT = 3
 """Of the records and keys; raised with every change, so that gateways of two formats do not read each other."""
 
 RECORD = np.dtype(
@@ -28,7 +28,7 @@ RECORD = np.dtype(
         ("location_before", "<i8"),  # 0 for a first scan
         ("product", "<i8"),  # company and product of the code, 14 digits; below 0 if it is malformed
         ("date", "<i4"),  # digits of the code's date part, 0 if the code is malformed, as in the next two
-        ("serial", "<i4"),
+        ("serial", "<i8"),
         ("header", "<i2"),
         ("event_type", "i1"),  # code, UNKNOWN included
         ("step", "i1"),  # level, UNKNOWN included

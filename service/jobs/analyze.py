@@ -21,6 +21,7 @@ from service.client.gateway import GatewayClient, check_reachable
 from service.detect.coverage import without_coverage
 from service.detect.detector import joined
 from service.detect.names import DetectorName, Method
+from service.dialect.dialect import words_of
 from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import Events
@@ -28,7 +29,7 @@ from service.events.groups import Groups
 from service.gateway.build import build_wiring
 from service.jobs.positions import positions
 from service.jobs.progress import progress_bar, warn
-from service.jobs.zones import site_zones
+from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
 from service.runtime import threads
@@ -56,6 +57,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     cluster: str | None = None,
     language: str | None = None,
     time_zone: str | None = None,
+    network: Path | None = None,
     *,
     of_incidents: int | None = None,
     effects_of: int = 0,
@@ -71,6 +73,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         cluster: address of a Dask scheduler whose workers judge, as ``settings`` say, instead of this process.
         language: of the reasons that findings have; None: they have none. Workers of a cluster give none.
         time_zone: of raw times without one; None: that of the site.
+        network: file that says how the files are written; None: as the model of ``settings`` learned it.
         of_incidents: reasons are for the first findings of so many incidents, the largest; others have a cause.
         effects_of: of the items that so many incidents begin with, the largest in each piece; in this process alone.
 
@@ -78,9 +81,10 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         CommandError: a file cannot be used, or the gateway or cluster cannot be reached or refused.
         SentinelError: the model cannot be used.
     """
+    dialect = site_dialect(network, settings)
     with progress_bar() as progress:
         task = progress.add_task("Reading", total=len(paths))
-        raw = read_files(paths, lambda: progress.advance(task), site_zones(time_zone, settings))
+        raw = read_files(paths, lambda: progress.advance(task), site_zones(time_zone, settings), dialect)
         if not len(raw.events):
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
         warn(raw.warnings)
@@ -104,7 +108,9 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         if cluster is not None:
             answers = await _by_cluster(judge_all, detector, cluster, settings)
         elif target is not None:
-            answers = await _remote(judge_all, detector, target, settings, access, language)
+            await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that returns
+            client = GatewayClient(target, access, words_of(dialect))
+            answers = await _remote(judge_all, detector, client, settings, language)
         else:
             told = _Telling(language, of_incidents, effects_of)
             answers, explained = await _embedded(judge_all, raw.events, detector, settings, told)
@@ -148,17 +154,9 @@ async def _embedded(
         await wiring.close()
 
 
-async def _remote(  # noqa: PLR0913, PLR0917 - what, by what, where
-    judge_all: _JudgeAll,
-    detector: DetectorName,
-    target: str,
-    settings: Settings,
-    access: Access,
-    language: str | None,
+async def _remote(
+    judge_all: _JudgeAll, detector: DetectorName, client: GatewayClient, settings: Settings, language: str | None
 ) -> list[_Answers]:
-    await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
-    client = GatewayClient(target, access)
-
     async def judge(events: Events) -> _Answers:
         return await client.analyze(events, detector, settings.asked_point, language)
 

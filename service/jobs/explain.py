@@ -11,12 +11,13 @@ from service.api.explanations import explain_event as message_of
 from service.client.access import OPEN, Access
 from service.client.gateway import GatewayClient, check_reachable
 from service.detect.names import DetectorName
+from service.dialect.dialect import words_of
 from service.errors import CommandError
 from service.events.columns import Events
 from service.gateway.build import build_wiring
 from service.jobs.analyze import split
 from service.jobs.progress import warn
-from service.jobs.zones import site_zones
+from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
 from service.settings import Settings
@@ -31,6 +32,7 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
     settings: Settings,
     access: Access = OPEN,
     time_zone: str | None = None,
+    network: Path | None = None,
 ) -> tuple[RawEvents, pb.ExplainResponse]:
     """Return the events of the file and why ``event_id`` of them got its scores, as `analyze_files` judges them.
 
@@ -38,13 +40,14 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
         CommandError: the file cannot be used or has no such event, or the gateway cannot be reached or refused.
         SentinelError: the model cannot be used.
     """
-    raw = read_files([path], zones=site_zones(time_zone, settings))
+    dialect = site_dialect(network, settings)
+    raw = read_files([path], zones=site_zones(time_zone, settings), dialect=dialect)
     warn(raw.warnings)
     events = _judged_with(raw.events, event_id, path, settings.max_events_per_request)
     if target is None:
         return raw, await _embedded(events, event_id, detector, language, settings)
     await asyncio.to_thread(check_reachable, target, access)  # at once: calls wait for a gateway that comes back
-    client = GatewayClient(target, access)
+    client = GatewayClient(target, access, words_of(dialect))
     try:
         return raw, await client.explain(events, event_id, detector, settings.asked_point, language)
     finally:

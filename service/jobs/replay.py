@@ -25,6 +25,7 @@ from service.client.access import OPEN, Access
 from service.client.gateway import check_reachable
 from service.client.stream import Answered, GatewayStream
 from service.detect.names import DetectorName
+from service.dialect.dialect import Dialect, words_of
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import OperatingPoint
@@ -56,6 +57,7 @@ class ReplayPlan:
     access: Access = OPEN
     point: OperatingPoint | None = None  # None: as the gateway is set
     zones: TimeZones = SITES  # of the sites: times without a zone are local
+    dialect: Dialect | None = None  # in which the files are, and the gateway wants its events
 
 
 def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
@@ -64,8 +66,9 @@ def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
     Raises:
         CommandError: a file cannot be used, the gateway refused, or events got no answer.
     """
-    raw = read_files(raw_files(paths), zones=plan.zones)
-    warn([*left_out(paths), *raw.warnings])
+    columns = plan.dialect.columns if plan.dialect else {}
+    raw = read_files(raw_files(paths, columns), zones=plan.zones, dialect=plan.dialect)
+    warn([*left_out(paths, columns), *raw.warnings])
     # Events that happen come in no file; and a request is about one.
     events = replace(raw.events, file_id=np.ones_like(raw.events.file_id))
     if not len(events):
@@ -117,10 +120,10 @@ class Player:
         return failure
 
     def _run(self, line: GatewayStream, events: Events, start_us: int, started: float) -> None:
-        at_once = 1 if self._plan.speed else _IN_FLIGHT
+        at_once, words = 1 if self._plan.speed else _IN_FLIGHT, words_of(self._plan.dialect)
         try:
             for piece in self._pieces(events, start_us, started):
-                line.send(encode_request(events.take(piece), self._plan.detector, self._plan.point))
+                line.send(encode_request(events.take(piece), self._plan.detector, self._plan.point, words=words))
                 if line.unanswered >= at_once:
                     self._take(line)
             while line.unanswered:

@@ -147,10 +147,13 @@ def columns(judged: _Judged) -> dict[str, Any]:
     """Return the columns of judged events: those of raw files, a score by kind, and how they were judged."""
     events, judgement = judged.events, judged.judgement
     count = len(events)
-    codes = np.array(events.epc_codes, dtype=object)
+    if events.spelling is None:
+        codes = np.array(events.epc_codes, dtype=object)[events.epc]
+    else:
+        codes = np.array(events.bare_codes(np.arange(count)), dtype=object)
     return {
         "event_id": events.event_id,
-        "epc_code": codes[events.epc],
+        "epc_code": codes,
         "location_id": events.location_id,
         "business_step": _STEPS[events.step],
         "event_type": _TYPES[events.event_type],

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.dialect.dialect import Dialect, words_of
 from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import Events, clean_codes, step_codes, type_codes
@@ -38,20 +39,25 @@ class RawEvents:
 
 
 def read_files(
-    paths: Sequence[Path], on_file: Callable[[], None] = lambda: None, zones: TimeZones = SITES
+    paths: Sequence[Path],
+    on_file: Callable[[], None] = lambda: None,
+    zones: TimeZones = SITES,
+    dialect: Dialect | None = None,
 ) -> RawEvents:
     """Return all events of the files, in the order given; ``on_file`` is called after each file.
 
     Event ids are the row numbers over all files from 1, file ids the file numbers from 1, unless the file has an
     ``event_id`` or ``file_id`` column. Times without a zone are those of the place, in its one of ``zones``.
+    Columns, words and codes are those of ``dialect``.
 
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
     """
+    words, columns = words_of(dialect), dialect.columns if dialect else {}
     tables: list[FileRows] = []
     warnings = []
     for number, path in enumerate(paths, start=1):
-        table = read_table(path, number, sum(map(len, tables)) + 1)
+        table = read_table(path, number, sum(map(len, tables)) + 1, columns)
         if table.warning:
             warnings.append(f"{path.name} {table.warning}")
         if dates_only(table.time_us):
@@ -59,7 +65,7 @@ def read_files(
         tables.append(table)
         on_file()
     _check_ids(paths, tables)
-    epc, epc_codes, spelling = clean_codes(*_joined([table.code for table in tables]))
+    epc, epc_codes, spelling = clean_codes(*_joined([table.code for table in tables]), words)
     step, steps = _joined([table.step for table in tables])
     kind, kinds = _joined([table.event_type for table in tables])
     location_id = np.concatenate([table.location_id for table in tables])
@@ -68,8 +74,8 @@ def read_files(
         epc=epc,
         epc_codes=epc_codes,
         location_id=location_id,
-        step=step_codes(steps)[step],
-        event_type=type_codes(kinds)[kind],
+        step=step_codes(steps, words)[step],
+        event_type=type_codes(kinds, words)[kind],
         time_us=_instants(tables, location_id, zones),
         file_id=np.concatenate([table.file_id for table in tables]),
         spelling=spelling,

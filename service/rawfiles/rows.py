@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 SEPARATORS = ("\t", ",", ";")
 
@@ -35,6 +36,14 @@ class Header:
         cells, separator = max(((_header_cells(text, mark), mark) for mark in SEPARATORS), key=lambda cut: len(cut[0]))
         names = [name.strip() for name in cells]
         return cls(tuple(name.lower() for name in names), separator, names != cells)
+
+    def renamed(self, columns: Mapping[str, str]) -> Header:
+        """Return the header with the model's names (keys) in place of those of the files, ``columns`` (values)."""
+        if not columns:
+            return self
+        own = {theirs.strip().lower(): name for name, theirs in columns.items()}
+        names = (own.get(name, f"({name})" if name in columns else name) for name in self.names)
+        return replace(self, names=tuple(names))
 
 
 def split_row(line: bytes, header: Header) -> tuple[list[str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,10 @@ class FileRows:
         return len(self.line)
 
 
-def read_table(path: Path, number: int, first_id: int) -> FileRows:
+def read_table(path: Path, number: int, first_id: int, columns: Mapping[str, str] | None = None) -> FileRows:
     """Return the rows of a file; of one without such columns with ``number`` as file_id, event ids from ``first_id``.
+
+    ``columns`` are the names that the file has in place of those of REQUIRED and OPTIONAL.
 
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
@@ -57,20 +59,27 @@ def read_table(path: Path, number: int, first_id: int) -> FileRows:
     except READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or "input/output error"
         raise CommandError(f"{path}: cannot be read: {reason}") from None
-    return table_of(raw, path, number, first_id)
+    return table_of(raw, path, number, first_id, columns=columns)
 
 
-def table_of(raw: RawBytes, path: Path, number: int, first_id: int, lines_before: int = 0) -> FileRows:
+def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
+    raw: RawBytes,
+    path: Path,
+    number: int,
+    first_id: int,
+    lines_before: int = 0,
+    columns: Mapping[str, str] | None = None,
+) -> FileRows:
     """Return the rows of a file's bytes, or of a part of them below the first line; as `read_table`.
 
     Args: ``path`` is for messages, and ``lines_before`` are lines of the file between the first one and the part.
     """
     try:
         below = raw.data.find(b"\n") + 1 or len(raw.data)
-        header = Header.of(raw.data[:below])
+        header = Header.of(raw.data[:below]).renamed(columns or {})
     except UnicodeDecodeError:
         raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
-    index = _index(path, header)
+    index = _index(path, header, columns or {})
     rows = PlainRows(
         raw.data,
         below=below,
@@ -101,9 +110,9 @@ def table_of(raw: RawBytes, path: Path, number: int, first_id: int, lines_before
     )
 
 
-def _index(path: Path, header: Header) -> dict[str, int]:
+def _index(path: Path, header: Header, columns: Mapping[str, str]) -> dict[str, int]:
     """Return the position of each column by name."""
-    missing = [name for name in REQUIRED if name not in header.names]
+    missing = [columns.get(name, name) for name in REQUIRED if name not in header.names]
     if missing:
         raise CommandError(
             f"{path}: line 1: no column {', '.join(missing)};"

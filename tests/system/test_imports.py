@@ -21,6 +21,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("errors", "progress", "environment"),
     ("runtime",),
     ("security", "events"),
+    ("dialect",),
     ("settings", "rawfiles", "model", "flow"),
     ("features",),
     ("drift", "history", "lifecycle"),
@@ -50,8 +51,9 @@ TRAINING_FLOORS = (
     ("retraining",),
 )
 NEEDS_ALONE = {
+    "dialect": {"errors", "events"},
     "settings": {"environment", "errors", "events"},
-    "rawfiles": {"errors", "events"},
+    "rawfiles": {"errors", "events", "dialect"},
     "lifecycle": {"model", "errors"},
     "client": {"api", "events", "errors", "pb"},
     "findings": {"errors", "events", "explain", "pb"},
@@ -59,6 +61,7 @@ NEEDS_ALONE = {
 }
 TRAINING_USES = {
     "events",
+    "dialect",
     "features",
     "model",
     "drift",

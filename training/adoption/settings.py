@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.dialect.dialect import Dialect
 from service.events.zones import SEOUL
 
 MIN_EPCS = 500
@@ -19,6 +20,7 @@ class AdoptSettings:
 
     alarms_per_10000: float | None = None  # findings in 10,000 events, all kinds together; None: the cuts of the source
     time_zone: str = SEOUL  # of the places of which locations.csv says none
+    dialect: Dialect | None = None  # how the network of the data writes its events
     most_rounds: int = 12  # of judging and learning again; more: it does not settle
     settled_share: float = 0.0005  # of the events that change sides in a round, at most, when the tables have settled
     most_aside: float = 0.35  # of the events; more: the network does not know what is normal here

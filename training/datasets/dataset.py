@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from service.dialect.dialect import Dialect, words_of
 from service.events.columns import Events, step_codes, type_codes
+from service.events.words import Wording
 from service.events.zones import SEOUL
 from service.model.manifest import digest_of
 from service.rawfiles.cells import no_formula
@@ -33,8 +35,12 @@ class Dataset:
     warnings: tuple[str, ...] = ()  # one line each: what is missing or was set aside, and where
 
 
-def load(folder: Path, quarantine: Path | None = None, time_zone: str = SEOUL) -> Dataset:
+def load(
+    folder: Path, quarantine: Path | None = None, time_zone: str = SEOUL, dialect: Dialect | None = None
+) -> Dataset:
     """Read all raw files of ``folder`` and its masters; ``time_zone`` is of the places of which they say none.
+
+    Columns, words and codes of the raw files are those of ``dialect``; the masters have the model's columns.
 
     A raw file is a .csv, .tsv or .txt (or one of these with .gz) with the columns epc_code, event_time, location_id or
     scan_location, event_type or business_step; `service.rawfiles.rows` says what its lines mean. The event_id is the
@@ -48,7 +54,7 @@ def load(folder: Path, quarantine: Path | None = None, time_zone: str = SEOUL) -
         DataError: no raw files, a file without the needed columns, two different events of one id, a file (masters
             too) without a usable row, or no locations.csv. Without transitions.csv there are no routes, and a warning.
     """
-    raw = read_folder(folder, time_zone)
+    raw = read_folder(folder, time_zone, dialect)
     if quarantine is not None:
         write_quarantine(raw, quarantine)
     loaded = to_dataset(raw)
@@ -77,9 +83,9 @@ def to_dataset(raw: RawFolder) -> Dataset:
     summary = quarantine_summary(raw.rows)
     if rows.empty:
         raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines'}")
-    masters, warnings = read_masters(raw.folder, raw.locations, rows, raw.zones)
+    masters, warnings = read_masters(raw.folder, raw.locations, rows, raw.zones, raw.dialect)
     return Dataset(
-        events=_events(rows),
+        events=_events(rows, words_of(raw.dialect)),
         masters=masters,
         files={name: digest_of(raw.folder / name) for name in raw.files},
         quarantined=len(raw.rows) - len(rows),
@@ -113,7 +119,7 @@ def _copies(raw: RawFolder) -> list[str]:
     ]
 
 
-def _events(rows: pd.DataFrame) -> Events:
+def _events(rows: pd.DataFrame, words: Wording) -> Events:
     (epc, codes), (step, steps), (kind, types) = (
         pd.factorize(rows[name]) for name in ("epc_code", "business_step", "event_type")
     )
@@ -122,8 +128,8 @@ def _events(rows: pd.DataFrame) -> Events:
         epc=epc.astype(np.int32),
         epc_codes=codes.tolist(),
         location_id=rows["location_id"].to_numpy(np.int64),
-        step=step_codes(steps.tolist())[step],
-        event_type=type_codes(types.tolist())[kind],
+        step=step_codes(steps.tolist(), words)[step],
+        event_type=type_codes(types.tolist(), words)[kind],
         time_us=rows["event_time"].to_numpy("datetime64[us]").astype(np.int64),
         file_id=rows["file_id"].to_numpy(np.int64),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from service.dialect.dialect import Dialect, words_of
 from service.events.columns import code_columns, type_codes
-from service.events.vocabulary import LEVEL_OF_TYPE, LEVELS
+from service.events.vocabulary import LEVEL_OF_TYPE
+from service.events.words import OWN_WORDS, Wording
 from service.events.zones import SEOUL, TimeZones
 from service.rawfiles.folders import left_out, raw_files_of
 from service.rawfiles.rows import whole_number
@@ -54,34 +57,37 @@ class RawFolder:
     zones: TimeZones  # of the locations
     warnings: list[str]
     dirty_codes: int = 0  # rows of which something around the code was left out
+    dialect: Dialect | None = None
 
 
-def read_folder(folder: Path, time_zone: str = SEOUL) -> RawFolder:
+def read_folder(folder: Path, time_zone: str = SEOUL, dialect: Dialect | None = None) -> RawFolder:
     """Read all raw files of ``folder`` and its location master.
 
     Times without a zone are local to their place. A place of which the master says no zone is in ``time_zone``.
+    Columns, words and codes are those of ``dialect``.
 
     Raises:
         DataError: no raw files, a file without the needed columns, two different events of one id, no locations.csv,
             a time zone that there is not.
     """
-    paths = raw_files(folder)
+    words, columns = words_of(dialect), dialect.columns if dialect else {}
+    paths = raw_files(folder, columns)
     locations, warnings = read_locations(folder)
     zones = zones_of(locations, time_zone)
-    warnings += left_out([folder])
+    warnings += left_out([folder], columns)
     files, parts, first_row, dirty = {}, [], 1, 0
     for number, path in enumerate(paths, 1):
-        table = read_table(path, USED)
+        table = read_table(path, USED, columns)
         warnings += [f"{path.name} {table.warning}"] if table.warning else []
         warnings += [
             f"{path.name} has no column {name}: it is taken from {other} where that is possible"
             for name, other in _INSTEAD.items()
             if name not in table.header.names
         ]
-        codes, warning = clean_codes(table.rows["epc_code"])
+        codes, warning, count = clean_codes(table.rows["epc_code"], words)
         warnings += [f"{path.name}: {warning}"] if warning else []
-        dirty += int((codes != table.rows["epc_code"]).sum())
-        typed = _typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations)
+        dirty += count
+        typed = _typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations, words)
         if dates_only(typed["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
             warnings.append(f"{path.name} {DATES_ONLY}")
         parts.append(typed.assign(event_time=_instants(typed, table.rows["event_time"], zones)))
@@ -89,28 +95,32 @@ def read_folder(folder: Path, time_zone: str = SEOUL) -> RawFolder:
         files[path.name] = replace(table, rows=table.rows.iloc[:0])
     rows = pd.concat(parts, ignore_index=True)
     _set_repeated_aside(rows, folder)
-    return RawFolder(folder, files, rows, locations, zones, warnings, dirty)
+    return RawFolder(folder, files, rows, locations, zones, warnings, dirty, dialect)
 
 
-def raw_files(folder: Path) -> list[Path]:
+def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Path]:
     """Return the raw files of ``folder`` in name order, see `service.rawfiles.folders`; each has what is needed of it.
+
+    ``columns`` are names that the files have in place of the model's.
 
     Raises:
         DataError: there are none, or one cannot be read or lacks a column.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the one that holds the raw files")
-    found = raw_files_of(folder)
+    own = columns or {}
+    found = raw_files_of(folder, own)
     if not found:
-        raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns epc_code and event_time)")
+        code, time = (own.get(name, name) for name in ("epc_code", "event_time"))
+        raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns {code} and {time})")
     for path in found:
-        _check_header(path)
+        _check_header(path, own)
     return found
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, columns: Mapping[str, str]) -> None:
     try:
-        names = set(read_header(path).names)
+        names = set(read_header(path).renamed(columns).names)
     except UnicodeDecodeError:
         raise DataError(f"{path}: {NOT_UTF8}") from None
     if not {"location_id", "scan_location"} & names:
@@ -119,7 +129,9 @@ def _check_header(path: Path) -> None:
         raise DataError(f"{path}: no column event_type (or business_step)")
 
 
-def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations: pd.DataFrame) -> pd.DataFrame:
+def _typed(  # noqa: PLR0913, PLR0917 - a file, where it stands, and what it is read with
+    raw: pd.DataFrame, name: str, number: int, first_row: int, locations: pd.DataFrame, words: Wording
+) -> pd.DataFrame:
     """Return the rows of a file with the columns of an event, and in ``problem`` why a row cannot be used."""
     rows = raw[["line", "problem"]].assign(file=name)
     for column in _TEXTS:
@@ -127,7 +139,8 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
     if "event_type" not in raw:
         rows["event_type"] = raw["business_step"]  # the backend writes some types into it
     if "business_step" not in raw:
-        rows["business_step"] = np.array([*LEVELS, ""], object)[LEVEL_OF_TYPE[type_codes(raw["event_type"].tolist())]]
+        levels = LEVEL_OF_TYPE[type_codes(raw["event_type"].tolist(), words)]
+        rows["business_step"] = np.array(words.step_names, object)[levels]
     rows["scan_location"] = place_names(rows["scan_location"])
     rows["event_time"] = parse_times(raw["event_time"])
     named = rows["scan_location"].map(ids_by_name(locations)).astype("Int64")
@@ -145,13 +158,13 @@ def _typed(raw: pd.DataFrame, name: str, number: int, first_row: int, locations:
     return rows
 
 
-def clean_codes(text: pd.Series) -> tuple[pd.Series, str]:
-    """Return (codes without what transport put around them, see `codes.without_dirt`; a warning or "")."""
-    epc, codes, spelling = code_columns(text.tolist())
+def clean_codes(text: pd.Series, words: Wording = OWN_WORDS) -> tuple[pd.Series, str, int]:
+    """Return (codes without what transport put around them, see `codes.without_dirt`; a warning or ""; dirty rows)."""
+    epc, codes, spelling = code_columns(text.tolist(), words)
     if spelling is None:
-        return text, ""
+        return text, "", 0
     clean = pd.Series(np.array(codes, dtype=object)[epc], index=text.index)
-    return clean, spelling.warning(np.ones(len(text), dtype=np.bool_))
+    return clean, spelling.warning(np.ones(len(text), dtype=np.bool_)), int(spelling.is_dirty.sum())
 
 
 def parse_times(text: pd.Series) -> pd.Series:

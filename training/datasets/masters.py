@@ -12,6 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
+from service.dialect.dialect import Dialect
 from service.events.zones import TimeZones, is_zone
 from service.rawfiles.rows import whole_number
 from training.datasets.tables import read_table
@@ -88,7 +89,7 @@ def zones_of(locations: pd.DataFrame, default: str) -> TimeZones:
 
 
 def read_masters(
-    folder: Path, locations: pd.DataFrame, rows: pd.DataFrame, zones: TimeZones
+    folder: Path, locations: pd.DataFrame, rows: pd.DataFrame, zones: TimeZones, dialect: Dialect | None = None
 ) -> tuple[Masters, list[str]]:
     """Return (the masters, warnings); ``rows`` are events, which name places that the location master lacks.
 
@@ -106,6 +107,7 @@ def read_masters(
         route_hours=routes[list(TRANSIT_COLUMNS)].to_numpy(np.float64),
         route_count=routes[_COUNT].to_numpy(np.float64),
         zones=zones,
+        dialect=dialect,
     )
     return masters, warnings
 
@@ -201,3 +203,4 @@ class Masters:
     route_hours: NDArray[np.float64]  # [R, 4] mean, standard deviation, minimum, maximum hours
     route_count: NDArray[np.float64]  # [R]
     zones: TimeZones = field(default_factory=TimeZones)  # of the places
+    dialect: Dialect | None = None  # how the network writes its events; None: as the model does

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -61,14 +61,16 @@ def read_header(path: Path) -> Header:
         raise _unreadable(path, error) from None
 
 
-def read_table(path: Path, wanted: Collection[str] | None = None) -> RawTable:
+def read_table(path: Path, wanted: Collection[str] | None = None, columns: Mapping[str, str] | None = None) -> RawTable:
     """Read a file; of its columns those ``wanted`` (all if None) are kept.
+
+    ``columns`` are names that the file has in place of the model's.
 
     Raises:
         DataError: the file is empty or cannot be read, its header is not UTF-8, or names a kept column twice.
     """
     try:
-        header = read_header(path)
+        header = read_header(path).renamed(columns or {})
     except UnicodeDecodeError:
         raise DataError(f"{path}: {NOT_UTF8}") from None
     kept = [name for name in header.names if name and (wanted is None or name in wanted)]

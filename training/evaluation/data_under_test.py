@@ -55,7 +55,7 @@ class OwnData:
             DataError: they are gone, or no longer the same.
         """
         lineage = run.record.lineage
-        world = dataset.load(Path(lineage.data), time_zone=run.reference.zones.default)
+        world = dataset.load(Path(lineage.data), time_zone=run.reference.zones.default, dialect=run.reference.dialect)
         if world.files != lineage.files_sha256:
             raise DataError(f"the files of {lineage.data} are not those of the training; name others with --data")
         more = lineage.more_data if strangers else None
@@ -100,7 +100,7 @@ class OwnData:
 def _same_strangers(kept: Contents, home: Dataset) -> Strangers:
     """Read the folder that the lineage ``kept`` names. Raises DataError if it is gone or no longer the same."""
     folder, truth = Path(kept.data), Path(kept.truth) if kept.truth else None
-    other = dataset.load(folder, time_zone=home.masters.zones.default)
+    other = dataset.load(folder, time_zone=home.masters.zones.default, dialect=home.masters.dialect)
     if kept.files_sha256 != other.files or kept.other_files_sha256 != other_hashes(folder, truth):
         raise DataError(
             f"the files of {folder}, --more-data of the training, are not those of the training, from which the "
@@ -125,7 +125,7 @@ def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None)
     truth = truth or truth_beside(data)
     if truth is None and truth_of(run):
         raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
-    world = dataset.load(data, time_zone=run.reference.zones.default)
+    world = dataset.load(data, time_zone=run.reference.zones.default, dialect=run.reference.dialect)
     subject = Subject(world.events, labels_of(world, truth), run.reference)
     if own is None:
         return subject, _source(str(data), "all events", world.events, world, truth)

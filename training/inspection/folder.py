@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from service.dialect.dialect import Dialect
 from service.events import codes
 from service.events.codes import Codes
 from service.events.journeys import Journeys
@@ -46,14 +47,14 @@ class World:
     seconds: float  # that reading took
 
     @classmethod
-    def of(cls, folder: Path, now: datetime, time_zone: str = SEOUL) -> World:
+    def of(cls, folder: Path, now: datetime, time_zone: str = SEOUL, dialect: Dialect | None = None) -> World:
         """Read ``folder``, whose places are in ``time_zone`` if it does not say otherwise.
 
         Raises:
             DataError: it cannot be used, see `training.datasets.dataset.load`.
         """
         begin = perf_counter()
-        raw = read_folder(folder, time_zone)
+        raw = read_folder(folder, time_zone, dialect)
         data = to_dataset(raw)
         seconds = perf_counter() - begin
         rows = raw.rows[raw.rows["problem"] == ""].reset_index(drop=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.dialect.dialect import Dialect
 from service.events.zones import SEOUL
 from training.datasets.dataset import QUARANTINE, write_quarantine
 from training.inspection import checks
@@ -34,13 +35,15 @@ class Inspection:
     plots: dict[str, bytes]  # SVG by title
 
 
-def inspect_folder(folder: Path, out: Path | None, now: datetime, time_zone: str = SEOUL) -> Inspection:
+def inspect_folder(
+    folder: Path, out: Path | None, now: datetime, time_zone: str = SEOUL, dialect: Dialect | None = None
+) -> Inspection:
     """Inspect a data folder; with ``out`` also write the page, and beside it the rows that cannot be used.
 
     Raises:
         DataError: the folder cannot be used, see `training.datasets.dataset.load`.
     """
-    world = World.of(folder, now, time_zone)
+    world = World.of(folder, now, time_zone, dialect)
     table = correlations(world)
     sections = [
         *(check(world) for check in (checks.files, checks.completeness, checks.set_aside, checks.times)),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.dialect.dialect import Dialect
 from service.events.columns import Events
 from service.events.zones import SEOUL
 from service.features.reference import Reference
@@ -114,23 +115,25 @@ def draw_from(labelled: Material) -> Draw:
     return draw
 
 
-def load(  # noqa: PLR0913 - one of them is an option, given by name
+def load(  # noqa: PLR0913, PLR0917 - what, and how it is read
     data: Path,
     truth: Path | None,
     max_length: int,
     quarantine: Path | None = None,
     time_zone: str = SEOUL,
+    dialect: Dialect | None = None,
     *,
     partial: bool = False,
 ) -> tuple[Dataset, Truth, Material]:
     """Return a data folder, its labels (those of the rules without ``truth``), and both as material.
 
-    ``time_zone`` is of the places of which the folder says none. Of a ``partial`` truth, labels may be NaN.
+    ``time_zone`` is of the places of which the folder says none, ``dialect`` of its raw files. Of a ``partial`` truth,
+    labels may be NaN.
 
     Raises:
         DataError: they cannot be used.
     """
-    world = dataset.load(data, quarantine=quarantine, time_zone=time_zone)
+    world = dataset.load(data, quarantine=quarantine, time_zone=time_zone, dialect=dialect)
     if len(world.events.epc_codes) < MIN_EPCS:
         raise DataError(f"{data} has {len(world.events.epc_codes)} EPCs; training needs {MIN_EPCS} at least")
     known = load_truth(truth, world.events, partial=True) if truth and partial else labels_of(world, truth)
@@ -181,6 +184,6 @@ def load_strangers(
     """
     if folder.resolve() == data.resolve():
         raise DataError(f"{folder}: --more-data is --data itself; name another folder, or leave it out")
-    other = dataset.load(folder, quarantine=quarantine, time_zone=home.zones.default)
+    other = dataset.load(folder, quarantine=quarantine, time_zone=home.zones.default, dialect=home.dialect)
     truth = truth or truth_beside(folder)
     return strangers_of(folder, other, truth, home), other, truth

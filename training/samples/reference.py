@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from service.detect.hours import hour_counts
 from service.events import codes
 from service.events.columns import Events
+from service.events.foreign import NO_DAY
 from service.events.journeys import Journeys
 from service.events.vocabulary import START, TYPES, type_index
 from service.features.keys import company_product_key, product_lot_key, product_type_key, scan_key
 from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
+
+_FAR = 10**18
+"""Beyond all days and serials."""
 
 _SHRINK = 10.0
 """A lane's quantiles count as much as those of its pair of types when it was seen this often."""
@@ -59,6 +63,7 @@ def learn(events: Events, normal: NDArray[np.bool_], masters: Masters) -> Refere
         product_scan=_count(shell.product_scan_key(parts.product[ordered.epc], scan)[good]),
         product_type=_count(product_type_key(parts.product[ordered.epc], kind)[good]),
         zones=masters.zones,
+        dialect=masters.dialect,
         hours=hour_counts(kind[good], masters.zones.local_us(ordered.time_us[good], ordered.location_id[good])),
     )
 
@@ -121,10 +126,14 @@ def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bo
     product_lot = _count(lot_key)
     ends = np.cumsum(product_lot.count).astype(np.intp)
     starts = ends - product_lot.count.astype(np.intp)
+    order = np.argsort(lot_key)
 
-    def ranges(values: NDArray[np.int64]) -> NDArray[np.float64]:
-        ordered = values[np.lexsort((values, lot_key))].astype(np.float64)
-        return np.stack([ordered[starts], ordered[ends - 1]], axis=1)
+    def ranges(values: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the least and the greatest value of each lot; where none is known, none lies outside."""
+        low = np.minimum.reduceat(np.where(known, values, _FAR)[order], starts).astype(np.float64)
+        high = np.maximum.reduceat(np.where(known, values, -_FAR)[order], starts).astype(np.float64)
+        none = low > high
+        return np.stack([np.where(none, -_FAR, low), np.where(none, _FAR, high)], axis=1)
 
     return replace(
         reference,
@@ -134,8 +143,8 @@ def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bo
         company_product=_count(company_product_key(parts.company, parts.product)[use]),
         lot=_count(parts.lot[use]),
         product_lot=product_lot,
-        lot_day=ranges(parts.day[use]),
-        lot_serial=ranges(parts.serial[use]),
+        lot_day=ranges(parts.day[use], parts.day[use] != NO_DAY),
+        lot_serial=ranges(parts.serial[use], parts.serial[use] >= 0),
     )
 
 

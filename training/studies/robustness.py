@@ -139,6 +139,7 @@ def _masters_without(masters: Masters, location_id: int) -> Masters:
         route_hours=masters.route_hours[routes],
         route_count=masters.route_count[routes],
         zones=masters.zones,
+        dialect=masters.dialect,
     )
 
 

@@ -1,6 +1,7 @@
 """What is said of each cause? The texts are English; `locale` has them in other languages.
 
 - of_codes: of forged codes
+- of_foreign_codes: of forged codes of other schemes
 - of_clones: of cloned codes
 - of_places: of wrong places
 - of_order: of a wrong order

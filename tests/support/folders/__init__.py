@@ -1,1 +1,1 @@
-"""Data folders that tests of the training side read: raw ones, a flawed one, a simulated one."""
+"""Data folders that tests of the training side read: raw ones, a flawed one, a simulated one, one rewritten."""
