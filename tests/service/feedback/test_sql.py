@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,24 @@ import pytest
 from service.errors import CommandError, VerdictsUnavailable
 from service.feedback.sql import FILE, SqlVerdicts, open_verdicts
 from service.feedback.verdicts import LabelVerdict, agreed, latest
+from tests.servers.postgres import Postgres
 from tests.service.feedback.samples import label, sampled
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder, or a new database of a real server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "verdicts")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"verdicts_{uuid.uuid4().hex[:12]}")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> SqlVerdicts:
-    return open_verdicts(str(tmp_path / "verdicts"))
+def store(where: str) -> Iterator[SqlVerdicts]:
+    opened = open_verdicts(where)
+    yield opened
+    opened.close()
 
 
 def test_a_label_is_there_once_however_often_it_is_sent(store: SqlVerdicts) -> None:
@@ -68,9 +82,9 @@ def test_an_event_that_is_judged_again_is_in_the_sample_once_a_mode(store: SqlVe
     assert store.sample("epc_lstm/2") == []
 
 
-def test_several_writers_lose_nothing_and_append_nothing_twice(tmp_path: Path) -> None:
+def test_several_writers_lose_nothing_and_append_nothing_twice(where: str) -> None:
     def write(number: int) -> None:
-        own = open_verdicts(str(tmp_path))
+        own = open_verdicts(where)
         for event in range(25):
             own.append([label(event), label(event, who=f"writer {number}")])
         own.close()
@@ -80,11 +94,12 @@ def test_several_writers_lose_nothing_and_append_nothing_twice(tmp_path: Path) -
         thread.start()
     for thread in threads:
         thread.join(60)
-    store = open_verdicts(str(tmp_path))
+    store = open_verdicts(where)
     said = [(one.event_id, one.who) for one in store.labels()]
     assert len(said) == len(set(said)) == 25 * 5
-    assert len({one.sequence for one in store.labels(after=25)}) == 100
+    assert [one.sequence for one in store.labels()] == sorted({one.sequence for one in store.labels()})
     assert len(store.labels(event_ids=[3, 4], limit=6)) == 6
+    store.close()
 
 
 def test_labels_of_one_call_are_appended_all_or_none(store: SqlVerdicts) -> None:
@@ -107,7 +122,8 @@ def test_a_store_that_is_none_is_one_line_that_says_what_to_do(tmp_path: Path) -
     assert "secret" not in str(failed.value)
 
 
-def test_others_read_while_a_gateway_writes(store: SqlVerdicts, tmp_path: Path) -> None:
+def test_others_read_while_a_gateway_writes(tmp_path: Path) -> None:
+    store = open_verdicts(str(tmp_path / "verdicts"))
     store.append([label(1)])
     reader = sqlite3.connect(f"file:{tmp_path / 'verdicts' / FILE}?mode=ro", uri=True)
     assert reader.execute("SELECT event_id, verdict FROM labels").fetchall() == [(1, "confirmed")]
