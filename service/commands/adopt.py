@@ -19,19 +19,26 @@ app = typer.Typer()
 
 @app.command()
 def adopt(
-    data: Annotated[
-        Path, typer.Option(help="Folder of raw CSV files, locations.csv and, if there is, transitions.csv.")
-    ],
+    data: Annotated[Path, typer.Option(help="Folder of raw CSV files and locations.csv; transitions.csv if there is.")],
     out: Annotated[Path, typer.Option(help="Model repository to write; one that exists gets its next version.")],
-    model: Annotated[Path, typer.Option("--from", help="Model repository whose weights are taken.")] = Path(
-        "model_repository"
-    ),
+    source: Annotated[
+        Path, typer.Option("--from", help="Model repository whose weights are taken; not with --update.")
+    ] = Path("model_repository"),
     alarms_per_10000: Annotated[
         float | None,
         typer.Option(min=0.1, max=5_000, help="Findings wanted in 10,000 events. Default: the cuts of --from."),
     ] = None,
+    audit: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Write so many journeys that are most worth a human look.")
+    ] = 0,
+    update: Annotated[
+        bool, typer.Option("--update", help="Add the data to the tables of --out, an adoption of earlier weeks.")
+    ] = False,
+    forget_days: Annotated[
+        float, typer.Option(min=1, help="With --update: the age at which lots and counts are forgotten.")
+    ] = 365,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for the report and for rows that cannot be used; default: OUT-report.")
+        Path | None, typer.Option(help="Folder for report, audit and rows that cannot be used; default: OUT-report.")
     ] = None,
     time_zone: SitesZoneOption = None,
     network: NetworkOption = None,
@@ -42,18 +49,21 @@ def adopt(
     from service.model.signing import load_signing_key
 
     key = load_signing_key(sign) if sign else None  # before the long work
-    from export.adopted import adopt_folder
-    from training.adoption.report import lines_of
+    from export.adopted import AdoptJob, adopt_folder
+    from training.adoption.report import lines_of, sheets_of
     from training.adoption.settings import AdoptSettings
+    from training.evaluation.report import write_sheets
 
+    beside = report or out.with_name(f"{out.name}-report")
+    job = AdoptJob(data, out if update else source, out, beside, audit, update, forget_days, key)
     settings = AdoptSettings(
         alarms_per_10000=alarms_per_10000,
         time_zone=time_zone or SEOUL,
         dialect=load_dialect(network) if network else None,
     )
-    beside = report or out.with_name(f"{out.name}-report")
     with shown_progress() as progress:
-        version, found = adopt_folder(data, model, out, beside, settings, progress, sign=key)
+        version, found = adopt_folder(job, settings, progress)
     for line in lines_of(found):
         typer.echo(line)
+    write_sheets(sheets_of(found))
     typer.echo(f"adopted to {version}; the report is in {beside}")

@@ -9,22 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect import rules
 from service.events.columns import Events
-from service.events.vocabulary import KINDS, MODES
+from service.events.journeys import Journeys
+from service.events.vocabulary import MODES
 from service.features.reference import Reference
 from service.model.manifest import NormalEvents
+from service.model.sequences import Windows
 from service.progress import Progress
 from training.adoption.alarms import AlarmCuts, cuts_for_alarms
+from training.adoption.rolling import Earlier
 from training.adoption.settings import MIN_EPCS, MIN_EVENTS, AdoptSettings
 from training.adoption.settling import Settled, settle
+from training.adoption.trust import JudgedEvents, KindTrust, judged, trust
 from training.adoption.weights import TrainedWeights
 from training.datasets.dataset import Dataset
 from training.errors import DataError
 from training.runs.drift_histograms import Served, as_served, histograms_of
 from training.runs.folder import padded_lengths
-from training.runs.lineage import probe
 from training.runs.median_events import median_events
-from training.samples.samples import Samples, samples
+from training.samples.samples import Samples
 from training.samples.splits import first_scans
 
 _HISTOGRAM_ITEMS = 20_000
@@ -37,10 +41,12 @@ class Adoption:
 
     settled: Settled
     scores: dict[str, NDArray[np.float32]]  # [N, 5] by mode, with the new tables
+    evidence: NDArray[np.float32]  # [N, 5] of the rules, whole journeys known
     cuts: AlarmCuts
     served: dict[str, Served]  # by mode: features and scores of one event of each item, as in service
     baseline: NormalEvents
     probe: list[list[float]]  # [T, F]
+    trusted: dict[str, dict[str, KindTrust]]  # by mode and kind; empty if nothing was planted
 
     @property
     def reference(self) -> Reference:
@@ -53,32 +59,50 @@ class Adoption:
         return {mode: histograms_of(part) for mode, part in self.served.items()}
 
 
-def adopt(world: Dataset, network: TrainedWeights, settings: AdoptSettings, progress: Progress) -> Adoption:
+def adopt(
+    world: Dataset,
+    weights: TrainedWeights,
+    settings: AdoptSettings,
+    progress: Progress,
+    earlier: Earlier | None = None,
+) -> Adoption:
     """Learn from a world without labels what is normal in it, and judge it by that.
+
+    With ``earlier`` the tables are those of both, and a quarter of the events will do.
 
     Raises:
         DataError: there is too little of it, or its tables do not settle.
     """
     events = world.events
-    check_amount(events)
-    settled = settle(events, world.masters, network, settings, _part(progress, 0.0, 0.5))
-    check, scores = [], {}
-    for causal, mode in enumerate(MODES):
-        progress(f"judging with the new tables, {mode}", 0.5 + 0.1 * causal)
-        part, scores[mode] = _judged(events, settled, network, causal=bool(causal))
-        check.append(part)
-    baseline, example = median_events(check), probe(check[0], padded_lengths(network.max_length)[0])
-    del check
+    check_amount(events, 1.0 if earlier is None else 0.25)
+    settled = settle(events, world.masters, weights, settings, _part(progress, 0.0, 0.4), earlier)
+    whole, causal = (
+        _judged(events, settled, weights, is_causal, _part(progress, 0.4 + 0.1 * is_causal, 0.5))
+        for is_causal in (False, True)
+    )
+    scores = dict(zip(MODES, (whole.scores, causal.scores), strict=True))
     wanted = settings.alarms_per_10000
-    cuts = AlarmCuts(network.thresholds, network.points) if wanted is None else cuts_for_alarms(scores, wanted)
-    progress("histograms", 0.75)
-    served = as_served(_some_items(events), network.score, settled.reference, network.max_length)
-    return Adoption(settled, scores, cuts, served, baseline, example)
+    cuts = AlarmCuts(weights.thresholds, weights.points) if wanted is None else cuts_for_alarms(scores, wanted)
+    baseline = median_events([_in_order(each, settled) for each in (whole, causal)])
+    del causal  # its table is the largest thing of all
+    progress("histograms", 0.6)
+    served = as_served(_some_items(events), weights.score, settled.reference, weights.max_length)
+    progress("planting faults, and looking for them", 0.7)
+    trusted = {}
+    if settings.plant:
+        by_mode = {mode: cuts.of(mode) for mode in MODES}
+        clean = _clean(events, settled, scores, by_mode)
+        trusted = trust(events, clean, settled.reference, weights, whole, scores, by_mode, settings.seed)
+    evidence = rules.judge(whole.features)[0]
+    return Adoption(settled, scores, evidence, cuts, served, baseline, _example(events, whole, weights), trusted)
 
 
-def check_amount(events: Events) -> None:
-    """Raise DataError if so few events teach nothing; it says what is missing."""
-    found = {"usable rows": (len(events), MIN_EVENTS), "EPCs": (len(events.epc_codes), MIN_EPCS)}
+def check_amount(events: Events, share: float = 1.0) -> None:
+    """Raise DataError if so few events teach nothing; it says what is missing. ``share`` is of what it takes."""
+    found = {
+        "usable rows": (len(events), round(share * MIN_EVENTS)),
+        "EPCs": (len(events.epc_codes), round(share * MIN_EPCS)),
+    }
     if short := {name: least - count for name, (count, least) in found.items() if count < least}:
         have = " and ".join(f"{count:,} {name}" for name, (count, _) in found.items())
         need = " and ".join(f"{least:,} {name}" for name, (_, least) in found.items())
@@ -89,15 +113,45 @@ def check_amount(events: Events) -> None:
 
 
 def _judged(
-    events: Events, settled: Settled, network: TrainedWeights, *, causal: bool
-) -> tuple[Samples, NDArray[np.float32]]:
-    """Return (the samples of all events, labelled by what was set aside; scores [N, 5] in the order of the events)."""
-    labels = np.zeros((len(events), len(KINDS)), dtype=np.float32)
-    labels[settled.suspects] = 1.0
-    part = samples(events, labels, settled.reference, causal=causal, limit=network.max_length)
-    scores = np.empty_like(labels)
-    scores[part.index] = network.score(part)
-    return part, scores
+    events: Events,
+    settled: Settled,
+    weights: TrainedWeights,
+    is_causal: bool,
+    progress: Progress,
+) -> JudgedEvents:
+    progress(f"judging with the new tables, {MODES[is_causal]}", 0.0)
+    return judged(events, settled.reference, weights, causal=is_causal)
+
+
+def _in_order(part: JudgedEvents, settled: Settled) -> Samples:
+    """Return events as samples of windows of their own, labelled by what was set aside: medians ask no more."""
+    one = np.ones(len(part.features), dtype=np.intp)
+    index = np.arange(len(one))
+    return Samples(part.features, settled.suspects.astype(np.float32), Windows(index, one, index, 0 * one), index)
+
+
+def _example(events: Events, whole: JudgedEvents, weights: TrainedWeights) -> list[list[float]]:
+    """Return the features [T, F] of the first events of a real journey, as many as the shortest window has."""
+    journeys = Journeys.of(events)
+    wanted = padded_lengths(weights.max_length)[0]
+    item = int(np.argmax(np.minimum(journeys.length, wanted)))
+    rows = journeys.order[journeys.start[item] :][: min(int(journeys.length[item]), wanted)]
+    return [[float(value) for value in event] for event in whole.features[rows]]
+
+
+def _clean(
+    events: Events,
+    settled: Settled,
+    scores: Mapping[str, NDArray[np.float32]],
+    cuts: Mapping[str, NDArray[np.float32]],
+) -> NDArray[np.bool_]:
+    """Return which items [U] have no event that was set aside or is found in a mode."""
+    found = ~settled.normal
+    for mode in MODES:
+        found |= (scores[mode] >= cuts[mode]).any(axis=1)
+    clean: NDArray[np.bool_] = np.ones(len(events.epc_codes), dtype=np.bool_)
+    clean[events.epc[found]] = False
+    return clean
 
 
 def _some_items(events: Events) -> Events:
@@ -113,8 +167,3 @@ def _some_items(events: Events) -> Events:
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:
     return lambda what, done: progress(what, begin + (end - begin) * done)
-
-
-def flags_of(adoption: Adoption) -> Mapping[str, NDArray[np.bool_]]:
-    """Return what is found [N, 5] at the balanced point by mode."""
-    return {mode: scores >= adoption.cuts.of(mode) for mode, scores in adoption.scores.items()}

@@ -32,14 +32,20 @@ class AlarmCuts:
 def cuts_for_alarms(scores: Mapping[str, NDArray[np.float32]], alarms_per_10000: float) -> AlarmCuts:
     """Return the cuts that raise so many findings in 10,000 of the events with these scores [N, 5] by mode.
 
-    All kinds share one cut, for scores are probabilities: no other cuts find more for as many alarms. It stays within
-    0.05 .. 0.99: below, findings would be noise; a malformed code is always a finding.
+    All kinds share one cut, for scores are probabilities: no other cuts find more for as many alarms. It is 0.05 at
+    least, below which findings would be noise, and for epcFake 0.99 at most: a malformed code is always a finding. So
+    where more codes than are wanted are forged for certain, there are more findings.
     """
     points = {
-        point: Thresholds(**{mode: [_cut(scores[mode], share * alarms_per_10000)] * len(KINDS) for mode in MODES})
+        point: Thresholds(**{mode: _cuts(scores[mode], share * alarms_per_10000) for mode in MODES})
         for point, share in _SHARES.items()
     }
     return AlarmCuts(points[OperatingPoint.SENSITIVE], points)
+
+
+def _cuts(scores: NDArray[np.float32], alarms_per_10000: float) -> list[float]:
+    cut = _cut(scores, alarms_per_10000)
+    return [min(cut, MALFORMED_CODE_SCORE) if kind == "epcFake" else cut for kind in KINDS]
 
 
 def _cut(scores: NDArray[np.float32], alarms_per_10000: float) -> float:
@@ -48,7 +54,7 @@ def _cut(scores: NDArray[np.float32], alarms_per_10000: float) -> float:
     if wanted >= len(falling):
         return SUSPICION
     # Above the first score that is one too many: events that look alike have one score, and are all flagged or none.
-    return float(np.clip(np.nextafter(falling[wanted], np.float32(1)), SUSPICION, MALFORMED_CODE_SCORE))
+    return float(np.clip(np.nextafter(falling[wanted], np.float32(2)), SUSPICION, 1.0))
 
 
 def alarms_by_kind(scores: NDArray[np.float32], cuts: NDArray[np.float32]) -> dict[str, float]:

@@ -24,4 +24,5 @@ class AdoptSettings:
     most_rounds: int = 12  # of judging and learning again; more: it does not settle
     settled_share: float = 0.0005  # of the events that change sides in a round, at most, when the tables have settled
     most_aside: float = 0.35  # of the events; more: the network does not know what is normal here
+    plant: bool = True  # known faults, to estimate how far each kind can be trusted
     seed: int = 7  # of the planted faults

@@ -23,6 +23,7 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.reference import Reference
 from service.progress import Progress
+from training.adoption.rolling import Earlier
 from training.adoption.settings import AdoptSettings
 from training.adoption.weights import TrainedWeights
 from training.datasets.masters import Masters
@@ -56,20 +57,30 @@ class Settled:
     suspects: NDArray[np.bool_]  # [N, 5] why events were set aside
 
 
-def settle(
-    events: Events, masters: Masters, network: TrainedWeights, settings: AdoptSettings, progress: Progress
+def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
+    events: Events,
+    masters: Masters,
+    network: TrainedWeights,
+    settings: AdoptSettings,
+    progress: Progress,
+    earlier: Earlier | None = None,
 ) -> Settled:
-    """Learn the tables of N unlabelled events.
+    """Learn the tables of N unlabelled events; with ``earlier`` they are those of both.
 
     Raises:
         DataError: too much of them is suspicious, or what is keeps changing; says how much, and what to do.
     """
+
+    def teach(normal: NDArray[np.bool_]) -> Reference:
+        learned = learn(events, normal, masters)
+        return learned if earlier is None else earlier.with_new(learned)
+
     normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)
     rounds: list[Round] = []
     while len(rounds) < settings.most_rounds:
         number = len(rounds)
         progress(f"round {number + 1}: judging {len(events):,} events", number / settings.most_rounds)
-        reference = learn(events, normal, masters)
+        reference = teach(normal)
         suspects = _suspects(events, reference, network, strict=number < _STRICT_ROUNDS)
         now = np.asarray(~suspects.any(axis=1))
         moved = int((now != normal).sum())
@@ -79,7 +90,7 @@ def settle(
             raise DataError(_too_strange(rounds[-1], len(events), network.title))
         normal = now
         if number > _STRICT_ROUNDS and moved <= settings.settled_share * len(events):
-            return Settled(learn(events, normal, masters), normal, tuple(rounds), suspects)
+            return Settled(teach(normal), normal, tuple(rounds), suspects)
     raise DataError(
         f"the tables do not settle: after {len(rounds)} rounds {rounds[-1].moved:,} of {len(events):,} events still"
         f" change sides (at most {settings.settled_share:.2%} may); give it more data of one time, or train with labels"

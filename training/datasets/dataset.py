@@ -36,7 +36,12 @@ class Dataset:
 
 
 def load(
-    folder: Path, quarantine: Path | None = None, time_zone: str = SEOUL, dialect: Dialect | None = None
+    folder: Path,
+    quarantine: Path | None = None,
+    time_zone: str = SEOUL,
+    dialect: Dialect | None = None,
+    *,
+    go_on: bool = False,
 ) -> Dataset:
     """Read all raw files of ``folder`` and its masters; ``time_zone`` is of the places of which they say none.
 
@@ -48,17 +53,18 @@ def load(
 
     Rows that cannot be used are set aside: file, line, problem and text of each go to ``quarantine`` (a CSV, written
     if there are any). So do rows that repeat an earlier one, event_id included. What was set aside or is missing is
-    logged as a warning, which the commands show on stderr.
+    logged as a warning, which the commands show on stderr. With ``go_on`` a file without a usable row is one too,
+    as long as there is another file.
 
     Raises:
         DataError: no raw files, a file without the needed columns, two different events of one id, a file (masters
             too) without a usable row, or no locations.csv. Without transitions.csv there are no routes, and a warning.
     """
-    raw = read_folder(folder, time_zone, dialect)
+    raw = read_folder(folder, time_zone, dialect, go_on=go_on)
     if quarantine is not None:
         write_quarantine(raw, quarantine)
     loaded = to_dataset(raw)
-    for name, why in _useless_files(raw).items():
+    for name, why in _useless_files(raw).items() if not go_on else ():
         raise DataError(f"{folder / name}: {why}; correct the file, or take it out of the folder")
     for warning in loaded.warnings:
         _LOG.warning("warning: %s: %s", folder, warning)

@@ -60,24 +60,26 @@ class RawFolder:
     dialect: Dialect | None = None
 
 
-def read_folder(folder: Path, time_zone: str = SEOUL, dialect: Dialect | None = None) -> RawFolder:
+def read_folder(
+    folder: Path, time_zone: str = SEOUL, dialect: Dialect | None = None, *, go_on: bool = False
+) -> RawFolder:
     """Read all raw files of ``folder`` and its location master.
 
     Times without a zone are local to their place. A place of which the master says no zone is in ``time_zone``.
-    Columns, words and codes are those of ``dialect``.
+    Columns, words and codes are those of ``dialect``. With ``go_on`` a raw file that cannot be read is a warning, as
+    long as there is another one.
 
     Raises:
         DataError: no raw files, a file without the needed columns, two different events of one id, no locations.csv,
             a time zone that there is not.
     """
     words, columns = words_of(dialect), dialect.columns if dialect else {}
-    paths = raw_files(folder, columns)
+    tables, unreadable = _tables(folder, columns, go_on=go_on)
     locations, warnings = read_locations(folder)
     zones = zones_of(locations, time_zone)
-    warnings += left_out([folder], columns)
+    warnings += [*left_out([folder], columns), *unreadable]
     files, parts, first_row, dirty = {}, [], 1, 0
-    for number, path in enumerate(paths, 1):
-        table = read_table(path, USED, columns)
+    for number, (path, table) in enumerate(tables, 1):
         warnings += [f"{path.name} {table.warning}"] if table.warning else []
         warnings += [
             f"{path.name} has no column {name}: it is taken from {other} where that is possible"
@@ -98,13 +100,35 @@ def read_folder(folder: Path, time_zone: str = SEOUL, dialect: Dialect | None = 
     return RawFolder(folder, files, rows, locations, zones, warnings, dirty, dialect)
 
 
-def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Path]:
-    """Return the raw files of ``folder`` in name order, see `service.rawfiles.folders`; each has what is needed of it.
+def _tables(folder: Path, columns: Mapping[str, str], *, go_on: bool) -> tuple[list[tuple[Path, RawTable]], list[str]]:
+    """Return (the raw files with their rows, why others could not be read: with ``go_on``, else that is an error).
 
     ``columns`` are names that the files have in place of the model's.
 
     Raises:
-        DataError: there are none, or one cannot be read or lacks a column.
+        DataError: there are none that can be read, or, unless ``go_on``, one cannot be read or lacks a column.
+    """
+    tables, unreadable = [], []
+    for path in raw_files(folder, columns):
+        try:
+            _check_header(path, columns)
+            tables.append((path, read_table(path, USED, columns)))
+        except DataError as error:
+            if not go_on:
+                raise
+            unreadable.append(f"{error} (the file is left out)")
+    if not tables:
+        raise DataError(unreadable[0])
+    return tables, unreadable
+
+
+def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Path]:
+    """Return the raw files of ``folder`` in name order, see `service.rawfiles.folders`.
+
+    ``columns`` are names that the files have in place of the model's.
+
+    Raises:
+        DataError: there are none.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the one that holds the raw files")
@@ -113,8 +137,6 @@ def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Pa
     if not found:
         code, time = (own.get(name, name) for name in ("epc_code", "event_time"))
         raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns {code} and {time})")
-    for path in found:
-        _check_header(path, own)
     return found
 
 
