@@ -38,7 +38,7 @@ Items of a lot come together: of fewer codes, or of one lot, a launched product 
 the next file would have the other verdict.
 """
 
-READ_MORE = "docs/data.md"
+READ_MORE = "docs/adopt.md"
 
 _SENTENCE = re.compile(
     rf"[0-9]+ % of the (?:codes|scans|moves) [^:]*?(?:: adopt it)?, see {re.escape(READ_MORE)}(?:; [^.]*)?\."
