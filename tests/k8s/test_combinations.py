@@ -214,7 +214,7 @@ def test_the_detection_log_has_a_volume_that_outlives_pods_and_an_image_that_can
 def test_a_model_of_an_image_of_its_own_is_verified_before_it_is_loaded(
     components: Choice, bundled_repository: Path, tmp_path: Path
 ) -> None:
-    """It takes the place of the folder in the image, so the same checks are made: one changed byte, and none is loaded."""
+    """It takes the place of the folder in the image: the same checks are made, and with one changed byte it is none."""
     objects = overlay(*components)
     pod = find("Deployment", "epc-sentinel", objects)["spec"]["template"]["spec"]
     [copy], [gateway] = pod["initContainers"], pod["containers"]
