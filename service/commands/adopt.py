@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from service.commands.options import NetworkOption, SitesZoneOption, need_train_extra
-from service.dialect.load import load_dialect
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
 
@@ -46,6 +45,7 @@ def adopt(
 ) -> None:
     """Learn from raw files without labels what is normal in them, and write a model that judges by that."""
     need_train_extra()
+    from service.dialect.load import load_dialect
     from service.model.signing import load_signing_key
 
     key = load_signing_key(sign) if sign else None  # before the long work

@@ -22,7 +22,6 @@ from service.commands.options import (
     check_more,
     need_train_extra,
 )
-from service.dialect.load import load_dialect
 from service.errors import CommandError
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
@@ -66,6 +65,7 @@ def inspect(
 ) -> None:
     """Report how good the data of a folder are: complete, consistent, valid, known."""
     need_train_extra()
+    from service.dialect.load import load_dialect
     from training.inspection.report import inspect_folder, write_inspection
 
     dialect = load_dialect(network) if network else None
@@ -111,6 +111,8 @@ def train(
 ) -> None:
     """Train the model, calibrate it, and measure it on held-out EPCs."""
     need_train_extra()
+    from service.dialect.load import load_dialect
+
     check_more(more_data, more_truth)
     from training.evaluation.report import write_report
     from training.fitting.config import load_config

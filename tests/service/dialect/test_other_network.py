@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export.adopted import adopt_folder
+from export.adopted import AdoptJob, adopt_folder
 from service.dialect.load import load_dialect
 from service.events.vocabulary import KINDS
 from service.features.reference import Reference
@@ -48,7 +48,8 @@ class OtherNetwork:
 def adopted(folder: Path, network: Path) -> OtherNetwork:
     """Return what the bundled model makes of a world."""
     settings = AdoptSettings(dialect=load_dialect(network))
-    adopt_folder(network.parent, BUNDLED, folder / "repository", folder / "report", settings, silent)
+    job = AdoptJob(network.parent, BUNDLED, folder / "repository", folder / "report")
+    adopt_folder(job, settings, silent)
     return OtherNetwork(network.parent, folder / "repository")
 
 

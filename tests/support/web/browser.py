@@ -21,9 +21,9 @@ _QUESTION = """async () => (await axe.run(document, {resultTypes: ["violations"]
     .map(one => one.id + ": " + one.nodes.map(node => node.target.join(" ") + " " + node.failureSummary).join("; "))"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium; of a module alone, for while it is open no other test can run an event loop."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield chromium

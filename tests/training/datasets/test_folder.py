@@ -242,7 +242,7 @@ OF_BOTH: dict[str, bytes] = {
 def test_replay_and_training_take_the_same_files(tmp_path: Path, name: str) -> None:
     """What one of them refuses by a message, the other refuses too, and neither passes it over."""
     (tmp_path / name).write_bytes(OF_BOTH[name])
-    (tmp_path / "locations.csv").write_text("location_id\n")
+    (tmp_path / "locations.csv").write_text("location_id,scan_location,Latitude,Longitude\n5,a,37.1,127.1\n")
 
     def answer_of(read: object) -> list[str] | str:
         assert callable(read)
@@ -256,4 +256,4 @@ def test_replay_and_training_take_the_same_files(tmp_path: Path, name: str) -> N
         read_files(found)
         return found
 
-    assert answer_of(lambda: training_folder.raw_files(tmp_path)) == answer_of(replay) != "?"
+    assert answer_of(lambda: map(Path, training_folder.read_folder(tmp_path).files)) == answer_of(replay) != "?"

@@ -38,4 +38,4 @@ def test_a_study_leaves_tables_and_plots(name: str, files: list[str], labelled: 
 def test_the_command_offers_every_study() -> None:
     from service.commands.studies import StudyChoice  # noqa: PLC0415
 
-    assert {choice.value for choice in StudyChoice} == {*STUDIES, "frontier"}
+    assert {choice.value for choice in StudyChoice} == {*STUDIES, "frontier", "transfer"}
