@@ -92,7 +92,7 @@ def ask(target: str, token: str = TOKEN) -> int:
     asked = urllib.request.Request(f"https://{target}{PATH}", BODY, headers)
     try:
         with urllib.request.urlopen(asked, timeout=30, context=trusting) as answer:
-            assert json.load(answer)["method"] == "lstm-deep-learning"
+            assert json.load(answer)["method"] == "rule-based"
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -53,10 +53,6 @@ def test_errors_are_problem_json_with_field_names(web: Web) -> None:
         assert fields is None or [one["field"] for one in problem["errors"]] == fields
 
 
-def test_of_a_file_that_nobody_sent_there_is_no_report(web: Web) -> None:
-    assert web.get("/api/reports?fileId=987654321").json()["reports"] == []
-
-
 def test_settings_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
     assert_one_line(run("web", "--time-zone", "Mars"), 2, "--time-zone is 'Mars'")
     assert_one_line(run("web", EPC_SENTINEL_WEB_PROT="1"), 2, "EPC_SENTINEL_WEB_PROT", "did you mean")
