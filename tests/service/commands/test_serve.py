@@ -1,4 +1,4 @@
-"""``serve`` does not start with what it cannot use."""
+"""``serve`` does not start with what it cannot use; that rules may stand in, `test_lineups` shows."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from tests.support.command import assert_one_line, run
 
 
 def test_a_repository_that_is_none_is_one_line(tmp_path: Path) -> None:
-    assert_one_line(run("serve", "--backend", f"onnx:{tmp_path}"), 1, str(tmp_path))
+    assert_one_line(run("serve", "--no-fallback", "--backend", f"onnx:{tmp_path}"), 1, str(tmp_path))
