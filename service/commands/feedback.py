@@ -1,7 +1,6 @@
 """``audit``, ``label`` and ``accuracy``: what people say of events, and how good the detectors are by that."""
 
-# ruff: noqa: PLC0415, PLR0913, PLR0917
-# Parts are imported when the command is called, --help must be quick; and a command has one parameter per flag.
+# ruff: noqa: PLC0415 - parts are imported when the command is called, --help must be quick
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import CaFileOption, CertFileOption, KeyFileOption, TokenFileOption
+from service.commands.options import AccessOptions, spread
 
 if TYPE_CHECKING:
     from service.client.feedback import FeedbackClient
@@ -25,21 +24,20 @@ PersonOption = Annotated[str, typer.Option(help="Who says it.")]
 
 
 @audit.command("export")
+@spread
 def export_sheet(
+    *,
     out: Annotated[Path | None, typer.Option(help="CSV file to write; default: standard output.")] = None,
     who: Annotated[str, typer.Option(help="Leave out what this person has labelled; default: what anybody has.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Events, at most.")] = 1_000,
     target: KeeperOption = "127.0.0.1:50051",
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
+    access: AccessOptions,
 ) -> None:
     """Write the events that wait for a verdict as CSV, with a column for each kind, and nothing of what was found."""
     from service.errors import CommandError
     from service.jobs.feedback import write_sheet
 
-    with _client(target, ca_file, cert_file, key_file, token_file) as client:
+    with _client(target, access) as client:
         sample = client.sample(who, limit)
     if out is None:
         write_sheet(sample.events, sys.stdout)
@@ -53,51 +51,48 @@ def export_sheet(
 
 
 @audit.command("import")
+@spread
 def import_sheet(
     sheet: Annotated[Path, typer.Argument(help="CSV file of audit export, filled in: 1, 0 or ? for each kind.")],
     who: PersonOption,
+    *,
     target: KeeperOption = "127.0.0.1:50051",
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
+    access: AccessOptions,
 ) -> None:
     """Send the verdicts of a sheet; sent again, none is there twice."""
     from service.jobs.feedback import read_sheet
 
     labels = read_sheet(sheet, who)
-    with _client(target, ca_file, cert_file, key_file, token_file) as client:
+    with _client(target, access) as client:
         typer.echo(f"{client.label(labels)} of {len(labels)} verdicts are new")
 
 
 @app.command()
+@spread
 def label(
     labels: Annotated[Path, typer.Argument(help="CSV file: event_id, file_id, kind, verdict; who, note, labelled_at.")],
     who: PersonOption,
+    *,
     target: KeeperOption = "127.0.0.1:50051",
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
+    access: AccessOptions,
 ) -> None:
     """Send verdicts on events, a row each; sent again, none is there twice."""
     from service.jobs.feedback import read_labels
 
     read = read_labels(labels, who)
-    with _client(target, ca_file, cert_file, key_file, token_file) as client:
+    with _client(target, access) as client:
         typer.echo(f"{client.label(read)} of {len(read)} verdicts are new")
 
 
 @app.command()
+@spread
 def accuracy(
+    *,
     batches: Annotated[int, typer.Option(min=1, help="Over so many of the latest files that have labels.")] = 50,
     model_version: Annotated[str, typer.Option(help="Of this version alone, such as epc_lstm/1.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print an AccuracyResponse as JSON.")] = False,
     target: KeeperOption = "127.0.0.1:50051",
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
+    access: AccessOptions,
 ) -> None:
     """Print how good the detectors are, by what people said of the audit sample."""
     from google.protobuf.json_format import MessageToJson
@@ -105,7 +100,7 @@ def accuracy(
     from service.jobs.feedback import write_accuracy
     from service.pb.epcsentinel.v1 import feedback_pb2
 
-    with _client(target, ca_file, cert_file, key_file, token_file) as client:
+    with _client(target, access) as client:
         kinds = client.accuracy(batches, model_version)
     if as_json:
         typer.echo(MessageToJson(feedback_pb2.AccuracyResponse(kinds=kinds)))
@@ -113,8 +108,7 @@ def accuracy(
         write_accuracy(kinds)
 
 
-def _client(target: str, ca: Path | None, cert: Path | None, key: Path | None, token: Path | None) -> FeedbackClient:
-    from service.client.access import access_by_files
+def _client(target: str, access: AccessOptions) -> FeedbackClient:
     from service.client.feedback import FeedbackClient
 
-    return FeedbackClient(target, access_by_files(ca, cert, key, token))
+    return FeedbackClient(target, access.access())

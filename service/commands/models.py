@@ -1,16 +1,16 @@
 """``models``: the versions of the model, which one judges, and who decided that."""
 
-# ruff: noqa: PLC0415, PLR0913, PLR0917
-# Parts are imported when the command is called, --help must be quick; and a command has one parameter per flag.
+# ruff: noqa: PLC0415 - parts are imported when the command is called, --help must be quick
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.options import CaFileOption, CertFileOption, KeyFileOption, TokenFileOption, setting
+from service.commands.options import AccessOptions, OptionGroup, setting, spread
 from service.errors import CommandError, SettingsError
 from service.settings import load_settings
 
@@ -36,155 +36,101 @@ RegistryOption = Annotated[str | None, setting("registry")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of ModelService as JSON.")]
 
 
+@dataclass(frozen=True, slots=True)
+class WhereOptions(OptionGroup):
+    """The versions that a command is about: of folders, or of a running gateway."""
+
+    target: TargetOption = None
+    repository: RepositoryOption = None
+    lifecycle: LifecycleOption = None
+    trust: TrustOption = None
+
+
 @models.command("list")
-def list_models(
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
-    as_json: AsJson = False,
-) -> None:
+@spread
+def list_models(where: WhereOptions, access: AccessOptions, as_json: AsJson = False) -> None:
     """List all versions, the newest first, with their states and what is wrong with them."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
-    found: Any = _managed(target, repository, lifecycle, trust, files).ask(
-        "ListModels", pb.ModelServiceListModelsRequest()
-    )
+    found: Any = _managed(where, access).ask("ListModels", pb.ModelServiceListModelsRequest())
     _write_json(found) if as_json else job.write_list(found)
 
 
 @models.command()
-def show(
-    version: VersionArgument,
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
-    as_json: AsJson = False,
-) -> None:
+@spread
+def show(version: VersionArgument, where: WhereOptions, access: AccessOptions, as_json: AsJson = False) -> None:
     """Show one version: metrics, lineage, and what was done with it."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
-    managed = _managed(target, repository, lifecycle, trust, files)
+    managed = _managed(where, access)
     found: Any = managed.ask("GetModel", pb.ModelServiceGetModelRequest(version=version))
     _write_json(found) if as_json else job.write_one(found.model)
 
 
 @models.command()
-def load(
-    version: VersionArgument,
-    why: WhyOption,
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@spread
+def load(version: VersionArgument, why: WhyOption, where: WhereOptions, access: AccessOptions) -> None:
     """Make a version the challenger: checked, and loaded beside the champion."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
-    managed = _managed(target, repository, lifecycle, trust, files)
+    managed = _managed(where, access)
     _moved(managed, "LoadModel", pb.ModelServiceLoadModelRequest(version=version, why=why))
 
 
 @models.command()
+@spread
 def promote(
     version: VersionArgument,
     why: WhyOption,
+    where: WhereOptions,
+    access: AccessOptions,
     instead_of: InsteadOfOption = None,
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Make a version the champion: gateways load it beside the one in use, and switch."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
     request = pb.ModelServicePromoteRequest(version=version, why=why, instead_of=instead_of or 0)
-    _moved(_managed(target, repository, lifecycle, trust, files), "Promote", request)
+    _moved(_managed(where, access), "Promote", request)
 
 
 @models.command()
-def rollback(
-    why: WhyOption,
-    instead_of: InsteadOfOption = None,
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@spread
+def rollback(why: WhyOption, where: WhereOptions, access: AccessOptions, instead_of: InsteadOfOption = None) -> None:
     """Make the previous version the champion again; it is still loaded."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
     request = pb.ModelServiceRollbackRequest(why=why, instead_of=instead_of or 0)
-    _moved(_managed(target, repository, lifecycle, trust, files), "Rollback", request)
+    _moved(_managed(where, access), "Rollback", request)
 
 
 @models.command()
-def delete(
-    version: VersionArgument,
-    why: WhyOption,
-    target: TargetOption = None,
-    repository: RepositoryOption = None,
-    lifecycle: LifecycleOption = None,
-    trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@spread
+def delete(version: VersionArgument, why: WhyOption, where: WhereOptions, access: AccessOptions) -> None:
     """Remove a version that no state and no entry of the log names; its number is never used again."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
-    managed = _managed(target, repository, lifecycle, trust, files)
+    managed = _managed(where, access)
     _moved(managed, "DeleteModel", pb.ModelServiceDeleteModelRequest(version=version, why=why))
 
 
 @models.command()
-def validate(
+@spread
+def validate(  # noqa: PLR0913 - a command has one parameter per flag
     version: VersionArgument,
+    *,
     why: Annotated[str, typer.Option(help="Why, for the record of the operation.")] = "asked by command",
     target: TargetOption = None,
     repository: RepositoryOption = None,
     trust: TrustOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_file: TokenFileOption = None,
+    access: AccessOptions,
 ) -> None:
     """Check files, signature, features and golden probe of a version; a gateway does as its --validate-command says."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    files = (ca_file, cert_file, key_file, token_file)
-    managed = _managed(target, repository, None, trust, files)
+    managed = _managed(WhereOptions(target, repository, None, trust), access)
     if target is None:
         typer.echo(job.check(managed.settings, version))
         return
@@ -205,24 +151,17 @@ def traffic(
     """Give detectors and versions shares of the files, in percent; '' gives all to the champion."""
     from service.jobs import models as job
 
-    none: tuple[None, None, None, None] = (None, None, None, None)
-    typer.echo(job.share(_managed(None, repository, lifecycle, None, none), shares, why))
+    typer.echo(job.share(_managed(WhereOptions(None, repository, lifecycle), AccessOptions()), shares, why))
 
 
-def _managed(
-    target: str | None,
-    repository: Path | None,
-    lifecycle: str | None,
-    trust: str | None,
-    files: tuple[Path | None, Path | None, Path | None, Path | None],
-) -> Managed:
-    from service.client.access import access_by_files
+def _managed(where: WhereOptions, access: AccessOptions) -> Managed:
     from service.jobs.models import Managed
 
-    if target and (repository or lifecycle):
+    if where.target and (where.repository or where.lifecycle):
         raise SettingsError("--target goes not with --repository or --lifecycle: a running gateway has its own")
-    backend = None if repository is None else f"onnx:{repository}"
-    return Managed(load_settings(backend=backend, lifecycle=lifecycle, trust=trust), target, access_by_files(*files))
+    backend = None if where.repository is None else f"onnx:{where.repository}"
+    settings = load_settings(backend=backend, lifecycle=where.lifecycle, trust=where.trust)
+    return Managed(settings, where.target, access.access())
 
 
 def _moved(managed: Managed, method: str, request: Any) -> None:  # noqa: ANN401 - a message of ModelService

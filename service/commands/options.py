@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from pydantic_settings import BaseSettings
@@ -13,6 +17,11 @@ from pydantic_settings import BaseSettings
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.client.access import Access
+
+R = TypeVar("R")
 
 
 class DetectorChoice(StrEnum):
@@ -37,6 +46,52 @@ CaFileOption = Annotated[
 CertFileOption = Annotated[Path | None, typer.Option(help="PEM file: own certificate, for a gateway that demands one.")]
 KeyFileOption = Annotated[Path | None, typer.Option(help="PEM file: private key of --cert-file.")]
 TokenFileOption = Annotated[Path | None, typer.Option(help="File with the bearer token.")]
+
+
+class OptionGroup:
+    """Options that several commands take together: the fields of a data class, see `spread`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessOptions(OptionGroup):
+    """How a command gets in at a gateway."""
+
+    ca_file: CaFileOption = None
+    cert_file: CertFileOption = None
+    key_file: KeyFileOption = None
+    token_file: TokenFileOption = None
+
+    def access(self) -> Access:
+        """Return the access; raises as `access_by_files`."""
+        from service.client.access import access_by_files  # noqa: PLC0415 - gRPC, which --help does without
+
+        return access_by_files(self.ca_file, self.cert_file, self.key_file, self.token_file)
+
+
+def spread(command: Callable[..., R]) -> Callable[..., R]:
+    """Return a command that has the fields of each `OptionGroup` that it takes as options of its own."""
+    parameters = inspect.signature(command, eval_str=True).parameters
+    groups = {
+        name: inspect.signature(parameter.annotation, eval_str=True).parameters
+        for name, parameter in parameters.items()
+        if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, OptionGroup)
+    }
+
+    @functools.wraps(command)
+    def called(**values: Any) -> R:  # noqa: ANN401 - what typer read
+        made = {
+            name: parameters[name].annotation(**{field: values.pop(field) for field in fields})
+            for name, fields in groups.items()
+        }
+        return command(**values, **made)
+
+    flat = [one for name, own in parameters.items() for one in (groups[name].values() if name in groups else [own])]
+    # By keyword alone: whichever has a default, the order is that in which --help shows them.
+    shown = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in flat]
+    called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in shown}
+    return called
+
 
 TimeZoneOption = Annotated[
     str | None,
