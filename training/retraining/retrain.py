@@ -22,6 +22,7 @@ from training.datasets.masters import Masters
 from training.datasets.truth import Truth
 from training.evaluation import evaluate
 from training.evaluation.data_under_test import OwnData
+from training.finetuning.plan import plan_for
 from training.fitting.calibrated import fit_model, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
@@ -42,7 +43,6 @@ GATE_FILE = "gate.json"
 """In the run folder: what the gate measured, and why it refuses."""
 
 _EPOCHS = 6
-_SLOWER = 0.3  # of the learning rate of a training from nothing: the weights are near already
 _AUDITED_SHARE = 0.3  # of the drawn windows
 _MOST_OFTENER = 30.0  # a window is drawn that much oftener at most, however few verdicts there are
 
@@ -102,13 +102,9 @@ def _train(  # noqa: PLR0913, PLR0917
     options: RetrainOptions,
     progress: Progress,
 ) -> Run:
-    config = TrainConfig(**champion.record.config.model_dump()).model_copy(
-        update={
-            "epochs": options.epochs,
-            "learning_rate": champion.record.config.learning_rate * _SLOWER,
-            "seed": options.seed,
-        }
-    )
+    audited = int(np.isfinite(gathered.labels[gathered.taught]).any(axis=1).sum())
+    near = plan_for(audited, len(gathered.events)).config(TrainConfig(**champion.record.config.model_dump()))
+    config = near.model_copy(update={"epochs": options.epochs, "seed": options.seed})
     labelled = own.labelled(config.max_length)
     origins = champion.record.lineage.model_copy(
         update={"audited": gathered.record, "retrained_from": digest_of(folder / WEIGHTS_FILE)}

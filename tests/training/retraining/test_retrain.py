@@ -151,7 +151,7 @@ def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
     assert done.returncode == (0 if passes else 1), done.stderr
     assert passes or done.stderr.splitlines()[-1] == f"error: the new run {out} is refused: the one in use stays"
     assert repository.exists() == passes
-    said = challenge(tiny_run, tmp_path / "other", log, None)
-    register = Register(tmp_path / "other", PromotionLog(log), feature_spec_hash())
-    assert register.standing().challenger == 1
-    assert said.endswith(f", the challenger of {log}")
+    other, its_log = tmp_path / "other", tmp_path / "other-lifecycle"  # whether or not the first one passed
+    said = challenge(tiny_run, other, its_log, None)
+    assert Register(other, PromotionLog(its_log), feature_spec_hash()).standing().challenger == 1
+    assert said.endswith(f", the challenger of {its_log}")
