@@ -28,22 +28,34 @@ class Catalog(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Catalog:
-        """Return the catalog of a folder, an empty one of a new folder.
+        """Return the catalog of a folder; a new folder, without any file of a day, gets an empty one.
 
         Raises:
-            StoreUnavailable: it cannot be read, or is damaged.
+            StoreUnavailable: it cannot be read, is damaged, or is lost while there are files that it would name.
+            OSError: it cannot be written.
         """
         path = folder / CATALOG
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            return cls()
+            return cls._new(folder)
         except OSError as error:
             raise StoreUnavailable(f"{path}: cannot be read: {error.strerror}") from None
         except ValidationError:
             raise StoreUnavailable(
                 f"{path}: damaged: put the folder back from a backup, or begin with an empty one"
             ) from None
+
+    @classmethod
+    def _new(cls, folder: Path) -> Catalog:
+        if any((folder / DAYS).iterdir()):  # without it all of them would pass for leavings of a crash
+            raise StoreUnavailable(
+                f"{folder / CATALOG}: is gone, and there are findings in {DAYS}: put it back from a backup, or begin"
+                " with an empty folder"
+            )
+        made = cls()
+        made.write(folder)
+        return made
 
     def write(self, folder: Path) -> None:
         """Put the catalog in the place of the one that is there; raises OSError."""

@@ -65,9 +65,12 @@ class ParquetFindings(Reading):
         )
         with suppress(FileNotFoundError):
             (folder / f"{CATALOG}.tmp").unlink()
-        self._place_of = self._places()  # (day, name) by report_id
-        for day in sorted(self._catalog.days)[:-1]:
-            self._put_together(day)
+        try:
+            self._place_of = self._places()  # (day, name) by report_id
+            for day in sorted(self._catalog.days)[:-1]:
+                self._put_together(day)
+        except (OSError, duckdb.Error) as error:  # a file that the catalog names is gone, or damaged
+            raise _unavailable(folder, error) from None
 
     def _take_lock(self) -> None:
         try:
@@ -86,13 +89,21 @@ class ParquetFindings(Reading):
             name = f"r{report.report_id:014x}"
             try:
                 self._write_report(day, name, report, content)
-                self._catalog.days.setdefault(day, []).append(name)
-                self._catalog.write(self._folder)
+                self._name(day, name)
                 self._place_of[report.report_id] = day, name
                 self._tidy(day)
             except (OSError, duckdb.Error) as error:
                 raise _unavailable(self._folder, error) from None
             return True
+
+    def _name(self, day: str, name: str) -> None:
+        """Have the catalog name a report; raises OSError, and then it does not, neither here nor on the disk."""
+        self._catalog.days.setdefault(day, []).append(name)
+        try:
+            self._catalog.write(self._folder)
+        except OSError:  # the next try names it again
+            self._catalog.days[day].remove(name)
+            raise
 
     def close(self) -> None:
         """See `FindingsStore.close`."""

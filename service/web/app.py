@@ -56,6 +56,10 @@ def build_app(settings: WebSettings) -> FastAPI:
     sessions = Sessions(settings.auth_keys, settings.session_key) if settings.auth_keys else None
     try:
         folders = JobFolder(settings.uploads)
+    except BlockingIOError:
+        raise CommandError(
+            f"another process keeps its uploads in {settings.uploads}: give each a folder of its own with --uploads"
+        ) from None
     except OSError as error:
         raise CommandError(f"cannot write uploads to {settings.uploads}: {error.strerror}; set --uploads") from None
     store = open_store(settings.store, max_bytes=settings.store_max_bytes, max_days=settings.store_max_days)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.findings.catalog import sync
@@ -18,6 +21,10 @@ OVER = ("done", "failed")
 
 RECORD = "job.json"
 SOURCE = "source"
+
+_ID = re.compile(r"[0-9a-f]{16}")
+
+log = structlog.get_logger("epc_sentinel.files")
 
 
 class FileJob(BaseModel):
@@ -49,9 +56,11 @@ class JobFolder:
     """The folders of all uploads."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder; raises OSError."""
+        """Make the folder, and hold it until the process ends; raises OSError, if another process has it too."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock_file = (folder / ".lock").open("w")
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two would take each other's files for leavings
 
     def new(self) -> tuple[str, Path]:
         """Return the id of a new upload and its folder, which a restart deletes while it has no record."""
@@ -76,13 +85,23 @@ class JobFolder:
         sync(folder)
 
     def load(self) -> Iterator[FileJob]:
-        """Yield all uploads, the oldest first; what was not received whole is deleted."""
+        """Yield all uploads, the oldest first; what was not received whole is deleted.
+
+        Nothing else is: a folder that has another name is somebody else's, and a record that cannot be read may be of
+        another release.
+        """
         found = []
         for folder in self._folder.iterdir():
+            if not _ID.fullmatch(folder.name):
+                continue
             try:
                 found.append(FileJob.model_validate_json((folder / RECORD).read_bytes()))
-            except (OSError, ValidationError):
+            except FileNotFoundError:
                 shutil.rmtree(folder, ignore_errors=True)
+            except (OSError, ValidationError) as error:
+                log.error(
+                    "an upload is left alone: its record cannot be read", job=folder.name, reason=type(error).__name__
+                )
         yield from sorted(found, key=lambda job: (job.created_us, job.job_id))
 
     def forget_work(self, job_id: str) -> None:

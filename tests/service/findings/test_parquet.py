@@ -69,6 +69,43 @@ def test_a_damaged_catalog_is_said(tmp_path: Path) -> None:
         ParquetFindings(tmp_path)
 
 
+def test_a_lost_catalog_is_said_and_nothing_is_deleted(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    store = ParquetFindings(kept)
+    store.add(a_report("a.csv"), content(tmp_path))
+    store.close()
+    (kept / "catalog.json").rename(tmp_path / "catalog.json")
+    with pytest.raises(StoreUnavailable, match=r"catalog.json: is gone.*put it back"):
+        ParquetFindings(kept)
+    (tmp_path / "catalog.json").rename(kept / "catalog.json")
+    store = ParquetFindings(kept)
+    assert store.findings(a_report("a.csv").report_id, Window()).total == 3
+    store.close()
+
+
+def test_a_file_that_is_lost_is_said(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    store = ParquetFindings(kept)
+    store.add(a_report("a.csv"), content(tmp_path))
+    store.close()
+    next(kept.rglob("*-reports.parquet")).unlink()
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        ParquetFindings(kept)
+
+
+def test_what_could_not_be_kept_is_kept_once_when_it_is_tried_again(tmp_path: Path) -> None:
+    held = content(tmp_path)
+    store = ParquetFindings(tmp_path / "kept")
+    (tmp_path / "kept" / "catalog.json.tmp").mkdir()  # as on a full disk, it cannot be written
+    with pytest.raises(StoreUnavailable):
+        store.add(a_report("a.csv"), held)
+    assert store.reports(Window()).total == 0
+    (tmp_path / "kept" / "catalog.json.tmp").rmdir()
+    assert store.add(a_report("a.csv"), held)
+    assert store.reports(Window()).total == 1
+    store.close()
+
+
 def test_killed_while_it_writes_a_report_is_whole_or_not_there(tmp_path: Path) -> None:
     content(tmp_path)
     program = (
