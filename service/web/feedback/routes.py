@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from service.events.vocabulary import KINDS
 from service.findings.records import ScanRow, Window
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
+from service.security.auth import Caller, Role
 from service.web.feedback.ask import VERDICTS, LabelDesk
 from service.web.guard.login import local_path
 from service.web.pages.looks import PageRoute, page
@@ -39,12 +40,33 @@ class LabelLine:
 
 def person(request: Request) -> str:
     """Return by which name the person is known who made a request."""
-    caller = request.scope.get("state", {}).get("caller")
-    return "web" if caller is None else str(caller.name)
+    caller = _caller(request)
+    return "web" if caller is None else caller.name
 
 
-async def label_lines(parts: Parts, file_id: int, scans: Iterable[ScanRow], who: str) -> list[LabelLine] | None:
-    """Return the findings of an item with what ``who`` says of them, None where that is not to be had."""
+def may_label(request: Request) -> bool:
+    """Return whether who made a request may do what the gateway lets the role ``label`` alone do."""
+    caller = _caller(request)
+    return caller is None or Role.LABEL in caller.roles
+
+
+def _caller(request: Request) -> Caller | None:
+    return cast("Caller | None", request.scope.get("state", {}).get("caller"))
+
+
+def _needs_label(request: Request) -> None:
+    """Raise Problem unless `may_label`."""
+    if not may_label(request):
+        raise Problem(403, "this caller may not do this: ask the operator for the role label")
+
+
+async def label_lines(parts: Parts, file_id: int, scans: Iterable[ScanRow], who: str | None) -> list[LabelLine] | None:
+    """Return the findings of an item with what ``who`` says of them, None where that is not to be had.
+
+    Nobody, None, says anything of them.
+    """
+    if who is None:
+        return None
     found = [(number, scan.event_id, one.kind) for number, scan in enumerate(scans, 1) for one in scan.kinds]
     if not found:
         return []
@@ -55,7 +77,10 @@ async def label_lines(parts: Parts, file_id: int, scans: Iterable[ScanRow], who:
     return [LabelLine(number, event_id, kind, said.get((event_id, kind), "")) for number, event_id, kind in found]
 
 
-@router.post("/labels")
+_FOR_LABELLERS = [Depends(_needs_label)]
+
+
+@router.post("/labels", dependencies=_FOR_LABELLERS)
 async def label(  # noqa: PLR0913, PLR0917 - the fields of the form
     parts: TheParts,
     request: Request,
@@ -70,7 +95,7 @@ async def label(  # noqa: PLR0913, PLR0917 - the fields of the form
     return RedirectResponse(local_path(next), 303)
 
 
-@router.get("/audit")
+@router.get("/audit", dependencies=_FOR_LABELLERS)
 async def audit(parts: TheParts, request: Request, last: str = "") -> Response:
     """Ask about one event of the audit sample."""
     event, waiting = await _desk(parts).asked(person(request))
@@ -86,7 +111,7 @@ async def audit(parts: TheParts, request: Request, last: str = "") -> Response:
     )
 
 
-@router.post("/audit")
+@router.post("/audit", dependencies=_FOR_LABELLERS)
 async def answer(  # noqa: PLR0913, PLR0917 - the fields of the form
     parts: TheParts,
     request: Request,

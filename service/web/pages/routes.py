@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from service.explain.languages import LANGUAGES
 from service.findings.records import FileReport, FindingRow, ScanRow, Window
-from service.web.feedback.routes import label_lines, person
+from service.web.feedback.routes import label_lines, may_label, person
 from service.web.guard.login import local_path
 from service.web.pages.atlas import Atlas
 from service.web.pages.filters import ROWS, address_of, filter_of, item_address, limit_of, offset_of
@@ -145,8 +145,9 @@ async def item(parts: TheParts, pages: ThePages, request: Request, report_id: st
     if not scans:
         raise Problem(404, "this file has no item with this code")
     mates = await blocking(lambda: _mates(parts, file, code))
+    who = person(request) if may_label(request) else None
     moves, labels = await asyncio.gather(
-        pages.moved.of_item(file, scans, mates), label_lines(parts, file.file_id, scans, person(request))
+        pages.moved.of_item(file, scans, mates), label_lines(parts, file.file_id, scans, who)
     )
     made = item_page(scans, mates, moves, pages.atlas, language_for(request))
     return page(

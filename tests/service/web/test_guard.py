@@ -19,7 +19,7 @@ from tests.support.gateway import Gateway
 from tests.support.secrets import authority, key_entry, new_token
 from tests.support.web.server import Web
 
-TOKEN, LABELS = new_token(), new_token()
+TOKEN, LABELS, BOTH = new_token(), new_token(), new_token()
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 SNAKE = examples.REQUESTS["snake"]["value"]
 
@@ -27,7 +27,11 @@ SNAKE = examples.REQUESTS["snake"]["value"]
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("keys") / "keys.toml"
-    path.write_text(key_entry("auditor", TOKEN, "analyze") + key_entry("labels", LABELS, "label"))
+    path.write_text(
+        key_entry("auditor", TOKEN, "analyze")
+        + key_entry("labels", LABELS, "label")
+        + key_entry("both", BOTH, "analyze", "label")
+    )
     return path
 
 
@@ -55,6 +59,14 @@ def test_the_api_takes_tokens(guarded: Web) -> None:
     assert guarded.get("/api/reports", Authorization=f"Bearer {LABELS}").status == 403
     assert [guarded.get(path).status for path in ("/health", "/live", "/login")] == [200] * 3
     assert [guarded.get(path).status for path in ("/", "/openapi.json", "/loginx", "/health/x")] == [401] * 4
+
+
+def test_verdicts_need_the_role_that_they_need_at_the_gateway(guarded: Web) -> None:
+    for token, status in ((TOKEN, 403), (BOTH, 501)):  # 501: this gateway keeps no verdicts
+        headers = {"Authorization": f"Bearer {token}"}
+        label = guarded.post("/labels", b"file_id=1&event_id=1&kind=jump&verdict=confirmed", **FORM, **headers)
+        answer = guarded.post("/audit", b"file_id=1&event_id=1&jump=confirmed", **FORM, **headers)
+        assert [one.status for one in (label, answer, guarded.get("/audit", **headers))] == [status] * 3
 
 
 def test_people_log_in(guarded: Web) -> None:
@@ -90,7 +102,8 @@ def test_a_session_ends_with_its_token(gateway: Gateway, tmp_path: Path) -> None
 
 def test_another_sites_page_gets_nothing_done(guarded: Web, web: Web) -> None:
     session = {"Cookie": log_in(guarded)[2].partition(";")[0]}
-    for headers in ({"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "null"}):
+    origins = ("https://evil.example", "null", "http://[::1")
+    for headers in ({"Sec_Fetch_Site": "cross-site"}, *({"Origin": origin} for origin in origins)):
         assert guarded.post(PATH, SNAKE, **session, **headers).status == 403
         assert log_in(guarded, **headers)[0] == 403
         assert web.post(PATH, SNAKE, **headers).status == 403  # an open service on this machine, too
