@@ -48,7 +48,7 @@ class Catalog(BaseModel):
 
     @classmethod
     def _new(cls, folder: Path) -> Catalog:
-        if any((folder / DAYS).iterdir()):  # without it all of them would pass for leavings of a crash
+        if any((folder / DAYS).glob("*/*")):  # without it all of them would pass for leavings of a crash
             raise StoreUnavailable(
                 f"{folder / CATALOG}: is gone, and there are findings in {DAYS}: put it back from a backup, or begin"
                 " with an empty folder"
@@ -58,7 +58,7 @@ class Catalog(BaseModel):
         return made
 
     def write(self, folder: Path) -> None:
-        """Put the catalog in the place of the one that is there; raises OSError."""
+        """Put the catalog in the place of the one that is on disk; raises OSError."""
         scratch = folder / f"{CATALOG}.tmp"
         with scratch.open("w") as file:
             json.dump(self.model_dump(), file)

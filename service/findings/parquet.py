@@ -59,18 +59,21 @@ class ParquetFindings(Reading):
             raise StoreUnavailable(
                 f"cannot write findings to {folder}: {error.strerror}; name another folder"
             ) from None
-        spill = str(folder / ".spill")
+        self._open()
+
+    def _open(self) -> None:
+        spill = str(self._folder / ".spill")
         self._duckdb = duckdb.connect(
             config={"memory_limit": _MEMORY, "temp_directory": spill, "threads": 2, "enable_object_cache": "true"}
         )
         with suppress(FileNotFoundError):
-            (folder / f"{CATALOG}.tmp").unlink()
+            (self._folder / f"{CATALOG}.tmp").unlink()
         try:
             self._place_of = self._places()  # (day, name) by report_id
             for day in sorted(self._catalog.days)[:-1]:
                 self._put_together(day)
         except (OSError, duckdb.Error) as error:  # a file that the catalog names is gone, or damaged
-            raise _unavailable(folder, error) from None
+            raise _unavailable(self._folder, error) from None
 
     def _take_lock(self) -> None:
         try:
@@ -89,26 +92,18 @@ class ParquetFindings(Reading):
             name = f"r{report.report_id:014x}"
             try:
                 self._write_report(day, name, report, content)
-                self._name(day, name)
+                self._keep({**self._catalog.days, day: [*self._catalog.days.get(day, ()), name]})
                 self._place_of[report.report_id] = day, name
                 self._tidy(day)
             except (OSError, duckdb.Error) as error:
                 raise _unavailable(self._folder, error) from None
             return True
 
-    def _name(self, day: str, name: str) -> None:
-        """Have the catalog name a report; raises OSError, and then it does not, neither here nor on the disk."""
-        self._catalog.days.setdefault(day, []).append(name)
-        try:
-            self._catalog.write(self._folder)
-        except OSError:  # the next try names it again
-            self._catalog.days[day].remove(name)
-            raise
-
     def close(self) -> None:
-        """See `FindingsStore.close`."""
-        self._duckdb.close()
-        self._lock_file.close()
+        """See `FindingsStore.close`; a report that is being written is kept before another process may come."""
+        with self._writing:
+            self._duckdb.close()
+            self._lock_file.close()
 
     def _rows(self, report_id: int | None, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         place = None if report_id is None else self._place_of.get(report_id)
@@ -123,7 +118,8 @@ class ParquetFindings(Reading):
             raise _unavailable(self._folder, error) from None
 
     def _all(self, table: str) -> list[Path]:
-        return [file for day in list(self._catalog.days) for file in self._catalog.files(self._folder, day, table)]
+        catalog = self._catalog
+        return [file for day in catalog.days for file in catalog.files(self._folder, day, table)]
 
     def _path(self, day: str, name: str, table: str) -> Path:
         return self._folder / DAYS / day / f"{name}-{table}.parquet"
@@ -149,13 +145,15 @@ class ParquetFindings(Reading):
             chosen = ", ".join(column for column in columns if column != "report_id")
             sql = f"SELECT CAST(? AS BIGINT) AS report_id, {chosen} FROM {_source(table, files)}"  # noqa: S608
             self._copy(cursor, sql, [report.report_id], day, name, table)
+        sync(self._folder / DAYS / day)
+        sync(self._folder / DAYS)
 
     def _copy(  # noqa: PLR0913, PLR0917 - what, and where to
         self, cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object], day: str, name: str, table: str
     ) -> None:
         path = self._path(day, name, table)
         form = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
-        cursor.execute(f"COPY ({sql} ORDER BY {SORTED_BY[table]}) TO {_quoted(path)} ({form})", values)
+        cursor.execute(f"COPY ({sql} ORDER BY {SORTED_BY[table]}) TO {quoted(path)} ({form})", values)
         sync(path)
 
     def _tidy(self, today: str) -> None:
@@ -180,8 +178,8 @@ class ParquetFindings(Reading):
         for table in TABLES:
             source = _source(table, self._catalog.files(self._folder, day, table))
             self._copy(cursor, f"SELECT * FROM {source}", [], day, whole, table)  # noqa: S608
-        self._catalog.days[day] = [whole]
-        self._catalog.write(self._folder)
+        sync(self._folder / DAYS / day)
+        self._keep({**self._catalog.days, day: [whole]})
         for report_id, (of_day, _) in self._place_of.items():
             if of_day == day:
                 self._place_of[report_id] = day, whole
@@ -201,11 +199,15 @@ class ParquetFindings(Reading):
         if not gone:
             return
         files = [file for day in gone for table in TABLES for file in self._catalog.files(self._folder, day, table)]
-        for day in gone:
-            del self._catalog.days[day]
-        self._catalog.write(self._folder)
+        self._keep({day: names for day, names in self._catalog.days.items() if day not in gone})
         self._place_of = {one: place for one, place in self._place_of.items() if place[0] not in gone}
         self._doom(files)
+
+    def _keep(self, days: dict[str, list[str]]) -> None:
+        """Have these files count from now on, if the disk keeps that; else, by OSError, those that did."""
+        catalog = Catalog(days=days)
+        catalog.write(self._folder)
+        self._catalog = catalog
 
     def _bytes(self, day: str) -> int:
         return sum(file.stat().st_size for table in TABLES for file in self._catalog.files(self._folder, day, table))
@@ -219,10 +221,11 @@ def _source(table: str, files: Sequence[Path]) -> str:
     if not files:
         columns = ", ".join(f"CAST(NULL AS {of}) AS {name}" for name, of in TABLES[table].items())
         return f"(SELECT {columns} WHERE 1 = 0)"
-    return f"read_parquet([{', '.join(map(_quoted, files))}])"
+    return f"read_parquet([{', '.join(map(quoted, files))}])"
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Return a path as DuckDB's SQL has it."""
     return "'" + str(path).replace("'", "''") + "'"
 
 

@@ -19,6 +19,7 @@ from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
 from service.explain.incidents import Findings, incidents
 from service.findings.catalog import sync
+from service.findings.parquet import quoted
 from service.findings.schema import INCIDENTS, TABLES
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
@@ -205,7 +206,7 @@ def _write(writer: duckdb.DuckDBPyConnection, rows: PieceColumns, columns: Mappi
     names = [name for name in columns if name != "report_id"]
     writer.register("rows", {name: rows[name] for name in names})
     chosen = ", ".join(_cast(name, columns[name]) for name in names)
-    writer.execute(f"COPY (SELECT {chosen} FROM rows) TO '{path}' (FORMAT parquet)")  # noqa: S608 - our names
+    writer.execute(f"COPY (SELECT {chosen} FROM rows) TO {quoted(path)} (FORMAT parquet)")  # noqa: S608 - our names
     writer.unregister("rows")
 
 

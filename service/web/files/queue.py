@@ -54,9 +54,9 @@ class FileQueue:
         if sum(not job.over for job in self._jobs.values()) >= MOST_WAITING:
             raise Problem(429, f"{MOST_WAITING} files wait already: try again later", headers={"Retry-After": "60"})
 
-    def add(self, job: FileJob) -> None:
-        """Take an upload that is on disk whole."""
-        self.folders.save(job)
+    async def add(self, job: FileJob) -> None:
+        """Take an upload that is on disk whole; raises OSError."""
+        await asyncio.to_thread(self.folders.save, job)
         self._jobs[job.job_id] = job
         self._waiting.put_nowait(job)
         over = [one for one in self._jobs.values() if one.over]

@@ -1,8 +1,10 @@
-"""The body of an upload to a file on disk, as it comes: the whole body, or the first file of a form."""
+"""The body of an upload to a file on disk, as it comes: the whole body, or the file of a form."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -14,6 +16,7 @@ from service.web.problems import Problem
 
 _MOST_NAME = 200
 _FIELD_BYTES = 1_000  # of any other field of the form
+_FORM_BYTES = 100_000  # of all that is not the file
 
 
 @dataclass
@@ -44,32 +47,53 @@ class _Sink:
 
 
 async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Received, dict[str, str]]:
-    """Write the file of a request to ``path``; return what it is, and the other fields of the form.
+    """Write the file of a request to ``path``, to the disk itself; return what it is, and the other fields of the form.
 
     Raises:
-        Problem: 413, it is too large; 400, there is no file, or the form is damaged.
+        Problem: 413, it is too large; 415, the body is packed; 400, there is no file, or the form is damaged or cut.
+        OSError: no room on the disk.
     """
+    if request.headers.get("content-encoding", "identity") != "identity":
+        why = "is not understood: send a .gz as it is, under its name"
+        raise Problem(415, "the body is packed for its way", [("Content-Encoding", why)])
     length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdecimal() and int(length[:20]) > most_bytes + 100_000:
+    if length.isascii() and length.isdecimal() and int(length[:20]) > most_bytes + _FORM_BYTES:
         raise Problem(413, f"the file is larger than {most_bytes} bytes", [("file", "is too large")])
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     with path.open("wb") as file:
         sink = _Sink(file, most_bytes)
         if kind == b"multipart/form-data":
-            form = _Form(sink)
-            parser = _parser(options, form)
-            async for data in request.stream():
-                parser.write(data)
-            name, fields = form.file_name, form.fields
-            if not form.has_file:
-                raise Problem(400, "the form has no file", [("file", "is missing")])
+            name, fields = await _receive_form(request, options, sink)
         else:
             async for data in request.stream():
                 sink.write(data)
             name, fields = "", {}
     if not sink.size:
         raise Problem(400, "the file is empty", [("file", "is empty")])
+    await asyncio.to_thread(_to_disk, path)
     return Received(safe_name(name), sink.size, sink.hexdigest()), fields
+
+
+def _to_disk(path: Path) -> None:
+    """Have the disk keep what was written: who sent it is told that it is here, and throws his own away, perhaps."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+async def _receive_form(request: Request, options: dict[bytes, bytes], sink: _Sink) -> tuple[str, dict[str, str]]:
+    form = _Form(sink)
+    parser, received = _parser(options, form), 0
+    async for data in request.stream():
+        received += len(data)
+        parser.write(data)
+        if received - sink.size > _FORM_BYTES:
+            why = f"the form has more than {_FORM_BYTES} bytes beside its file"
+            raise Problem(413, why, [("body", "is too large")])
+    if not form.has_file:
+        raise Problem(400, "the form has no file", [("file", "is missing")])
+    if not form.is_whole:
+        raise Problem(400, "the form is cut off: send it again", [("body", "ends before the form does")])
+    return form.file_name, form.fields
 
 
 def safe_name(name: str) -> str:
@@ -86,7 +110,7 @@ class _Form:
         self._header, self._value, self._disposition = b"", b"", b""
         self._field: str | None = None
         self._in_file = False
-        self.has_file, self.file_name = False, ""
+        self.has_file, self.file_name, self.is_whole = False, "", False
         self.fields: dict[str, str] = {}
 
     def on_part_begin(self) -> None:
@@ -107,10 +131,12 @@ class _Form:
 
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if b"filename" in options and not self.has_file:
+        if b"filename" in options and self.has_file:
+            raise Problem(400, "the form has several files: send each by itself", [("file", "is there twice")])
+        if b"filename" in options:
             self.has_file = self._in_file = True
             self.file_name = options[b"filename"].decode("utf-8", "replace")
-        elif b"name" in options and b"filename" not in options:
+        elif b"name" in options:
             self._field = options[b"name"].decode("utf-8", "replace")
             self.fields[self._field] = ""
 
@@ -119,6 +145,9 @@ class _Form:
             self._sink.write(data[start:end])
         elif self._field is not None and len(self.fields[self._field]) < _FIELD_BYTES:
             self.fields[self._field] += data[start:end].decode("utf-8", "replace")
+
+    def on_end(self) -> None:
+        self.is_whole = True
 
 
 def _parser(options: dict[bytes, bytes], form: _Form) -> MultipartParser:

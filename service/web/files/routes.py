@@ -60,6 +60,16 @@ async def upload(
         chosen = detector or fields.get("detector") or "lstm"
         if chosen not in DETECTORS:
             raise Problem(400, "there is no such detector", [("detector", f"is none of {', '.join(DETECTORS)}")])
+        job = FileJob(
+            job_id=job_id,
+            name=received.name or safe_name(name) or "upload.csv",
+            size=received.size,
+            sha256=received.sha256,
+            detector=chosen,
+            language=language or language_of(request.headers.get("accept-language")),
+            created_us=time.time_ns() // 1_000,
+        )
+        await parts.files.add(job)
     except FormParserError:
         parts.files.folders.delete(job_id)
         raise Problem(400, "the form is damaged", [("body", "is no multipart/form-data that can be read")]) from None
@@ -70,16 +80,6 @@ async def upload(
     except BaseException:  # the caller went away, too
         parts.files.folders.delete(job_id)
         raise
-    job = FileJob(
-        job_id=job_id,
-        name=received.name or safe_name(name) or "upload.csv",
-        size=received.size,
-        sha256=received.sha256,
-        detector=chosen,
-        language=language or language_of(request.headers.get("accept-language")),
-        created_us=time.time_ns() // 1_000,
-    )
-    parts.files.add(job)
     return JSONResponse(job_json(job), 202, headers={"Location": f"/api/files/{job_id}"})
 
 

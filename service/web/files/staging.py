@@ -19,6 +19,7 @@ from service.errors import CommandError
 from service.events.columns import clean_codes
 from service.events.zones import TimeZones
 from service.findings.catalog import sync
+from service.findings.parquet import quoted
 from service.findings.queries import lot_key
 from service.rawfiles.parts import read_parts
 from service.rawfiles.table import FileRows
@@ -141,16 +142,16 @@ class Staging:
     def _sort(
         self, writer: duckdb.DuckDBPyConnection, parts: Path, name: str
     ) -> tuple[list[Piece], int, tuple[int, int]]:
-        source = f"read_parquet('{parts}/*.parquet')"
+        source = f"read_parquet({quoted(parts / '*.parquet')})"
         twice = f"SELECT event_id FROM {source} GROUP BY 1 HAVING count(*) > 1 ORDER BY min(number) LIMIT 1"  # noqa: S608
         if found := writer.execute(twice).fetchone():
             raise CommandError(f"{name}: column event_id: {found[0]} is there twice; give every event its own id")
         scratch = self.folder / f"{_EVENTS}.tmp"
         form = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20000"
-        writer.execute(f"COPY (SELECT {_COLUMNS} FROM {source} ORDER BY code, number) TO '{scratch}' ({form})")  # noqa: S608
+        writer.execute(f"COPY (SELECT {_COLUMNS} FROM {source} ORDER BY code, number) TO {quoted(scratch)} ({form})")  # noqa: S608
         sync(scratch)
         scratch.replace(self.folder / _EVENTS)
-        whole = f"read_parquet('{self.folder / _EVENTS}')"
+        whole = f"read_parquet({quoted(self.folder / _EVENTS)})"
         span = writer.execute(f"SELECT min(time_us), max(time_us) FROM {whole}").fetchone()  # noqa: S608
         rows = writer.execute(f"SELECT code, count(*) FROM {whole} GROUP BY code ORDER BY code")  # noqa: S608
         pieces, items = _cut(_fetched(rows), self.piece_events)
@@ -190,7 +191,7 @@ def _cut(codes: Iterator[tuple[str, int]], limit: int) -> tuple[list[Piece], int
 
 def _write_part(writer: duckdb.DuckDBPyConnection, columns: dict[str, Any], path: Path) -> None:
     writer.register("part", columns)
-    writer.execute(f"COPY (SELECT {_COLUMNS} FROM part) TO '{path}' (FORMAT parquet)")  # noqa: S608 - our names
+    writer.execute(f"COPY (SELECT {_COLUMNS} FROM part) TO {quoted(path)} (FORMAT parquet)")  # noqa: S608 - our names
     writer.unregister("part")
 
 

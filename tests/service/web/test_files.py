@@ -31,7 +31,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own(gateway: Gateway, tmp_path: Path) -> Iterator[Web]:
-    with Web(gateway.target, tmp_path / "kept", "--uploads", str(tmp_path / "uploads"), *SMALL_PIECES) as running:
+    with Web(gateway.target, tmp_path / "kept", "--uploads", str(tmp_path / "it's up"), *SMALL_PIECES) as running:
         yield running
 
 
@@ -85,8 +85,14 @@ def test_a_form_and_its_progress(own: Web, scans: Path) -> None:
     assert judged == sorted(judged)
     assert len(set(judged)) > 2
     assert any("mlCombinedScore" in row for row in findings(own, steps[-1]["reportId"]))
-    assert own.post("/api/files", form.replace(b'filename="s.csv"', b""), **kind).status == 400
+    no_file = begin.replace('filename="s.csv"', "").encode() + b"x" + form[-13:]
+    assert own.post("/api/files", no_file, **kind).json()["detail"] == "the form has no file"
     assert own.post("/api/files", b"no form", **kind).status == 400
+    assert "is cut off" in own.post("/api/files", form[: len(form) // 2], **kind).json()["detail"]
+    twice = form[:-4] + form[len(f"--{boundary}") :]
+    assert "several files" in own.post("/api/files", twice, **kind).json()["detail"]
+    field = f'{head}x"\r\n\r\n{"y" * 200}\r\n'.encode()
+    assert own.post("/api/files", field * 1_000 + form, **kind).status == 413
 
 
 def test_killed_in_the_middle_the_findings_are_the_same(gateway: Gateway, tmp_path: Path, scans: Path) -> None:
@@ -146,3 +152,4 @@ def test_what_is_no_upload(web: Web, own: Web) -> None:
     assert web.get("/api/files/none").status == 404
     assert web.get("/api/files/none/events").status == 404
     assert own.ask("POST", "/api/files", b"", {"Content-Length": str(2**31)}).status == 413
+    assert own.post("/api/files", b"x", Content_Encoding="gzip").status == 415
