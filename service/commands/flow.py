@@ -67,3 +67,36 @@ def validate(
             f" {found.cycle_days:,.2f} days"
         )
     typer.echo(f"Holds: WIP is {found.ratio:.3f} times throughput x cycle time.")
+
+
+@_flow.command()
+def generate(
+    out: Annotated[Path, typer.Option(help="CSV: a row per plant, application, panel size and day.")],
+    plants: Annotated[str, typer.Option(help="Names, separated by commas.")] = "P1,P2",
+    applications: Annotated[str, typer.Option(help="Names, separated by commas.")] = "TV,Monitor,Mobile",
+    panel_sizes: Annotated[str, typer.Option(help="Names, separated by commas.")] = "32,55,65",
+    historical_days: Annotated[int, typer.Option(help="Days, up to 31 December 2025.")] = 545,
+    base_wip: Annotated[float, typer.Option(help="Items of a series, on average.")] = 100,
+    base_throughput: Annotated[float, typer.Option(help="Items per day of a series, on average.")] = 50,
+    seasonality: Annotated[float, typer.Option(help="Share by which the year moves the rate, 0 to 0.9.")] = 0.2,
+    noise_level: Annotated[float, typer.Option(help="How rate and stay wander, 0 to 1.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same numbers.")] = 0,
+) -> None:
+    """Make daily flow of plants that do not exist, which obeys Little's law: to try models on."""
+    from service.errors import InvalidRequest, SettingsError
+    from service.flow.plants import PlantPlan, write_plants
+    from service.flow.plants import generate as make
+
+    names = ([name.strip() for name in text.split(",")] for text in (plants, applications, panel_sizes))
+    plan = PlantPlan(*names, historical_days, base_wip, base_throughput, seasonality, noise_level, seed)
+    try:
+        made = make(plan)
+    except InvalidRequest as error:
+        lines = [f"--{field.replace('_', '-')} {text}" for field, text in error.violations]
+        raise SettingsError("\n".join(lines)) from None
+    with out.open("w", encoding="utf-8", newline="") as file:
+        write_plants(made, file)
+    typer.echo(
+        f"{out}: {len(made.names)} series of {len(made.day)} days; Little's law holds within"
+        f" {made.law_error.max():.2%} over all of them."
+    )
