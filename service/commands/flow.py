@@ -87,8 +87,17 @@ def generate(
     from service.flow.plants import PlantPlan, write_plants
     from service.flow.plants import generate as make
 
-    names = ([name.strip() for name in text.split(",")] for text in (plants, applications, panel_sizes))
-    plan = PlantPlan(*names, historical_days, base_wip, base_throughput, seasonality, noise_level, seed)
+    plan = PlantPlan(
+        plants=_listed(plants),
+        applications=_listed(applications),
+        panel_sizes=_listed(panel_sizes),
+        historical_days=historical_days,
+        base_wip=base_wip,
+        base_throughput=base_throughput,
+        seasonality=seasonality,
+        noise_level=noise_level,
+        seed=seed,
+    )
     try:
         made = make(plan)
     except InvalidRequest as error:
@@ -100,3 +109,7 @@ def generate(
         f"{out}: {len(made.names)} series of {len(made.day)} days; Little's law holds within"
         f" {made.law_error.max():.2%} over all of them."
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]

@@ -112,7 +112,8 @@ class PlantDays:
         """How far each series [S] is from Little's law over all days: |WIP - departures x stay| by WIP."""
         stays_h = np.nansum(self.dwell_h * self.departures, axis=1)
         wip = self.mean_wip.mean(axis=1)
-        return np.abs(wip - stays_h / 24 / len(self.day)) / np.maximum(wip, 1e-12)
+        error: _Numbers = np.abs(wip - stays_h / 24 / len(self.day)) / np.maximum(wip, 1e-12)
+        return error
 
 
 def generate(plan: PlantPlan) -> PlantDays:
@@ -150,11 +151,10 @@ def _series(
     came = of_day + rng.uniform(size=len(of_day)) - warm_up  # in days since the first one
     stay = stay_days * _noise(plan.noise_level, len(dates), rng)[of_day] * rng.gamma(_STAYS, 1 / _STAYS, len(of_day))
     left = came + stay
-    arrivals, came_area = _by_day(came, days), _by_day(came, days, rest=True)
-    departures, left_area = _by_day(left, days), _by_day(left, days, rest=True)
+    (arrivals, came_area), (departures, left_area) = _by_day(came, days), _by_day(left, days)
     there_before = int(((came < 0) & (left >= 0)).sum())
-    wip = there_before + (arrivals - departures).cumsum()
-    mean_wip = wip - arrivals + departures + came_area - left_area
+    wip: _Counts = there_before + (arrivals - departures).cumsum()
+    mean_wip: _Numbers = wip - arrivals + departures + came_area - left_area
     gone = (left >= 0) & (left < days)
     stays = np.bincount(left[gone].astype(np.int64), stay[gone], minlength=days)
     with np.errstate(invalid="ignore"):
@@ -162,11 +162,12 @@ def _series(
     return arrivals, departures, wip, mean_wip, dwell_h
 
 
-def _by_day(moment: _Numbers, days: int, *, rest: bool = False) -> NDArray[np.int64]:
-    """Return how many moments each day [D] has, or the sum of what is left of the day at each."""
+def _by_day(moment: _Numbers, days: int) -> tuple[_Counts, _Numbers]:
+    """Return how many moments each day [D] has, and the sum of what is left of the day at each."""
     inside = moment[(moment >= 0) & (moment < days)]
     of_day = inside.astype(np.int64)
-    return np.bincount(of_day, 1 - (inside - of_day) if rest else None, minlength=days)
+    rest: _Numbers = np.bincount(of_day, 1 - (inside - of_day), minlength=days)
+    return np.bincount(of_day, minlength=days), rest
 
 
 def _noise(level: float, days: int, rng: np.random.Generator) -> _Numbers:
