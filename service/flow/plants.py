@@ -166,7 +166,7 @@ def _by_day(moment: _Numbers, days: int) -> tuple[_Counts, _Numbers]:
     """Return how many moments each day [D] has, and the sum of what is left of the day at each."""
     inside = moment[(moment >= 0) & (moment < days)]
     of_day = inside.astype(np.int64)
-    rest: _Numbers = np.bincount(of_day, 1 - (inside - of_day), minlength=days)
+    rest = np.bincount(of_day, 1 - (inside - of_day), minlength=days).astype(np.float64)
     return np.bincount(of_day, minlength=days), rest
 
 
