@@ -86,6 +86,8 @@ class FeedbackServicer:
     @staticmethod
     def _list_labels(store: VerdictStore, request: feedback_pb2.ListLabelsRequest) -> Message:
         limit = _limit(request.limit, _LABELS)
+        if len(request.event_ids) > MOST:
+            raise InvalidRequest([("event_ids", f"are {len(request.event_ids):,}: {MOST:,} at most")])
         found = store.labels(event_ids=set(request.event_ids))
         if not request.history:
             counts = latest(found).values()
@@ -100,26 +102,17 @@ class FeedbackServicer:
 
     @staticmethod
     def _list_sample(store: VerdictStore, request: feedback_pb2.ListSampleRequest) -> Message:
-        waiting = to_label(store, request.who)
-        shown = map(_scan, waiting[: _limit(request.limit, _EVENTS)])
-        return feedback_pb2.ListSampleResponse(events=shown, waiting=len(waiting))
+        shown, waiting = store.waiting(request.who, _limit(request.limit, _EVENTS))
+        return feedback_pb2.ListSampleResponse(events=map(_scan, shown), waiting=waiting)
 
     def _accuracy(self, store: VerdictStore, request: feedback_pb2.AccuracyRequest) -> Message:
-        if request.batches < 0:
-            raise InvalidRequest([("batches", f"is {request.batches}: 1 or more, or 0 for {BATCHES}")])
+        if not 0 <= request.batches <= MOST:
+            raise InvalidRequest([("batches", f"is {request.batches}: 1 to {MOST:,}, or 0 for {BATCHES}")])
         found = accuracy(store, batches=request.batches or BATCHES, model_version=request.model_version)
         promised = self._baselines()
         return feedback_pb2.AccuracyResponse(
             kinds=(encode_accuracy(one, promised.get((one.judge, one.kind))) for one in found)
         )
-
-
-def to_label(store: VerdictStore, who: str) -> list[SampledEvent]:
-    """Return the sampled events that ``who`` (anybody, if empty) has not labelled, each once, longest waiting first."""
-    said = latest(label for label in store.labels() if who in ("", label.who)).values()
-    done = {(label.file_id, label.event_id) for label in said if label.verdict is not LabelVerdict.WITHDRAWN}
-    waiting = {(event.file_id, event.event_id): event for event in store.sample()}
-    return [event for key, event in waiting.items() if key not in done]
 
 
 def decode_labels(request: feedback_pb2.LabelRequest, sent_by: str, now: int) -> list[EventLabel]:

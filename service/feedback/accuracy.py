@@ -17,7 +17,7 @@ from service.detect.names import Method
 from service.events.vocabulary import KINDS, MODES
 from service.feedback.estimators import MEASURES, RESAMPLES, Interval, LabelledSample, expected_precision, measure
 from service.feedback.sampling import BANDS
-from service.feedback.store import SampledEvent, VerdictStore
+from service.feedback.store import SampledEvent, SampledFile, VerdictStore
 from service.feedback.verdicts import Claim, agreed
 
 BATCHES: Final = 50
@@ -66,29 +66,40 @@ def accuracy(
         VerdictsUnavailable: the store cannot be used.
     """
     verdicts = agreed(store.labels())
-    judges: dict[JudgedBy, list[SampledEvent]] = {}
-    for event in store.sample(model_version):
-        judges.setdefault(JudgedBy(event.method, event.model_version, MODES[int(event.causal)]), []).append(event)
+    judges: dict[JudgedBy, list[SampledFile]] = {}
+    for file in store.sampled_files(model_version):
+        judges.setdefault(JudgedBy(file.method, file.model_version, MODES[int(file.causal)]), []).append(file)
     return [
         _of_kind(judge, kind, events, verdicts, files, resamples)
         for judge, sampled in sorted(judges.items())
-        for events, files in [_window(sampled, verdicts, batches)]
+        for events, files in [_window(store, judge, sampled, verdicts, batches)]
         for kind in range(len(KINDS))
     ]
 
 
 def _window(
-    sampled: Sequence[SampledEvent], verdicts: Mapping[Claim, bool], batches: int
+    store: VerdictStore, judge: JudgedBy, files: list[SampledFile], verdicts: Mapping[Claim, bool], batches: int
 ) -> tuple[list[SampledEvent], int]:
-    """Return (the events of the latest files that have labels, how many files these are)."""
+    """Return (the events of the latest files that have labels, how many files these are), of one judge.
+
+    Of the sample no more is read than that: it grows for ever.
+    """
     known = {(file_id, event_id) for file_id, event_id, _kind in verdicts}
-    labelled = {event.file_id for event in sampled if (event.file_id, event.event_id) in known}
-    last: dict[int, int] = {}
-    for event in sampled:
-        last[event.file_id] = max(last.get(event.file_id, 0), event.judged_at_us)
-    files = sorted(labelled or last, key=lambda file: (last[file], file))[-batches:]
-    inside = set(files)
-    return [event for event in sampled if event.file_id in inside], len(files) if labelled else 0
+    latest_first = [file.file_id for file in sorted(files, key=lambda one: (-one.judged_at_us, -one.file_id))]
+
+    def sampled(some: Sequence[int]) -> list[SampledEvent]:
+        events = store.sample(judge.model_version, file_ids=some)
+        return [event for event in events if (event.method, MODES[int(event.causal)]) == (judge.method, judge.mode)]
+
+    with_verdicts = {file_id for file_id, _event_id in known}
+    candidates = [file_id for file_id in latest_first if file_id in with_verdicts]
+    labelled: list[int] = []  # not all candidates are: what has a verdict may be no event of the sample
+    while candidates and len(labelled) < batches:
+        looked_at, candidates = candidates[:batches], candidates[batches:]
+        found = {event.file_id for event in sampled(looked_at) if (event.file_id, event.event_id) in known}
+        labelled += [file_id for file_id in looked_at if file_id in found]
+    labelled = labelled[:batches]
+    return sampled(labelled or latest_first[:batches]), len(labelled)
 
 
 def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of

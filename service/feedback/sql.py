@@ -20,7 +20,7 @@ from typing import Any
 
 from service.errors import CommandError, VerdictsUnavailable
 from service.events.vocabulary import KINDS
-from service.feedback.store import SampledEvent, VerdictStore
+from service.feedback.store import SampledEvent, SampledFile, VerdictStore
 from service.feedback.verdicts import EventLabel, LabelVerdict, derived_id
 
 FILE = "verdicts.sqlite"
@@ -46,7 +46,19 @@ CREATE TABLE IF NOT EXISTS sample (
   causal INTEGER NOT NULL, method TEXT NOT NULL, model_version TEXT NOT NULL, judged_at_us BIGINT NOT NULL,
   probability DOUBLE PRECISION NOT NULL, {", ".join(f"{name} DOUBLE PRECISION NOT NULL" for name in _FIVE_SCORES)},
   {", ".join(f"{name} INTEGER NOT NULL" for name in _FIVE_FLAGS)}, UNIQUE ({", ".join(_IDENTITY)}));
+CREATE INDEX IF NOT EXISTS sample_of_file ON sample ({", ".join(SampledFile._fields)});
+CREATE INDEX IF NOT EXISTS sample_by_time ON sample (judged_at_us);
 """  # fmt: skip
+
+_WAITING = """
+FROM sample s WHERE sequence = (SELECT MIN(sequence) FROM sample WHERE file_id = s.file_id AND event_id = s.event_id)
+AND NOT EXISTS (SELECT 1 FROM labels said
+  WHERE said.event_id = s.event_id AND said.file_id = s.file_id AND said.verdict <> ? AND ? IN ('', said.who)
+  AND NOT EXISTS (SELECT 1 FROM labels later WHERE later.event_id = said.event_id AND later.file_id = said.file_id
+    AND later.kind = said.kind AND later.who = said.who
+    AND (later.labelled_at_us, later.sequence) > (said.labelled_at_us, said.sequence)))
+"""
+"""Events of which no last word of a person (`verdicts.latest`) stands."""
 
 
 class SqlVerdicts(VerdictStore):
@@ -101,11 +113,29 @@ class SqlVerdicts(VerdictStore):
                 values = [int(value) if isinstance(value, bool) else value for value in (*plain, *scores, *flags)]
                 self._run(statement, values)
 
-    def sample(self, model_version: str = "") -> list[SampledEvent]:
+    def sample(self, model_version: str = "", *, file_ids: Collection[int] | None = None) -> list[SampledEvent]:
         """See `VerdictStore.sample`."""
-        which, values = (" WHERE model_version = ?", (model_version,)) if model_version else ("", ())
-        rows = self._rows(f"SELECT {', '.join(_SAMPLE)} FROM sample{which} ORDER BY sequence", values)
+        which, values = "WHERE ? IN ('', model_version)", [model_version, *(file_ids or ())]
+        if file_ids is not None:
+            which += f" AND file_id IN ({', '.join('?' * len(file_ids))})"
+        rows = self._rows(f"SELECT {', '.join(_SAMPLE)} FROM sample {which} ORDER BY sequence", values)
         return [_sampled(row) for row in rows]
+
+    def sampled_files(self, model_version: str = "") -> list[SampledFile]:
+        """See `VerdictStore.sampled_files`."""
+        judged = ", ".join(SampledFile._fields[:-1])
+        rows = self._rows(
+            f"SELECT {judged}, MAX(judged_at_us) FROM sample WHERE ? IN ('', model_version) GROUP BY {judged}",
+            (model_version,),
+        )
+        return [SampledFile(method, version, bool(causal), *file) for method, version, causal, *file in rows]
+
+    def waiting(self, who: str, limit: int) -> tuple[list[SampledEvent], int]:
+        """See `VerdictStore.waiting`."""
+        whose = (LabelVerdict.WITHDRAWN.value, who)
+        rows = self._rows(f"SELECT {', '.join(_SAMPLE)} {_WAITING} ORDER BY sequence LIMIT ?", (*whose, limit))
+        [(count,)] = self._rows(f"SELECT COUNT(*) {_WAITING}", whose)
+        return [_sampled(row) for row in rows], int(count)
 
     def state(self) -> str:
         """See `VerdictStore.state`."""

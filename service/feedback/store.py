@@ -29,6 +29,16 @@ class SampledEvent(NamedTuple):
     flags: tuple[bool, bool, bool, bool, bool]
 
 
+class SampledFile(NamedTuple):
+    """What the audit sample has of a file by one judge."""
+
+    method: str
+    model_version: str
+    causal: bool
+    file_id: int
+    judged_at_us: int  # the latest of its events
+
+
 class VerdictStore(Protocol):
     """Keeps verdicts and the audit sample; any thread may call, and several processes may have the same one.
 
@@ -57,8 +67,24 @@ class VerdictStore(Protocol):
         """Add judged events; one that the same detector has judged in the same mode before takes the place of that."""
         ...
 
-    def sample(self, model_version: str = "") -> list[SampledEvent]:
-        """Return the sampled events, the longest known first. Args: ``model_version`` "": of all."""
+    def sample(self, model_version: str = "", *, file_ids: Collection[int] | None = None) -> list[SampledEvent]:
+        """Return the sampled events, the longest known first: the sample grows for ever, so ask for what is needed.
+
+        Args:
+            model_version: of this one alone; "": of all.
+            file_ids: of these files alone; None: of all.
+        """
+        ...
+
+    def sampled_files(self, model_version: str = "") -> list[SampledFile]:
+        """Return the files of the sample, in no order. Args: ``model_version`` "": of all."""
+        ...
+
+    def waiting(self, who: str, limit: int) -> tuple[list[SampledEvent], int]:
+        """Return events that ``who`` ("": anybody) has said nothing of, or took it back, and how many there are.
+
+        Each is there once, whoever judged it; the longest known first, ``limit`` at most.
+        """
         ...
 
     def state(self) -> str:

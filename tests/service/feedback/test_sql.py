@@ -79,7 +79,35 @@ def test_an_event_that_is_judged_again_is_in_the_sample_once_a_mode(store: SqlVe
     found = {(event.event_id, event.causal): event.scores[4] for event in store.sample()}
     assert found == {(7, False): 0.9, (8, False): 0.9, (7, True): 0.4}
     assert store.sample()[0] == sampled(7, 0.9, judged_at_us=3_000)
-    assert store.sample("epc_lstm/2") == []
+    assert store.sample("epc_lstm/2") == store.sample(file_ids=[2]) == store.sampled_files("epc_lstm/2") == []
+    assert len(store.sample("epc_lstm/1", file_ids=[1, 2])) == len(store.sample()) == 3
+    assert {(one.causal, one.file_id, one.judged_at_us) for one in store.sampled_files()} == {
+        (False, 1, 3_000),
+        (True, 1, 3_000),
+    }
+
+
+def test_who_is_asked_about_what(store: SqlVerdicts) -> None:
+    store.add_sample([sampled(at, causal=causal, file_id=at % 2) for at in range(9, 3, -1) for causal in (False, True)])
+    said = [
+        label(9, who="ann", file_id=1),
+        label(8, who="bob", file_id=0),
+        label(7, who="ann", file_id=0),  # another file's event of that number
+        label(6, who="ann", file_id=0),
+        label(6, LabelVerdict.WITHDRAWN, who="ann", file_id=0, labelled_at_us=2_000),
+        label(5, LabelVerdict.WITHDRAWN, who="ann", file_id=1, labelled_at_us=2_000),
+        label(5, who="ann", file_id=1, labelled_at_us=1_000),  # said before, and sent later
+    ]
+    store.append(said)
+
+    def asked(who: str, limit: int = 10) -> tuple[list[int], int]:
+        events, waiting = store.waiting(who, limit)
+        return [event.event_id for event in events], waiting
+
+    assert asked("") == ([7, 6, 5, 4], 4)
+    assert asked("ann") == ([8, 7, 6, 5, 4], 5)
+    assert asked("bob", 2) == ([9, 7], 5)
+    assert asked("cho")[1] == 6
 
 
 def test_several_writers_lose_nothing_and_append_nothing_twice(where: str) -> None:
