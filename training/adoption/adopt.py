@@ -18,10 +18,11 @@ from service.model.manifest import NormalEvents
 from service.model.sequences import Windows
 from service.progress import Progress
 from training.adoption.alarms import AlarmCuts, cuts_for_alarms
+from training.adoption.judging import JudgedEvents, judged
 from training.adoption.rolling import Earlier
 from training.adoption.settings import MIN_EPCS, MIN_EVENTS, AdoptSettings
 from training.adoption.settling import Settled, settle
-from training.adoption.trust import JudgedEvents, KindTrust, judged, trust
+from training.adoption.trust import KindTrust, trust
 from training.adoption.weights import TrainedWeights
 from training.datasets.dataset import Dataset
 from training.errors import DataError

@@ -23,17 +23,20 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.reference import Reference
 from service.progress import Progress
+from training.adoption.judging import judged, within
 from training.adoption.rolling import Earlier
 from training.adoption.settings import AdoptSettings
 from training.adoption.weights import TrainedWeights
 from training.datasets.masters import Masters
 from training.errors import DataError
 from training.samples.reference import learn
-from training.samples.samples import samples
 
 _STRICT_ROUNDS = 2
 _SURE = 0.5
 """Score or evidence from which one of them alone suspects an event in a strict round."""
+
+_MOST_ASIDE_STRICT = 0.8
+"""Of the events, in a strict round: rules that take a network's daily practice for wrong are contradicted later."""
 
 _TIME = KINDS.index("jump")
 
@@ -73,7 +76,7 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
 
     def teach(normal: NDArray[np.bool_]) -> Reference:
         learned = learn(events, normal, masters)
-        return learned if earlier is None else earlier.with_new(learned)
+        return within(learned if earlier is None else earlier.with_new(learned), network)
 
     normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)
     rounds: list[Round] = []
@@ -86,7 +89,7 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
         moved = int((now != normal).sum())
         by_kind = dict(zip(KINDS, suspects.sum(axis=0).tolist(), strict=True))
         rounds.append(Round(int((~now).sum()), moved, by_kind))
-        if (~now).mean() > settings.most_aside:
+        if (~now).mean() > (settings.most_aside if number >= _STRICT_ROUNDS else _MOST_ASIDE_STRICT):
             raise DataError(_too_strange(rounds[-1], len(events), network.title))
         normal = now
         if number > _STRICT_ROUNDS and moved <= settings.settled_share * len(events):
@@ -98,16 +101,12 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
 
 
 def _suspects(events: Events, reference: Reference, network: TrainedWeights, *, strict: bool) -> NDArray[np.bool_]:
-    """Return which events [N, 5] are suspicious, judged as one request by tables learned from most of them."""
-    unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
-    part = samples(events, unknown, reference, causal=False, limit=network.max_length)
-    scores, (evidence, _) = network.score(part), rules.judge(part.features)
-    by_rules = evidence >= rules.THRESHOLD
-    found = (scores >= _SURE) | by_rules if strict else (scores >= SUSPICION) & by_rules
+    """Return which events [N, 5] are suspicious, judged by tables learned from most of them."""
+    part = judged(events, reference, network, causal=False)
+    by_rules = rules.judge(part.features)[0] >= rules.THRESHOLD
+    found = (part.scores >= _SURE) | by_rules if strict else (part.scores >= SUSPICION) & by_rules
     found[:, _TIME] = False
-    suspects = np.empty_like(found)
-    suspects[part.index] = found
-    return suspects
+    return found
 
 
 def _too_strange(last: Round, events: int, title: str) -> str:

@@ -19,10 +19,10 @@ from service.detect import rules
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
+from training.adoption.judging import JudgedEvents, judged
 from training.adoption.planting.bed import Planted
 from training.adoption.planting.plant import FAULTS, ITEMS, items_of_each, plant
 from training.adoption.weights import TrainedWeights
-from training.samples.samples import samples
 
 _MOST_PASSES = 4
 """Times that faults are planted, where few items leave room for few of each at a time."""
@@ -35,14 +35,6 @@ _SURE = 0.8
 
 _FEW = 20
 """Planted events of a fault, below which nothing is said of it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JudgedEvents:
-    """N events in the order given, as they are judged."""
-
-    features: NDArray[np.float32]  # [N, F]
-    scores: NDArray[np.float32]  # [N, 5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +56,6 @@ class KindTrust:
     precision: float  # mean score of the findings; NaN without any
     findings: int
     faults: tuple[FaultTrust, ...]
-
-
-def judged(events: Events, reference: Reference, weights: TrainedWeights, *, causal: bool) -> JudgedEvents:
-    """Return the features and scores of events, all judged as one request."""
-    unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
-    part = samples(events, unknown, reference, causal=causal, limit=weights.max_length)
-    table, scores = np.empty_like(part.features), np.empty_like(unknown)
-    table[part.index], scores[part.index] = part.features, weights.score(part)
-    return JudgedEvents(table, scores)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

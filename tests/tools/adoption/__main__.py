@@ -19,8 +19,8 @@ from service.features.table import feature_spec_hash
 from service.model.repository import load
 from tests.support.gateway import ROOT
 from training.adoption.adopt import adopt
+from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
-from training.adoption.trust import judged
 from training.adoption.weights import weights_of_model
 from training.datasets import dataset
 from training.datasets.truth import load_truth, truth_beside
