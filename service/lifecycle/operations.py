@@ -1,35 +1,42 @@
-"""Long-running operations: commands that a gateway runs, with progress, an end, and a way to end them before.
+"""Long-running operations: commands that a process runs, with progress, an end, and a way to end them before.
 
-What is known of one is a file in the folder of the log, so that every worker and a later gateway can say how it stands,
-and cancelling is a file beside it, which whoever runs the operation looks for. An operation whose process is gone has
-failed, whatever its file says: nobody is there to finish it.
+What is known of one is a file in the folder of the log, so that every worker and a later process can say how it stands,
+and cancelling is a file beside it, which whoever runs the operation looks for. A command outlives whoever started it:
+it writes to a file, and its exit code to another, so that its end counts although nobody waited for it. Whether it
+still runs says a lock (flock) that the process and its command hold together, which the kernel lets go of with both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import fcntl
 import os
 import re
 import secrets
+import shlex
+import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import NoSuchModel, NotInThisState
+from service.lifecycle.processes import KEEPS_ITS_CODE, began, end_group, is_held, is_there
 
 _LOOK_S = 0.2
-_PATIENCE_S = 10.0  # for a command that was asked to end
 _MESSAGE = 500
+_TAIL = 4096
 _PERCENT = re.compile(r"(\d{1,3})\s?%")
 _ID = re.compile(r"[0-9a-f]{16}")
 _PROGRAM = "epc-sentinel"
+
+_GONE = "whoever ran it ended before it had"
 
 
 class Progressing(StrEnum):
@@ -44,7 +51,7 @@ class Progressing(StrEnum):
 class Operation(BaseModel):
     """What is known of an operation."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     operation_id: str
     kind: str
@@ -57,6 +64,8 @@ class Operation(BaseModel):
     ended_at: str = ""
     pid: int = 0  # of the process that runs it, and when that began, which no other process of this number has
     began: str = ""
+    child: int = 0  # of its command, the same
+    child_began: str = ""
 
 
 class Operations:
@@ -73,23 +82,33 @@ class Operations:
         Raises:
             NotInThisState: one of this kind runs already.
         """
-        for other in self.listed():
-            if other.kind == kind and other.state is Progressing.RUNNING:
-                raise NotInThisState(
-                    f"{kind} runs already, as operation {other.operation_id}: wait for it, or cancel it"
-                )
         self._folder.mkdir(parents=True, exist_ok=True)
-        operation = Operation(
-            operation_id=secrets.token_hex(8),
-            kind=kind,
-            who=who,
-            why=why,
-            started_at=_now(),
-            pid=os.getpid(),
-            began=_began(os.getpid()),
-        )
+        with (self._folder / "operations.lock").open("ab") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # for milliseconds: of two who start one at once, one is second
+            for other in self.listed():
+                if other.kind == kind and other.state is Progressing.RUNNING:
+                    raise NotInThisState(
+                        f"{kind} runs already, as operation {other.operation_id}: wait for it, or cancel it"
+                    )
+            operation = Operation(
+                operation_id=secrets.token_hex(8),
+                kind=kind,
+                who=who,
+                why=why,
+                started_at=_now(),
+                pid=os.getpid(),
+                began=began(os.getpid()),
+            )
+            held = self._path(operation.operation_id).with_suffix(".lock").open("ab")
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self._write(operation)
+        if command[0] != _PROGRAM and shutil.which(command[0]) is None:
+            with held:
+                return self._end(operation, Progressing.FAILED, f"{command[0]} cannot be run: there is no such program")
+        process = await self._spawned(operation, command, held)
+        operation = operation.model_copy(update={"child": process.pid, "child_began": began(process.pid)})
         self._write(operation)
-        task = asyncio.create_task(self._run(operation, command))
+        task = asyncio.create_task(self._followed(operation, process, held))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return operation
@@ -101,22 +120,37 @@ class Operations:
             found = Operation.model_validate_json(path.read_text())
         except (OSError, ValidationError):
             raise NoSuchModel("there is no operation of this id") from None
-        if found.state is Progressing.RUNNING and _began(found.pid) != found.began:
-            gone = "the gateway that ran it ended before it had"
-            return found.model_copy(update={"state": Progressing.FAILED, "message": gone})
-        return found
+        if found.state is not Progressing.RUNNING or is_there(found.pid, found.began):
+            return found
+        if is_held(path.with_suffix(".lock")):  # by its command: nobody waits for it, and it goes on
+            return self._heard(found)
+        with suppress(OSError, ValidationError):  # its end may have been written since it was read
+            found = Operation.model_validate_json(path.read_text())
+        return found if found.state is not Progressing.RUNNING else self._ended_alone(found)
 
     def listed(self) -> list[Operation]:
         """Return all operations, the newest first."""
         found = [self.get(path.stem) for path in self._folder.glob("*.json")]
         return sorted(found, key=lambda operation: operation.started_at, reverse=True)
 
+    def latest(self, kind: str) -> Operation | None:
+        """Return the operation of a kind that was started last."""
+        return next((one for one in self.listed() if one.kind == kind), None)
+
     def cancel(self, operation_id: str) -> Operation:
         """Have an operation ended by whoever runs it; one that has ended stays as it is. Raises as `get`."""
         found = self.get(operation_id)
         if found.state is Progressing.RUNNING:
             self._path(operation_id).with_suffix(".cancel").touch()
+            if not is_there(found.pid, found.began) and is_there(found.child, found.child_began):
+                with suppress(ProcessLookupError):
+                    os.killpg(found.child, signal.SIGTERM)
         return found
+
+    async def wait(self, operation: Operation) -> Operation:
+        """Return an operation of this process when it has ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return self.get(operation.operation_id)
 
     async def close(self) -> None:
         """End what this process runs."""
@@ -124,52 +158,79 @@ class Operations:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, operation: Operation, command: Sequence[str]) -> None:
-        cancelled = self._path(operation.operation_id).with_suffix(".cancel")
+    async def _spawned(
+        self, operation: Operation, command: Sequence[str], held: BinaryIO
+    ) -> asyncio.subprocess.Process:
+        path = self._path(operation.operation_id)
         program = [sys.executable, "-m", "service"] if command[0] == _PROGRAM else [command[0]]
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *program, *command[1:], stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+        with path.with_suffix(".out").open("wb") as output:
+            return await asyncio.create_subprocess_exec(
+                "sh", "-c", KEEPS_ITS_CODE, str(path.with_suffix(".exit")), *program, *command[1:],
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                pass_fds=[held.fileno()],
             )  # fmt: skip
-        except OSError as error:
-            self._end(operation, Progressing.FAILED, f"{command[0]} cannot be run: {error.strerror}")
-            return
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        reading = asyncio.create_task(self._read(operation, process.stdout))
+
+    async def _followed(self, operation: Operation, process: asyncio.subprocess.Process, held: BinaryIO) -> None:
+        """Write how far the command is, until it has ended or was cancelled."""
+        cancelled = self._path(operation.operation_id).with_suffix(".cancel")
         ended = asyncio.create_task(process.wait())
+        with held:
+            try:
+                while not ended.done() and not cancelled.exists():
+                    await asyncio.wait([ended], timeout=_LOOK_S)
+                    if (heard := self._heard(operation)) != operation:
+                        operation = heard
+                        self._write(operation)
+                if not ended.done():
+                    await end_group(process, ended)
+                    self._end(operation, Progressing.CANCELLED, "cancelled")
+                    return
+                state = Progressing.SUCCEEDED if ended.result() == 0 else Progressing.FAILED
+                self._end(operation, state, operation.message or f"exit code {ended.result()}")
+            except asyncio.CancelledError:
+                await end_group(process, ended)
+                self._end(operation, Progressing.FAILED, _GONE)
+                raise
+            finally:
+                cancelled.unlink(missing_ok=True)
+
+    def _heard(self, operation: Operation) -> Operation:
+        """Return an operation with what its command says as its progress."""
         try:
-            while not ended.done() and not cancelled.exists():
-                await asyncio.wait([ended], timeout=_LOOK_S)
-            if not ended.done():
-                await _end_group(process, ended)
-                self._end(await reading, Progressing.CANCELLED, "cancelled")
-                return
-            last = await reading
-            state = Progressing.SUCCEEDED if ended.result() == 0 else Progressing.FAILED
-            self._end(last, state, last.message or f"exit code {ended.result()}")
-        except asyncio.CancelledError:
-            await _end_group(process, ended)
-            self._end(operation, Progressing.FAILED, "the gateway ended before it had")
-            raise
-        finally:
-            cancelled.unlink(missing_ok=True)
+            with self._path(operation.operation_id).with_suffix(".out").open("rb") as output:
+                output.seek(-min(_TAIL, os.fstat(output.fileno()).st_size), os.SEEK_END)
+                tail = output.read().decode(errors="replace")
+        except OSError:
+            return operation
+        # Progress bars end their lines with a carriage return.
+        said = [line.strip() for line in re.split(r"[\r\n]+", tail) if line.strip()]
+        if not said:
+            return operation
+        percent = _PERCENT.findall(said[-1])
+        progress = min(1.0, int(percent[-1]) / 100) if percent else operation.progress
+        return operation.model_copy(update={"message": said[-1][-_MESSAGE:], "progress": progress})
 
-    async def _read(self, operation: Operation, output: asyncio.StreamReader) -> Operation:
-        """Take what the command says as its progress; return what is known at its end."""
-        while piece := await output.read(4096):  # no lines: progress bars end theirs with a carriage return
-            said = [line.strip() for line in re.split(r"[\r\n]+", piece.decode(errors="replace")) if line.strip()]
-            if said:
-                percent = _PERCENT.findall(said[-1])
-                progress = min(1.0, int(percent[-1]) / 100) if percent else operation.progress
-                operation = operation.model_copy(update={"message": said[-1][-_MESSAGE:], "progress": progress})
-                self._write(operation)
-        return operation
+    def _ended_alone(self, operation: Operation) -> Operation:
+        """Return how an operation ended that nobody waited for, by what its command left."""
+        path = self._path(operation.operation_id)
+        heard = self._heard(operation)
+        if path.with_suffix(".cancel").exists():
+            return heard.model_copy(update={"state": Progressing.CANCELLED, "message": "cancelled"})
+        try:
+            code = int(path.with_suffix(".exit").read_text())
+        except (OSError, ValueError):
+            return heard.model_copy(update={"state": Progressing.FAILED, "message": _GONE})
+        if code != 0:
+            said = heard.message or f"exit code {code}"
+            return heard.model_copy(update={"state": Progressing.FAILED, "message": said})
+        return heard.model_copy(update={"state": Progressing.SUCCEEDED, "progress": 1.0})
 
-    def _end(self, operation: Operation, state: Progressing, message: str) -> None:
+    def _end(self, operation: Operation, state: Progressing, message: str) -> Operation:
         progress = 1.0 if state is Progressing.SUCCEEDED else operation.progress
         changes = {"state": state, "message": message, "ended_at": _now(), "progress": progress}
-        self._write(operation.model_copy(update=changes))
+        ended = operation.model_copy(update=changes)
+        self._write(ended)
+        return ended
 
     def _write(self, operation: Operation) -> None:
         path = self._path(operation.operation_id)
@@ -183,21 +244,11 @@ class Operations:
         return self._folder / f"{operation_id}.json"
 
 
-async def _end_group(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        if (await asyncio.wait([ended], timeout=_PATIENCE_S))[0]:
-            return
+def command_of(template: str, values: Mapping[str, object]) -> list[str]:
+    """Return the words of an operator's command, ``{now}`` and the names of ``values`` in braces filled in."""
+    filled = {**values, "now": f"{datetime.now(UTC):%Y%m%dT%H%M%S}"}
+    return [part.format_map(filled) for part in shlex.split(template)]
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _began(pid: int) -> str:
-    """Return when a process began, in the kernel's ticks; empty if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import grpc
@@ -14,7 +12,7 @@ from google.protobuf.message import Message
 
 from service.api.models.messages import operation_message, standing_message, version_message
 from service.errors import InvalidRequest, ModelRepositoryError, NotImplementedYet, NotInThisState
-from service.lifecycle.operations import Operations
+from service.lifecycle.operations import Operations, command_of
 from service.lifecycle.register import Register
 from service.lifecycle.states import Standing
 from service.pb.epcsentinel.v1 import models_pb2 as pb
@@ -155,10 +153,9 @@ async def _begin(desk: ModelDesk, kind: str, template: str, why: str, version: i
         "version": version,
         "champion": standing.champion or version,
         "repository": desk.register.repository,
-        "now": f"{datetime.now(UTC):%Y%m%dT%H%M%S}",
     }
-    command = [part.format_map(values) for part in shlex.split(template)]
-    return operation_message(await desk.operations.start(kind, command, who=caller().name, why=why))
+    begun = await desk.operations.start(kind, command_of(template, values), who=caller().name, why=why)
+    return operation_message(begun)
 
 
 async def _get_operation(desk: ModelDesk, request: pb.ModelServiceGetOperationRequest) -> Message:
