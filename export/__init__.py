@@ -6,5 +6,6 @@
 - from_onnx: the network of a repository as torch again
 - repository: versions and Triton's config, written whole
 - undo: a change that fails leaves nothing
+- flow: forecasts of flow
 - frontier: cost against quality of networks
 """

@@ -1,6 +1,7 @@
 """How a model comes into being: from raw files to a run folder with a model, its tables and its measures.
 
 - train: from a data folder to a run folder
+- flow: forecasts of work in progress, throughput and cycle time
 - errors: what cannot be used
 - datasets: what is in a data folder
 - inspection: how good data are

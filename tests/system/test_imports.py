@@ -22,8 +22,8 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("runtime",),
     ("security", "events"),
     ("dialect",),
-    ("settings", "rawfiles", "model", "flow"),
-    ("features",),
+    ("settings", "rawfiles", "model"),
+    ("features", "flow"),
     ("drift", "history", "lifecycle"),
     ("detect",),
     ("effects",),
@@ -40,7 +40,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
 )
 TRAINING_FLOORS = (
     ("errors", "metrics"),
-    ("datasets", "simulation"),
+    ("datasets", "simulation", "flow"),
     ("samples", "inspection"),
     ("network",),
     ("fitting",),
@@ -57,6 +57,7 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events", "dialect"},
     "lifecycle": {"model", "errors"},
     "client": {"api", "events", "errors", "pb"},
+    "flow": {"errors", "events", "model"},
     "findings": {"errors", "events", "explain", "pb"},
     "feedback": {"detect", "errors", "events", "model"},
 }
@@ -72,6 +73,7 @@ TRAINING_USES = {
     "progress",
     "explain",
     "effects",
+    "flow",
 }
 """Wings of `service` that training and export may import."""
 

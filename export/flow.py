@@ -1,0 +1,76 @@
+"""A run folder of flow forecasts becomes a version of the flow model in the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from service.errors import ModelRepositoryError
+from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowManifest
+from service.model.manifest import MANIFEST_FILE
+from service.model.repository import retired, versions
+from service.model.signing import SIGNATURE_FILE
+from training.flow.run import FlowRun
+
+
+def export_flow(
+    run_folder: Path,
+    repository: Path,
+    version: int | None = None,
+    *,
+    replace: bool = False,
+    sign: Ed25519PrivateKey | None = None,
+) -> Path:
+    """Export a run as ``version`` (default: the next one) of the flow model; return its folder.
+
+    The folder is whole from the first moment it is there.
+
+    Raises:
+        DataError: it is no run folder.
+        ModelRepositoryError: the version exists and ``replace`` is off, or was deleted.
+    """
+    run = FlowRun.load(run_folder)
+    taken, gone = versions(repository, FLOW_MODEL), retired(repository, FLOW_MODEL)
+    free = 1 + max({*taken, *gone}, default=0)
+    number = free if version is None else version
+    if number in gone or (number in taken and not replace):
+        why = "was deleted from" if number in gone else "exists in"
+        raise ModelRepositoryError(
+            f"{FLOW_MODEL}/{number} {why} {repository}: versions are never changed; the next one, {free}, is free"
+        )
+    files = {HISTORY_FILE: run.history.to_bytes()}
+    manifest = FlowManifest(
+        format=1,
+        model=FLOW_MODEL,
+        version=number,
+        created_at=run.record.created_at,
+        dimensions=run.record.dimensions,
+        measures=run.record.measures,
+        least_days=run.record.least_days,
+        settings=run.record.config.model_dump(mode="json"),
+        metrics=run.record.metrics,
+        lineage=run.record.lineage,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
+    text = manifest.to_json().encode()
+    files[MANIFEST_FILE] = text
+    if sign is not None:
+        files[SIGNATURE_FILE] = sign.sign(text)
+    return _place(repository / FLOW_MODEL / str(number), files)
+
+
+def _place(target: Path, files: dict[str, bytes]) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+        fresh = Path(scratch) / target.name
+        fresh.mkdir()
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        if target.exists():
+            shutil.move(target, Path(scratch) / "old")
+        fresh.replace(target)
+    return target

@@ -1,0 +1,141 @@
+"""The manifest of a flow model: which method answers for which measure, how sure it is, what it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from service.errors import ModelRepositoryError
+from service.flow.forecast.intervals import BANDS, PROBABILITIES
+from service.flow.series import MEASURES
+from service.model.manifest import MANIFEST_FILE, FileName, Sha256
+from service.model.repository import versions
+from service.model.signing import SIGNATURE_FILE, Trust, is_signed
+
+FLOW_MODEL: Final = "epc_flow"
+
+HISTORY_FILE = "history.npz"
+"""Beside the manifest: the last days of the series, which forecasts start from."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_Bands = Annotated[
+    list[Annotated[list[float], Field(min_length=len(PROBABILITIES), max_length=len(PROBABILITIES))]],
+    Field(min_length=len(BANDS), max_length=len(BANDS)),
+]
+"""Quantiles of the errors by range of horizons, in units of the spread."""
+
+
+class FlowMeasure(_Strict):
+    """How one measure is forecast."""
+
+    method: str
+    weights: dict[str, float] = Field(min_length=1)  # of the methods whose weighted mean it is
+    baseline: str
+    gain: float  # share by which its WAPE is below the baseline's in the backtest
+    quantiles: dict[str, _Bands] = Field(min_length=1)  # by grain: dimensions that are given, joined by commas
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if abs(sum(self.weights.values()) - 1) > 1e-6 or min(self.weights.values()) < 0:
+            raise ValueError("weights are shares that add up to 1")
+        return self
+
+
+class FlowManifest(_Strict):
+    """Everything about one version that is not in its other files."""
+
+    format: Literal[1]  # of this file
+    model: Literal["epc_flow"]
+    version: int = Field(ge=1)
+    created_at: str  # ISO 8601, UTC
+    dimensions: list[str] = Field(min_length=1)
+    measures: dict[str, FlowMeasure]  # by name
+    least_days: int = Field(ge=1)  # of history that the methods need
+    settings: dict[str, JsonValue]  # of the training
+    metrics: dict[str, JsonValue]  # of the backtest
+    lineage: dict[str, JsonValue]
+    files: dict[FileName, Sha256]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if tuple(self.measures) != MEASURES and set(self.measures) != set(MEASURES):
+            raise ValueError(f"measures must be {', '.join(MEASURES)}")
+        if HISTORY_FILE not in self.files:
+            raise ValueError(f"files must name {HISTORY_FILE}")
+        return self
+
+    def to_json(self) -> str:
+        """Return the canonical text."""
+        content = self.model_dump(mode="json")
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """A verified version: its manifest and the contents of its files."""
+
+    manifest: FlowManifest
+    files: dict[str, bytes]
+
+    @property
+    def title(self) -> str:
+        """Name and version: "epc_flow/1"."""
+        return f"{FLOW_MODEL}/{self.manifest.version}"
+
+
+def read_flow_version(repository: Path, version: int | None = None, trust: Trust | None = None) -> FlowVersion:
+    """Return a version (default: the newest) of the flow model, verified.
+
+    Raises:
+        ModelRepositoryError: there is none, a file is missing or changed, or no key of ``trust`` signed it.
+    """
+    found = versions(repository, FLOW_MODEL)
+    if not found:
+        raise ModelRepositoryError(
+            f"no flow model in {repository}: it has no folder {FLOW_MODEL}/<version>; make one with"
+            " 'epc-sentinel flow train DIR --out RUN --repository REPO'"
+        )
+    number = found[-1] if version is None else version
+    where = f"{FLOW_MODEL}/{number} in {repository}"
+    if number not in found:
+        raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
+    folder = repository / FLOW_MODEL / str(number)
+    manifest = _manifest(_read(folder / MANIFEST_FILE, where), folder, where, trust)
+    if manifest.version != number:
+        raise ModelRepositoryError(f"{where} holds the manifest of version {manifest.version}: a copied folder")
+    files = {name: _read(folder / name, where) for name in manifest.files}
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != manifest.files[name]:
+            raise ModelRepositoryError(f"{name} of {where} is not the file that was exported: restore it")
+    return FlowVersion(manifest, files)
+
+
+def _manifest(content: bytes, folder: Path, where: str, trust: Trust | None) -> FlowManifest:
+    if trust is not None:  # before anything looks at the contents
+        signature = folder / SIGNATURE_FILE
+        if not signature.is_file() or not is_signed(content, signature.read_bytes(), trust):
+            raise ModelRepositoryError(f"{where} is not signed by a key of --trust: export it again with --sign")
+    try:
+        return FlowManifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise ModelRepositoryError(
+            f"{MANIFEST_FILE} of {where} is damaged or of another format ({field}: {first['msg']}): train it again"
+        ) from error
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelRepositoryError(f"cannot read {path.name} of {where}: {error.strerror}") from None

@@ -1,0 +1,53 @@
+"""A training of flow forecasts: what it leaves behind, what it may know, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.flow.series import FlowSeries
+from tests.training.flow.plants import plants
+from training.errors import DataError
+from training.flow.backtest import backtest
+from training.flow.config import flow_config
+from training.flow.origins import origins_of
+from training.flow.run import FlowRun
+
+
+def test_a_run_is_read_as_it_was_left(flow_run: tuple[Path, FlowRun]) -> None:
+    folder, run = flow_run
+    assert FlowRun.load(folder).record == run.record
+
+
+def test_no_choice_knows_what_came_after_the_split() -> None:
+    series, config = plants(), flow_config()
+    split = origins_of(series, config.train_test_split).split_day
+    late = np.arange(series.first_day, series.last_day + 1) > split
+    other = FlowSeries(
+        series.dimensions,
+        series.keys,
+        series.first_day,
+        np.where(late, 1e6, series.wip),
+        np.where(late, 1e5, series.departures),
+        np.where(late, 1e4, series.cycle_h),
+    )
+    first, second = (backtest(one, config, lambda _what, _done: None) for one in (series, other))
+    assert first.chosen == second.chosen
+    assert first.scores() != second.scores()
+
+
+def test_a_short_history_is_refused() -> None:
+    with pytest.raises(DataError, match="the history has 40 complete days: forecasts need 56"):
+        origins_of(plants(days=40), 0.8)
+
+
+def test_a_setting_out_of_range_is_named() -> None:
+    with pytest.raises(DataError, match="dropout_rate"):
+        flow_config(dropout_rate=1.5)
+
+
+def test_no_folder_of_a_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is no run folder of flow \(flow.json is missing\)"):
+        FlowRun.load(tmp_path)

@@ -1,0 +1,51 @@
+"""How good forecasts were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.flow.trials import Trials
+
+_Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowScore:
+    """Errors of N forecasts of one measure."""
+
+    wape: float  # sum of the absolute errors by the sum of the values
+    r2: float  # 1 less squared errors by squares around the mean of all values, series of all sizes together
+    rmse: float
+    mae: float
+    count: int
+
+
+def score(forecast: _Numbers, truth: _Numbers) -> FlowScore:
+    """Return the errors; values that are NaN did not come, and do not count.
+
+    Raises:
+        ValueError: nothing counts.
+    """
+    known = ~np.isnan(truth)
+    came, said = truth[known].astype(np.float64), forecast[known].astype(np.float64)
+    if not len(came):
+        raise ValueError("nothing to score")
+    off = said - came
+    around = np.square(came - came.mean()).sum()
+    return FlowScore(
+        wape=float(np.abs(off).sum() / max(np.abs(came).sum(), 1e-9)),
+        r2=float(1 - np.square(off).sum() / around) if around > 0 else 0.0,
+        rmse=float(np.sqrt(np.square(off).mean())),
+        mae=float(np.abs(off).mean()),
+        count=len(came),
+    )
+
+
+def in_time(trials: Trials, last_day: int | None) -> _Numbers:
+    """Return what came [O, S, H, 3], without what came after ``last_day``."""
+    if last_day is None:
+        return trials.truth
+    return np.where((trials.day > last_day)[:, None, :, None], np.float32(np.nan), trials.truth)

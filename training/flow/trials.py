@@ -1,0 +1,83 @@
+"""Forecasts of each method from each origin, beside what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.flow.forecast.intervals import spread
+from service.flow.forecast.past import FlowMethod, FlowPast
+from service.flow.series import FlowSeries
+from service.progress import Progress
+
+MOST_SERIES = 80
+"""Of each grain, those with the most departures: the rest is empty most of the time."""
+
+_Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowGroups:
+    """S series of several grains: sums over the keys of a history."""
+
+    grain: NDArray[np.str_]  # [S] the dimensions that a series has a value of, joined by commas
+    name: list[str]  # [S] the values, joined by blanks
+    members: NDArray[np.bool_]  # [S, K]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """What O origins, S series, H days ahead and 3 measures gave; NaN after the last day, and for cycles of nothing."""
+
+    origin: NDArray[np.int64]  # [O] days since 1970
+    groups: FlowGroups
+    truth: _Numbers  # [O, S, H, 3]
+    spread: _Numbers  # [O, S, H, 3]
+    forecasts: dict[str, _Numbers]  # [O, S, H, 3] by method
+
+    @property
+    def day(self) -> NDArray[np.int64]:
+        """The day [O, H] that each forecast is of."""
+        return self.origin[:, None] + 1 + np.arange(self.truth.shape[2])
+
+
+def groups_of(series: FlowSeries) -> FlowGroups:
+    """Return the series of a history at every grain: all of it, each value of each dimension, each key."""
+    grains: list[Sequence[str]] = [(), *((name,) for name in series.dimensions)]
+    if len(series.dimensions) > 1:
+        grains.append(series.dimensions)
+    grain, names, members = [], [], []
+    for dimensions in grains:
+        values, inside = series.groups(dimensions)
+        busiest = np.argsort(-(inside @ series.departures.sum(axis=1)), kind="stable")[:MOST_SERIES]
+        grain += [",".join(dimensions)] * len(busiest)
+        names += [" ".join(values[at].tolist()) for at in busiest]
+        members.append(inside[busiest])
+    return FlowGroups(np.array(grain), names, np.concatenate(members))
+
+
+def try_out(  # noqa: PLR0913, PLR0917
+    series: FlowSeries,
+    groups: FlowGroups,
+    methods: Sequence[FlowMethod],
+    origins: NDArray[np.int64],
+    days: int,
+    progress: Progress,
+) -> Trials:
+    """Return the forecasts of ``methods`` from ``origins``, each from what was there until then."""
+    whole = FlowPast.of(series, groups.members)
+    came = np.pad(whole.stacked(), ((0, 0), (0, days), (0, 0)), constant_values=np.nan)
+    shape = len(origins), len(groups.name), days, 3
+    truth, width = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    forecasts = {method.name: np.empty(shape, np.float32) for method in methods}
+    for at, origin in enumerate(origins.tolist()):
+        known = origin - series.first_day + 1
+        past = FlowPast(origin, whole.wip[:, :known], whole.departures[:, :known], whole.cycle_h[:, :known])
+        truth[at], width[at] = came[:, known : known + days], spread(past, days)
+        for method in methods:
+            forecasts[method.name][at] = method.forecast(past, days)
+        progress("backtest", (at + 1) / len(origins))
+    return Trials(origins, groups, truth, width, forecasts)
