@@ -3,6 +3,7 @@
 - verdicts: what a person says, and what counts of all that was said
 - store: the contract of what keeps verdicts and the audit sample
 - sql: it in SQLite or PostgreSQL
+- tables: its tables there
 - sampling: which events people are asked about
 - estimators: accuracy of all events from a sample whose probabilities are known
 - accuracy: how good each detector is, over the latest files

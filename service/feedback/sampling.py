@@ -8,6 +8,7 @@ and kept: by these, the sample tells what all events are like (`service.feedback
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -77,6 +78,27 @@ class AuditSample:
         """Return the probability [N] of the events that are in the sample, 0 of the others."""
         probability = self.probabilities(events, scores, causal=causal)
         return np.where(self.draws(events) < probability, probability, 0.0)
+
+
+class AuditSamples:
+    """The audit samples of the versions that answer: each event is drawn by what its own version's scores are like."""
+
+    def __init__(self, share: float, key: bytes = KNOWN_TO_ALL) -> None:
+        """Args: ``share`` (0 .. 1) of all events, ``key`` as of `AuditSample`."""
+        self._share, self._key = share, key
+        self._of: Mapping[str, AuditSample] = {}
+
+    def add(self, version: str, manifest: Manifest) -> None:
+        """Draw what a version, "epc_lstm/2", answers from now on; for one thread."""
+        self._of = {**self._of, version: AuditSample.of(manifest, self._share, self._key)}  # anew: others read it
+
+    def remove(self, version: str) -> None:
+        """A version answers no more; for one thread."""
+        self._of = {name: sample for name, sample in self._of.items() if name != version}
+
+    def of(self, version: str) -> AuditSample | None:
+        """Return the sample of a version; None: nothing says how its scores are spread. For any thread."""
+        return self._of.get(version)
 
 
 def read_key(path: Path | None) -> bytes:

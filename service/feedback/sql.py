@@ -19,46 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import CommandError, VerdictsUnavailable
-from service.events.vocabulary import KINDS
 from service.feedback.store import SampledEvent, SampledFile, VerdictStore
+from service.feedback.tables import IDENTITY, LABEL, SAMPLE, SCHEMA, WAITING, label_of, sampled_of
 from service.feedback.verdicts import EventLabel, LabelVerdict, derived_id
 
 FILE = "verdicts.sqlite"
 
 _BUSY_S = 10.0
 """How long a write waits for one of another process; each takes milliseconds."""
-
-_FIVE_SCORES, _FIVE_FLAGS = [f'"{kind}"' for kind in KINDS], [f'"{kind}Flag"' for kind in KINDS]
-_LABEL = EventLabel._fields[:-1]
-_SAMPLE = [*SampledEvent._fields[:-2], *_FIVE_SCORES, *_FIVE_FLAGS]
-_IDENTITY = ("file_id", "event_id", "causal", "method", "model_version")
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS labels (
-  sequence {{serial}}, label_id TEXT NOT NULL UNIQUE, event_id BIGINT NOT NULL, file_id BIGINT NOT NULL,
-  epc_code TEXT NOT NULL, kind TEXT NOT NULL, verdict TEXT NOT NULL, who TEXT NOT NULL, sent_by TEXT NOT NULL,
-  labelled_at_us BIGINT NOT NULL, note TEXT NOT NULL, score DOUBLE PRECISION, flagged INTEGER,
-  model_version TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS labels_of_event ON labels (event_id);
-CREATE TABLE IF NOT EXISTS sample (
-  sequence {{serial}}, event_id BIGINT NOT NULL, file_id BIGINT NOT NULL, epc_code TEXT NOT NULL,
-  location_id BIGINT NOT NULL, business_step TEXT NOT NULL, event_type TEXT NOT NULL, event_time_us BIGINT NOT NULL,
-  causal INTEGER NOT NULL, method TEXT NOT NULL, model_version TEXT NOT NULL, judged_at_us BIGINT NOT NULL,
-  probability DOUBLE PRECISION NOT NULL, {", ".join(f"{name} DOUBLE PRECISION NOT NULL" for name in _FIVE_SCORES)},
-  {", ".join(f"{name} INTEGER NOT NULL" for name in _FIVE_FLAGS)}, UNIQUE ({", ".join(_IDENTITY)}));
-CREATE INDEX IF NOT EXISTS sample_of_file ON sample ({", ".join(SampledFile._fields)});
-CREATE INDEX IF NOT EXISTS sample_by_time ON sample (judged_at_us);
-"""  # fmt: skip
-
-_WAITING = """
-FROM sample s WHERE sequence = (SELECT MIN(sequence) FROM sample WHERE file_id = s.file_id AND event_id = s.event_id)
-AND NOT EXISTS (SELECT 1 FROM labels said
-  WHERE said.event_id = s.event_id AND said.file_id = s.file_id AND said.verdict <> ? AND ? IN ('', said.who)
-  AND NOT EXISTS (SELECT 1 FROM labels later WHERE later.event_id = said.event_id AND later.file_id = said.file_id
-    AND later.kind = said.kind AND later.who = said.who
-    AND (later.labelled_at_us, later.sequence) > (said.labelled_at_us, said.sequence)))
-"""
-"""Events of which no last word of a person (`verdicts.latest`) stands."""
 
 
 class SqlVerdicts(VerdictStore):
@@ -80,7 +48,7 @@ class SqlVerdicts(VerdictStore):
         self._connection: Any = None
         serial = "BIGSERIAL PRIMARY KEY" if postgresql else "INTEGER PRIMARY KEY AUTOINCREMENT"
         with self._transaction():
-            for statement in filter(str.strip, _SCHEMA.format(serial=serial).split(";")):
+            for statement in filter(str.strip, SCHEMA.format(serial=serial).split(";")):
                 self._run(statement)
 
     def append(self, labels: Sequence[EventLabel]) -> tuple[list[EventLabel], int]:
@@ -94,18 +62,27 @@ class SqlVerdicts(VerdictStore):
         """See `VerdictStore.labels`."""
         which = f" AND event_id IN ({', '.join('?' * len(event_ids))})" if event_ids else ""
         rows = self._rows(
-            f"SELECT {', '.join(_LABEL)}, sequence FROM labels WHERE sequence > ?{which} ORDER BY sequence"
+            f"SELECT {', '.join(LABEL)}, sequence FROM labels WHERE sequence > ?{which} ORDER BY sequence"
             f"{'' if limit is None else f' LIMIT {limit:d}'}",
             (after, *event_ids),
         )
-        return [_label(row) for row in rows]
+        return [label_of(row) for row in rows]
 
     def add_sample(self, events: Sequence[SampledEvent]) -> None:
         """See `VerdictStore.add_sample`."""
-        changed = ", ".join(f"{name} = excluded.{name}" for name in _SAMPLE if name not in _IDENTITY)
+        changed = ", ".join(f"{name} = excluded.{name}" for name in SAMPLE if name not in IDENTITY)
+        self._add("sample", f"DO UPDATE SET {changed}", events)
+
+    def add_shadow(self, events: Sequence[SampledEvent]) -> None:
+        """See `VerdictStore.add_shadow`."""
+        self._add("shadow", "DO NOTHING", events)
+
+    def _add(self, table: str, if_there: str, events: Sequence[SampledEvent]) -> None:
+        if not events:
+            return
         statement = (
-            f"INSERT INTO sample ({', '.join(_SAMPLE)}) VALUES ({', '.join('?' * len(_SAMPLE))})"
-            f" ON CONFLICT ({', '.join(_IDENTITY)}) DO UPDATE SET {changed}"
+            f"INSERT INTO {table} ({', '.join(SAMPLE)}) VALUES ({', '.join('?' * len(SAMPLE))})"
+            f" ON CONFLICT ({', '.join(IDENTITY)}) {if_there}"
         )
         with self._transaction():
             for event in events:
@@ -115,11 +92,18 @@ class SqlVerdicts(VerdictStore):
 
     def sample(self, model_version: str = "", *, file_ids: Collection[int] | None = None) -> list[SampledEvent]:
         """See `VerdictStore.sample`."""
+        return self._judged("sample", model_version, file_ids)
+
+    def shadow(self, model_version: str, *, file_ids: Collection[int] | None = None) -> list[SampledEvent]:
+        """See `VerdictStore.shadow`."""
+        return self._judged("shadow", model_version, file_ids)
+
+    def _judged(self, table: str, model_version: str, file_ids: Collection[int] | None) -> list[SampledEvent]:
         which, values = "WHERE ? IN ('', model_version)", [model_version, *(file_ids or ())]
         if file_ids is not None:
             which += f" AND file_id IN ({', '.join('?' * len(file_ids))})"
-        rows = self._rows(f"SELECT {', '.join(_SAMPLE)} FROM sample {which} ORDER BY sequence", values)
-        return [_sampled(row) for row in rows]
+        rows = self._rows(f"SELECT {', '.join(SAMPLE)} FROM {table} {which} ORDER BY sequence", values)
+        return [sampled_of(row) for row in rows]
 
     def sampled_files(self, model_version: str = "") -> list[SampledFile]:
         """See `VerdictStore.sampled_files`."""
@@ -133,9 +117,9 @@ class SqlVerdicts(VerdictStore):
     def waiting(self, who: str, limit: int) -> tuple[list[SampledEvent], int]:
         """See `VerdictStore.waiting`."""
         whose = (LabelVerdict.WITHDRAWN.value, who)
-        rows = self._rows(f"SELECT {', '.join(_SAMPLE)} {_WAITING} ORDER BY sequence LIMIT ?", (*whose, limit))
-        [(count,)] = self._rows(f"SELECT COUNT(*) {_WAITING}", whose)
-        return [_sampled(row) for row in rows], int(count)
+        rows = self._rows(f"SELECT {', '.join(SAMPLE)} {WAITING} ORDER BY sequence LIMIT ?", (*whose, limit))
+        [(count,)] = self._rows(f"SELECT COUNT(*) {WAITING}", whose)
+        return [sampled_of(row) for row in rows], int(count)
 
     def state(self) -> str:
         """See `VerdictStore.state`."""
@@ -149,22 +133,22 @@ class SqlVerdicts(VerdictStore):
     def _appended(self, label: EventLabel) -> EventLabel:
         """Append a label unless it is there; return the one that is there."""
         ours = self._rows(
-            f"SELECT {', '.join(_LABEL)}, sequence FROM labels WHERE event_id = ? AND file_id = ? AND kind = ?"
+            f"SELECT {', '.join(LABEL)}, sequence FROM labels WHERE event_id = ? AND file_id = ? AND kind = ?"
             " AND who = ? ORDER BY labelled_at_us DESC, sequence DESC LIMIT 1",
             (label.event_id, label.file_id, label.kind, label.who),
         )
-        last = _label(ours[0]) if ours else None
+        last = label_of(ours[0]) if ours else None
         if not label.label_id and last is not None and last.says_the_same(label):
             return last
         named = self._filled(label._replace(label_id=label.label_id or derived_id(label, last)))
         values = [int(value) if isinstance(value, bool) else value for value in named[:-1]]
         self._run(
-            f"INSERT INTO labels ({', '.join(_LABEL)}) VALUES ({', '.join('?' * len(_LABEL))})"
+            f"INSERT INTO labels ({', '.join(LABEL)}) VALUES ({', '.join('?' * len(LABEL))})"
             " ON CONFLICT (label_id) DO NOTHING",
             values,
         )
-        [row] = self._rows(f"SELECT {', '.join(_LABEL)}, sequence FROM labels WHERE label_id = ?", (named.label_id,))
-        return _label(row)
+        [row] = self._rows(f"SELECT {', '.join(LABEL)}, sequence FROM labels WHERE label_id = ?", (named.label_id,))
+        return label_of(row)
 
     def _filled(self, label: EventLabel) -> EventLabel:
         """Return the label with what the audit sample has of its event, where the label does not say it."""
@@ -270,14 +254,3 @@ def _postgresql(url: str) -> SqlVerdicts:
 def now_us() -> int:
     """Return the time as labels have it."""
     return time.time_ns() // 1_000
-
-
-def _label(row: Sequence[Any]) -> EventLabel:
-    label = EventLabel(*row)
-    flagged = None if label.flagged is None else bool(label.flagged)
-    return label._replace(verdict=LabelVerdict(label.verdict), flagged=flagged)
-
-
-def _sampled(row: Sequence[Any]) -> SampledEvent:
-    event = SampledEvent._make((*row[:-10], tuple(row[-10:-5]), tuple(map(bool, row[-5:]))))
-    return event._replace(causal=bool(event.causal))

@@ -87,6 +87,14 @@ class VerdictStore(Protocol):
         """
         ...
 
+    def add_shadow(self, events: Sequence[SampledEvent]) -> None:
+        """Add what a challenger said of events of the sample, which another version answered; its first word stays."""
+        ...
+
+    def shadow(self, model_version: str, *, file_ids: Collection[int] | None = None) -> list[SampledEvent]:
+        """Return what challengers said of them, the longest known first. Args: as of `sample`."""
+        ...
+
     def state(self) -> str:
         """Return a text that changes when something is added: cheap, so that nobody reads all of it for nothing."""
         ...

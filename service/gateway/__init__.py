@@ -3,7 +3,8 @@
 - build: settings to working parts
 - wiring: what these parts are
 - no_model: what judges without a usable model
-- lineups: the versions that are loaded, and which of them judges
+- loaded: the versions that are loaded, and how they come and go
+- lineups: which of them judges a request
 - shadow: the challenger, compared with what was answered
 - following: the log of promotions, followed
 - observers: what watches the gateway

@@ -135,7 +135,7 @@ class Follower:
         again = again and (bool(self._complaints) or self.is_behind or mirrored)
         if self._register is None:
             if again:
-                self._complain(await self._lineups.take(self._settings.model_version))
+                self._complain(await self._lineups.versions.take(self._settings.model_version))
             return
         stamp = self._register.log.stamp()
         if stamp == self._stamp and not again:
@@ -145,7 +145,7 @@ class Follower:
         wanted = self.standing.champion or self._settings.model_version
         traffic = self._traffic()
         named = [] if traffic is None else traffic.versions
-        problems = await self._lineups.take(wanted, [*self.standing.kept, *named])
+        problems = await self._lineups.versions.take(wanted, [*self.standing.kept, *named])
         states = {"champion": wanted, "challenger": self.standing.challenger, "previous": self.standing.previous}
         self._lineups.share(traffic, states)
         if self.standing.champion is None and (version := self._lineups.champion.version) is not None:

@@ -13,9 +13,10 @@ from service.drift.exposition import DriftCollector, to_json
 from service.drift.monitor import Drift
 from service.feedback.baselines import JudgedKind, baselines
 from service.feedback.exposition import AccuracyCollector
-from service.feedback.sampling import AuditSample, read_key
+from service.feedback.sampling import AuditSamples, read_key
 from service.feedback.store import VerdictStore
 from service.gateway.compiled import form_of_features
+from service.gateway.shadow import Twice
 from service.gateway.wiring import Wiring
 from service.history.store import ServerMemory, Store
 from service.monitoring import metrics_endpoint
@@ -57,6 +58,7 @@ class Monitoring:
         )
         self._drifts: dict[str, Drift] = {}
         self.promised: Mapping[JudgedKind, float] = {}  # average precision in the manifests, of all versions so far
+        self._samples = _audit_samples(settings)
         self.show(wiring, True)
         observers: list[Observer] = []
         if settings.metrics_port is not None:
@@ -67,15 +69,16 @@ class Monitoring:
             self._audit = AuditLog(settings.audit_log, max_bytes=settings.audit_max_bytes)
             observers.append(self._audit)
             self._show_audit(self._audit)
-        sample = _audit_sample(settings, wiring)
-        self._sampled = SampleWriter(verdicts, sample) if verdicts is not None and sample is not None else None
+        self._sampled = None
+        if verdicts is not None and self._samples is not None:
+            self._sampled = SampleWriter(verdicts, self._samples)
         if self._sampled is not None:
             observers.append(self._sampled)
             self._show_sampled(self._sampled)
         self._detections = None
         if settings.detection_log is not None:
             self._detections = DetectionLog(
-                settings.detection_log, max_bytes=settings.detection_log_max_bytes, sample=sample
+                settings.detection_log, max_bytes=settings.detection_log_max_bytes, samples=self._samples
             )
             observers.append(self._detections)
             self._show_detections(self._detections)
@@ -103,6 +106,11 @@ class Monitoring:
         if comes:  # what has gone is still being labelled
             promised = baselines((served.name, served.model.manifest) for served in wiring.models)
             self.promised = {**self.promised, **promised}
+        if self._samples is not None and wiring.lstm is not None:
+            if comes:
+                self._samples.add(wiring.name, wiring.lstm.model.manifest)
+            else:
+                self._samples.remove(wiring.name)
         for served in wiring.models:
             if comes:
                 self.metrics.model(served.name, served.model.manifest.feature_spec_hash)
@@ -115,6 +123,11 @@ class Monitoring:
         names = wiring.drifts.keys()
         kept = {name: drift for name, drift in self._drifts.items() if name not in names}
         self._drifts = kept | wiring.drifts if comes else kept
+
+    def judged_twice(self, request: Twice) -> None:
+        """Take a request that was answered, and that a challenger judged, too."""
+        if self._sampled is not None and request.again is not None:
+            self._sampled.judged_twice(request.events, request.causal, request.answered, request.again)
 
     @property
     def port(self) -> int | None:
@@ -189,12 +202,12 @@ class Monitoring:
         show.counter("audit_sampled_dropped", "Events that the audit sample lost.", lambda: sampled.dropped)
 
 
-def _audit_sample(settings: Settings, wiring: Wiring) -> AuditSample | None:
-    """Return what draws the audit sample, None if nothing keeps it, or without a model that says how scores are spread.
+def _audit_samples(settings: Settings) -> AuditSamples | None:
+    """Return what draws the audit sample of each version, None if nothing keeps it.
 
     Raises:
         CommandError: its key cannot be used.
     """
-    if settings.audit_share == 0 or wiring.lstm is None or not (settings.verdicts or settings.detection_log):
+    if settings.audit_share == 0 or not (settings.verdicts or settings.detection_log):
         return None
-    return AuditSample.of(wiring.lstm.model.manifest, settings.audit_share, read_key(settings.audit_key))
+    return AuditSamples(settings.audit_share, read_key(settings.audit_key))

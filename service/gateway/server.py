@@ -23,6 +23,7 @@ from service.gateway.compiled import form_of_features
 from service.gateway.following import Follower, first_wiring, open_register
 from service.gateway.lineups import Lineups
 from service.gateway.listen import Service, listen, listen_for_probes
+from service.gateway.loaded import LoadedVersions
 from service.gateway.observers import Monitoring
 from service.lifecycle.operations import Operations
 from service.lifecycle.register import Register
@@ -59,13 +60,9 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         open_register(settings),
     )
     wiring = first_wiring(settings, shared, register, outgoing)
-    lineups = Lineups(
-        wiring,
-        lambda version: build_version(settings, shared, version, outgoing),
-        shadow_percent=settings.shadow_percent,
-    )
+    loaded = LoadedVersions(wiring, lambda version: build_version(settings, shared, version, outgoing))
+    lineups = Lineups(loaded, shadow_percent=settings.shadow_percent)
     monitoring = Monitoring(settings, wiring, tracing, verdicts, http=bond is None)
-    lineups.show_by(monitoring.show)
     follower = Follower(lineups, settings, register)
     _show_lineups(settings, monitoring, lineups, follower)
     admission = Admission(settings.max_events_per_request, settings.max_events_in_flight)
@@ -126,7 +123,11 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
 
 
 def _show_lineups(settings: Settings, monitoring: Monitoring, lineups: Lineups, follower: Follower) -> None:
-    monitoring.metrics.counter("model_swaps", "Switches to another version of the model.", lambda: lineups.swaps)
+    lineups.versions.show_by(monitoring.show)
+    lineups.shadow.tell(monitoring.judged_twice)
+    monitoring.metrics.counter(
+        "model_swaps", "Switches to another version of the model.", lambda: lineups.versions.swaps
+    )
     monitoring.metrics.gauge(
         "model_behind",
         "1 while another version is in use than the log of promotions says, or no usable model is there.",
@@ -154,7 +155,7 @@ def _desk(settings: Settings, register: Register | None, follower: Follower, lin
         register,
         Operations(register.log.folder / "operations"),
         follower.look,
-        lambda: {wiring.version for wiring in lineups.loaded if wiring.version is not None},
+        lineups.versions.numbers,
         settings.retrain_command,
         settings.validate_command,
     )

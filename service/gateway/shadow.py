@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import structlog
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from service.detect.detector import Judgement
 from service.errors import SentinelError
+from service.events.columns import Events
 from service.events.vocabulary import KINDS
 
 _PATIENCE_S, _GAP_S = 2.0, 0.005
@@ -46,9 +47,19 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Twice:
+    """A request that was answered, and that the challenger judges, too."""
+
+    events: Events
+    causal: bool  # judged from the past alone
+    answered: Judgement
+    again: Judgement | None = None  # by the challenger; None: not yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     judge: Callable[[], Awaitable[Judgement]]
-    answered: Judgement
+    request: Twice
     since_s: float
 
 
@@ -60,16 +71,21 @@ class Shadow:
         self._is_busy = is_busy
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._told: Callable[[Twice], None] = lambda _request: None
         self.compared: dict[str, Compared] = {}  # by "epc_lstm/2": the challenger
         self.shed = 0  # requests that were not compared
         self.failed = 0  # requests that the challenger could not judge
 
-    def put(self, judge: Callable[[], Awaitable[Judgement]], answered: Judgement) -> None:
-        """Have ``judge`` compared with what was ``answered``, later or never; for the thread of the event loop."""
+    def tell(self, told: Callable[[Twice], None]) -> None:
+        """Say who is told of requests that both have judged; it must be quick."""
+        self._told = told
+
+    def put(self, judge: Callable[[], Awaitable[Judgement]], request: Twice) -> None:
+        """Have ``judge`` compared with what was answered, later or never; for the thread of the event loop."""
         if len(self._waiting) >= _WAITING:
             self.shed += 1
             return
-        self._waiting.append(_Waiting(judge, answered, time.monotonic()))
+        self._waiting.append(_Waiting(judge, request, time.monotonic()))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
@@ -90,8 +106,9 @@ class Shadow:
                 log.error("the challenger failed", exc_info=error)
                 self.failed += 1
                 continue
-            if judged.method == one.answered.method:
-                self._add(one.answered, judged)
+            if judged.method == one.request.answered.method:
+                self._add(one.request.answered, judged)
+                self._told(replace(one.request, again=judged))
 
     def _add(self, answered: Judgement, judged: Judgement) -> None:
         found = self.compared.setdefault(judged.model_version, Compared())

@@ -1,4 +1,7 @@
-"""The audit sample, as it is drawn: judged events that people will be asked about go to the store of verdicts."""
+"""The audit sample, as it is drawn: judged events that people will be asked about go to the store of verdicts.
+
+What a challenger says of the same events goes there, too, so that both are measured by the same verdicts.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from service.detect.detector import Judgement
 from service.errors import VerdictsUnavailable
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, LEVELS
-from service.feedback.sampling import AuditSample
+from service.feedback.sampling import AuditSample, AuditSamples
 from service.feedback.store import SampledEvent, VerdictStore
 from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis
@@ -27,26 +30,36 @@ log = structlog.get_logger("epc_sentinel.audit_sample")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
+    sample: AuditSample  # of the version that answered
     events: Events
-    judgement: Judgement
+    answered: Judgement
     causal: bool
     at_us: int
+    again: Judgement | None = None  # what the challenger said of them, where it was asked
 
 
 class SampleWriter:
     """Draws judged events and hands them to the store; an `Observer`."""
 
-    def __init__(self, store: VerdictStore, sample: AuditSample) -> None:
+    def __init__(self, store: VerdictStore, samples: AuditSamples) -> None:
         """Start the writer."""
         self.written = 0  # events in the store
-        self._store, self._sample = store, sample
+        self._store, self._samples = store, samples
         self._writer = BackgroundWriter("audit sample", self._write, Bounds(_WAITING, _BATCH, _GATHER_S))
 
     def analysed(self, analysis: Analysis) -> None:
         """See `Observer.analysed`; only judged events are drawn, not those that are asked about again."""
         if analysis.judged and analysis.events is not None and analysis.judgement is not None:
-            judged = _Judged(analysis.events, analysis.judgement, analysis.causal, time.time_ns() // 1_000)
-            self._writer.put(judged, len(analysis.events))
+            self._put(analysis.events, analysis.causal, analysis.judgement)
+
+    def judged_twice(self, events: Events, causal: bool, answered: Judgement, again: Judgement) -> None:
+        """Take what a challenger said of events that were answered by another version; as quick as `analysed`."""
+        self._put(events, causal, answered, again)
+
+    def _put(self, events: Events, causal: bool, answered: Judgement, again: Judgement | None = None) -> None:
+        if (sample := self._samples.of(answered.wiring)) is not None:
+            judged = _Judged(sample, events, answered, causal, time.time_ns() // 1_000, again)
+            self._writer.put(judged, len(events))
 
     @property
     def dropped(self) -> int:
@@ -59,25 +72,27 @@ class SampleWriter:
 
     def _write(self, batch: list[_Judged], is_last: bool) -> Outcome:
         judged = sum(len(one.events) for one in batch)
-        drawn = [event for one in batch for event in draw(self._sample, one)]
+        answered = [event for one in batch if one.again is None for event in draw(one)]
+        shadow = [event for one in batch if one.again is not None for event in draw(one)]
         for tried in range(1, _TRIES + 1):
             try:
-                self._store.add_sample(drawn)
+                self._store.add_sample(answered)
+                self._store.add_shadow(shadow)
             except VerdictsUnavailable as error:
                 if tried == _TRIES or is_last:
-                    log.error("the audit sample cannot be written", events=len(drawn), reason=str(error))
+                    log.error("the audit sample cannot be written", events=len(answered), reason=str(error))
                     return Outcome(0, lost=judged)
                 time.sleep(_PAUSE_S)
             else:
                 break
-        self.written += len(drawn)
+        self.written += len(answered)
         return Outcome(judged)
 
 
-def draw(sample: AuditSample, judged: _Judged) -> list[SampledEvent]:
-    """Return those of the judged events that are in the sample."""
-    events, judgement = judged.events, judged.judgement
-    probability = sample.probability_if_drawn(events, judgement.scores, causal=judged.causal)
+def draw(judged: _Judged) -> list[SampledEvent]:
+    """Return those of the judged events that are in the sample, as the challenger has them where it was asked."""
+    probability = judged.sample.probability_if_drawn(judged.events, judged.answered.scores, causal=judged.causal)
+    events, judgement = judged.events, judged.again or judged.answered
     return [
         SampledEvent(
             event_id=int(events.event_id[at]),

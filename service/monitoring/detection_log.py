@@ -21,7 +21,7 @@ from service.detect.detector import Judgement
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, KINDS, LEVELS
-from service.feedback.sampling import AuditSample
+from service.feedback.sampling import AuditSample, AuditSamples
 from service.monitoring.background_writer import BackgroundWriter, Bounds, Outcome
 from service.monitoring.records import Analysis
 
@@ -43,14 +43,14 @@ class _Judged:
     judgement: Judgement
     request_id: str
     causal: bool
-    sample: AuditSample | None
+    sample: AuditSample | None  # of the version that judged
 
 
 class DetectionLog:
     """Writes ``detections-<time>-<host>-<process>.parquet`` into a folder; an `Observer`."""
 
     def __init__(
-        self, folder: Path, *, max_bytes: int, file_s: float = FILE_S, sample: AuditSample | None = None
+        self, folder: Path, *, max_bytes: int, file_s: float = FILE_S, samples: AuditSamples | None = None
     ) -> None:
         """Start the writer.
 
@@ -58,12 +58,12 @@ class DetectionLog:
             folder: gets the files.
             max_bytes: of all files together, before the oldest go.
             file_s: seconds after its first event in which a file is written.
-            sample: draws the audit sample; None: there is none.
+            samples: draw the audit sample; None: there is none.
 
         Raises:
             CommandError: the folder cannot be written, or the extra is not installed.
         """
-        self._folder, self._max_bytes, self._sample = folder, max_bytes, sample
+        self._folder, self._max_bytes, self._samples = folder, max_bytes, samples
         self._arrow, self._parquet = _pyarrow()
         self._writer_id = f"{os.uname().nodename}-{os.getpid()}"  # in a pod every gateway is process 1
         try:
@@ -84,7 +84,8 @@ class DetectionLog:
         events, judgement = analysis.events, analysis.judgement
         if not analysis.judged or events is None or judgement is None:
             return
-        judged = _Judged(events, judgement, analysis.request_id, analysis.causal, self._sample)
+        sample = self._samples.of(judgement.wiring) if self._samples else None
+        judged = _Judged(events, judgement, analysis.request_id, analysis.causal, sample)
         self._writer.put(judged, len(events))
 
     @property

@@ -13,6 +13,7 @@ import pytest
 
 from service.detect.traffic import Traffic
 from service.features.table import feature_spec_hash
+from service.feedback.sql import open_verdicts
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
@@ -43,7 +44,7 @@ def judged(gateway: Gateway, detector: pb.Detector.ValueType = pb.DETECTOR_UNSPE
     return {at: answer.model_version or answer.method for at, answer in answers.items()}
 
 
-def test_files_are_shared_as_the_log_says_and_svms_follow_the_version(
+def test_files_are_shared_as_the_log_says_and_svms_and_ensemble_follow_the_version(
     repository: Path, tmp_path: Path, start_gateway: Callable[..., Gateway]
 ) -> None:
     where = ("--lifecycle", str(tmp_path / "lifecycle"))
@@ -61,6 +62,11 @@ def test_files_are_shared_as_the_log_says_and_svms_follow_the_version(
     assert min(Counter(expected.values()).values()) > 5
     by_svm = judged(gateway, pb.DETECTOR_SVM)
     assert by_svm == {at: f"epc_svm/{2 if name == 'lstm@challenger' else 1}" for at, name in chosen.items()}
+    by_both = judged(gateway, pb.DETECTOR_ENSEMBLE)
+    assert by_both == {
+        at: "epc_lstm/2+epc_svm/2" if name == "lstm@challenger" else "epc_lstm/1+epc_svm/1"
+        for at, name in chosen.items()
+    }
     assert set(judged(gateway, pb.DETECTOR_RULES).values()) == {"rule-based"}
     assert_one_line(run("models", "traffic", "rules=101", "--why", "x", *by_command), 2, "adds up to 101 %")
     assert_one_line(run("models", "traffic", "lstm@9=1", "--why", "x", *by_command), 1, "no version 9")
@@ -75,7 +81,9 @@ def test_a_challenger_in_the_shadow_is_compared_and_answers_nobody(
     register = Register(repository, PromotionLog(tmp_path / "lifecycle"), feature_spec_hash())
     register.promote(1, who="key:ops", why="in use")
     register.load(2, who="key:ops", why="to be compared")
-    gateway = start_gateway("--backend", f"onnx:{repository}", *where, "--shadow-percent", "100", "--metrics-port", "0")
+    asked = ("--verdicts", str(tmp_path / "verdicts"), "--audit-share", "1")
+    flags = ("--shadow-percent", "100", "--metrics-port", "0", *asked)
+    gateway = start_gateway("--backend", f"onnx:{repository}", *where, *flags)
     plain = start_gateway("--backend", f"onnx:{repository}", "--model-version", "1")
     wait_for(lambda: [line for line in gateway.log() if line.get("model") == "epc_lstm/2"])
     for _ in range(20):
@@ -92,3 +100,11 @@ def test_a_challenger_in_the_shadow_is_compared_and_answers_nobody(
     assert value(found, "shadow_disagreements_total", **told, by="champion") == 0, "it scores higher in all"
     assert value(found, "shadow_failed_total") == 0
     assert math.isnan(value(found, "events_total", model_version="epc_lstm/2")), "it answered nobody"
+    gateway.stop()
+    store = open_verdicts(str(tmp_path / "verdicts"))
+    assert {one.model_version for one in store.sample()} == {"epc_lstm/1"}
+    beside = {one.event_id: one for one in store.shadow("epc_lstm/2")}
+    both = [(one.scores, beside[one.event_id].scores) for one in store.sample() if one.event_id in beside]
+    assert len(both) == 50, "each event once, however often it was sent"
+    assert all(challenger > champion for champion, challenger in both)
+    store.close()
