@@ -6,7 +6,9 @@ those of days that are over, are put together as one file. No pyarrow: DuckDB re
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -21,7 +23,8 @@ from service.errors import StoreUnavailable
 from service.findings.catalog import CATALOG, DAYS, Catalog, sync
 from service.findings.queries import Reading, report_row
 from service.findings.records import FileReport
-from service.findings.schema import SORTED_BY, TABLES
+from service.findings.schema import TABLES
+from service.findings.settle import CONTENT, source_of, write_content, write_sorted
 from service.findings.store import ReportContent
 
 MOST_PARTS = 64
@@ -31,7 +34,6 @@ _GRACE_S = 60.0
 """Files that no longer count stay so long: a query that began before reads them."""
 
 _MEMORY = "1GB"
-_ROW_GROUP = 20_000  # rows: an item of a large report is in one or two of them
 
 
 class ParquetFindings(Reading):
@@ -111,7 +113,7 @@ class ParquetFindings(Reading):
         for table in TABLES:
             if f"{{{table}}}" in sql:
                 files = [self._path(*place, table)] if place else self._all(table) if report_id is None else []
-                sources[table] = _source(table, files)
+                sources[table] = source_of(table, files)
         try:
             return self._duckdb.cursor().execute(sql.format_map(sources), values).fetchall()
         except duckdb.Error as error:
@@ -128,7 +130,7 @@ class ParquetFindings(Reading):
         found = {}
         for day, names in self._catalog.days.items():
             for name in names:
-                source = _source("reports", [self._path(day, name, "reports")])
+                source = source_of("reports", [self._path(day, name, "reports")])
                 for (report_id,) in self._duckdb.execute(f"SELECT report_id FROM {source}").fetchall():  # noqa: S608
                     found[report_id] = day, name
         return found
@@ -136,25 +138,16 @@ class ParquetFindings(Reading):
     def _write_report(self, day: str, name: str, report: FileReport, content: ReportContent) -> None:
         (self._folder / DAYS / day).mkdir(exist_ok=True)
         cursor = self._duckdb.cursor()
-        for table, columns in TABLES.items():
-            if table == "reports":
-                marks = ", ".join(f"CAST(? AS {of}) AS {column}" for column, of in columns.items())
-                self._copy(cursor, f"SELECT {marks}", report_row(report), day, name, table)
-                continue
-            files = getattr(content, table)
-            chosen = ", ".join(column for column in columns if column != "report_id")
-            sql = f"SELECT CAST(? AS BIGINT) AS report_id, {chosen} FROM {_source(table, files)}"  # noqa: S608
-            self._copy(cursor, sql, [report.report_id], day, name, table)
+        marks = ", ".join(f"CAST(? AS {of}) AS {column}" for column, of in TABLES["reports"].items())
+        write_sorted(cursor, "reports", f"SELECT {marks}", report_row(report), self._path(day, name, "reports"))
+        for table in CONTENT:
+            files, path = getattr(content, table), self._path(day, name, table)
+            if content.settled:
+                _move(files[0], path)
+            else:
+                write_content(cursor, table, report.report_id, files, path)
         sync(self._folder / DAYS / day)
         sync(self._folder / DAYS)
-
-    def _copy(  # noqa: PLR0913, PLR0917 - what, and where to
-        self, cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object], day: str, name: str, table: str
-    ) -> None:
-        path = self._path(day, name, table)
-        form = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
-        cursor.execute(f"COPY ({sql} ORDER BY {SORTED_BY[table]}) TO {quoted(path)} ({form})", values)
-        sync(path)
 
     def _tidy(self, today: str) -> None:
         """Put together what is many, and make room; under the lock."""
@@ -176,8 +169,8 @@ class ParquetFindings(Reading):
         whole = f"c{time.time_ns():x}"
         cursor = self._duckdb.cursor()
         for table in TABLES:
-            source = _source(table, self._catalog.files(self._folder, day, table))
-            self._copy(cursor, f"SELECT * FROM {source}", [], day, whole, table)  # noqa: S608
+            source = source_of(table, self._catalog.files(self._folder, day, table))
+            write_sorted(cursor, table, f"SELECT * FROM {source}", [], self._path(day, whole, table))  # noqa: S608
         sync(self._folder / DAYS / day)
         self._keep({**self._catalog.days, day: [whole]})
         for report_id, (of_day, _) in self._place_of.items():
@@ -217,16 +210,15 @@ class ParquetFindings(Reading):
         self._doomed += [(now_s, file) for file in files]
 
 
-def _source(table: str, files: Sequence[Path]) -> str:
-    if not files:
-        columns = ", ".join(f"CAST(NULL AS {of}) AS {name}" for name, of in TABLES[table].items())
-        return f"(SELECT {columns} WHERE 1 = 0)"
-    return f"read_parquet([{', '.join(map(quoted, files))}])"
-
-
-def quoted(path: Path) -> str:
-    """Return a path as DuckDB's SQL has it."""
-    return "'" + str(path).replace("'", "''") + "'"
+def _move(file: Path, path: Path) -> None:
+    """Put a file in its place, from another file system too; raises OSError."""
+    try:
+        file.replace(path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(file, path)
+        sync(path)
 
 
 def _day_of(time_us: int) -> str:

@@ -29,6 +29,7 @@ class ReportContent:
     scans: Sequence[Path] = ()
     findings: Sequence[Path] = ()
     incidents: Sequence[Path] = ()
+    settled: bool = False  # each is one file as `settle` writes it: a store may take it away as its own
 
 
 class FindingsStore(Protocol):

@@ -4,7 +4,8 @@
 - serve: the HTTP server
 - app: its parts, put together
 - parts: what routers share
-- problems: errors as problem+json
+- problems: what is wrong with a request
+- refusals: errors as problem+json
 - health: is it alive, and what is there
 - models: the versions of the model, managed
 - guard: who may come in

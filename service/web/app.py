@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -15,13 +14,13 @@ from service.client.retries import retried
 from service.errors import CommandError
 from service.events.zones import TimeZones
 from service.findings.choose import open_store
-from service.web import documentation, health, models, problems, reports
+from service.web import documentation, health, models, refusals, reports
 from service.web.feedback import routes as labels
 from service.web.files import routes as files
+from service.web.files.helper import FileHelper
 from service.web.files.jobs import JobFolder
+from service.web.files.keeper import Keeper
 from service.web.files.queue import FileQueue
-from service.web.files.staging import Staging
-from service.web.files.worker import Worker
 from service.web.guard import login
 from service.web.guard.entrance import Entrance
 from service.web.guard.sessions import Sessions
@@ -49,9 +48,6 @@ def build_app(settings: WebSettings) -> FastAPI:
     access = access_by_files(settings.ca_file, settings.cert_file, settings.key_file, settings.token_file)
     aliases, zones = Aliases.read(settings.aliases), TimeZones(settings.time_zone)
     reader = RequestReader(aliases, zones, read_places(settings.locations))
-    stage = partial(
-        Staging, aliases=aliases, zones=zones, most_bytes=settings.max_file_bytes, piece_events=settings.piece_events
-    )
     atlas = Atlas.at_hand(settings.model_repository, None)
     sessions = Sessions(settings.auth_keys, settings.session_key) if settings.auth_keys else None
     try:
@@ -70,11 +66,13 @@ def build_app(settings: WebSettings) -> FastAPI:
         judge, queue = GatewayJudge(channel, access), FileQueue(folders)
         app.state.parts = Parts(settings, store, access, channel, judge, reader, queue, sessions)
         app.state.pages = pages.PageParts(atlas, MovedScores(judge))
-        queue.start(Worker(folders, stage, judge, store, queue.changed).run)
+        helper = FileHelper(settings)
+        queue.start(Keeper(folders, helper, store, queue.changed).run)
         try:
             yield
         finally:
             await queue.stop()
+            await helper.stop()
             await channel.close()
             store.close()
 
@@ -86,7 +84,7 @@ def build_app(settings: WebSettings) -> FastAPI:
         redoc_url=None,
     )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    problems.add_handlers(app)
+    refusals.add_handlers(app)
     app.add_middleware(Entrance, sessions=sessions, tls=settings.tls_cert is not None)
     for router in ROUTERS:
         app.include_router(router)

@@ -19,8 +19,8 @@ from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
 from service.explain.incidents import Findings, incidents
 from service.findings.catalog import sync
-from service.findings.parquet import quoted
 from service.findings.schema import INCIDENTS, TABLES
+from service.findings.settle import quoted
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 
 _FIELDS = dict(zip(KINDS, ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump"), strict=True))

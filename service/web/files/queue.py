@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
-import duckdb
 import structlog
 
 from service.errors import CommandError, StoreUnavailable
@@ -98,9 +97,7 @@ class FileQueue:
                 self._waiting.put_nowait(job)
             except CommandError as error:
                 self._fail(job, str(error))
-            except Problem as error:
-                self._fail(job, error.detail)
-            except (OSError, duckdb.Error) as error:
+            except OSError as error:
                 log.error("disk", job=job.job_id, reason=str(error))
                 self._fail(job, _NO_ROOM)
             except Exception as error:

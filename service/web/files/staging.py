@@ -19,8 +19,8 @@ from service.errors import CommandError
 from service.events.columns import clean_codes
 from service.events.zones import TimeZones
 from service.findings.catalog import sync
-from service.findings.parquet import quoted
 from service.findings.queries import lot_key
+from service.findings.settle import quoted
 from service.rawfiles.parts import read_parts
 from service.rawfiles.table import FileRows
 from service.web.oldpaths.aliases import Aliases

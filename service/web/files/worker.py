@@ -1,4 +1,4 @@
-"""One upload from its file to its report; begun again after a restart, it goes on where it was."""
+"""One upload from its file to what the store takes; begun again after a restart, it goes on where it was."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,19 +15,24 @@ import structlog
 from service.events.vocabulary import KINDS
 from service.findings.records import FileReport
 from service.findings.schema import report_id
-from service.findings.store import FindingsStore, ReportContent
+from service.findings.settle import CONTENT, of_tables
+from service.findings.store import ReportContent
 from service.runtime.tasks import together
-from service.web.files.jobs import SOURCE, FileJob, JobFolder
+from service.web.files.jobs import SOURCE, FileJob, JobState
+from service.web.files.messages import FileNews, FoundReport
 from service.web.files.pieces import PieceVerdict, judged_before, keep, path_of, request_of
 from service.web.files.staging import Piece, Staged, Staging
 from service.web.judge import PATIENT_S, GatewayJudge
 from service.web.problems import Problem
 
 PIECES_AT_ONCE = 2
-"""While the gateway judges one, the next is prepared."""
+"""Of an upload: while the gateway judges one, the next is prepared."""
+
+JUDGED_AT_ONCE = 1
+"""Pieces of all uploads that the gateway has: its other callers wait behind one at most."""
 
 _THREADS = ThreadPoolExecutor(3, thread_name_prefix="files")
-"""Of their own: pages, whose queries run in the threads of asyncio, do not wait for files."""
+"""Parsing, sorting, writing: progress is told meanwhile."""
 
 _PASSING = {429, 502, 503, 504}
 _FIRST_WAIT_S, _MOST_WAIT_S = 1.0, 30.0
@@ -41,29 +46,32 @@ log = structlog.get_logger("epc_sentinel.files")
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Works on one upload at a time; several workers may share these parts."""
+    """Works on uploads."""
 
-    folders: JobFolder
+    uploads: Path
     stage_of: Callable[[Path], Staging]  # by the folder of an upload
     judge: GatewayJudge
-    store: FindingsStore
-    changed: Callable[[FileJob], None]  # called after every step
+    prepare: Callable[[FileReport, ReportContent, Path], ReportContent]  # of the store, in a folder
+    tell: Callable[[FileNews], None]  # called after every step
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE))
 
     async def run(self, job: FileJob) -> None:
-        """Bring an upload to its report.
+        """Bring an upload to its report, and tell it.
 
         Raises:
             CommandError: the file cannot be used, or the store is away.
             Problem: the gateway refuses its events.
             OSError, duckdb.Error: no room on the disk.
         """
-        folder = self.folders.path(job.job_id)
+        folder = self.uploads / job.job_id
         stage = self.stage_of(folder)
         self._enter(job, "reading")
 
         def on_bytes(count: int) -> None:
             job.bytes_read = count
+            loop.call_soon_threadsafe(self.tell, self.told(job))
 
+        loop = asyncio.get_running_loop()
         staged = await _off_loop(stage.read, folder / SOURCE, job.name, on_bytes)
         job.events = staged.events
         self._enter(job, "judging")
@@ -71,16 +79,19 @@ class Worker:
         self._enter(job, "keeping")
         report = _summary(job, staged, judged)
         pieces = range(len(staged.pieces))
-        files = {table: [path_of(folder, at, table) for at in pieces] for table in ("scans", "findings", "incidents")}
-        await _off_loop(self.store.add, report, ReportContent(**files))
-        job.report_id = report.report_id
-        self._enter(job, "done")
-        await _off_loop(self.folders.forget_work, job.job_id)
+        content = of_tables({table: [path_of(folder, at, table) for at in pieces] for table in CONTENT})
+        content = await _off_loop(self.prepare, report, content, folder)
+        self.tell(self.told(job).model_copy(update={"found": FoundReport.of(report, content)}))
 
-    def _enter(self, job: FileJob, state: str) -> None:
-        job.state = state  # type: ignore[assignment]  # pydantic checks it
-        self.folders.save(job)
-        self.changed(job)
+    @staticmethod
+    def told(job: FileJob) -> FileNews:
+        """Return how far an upload is."""
+        names = ("job_id", "state", "bytes_read", "events", "judged")
+        return FileNews(**{name: getattr(job, name) for name in names})
+
+    def _enter(self, job: FileJob, state: JobState) -> None:
+        job.state = state
+        self.tell(self.told(job))
 
     async def _judge_all(self, job: FileJob, stage: Staging, staged: Staged) -> list[PieceVerdict]:
         """Judge the pieces that are not done; where the model changed meanwhile, the older ones again."""
@@ -92,7 +103,7 @@ class Worker:
                 async with turn:
                     judged = judged_before(stage.folder, number) or await self._judge(job, stage, staged, number)
                 job.judged += piece.events
-                self.changed(job)
+                self.tell(self.told(job))
                 return judged
 
             done = await together(one(number, piece) for number, piece in enumerate(staged.pieces))
@@ -110,7 +121,8 @@ class Worker:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                answer = await self.judge.analyze(request, job.language, PATIENT_S)
+                async with self.turn:
+                    answer = await self.judge.analyze(request, job.language, PATIENT_S)
                 break
             except Problem as problem:
                 if problem.status not in _PASSING:

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import Unauthenticated
 from service.security.auth import Caller, Role, bearer_token
 from service.web.guard.sessions import COOKIE, Sessions
-from service.web.problems import Problem, problem
+from service.web.problems import Problem
+from service.web.refusals import problem
 
 LOGIN = "/login"
 OPEN = ("/health", "/live", LOGIN, "/static/")

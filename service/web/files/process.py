@@ -1,0 +1,121 @@
+"""The process that works on files: ``python -m service.web.files.process``, begun by `service.web.files.helper`.
+
+It has an interpreter of its own, and a lower priority: while files are parsed, sorted and written, pages are served.
+It ends with the service, by the end of its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import structlog
+
+from service.client.access import access_by_files
+from service.client.retries import retried
+from service.errors import CommandError, StoreUnavailable
+from service.events.zones import TimeZones
+from service.findings.choose import preparer
+from service.monitoring import logs
+from service.web.files.jobs import FileJob
+from service.web.files.messages import FileNews
+from service.web.files.staging import Staging
+from service.web.files.worker import Worker
+from service.web.judge import GatewayJudge
+from service.web.oldpaths.aliases import Aliases
+from service.web.problems import Problem
+from service.web.settings import WebSettings
+
+NICENESS = 10
+"""Of 19: where cores are scarce, it gets a tenth of what pages and callers get."""
+
+_NO_ROOM = "there is no room for it on the server's disk: try again later"
+
+log = structlog.get_logger("epc_sentinel.files")
+
+
+def main() -> None:
+    """Work until the input ends."""
+    os.nice(NICENESS)
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
+    settings = WebSettings.model_validate_json(sys.stdin.readline())
+    logs.configure(settings.log_format, settings.log_level)
+    alone = _alone(settings.uploads)
+    asyncio.run(_work(settings, out))
+    alone.close()
+
+
+def _alone(uploads: Path) -> IO[str]:
+    """Wait for the process of a service that was killed: its last files are written, then it sees its input's end."""
+    lock = (uploads / ".work").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+async def _work(settings: WebSettings, out: IO[str]) -> None:
+    access = access_by_files(settings.ca_file, settings.cert_file, settings.key_file, settings.token_file)
+    channel = access.aio_channel(settings.target, [("grpc.max_receive_message_length", -1), *retried()])
+    stage = partial(
+        Staging,
+        aliases=Aliases.read(settings.aliases),
+        zones=TimeZones(settings.time_zone),
+        most_bytes=settings.max_file_bytes,
+        piece_events=settings.piece_events,
+    )
+
+    def tell(told: FileNews) -> None:
+        try:
+            out.write(told.model_dump_json() + "\n")
+            out.flush()
+        except BrokenPipeError:  # nobody reads it any more
+            os._exit(0)
+
+    prepare = preparer(settings.store, max_bytes=settings.store_max_bytes, max_days=settings.store_max_days)
+    worker = Worker(settings.uploads, stage, GatewayJudge(channel, access), prepare, tell)
+    jobs: asyncio.Queue[FileJob] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(jobs.put_nowait, FileJob.model_validate_json(line))
+        os._exit(0)  # in the middle of anything: what is not on disk yet is done again
+
+    threading.Thread(target=read, daemon=True).start()
+    tasks: set[asyncio.Task[None]] = set()
+    while True:
+        task = asyncio.create_task(_one(worker, await jobs.get(), tell))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+async def _one(worker: Worker, job: FileJob, tell: Callable[[FileNews], None]) -> None:
+    try:
+        await worker.run(job)
+        return
+    except StoreUnavailable as error:
+        tell(worker.told(job).model_copy(update={"later": str(error)}))
+        return
+    except CommandError as error:
+        why = str(error)
+    except Problem as error:
+        why = error.detail
+    except (OSError, duckdb.Error) as error:
+        log.error("disk", job=job.job_id, reason=str(error))
+        why = _NO_ROOM
+    except Exception as error:
+        log.error("unforeseen", job=job.job_id, error=type(error).__name__, exc_info=error)
+        why = "internal error"
+    tell(worker.told(job).model_copy(update={"refused": why or "internal error"}))
+
+
+if __name__ == "__main__":
+    main()
