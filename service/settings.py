@@ -187,6 +187,21 @@ class Settings(BaseSettings):
         min_length=1,
         description="command that Validate of ModelService runs, with {version}, {champion} and {repository}",
     )
+    flow: Path | None = Field(
+        None,
+        description="folder of generated data and trainings of flow: FlowService makes data and models, for callers"
+        " with the role admin; default: it measures, forecasts and checks alone",
+    )
+    flow_train_command: str = Field(
+        "epc-sentinel flow train {data} --out {folder}/runs/{now} --repository {repository} {options}",
+        description="command that Train of FlowService runs, with {data}, {options} (flags of the settings that the"
+        " request gives), {folder}, {repository} and {now}; empty: none",
+    )
+    flow_data: Path | None = Field(
+        None,
+        description="file or folder that Train of FlowService learns from where a request names no data; default: what"
+        " was generated last",
+    )
     trust: Path | None = Field(
         None, description="PEM file of Ed25519 public keys, one of which must have signed the model; default: none must"
     )
@@ -340,6 +355,7 @@ _NEEDS = {
     "model_service": ("lifecycle",),
     "shadow_percent": ("lifecycle",),
     "traffic": ("lifecycle",),
+    "flow_data": ("flow",),
     "tls_cert": ("tls_key",),
     "tls_key": ("tls_cert",),
     "tls_client_ca": ("tls_cert",),

@@ -5,6 +5,7 @@
 - requests: messages to columns
 - wire: events read off the wire (compiled)
 - models: ModelService
+- flow: FlowService
 - feedback: FeedbackService
 - responses: judgement to messages
 - explanations: reasons to messages

@@ -7,6 +7,7 @@
 - lineups: which of them judges a request
 - shadow: the challenger, compared with what was answered
 - following: the log of promotions, followed
+- flows: what FlowService works with
 - observers: what watches the gateway
 - compiled: whether the features are, and what to do if not
 - listen: its ports

@@ -12,6 +12,7 @@ import structlog
 
 from service.api.admission import Admission
 from service.api.feedback import FEEDBACK, FeedbackServicer
+from service.api.flow.servicer import FLOW, FlowServicer
 from service.api.health import HealthServicer, follow_dependency, follow_model
 from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
 from service.api.models.servicer import MODELS, ModelDesk, ModelServicer
@@ -20,6 +21,7 @@ from service.api.status import cut_off
 from service.feedback.sql import open_verdicts
 from service.gateway.build import build_shared, build_version
 from service.gateway.compiled import form_of_features
+from service.gateway.flows import flow_desk
 from service.gateway.following import Follower, first_wiring, open_register
 from service.gateway.lineups import Lineups
 from service.gateway.listen import Service, listen, listen_for_probes
@@ -81,12 +83,14 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     if (memory := wiring.memory) is not None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
     desk = _desk(settings, register, follower, lineups)
+    flows = flow_desk(settings, lineups, admission, monitoring.metrics.registry)
     interceptor = build_interceptor(settings, monitoring.watch)
     feedback = FeedbackServicer(verdicts, lambda: monitoring.promised)
     services = [
         Service(SERVICE.full_name, servicer.handler()),
         Service(FEEDBACK.full_name, feedback.handler(), described=verdicts is not None),
         Service(MODELS.full_name, ModelServicer(desk).handler(), described=desk is not None),
+        Service(FLOW.full_name, FlowServicer(flows).handler()),
     ]
     health = HealthServicer(("", *(service.name for service in services if service.described)))
     server, port = listen(settings, interceptor, services, health, shared=bond is not None)
@@ -114,8 +118,8 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
         watch.cancel()
     await _ended("probes", asyncio.gather(*watches, return_exceptions=True), _STOP_S)
     await _ended("logs and traces", asyncio.to_thread(monitoring.close), _LOGS_S)
-    if desk:
-        await _ended("operations", desk.operations.close(), _STOP_S)
+    for operations in [one.operations for one in (desk, flows.making) if one]:
+        await _ended("operations", operations.close(), _STOP_S)
     await _ended("connections", lineups.close(), _STOP_S)
     if verdicts:
         await _ended("verdicts", asyncio.to_thread(verdicts.close), _STOP_S)

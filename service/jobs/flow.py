@@ -21,6 +21,7 @@ from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, LEVELS
+from service.flow.counted import counted
 from service.flow.little import LittlesLaw, little
 from service.flow.measures import Flow, measure
 from service.flow.stays import Stays, stays_of
@@ -47,9 +48,6 @@ COLUMNS = (
     "complete",
 )
 """Of the table that `write_csv` writes."""
-
-_WHOLE_ITEM = ("epcFake", "epcDup")  # what is no item, or is two: none of its scans counts
-_WRONG_SCAN = ("locErr", "evtOrderErr")  # a jump is a scan of an item that is there, at whatever time it came
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,19 +88,13 @@ def _kept(events: Events, response: pb.AnalyzeFilesResponse) -> NDArray[np.bool_
     flagged = [finding for answer in response.files for finding in answer.event_history]
     order = np.argsort(events.event_id)
     ids = np.array([finding.event_id for finding in flagged], dtype=np.int64)
-    at = order[np.searchsorted(events.event_id, ids, sorter=order)]
-    whole, wrong = (_any(flagged, names) for names in (_WHOLE_ITEM, _WRONG_SCAN))
-    is_out = np.zeros(len(events.epc_codes), dtype=np.bool_)
-    is_out[events.epc[at[whole]]] = True
-    kept = ~is_out[events.epc]
-    kept[at[wrong]] = False
-    return kept
-
-
-def _any(findings: Sequence[pb.EventFinding], kinds: Sequence[str]) -> NDArray[np.bool_]:
-    by_name = {field.json_name: field.name for field in pb.EventFinding.DESCRIPTOR.fields}
-    names = [by_name[kind] for kind in kinds if kind in KINDS]
-    return np.array([any(getattr(one, name) for name in names) for one in findings], dtype=np.bool_)
+    flags = np.zeros((len(events), len(KINDS)), dtype=np.bool_)
+    if flagged:
+        by_name = {field.json_name: field.name for field in pb.EventFinding.DESCRIPTOR.fields}
+        names = [by_name[kind] for kind in KINDS]
+        at = order[np.searchsorted(events.event_id, ids, sorter=order)]
+        flags[at] = [[getattr(one, name) for name in names] for one in flagged]
+    return counted(events, flags)
 
 
 def window_of(stays: Stays, begin: datetime | None, end: datetime | None) -> LittlesLaw:

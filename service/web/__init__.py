@@ -14,6 +14,7 @@
 - judge: the way to the gateway
 - oldpaths: how the existing backend asks
 - files: how a file becomes a report
+- flow: forecasts, plans and models of flow
 - feedback: what people say is right and wrong
 - reports: what was found, for programs
 - pages: what was found, for people

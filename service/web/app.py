@@ -21,6 +21,7 @@ from service.web.files.helper import FileHelper
 from service.web.files.jobs import JobFolder
 from service.web.files.keeper import Keeper
 from service.web.files.queue import FileQueue
+from service.web.flow import routes as flow
 from service.web.guard import login
 from service.web.guard.entrance import Entrance
 from service.web.guard.sessions import Sessions
@@ -36,7 +37,9 @@ from service.web.pages.templating import STATIC
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
-ROUTERS = tuple(one.router for one in (health, routes, reports, files, login, documentation, models, pages, labels))
+ROUTERS = tuple(
+    one.router for one in (health, routes, reports, files, login, documentation, models, flow, pages, labels)
+)
 
 
 def build_app(settings: WebSettings) -> FastAPI:

@@ -24,6 +24,12 @@ ISSUER = "https://issuer.example"
 AUDIENCE = "epc-sentinel"
 
 
+def keys_of(*roles: str) -> str:
+    """Return a file of keys, one of each role, whose token is its name."""
+    made = ((role, hashlib.sha256(role.encode()).hexdigest()) for role in roles)
+    return "".join(f'[[key]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in made)
+
+
 @dataclass(frozen=True)
 class Identity:
     """A certificate and its key; signs others if it is an authority."""

@@ -12,11 +12,11 @@ from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_health.v1 import health_pb2
 
-from service.pb.epcsentinel.v1 import anomaly_pb2, feedback_pb2, models_pb2
+from service.pb.epcsentinel.v1 import anomaly_pb2, feedback_pb2, flow_pb2, models_pb2
 from tests.support.gateway import ROOT
 
 BIN = Path(sys.executable).parent
-PROTOS = {"anomaly": anomaly_pb2, "feedback": feedback_pb2, "models": models_pb2}
+PROTOS = {"anomaly": anomaly_pb2, "feedback": feedback_pb2, "flow": flow_pb2, "models": models_pb2}
 
 
 def test_all_protos_are_tested_here() -> None:

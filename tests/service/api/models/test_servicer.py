@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from tests.support.command import run
 from tests.support.gateway import Gateway
 from tests.support.processes import wait_for
 from tests.support.requests import analyze, many
+from tests.support.secrets import keys_of
 from tests.support.versions import flip_last_byte
 from tests.support.web.server import Web
 
@@ -34,12 +34,6 @@ def ask(gateway: Gateway, method: str, token: str = "", **fields: object) -> Any
             asked.SerializeToString(), timeout=60, metadata=[("authorization", f"Bearer {token}")] if token else []
         )
     return answers.FromString(raw)
-
-
-def keys_of(*roles: str) -> str:
-    """Return a file of keys, one of each role, whose token is its name."""
-    made = ((role, hashlib.sha256(role.encode()).hexdigest()) for role in roles)
-    return "".join(f'[[key]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n' for role, digest in made)
 
 
 def refusal(*arguments: Any, **fields: Any) -> tuple[grpc.StatusCode, str]:  # noqa: ANN401 - of `ask`

@@ -1,0 +1,112 @@
+"""The versions of the flow model in a repository: looked up at each question, so that a new one answers at once."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import InvalidRequest, ModelRepositoryError, NoSuchModel, NotInThisState
+from service.flow.forecast.forecaster import FlowForecaster
+from service.flow.forecast.manifest import FLOW_MODEL
+from service.model.manifest import MANIFEST_FILE
+from service.model.repository import retire, versions
+from service.model.signing import Trust
+
+_KEPT = 4
+_MOST_VERSION_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """One version: its forecaster, or why it cannot be used."""
+
+    version: int
+    forecaster: FlowForecaster | None
+    problem: str = ""
+
+
+class FlowShelf:
+    """The flow models of one repository; may be asked from several threads at once."""
+
+    def __init__(self, repository: Path, trust: Trust | None = None) -> None:
+        """Args: ``trust`` holds the keys, one of which must have signed a version; None: none must."""
+        self._repository, self._trust = repository, trust
+        self._loaded: dict[tuple[int, int], FlowForecaster] = {}  # by version and time of its manifest
+        self._lock = threading.Lock()
+
+    def listed(self) -> list[Shelved]:
+        """Return all versions, the newest first."""
+        return [self._shelved(version) for version in reversed(versions(self._repository, FLOW_MODEL))]
+
+    def newest(self) -> tuple[FlowForecaster, list[str]]:
+        """Return the newest version that can be used, and why newer ones cannot.
+
+        Raises:
+            NotInThisState: there is none.
+        """
+        problems: list[str] = []
+        for version in reversed(versions(self._repository, FLOW_MODEL)):
+            found = self._shelved(version)
+            if found.forecaster is not None:
+                return found.forecaster, problems
+            problems.append(f"{FLOW_MODEL}/{version} cannot be used: {found.problem}")
+        raise NotInThisState(
+            problems[0]
+            if problems
+            else "model_id: this gateway has no flow model yet: train one (flow train, or Train)"
+        )
+
+    def one(self, model_id: str) -> FlowForecaster:
+        """Return a version.
+
+        Raises:
+            InvalidRequest: the id is no number.
+            NoSuchModel: there is none of it.
+            NotInThisState: it cannot be used.
+        """
+        found = self._shelved(self._existing(model_id))
+        if found.forecaster is None:
+            raise NotInThisState(f"model_id: {FLOW_MODEL}/{found.version} cannot be used: {found.problem}")
+        return found.forecaster
+
+    def delete(self, model_id: str) -> None:
+        """Remove a version for good; raises as `one`, and NotInThisState if it cannot be removed."""
+        version = self._existing(model_id)
+        try:
+            retire(self._repository, FLOW_MODEL, version)
+            shutil.rmtree(self._repository / FLOW_MODEL / str(version))
+        except (OSError, ModelRepositoryError):
+            raise NotInThisState("model_id: the gateway cannot write its repository of models") from None
+
+    def _existing(self, model_id: str) -> int:
+        if not (model_id.isascii() and model_id.isdecimal() and len(model_id) <= _MOST_VERSION_DIGITS):
+            raise InvalidRequest([("model_id", f"{model_id[:40]!r} is no number of a model, such as 1")])
+        known = versions(self._repository, FLOW_MODEL)
+        if int(model_id) not in known:
+            there = f"it has {', '.join(map(str, known))}" if known else "it has none"
+            raise NoSuchModel(f"model_id: this gateway has no flow model {int(model_id)}: {there}")
+        return int(model_id)
+
+    def _shelved(self, version: int) -> Shelved:
+        try:
+            return Shelved(version, self._forecaster(version))
+        except ModelRepositoryError as error:
+            said = str(error).replace(str(self._repository), "the repository")
+            return Shelved(version, None, said)
+
+    def _forecaster(self, version: int) -> FlowForecaster:
+        try:
+            stamp = (self._repository / FLOW_MODEL / str(version) / MANIFEST_FILE).stat().st_mtime_ns
+        except OSError as error:
+            raise ModelRepositoryError(f"its {MANIFEST_FILE} cannot be read: {error.strerror}") from None
+        with self._lock:
+            if found := self._loaded.get((version, stamp)):
+                return found
+        made = FlowForecaster.load(self._repository, version, self._trust)
+        with self._lock:
+            self._loaded[version, stamp] = made
+            while len(self._loaded) > _KEPT:
+                self._loaded.pop(next(iter(self._loaded)))
+        return made

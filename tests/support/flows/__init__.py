@@ -1,0 +1,1 @@
+"""What tests of flow need: a small model, and how FlowService is asked."""
