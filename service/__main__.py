@@ -24,14 +24,14 @@ from service.commands import (
     flow,
     models,
     replay,
+    retraining,
     serve,
     studies,
     training,
     verify,
     web,
 )
-from service.commands.loop import operate, retraining
-from service.environment import ENV_PREFIX, OPERATE_PREFIX, WEB_PREFIX
+from service.environment import ENV_PREFIX, WEB_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
 
@@ -65,7 +65,6 @@ for command in (
     training,
     adopt,
     retraining,
-    operate,
     bench,
     check,
     studies,
@@ -77,6 +76,9 @@ def main() -> None:
     """Run a command. Whatever fails, the user gets one line and an exit code, and a traceback only with --debug."""
     # gRPC's C core writes lines of its own to stderr, amid JSON logs; what it reports there it also raises.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Its handlers of forks abort every second process that uvloop starts beside open connections; nothing here goes on
+    # with gRPC in a fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # onnxruntime 1.29 and newer report home about every model unless told not to.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for stream in (sys.stdout, sys.stderr):
@@ -127,7 +129,7 @@ def _fail(error: Exception) -> int:
 
 def _wants_json(arguments: list[str]) -> bool:
     """Return whether a server was told to log JSON; its settings may be what is wrong, so they are not asked."""
-    prefixes = {"serve": ENV_PREFIX, "web": WEB_PREFIX, "operate": OPERATE_PREFIX}
+    prefixes = {"serve": ENV_PREFIX, "web": WEB_PREFIX}
     command = next((one for one in arguments if one in prefixes), None)
     if command is None:
         return False
