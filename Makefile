@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # What `make lock` wrote, and nothing else: its pins are complete, so pip looks for nothing that they do not name.
 LOCKED := $(PIP) --require-hashes --no-deps
 # What setup.py compiles, and what that is made of.
-LOOPS := $(wildcard service/api/wire.py service/events/*.p* service/features/*.p*)
+LOOPS := $(wildcard service/api/wire.py service/detect/lookups.py service/events/*.p* service/features/*.p*)
 PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 

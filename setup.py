@@ -19,6 +19,7 @@ from setuptools.errors import CCompilerError, CompileError
 
 COMPILED = (
     "service/api/wire.py",
+    "service/detect/lookups.py",
     "service/events/code_digits.py",
     "service/events/groups.py",
     "service/events/texts.py",

@@ -12,6 +12,7 @@
 - traffic: which share of the files a detector or a version judges
 - fallback: who answers when a model cannot
 - hours: whether the hours of a file look shifted
+- lookups: which codes and scans the tables know, in compiled loops
 - coverage: how much of a file lies outside of the tables
 - unknown_codes: what unknown codes are worth where most are unknown
 - analyzer: columns to judgements

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.lookups import count_codes, count_scans, look_up_codes
 from service.events.codes import Codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import type_index
 from service.features import keys
-from service.features.reference import Counts, Reference
+from service.features.reference import Reference
 
 PARTS = ("form", "header", "company", "product", "lot", "serial", "place", "lane")
 """What is looked up: of each code of a file its form, header, company, product and lot, and if the lot is known whether
@@ -43,6 +44,8 @@ READ_MORE = "docs/adopt.md"
 _SENTENCE = re.compile(
     rf"[0-9]+ % of the (?:codes|scans|moves) [^:]*?(?:: adopt it)?, see {re.escape(READ_MORE)}(?:; [^.]*)?\."
 )
+
+_OF_CODES = PARTS[:-2]
 
 CODE_FORM = "header.company.product.lot.date.serial"
 
@@ -119,40 +122,31 @@ class UnknownParts:
 
     codes: Codes
     lot: NDArray[np.int64]  # [U] `product_lot_key`
-    header: _Found  # [U] of well-formed codes
-    product: _Found  # [U] the product of the company, of well-formed codes
-    of_code: Mapping[str, tuple[_Found, _Found]]  # [U] looked up, [U] unknown
+    looked_up: _Found  # [6, U] by the first of `PARTS`
+    unknown: _Found  # [6, U]
 
     @classmethod
     def of(cls, codes: Codes, reference: Reference) -> UnknownParts:
         """Look the parts of the codes up."""
-        well, everyone = codes.well_formed, np.ones(len(codes.lot), dtype=np.bool_)
+        looked_up, unknown = np.empty((2, len(_OF_CODES), len(codes.lot)), dtype=np.uint8)
+        parts = codes.header, codes.company, codes.product, codes.lot, codes.serial
+        look_up_codes(reference.tables, codes.well_formed.view(np.uint8), *parts, looked_up, unknown)
         lot = keys.product_lot_key(codes.product, codes.lot)
-        row = reference.product_lot.find(lot)
-        in_lot = well & (row < len(reference.product_lot.key))
-        header = well & _unknown(reference.header, codes.header)
-        product = well & _unknown(reference.company_product, keys.company_product_key(codes.company, codes.product))
-        of_code = {
-            "form": (everyone, ~well),
-            "header": (well, header),
-            "company": (well, well & _unknown(reference.company, codes.company)),
-            "product": (well, product),
-            "lot": (well, well & ~in_lot),
-            "serial": (in_lot, _outside(reference, row, in_lot, codes.serial)),
-        }
-        return cls(codes, lot, header, product, of_code)
+        return cls(codes, lot, looked_up.view(np.bool_), unknown.view(np.bool_))
 
+    @property
+    def header(self) -> _Found:
+        """Whether [U] a code is well-formed, and its header unknown."""
+        return self._of("header")
 
-def _unknown(table: Counts, wanted: NDArray[np.int64]) -> _Found:
-    missing: _Found = table.find(wanted) == len(table.key)
-    return missing
+    @property
+    def product(self) -> _Found:
+        """Whether [U] a code is well-formed, and its company has no such product."""
+        return self._of("product")
 
-
-def _outside(reference: Reference, row: NDArray[np.intp], in_lot: _Found, serial: NDArray[np.int64]) -> _Found:
-    outside = np.zeros(len(serial), dtype=np.bool_)
-    low, high = reference.lot_serial[row[in_lot]].T
-    outside[in_lot] = (serial[in_lot] < low) | (serial[in_lot] > high)
-    return outside
+    def _of(self, part: str) -> _Found:
+        found: _Found = self.unknown[PARTS.index(part)]
+        return found
 
 
 def measure(events: Events, unknown: UnknownParts, reference: Reference) -> dict[int, Coverage]:
@@ -161,64 +155,49 @@ def measure(events: Events, unknown: UnknownParts, reference: Reference) -> dict
     Places are those of all scans; lanes are looked up in requests of `LEAST_SCANS` events or more.
     """
     if (events.file_id == events.file_id[0]).all():  # nearly always
-        return {int(events.file_id[0]): _of_one_file(events, unknown, reference)}
-    files, file_of = np.unique(events.file_id, return_inverse=True)
-    file, epc = np.divmod(np.unique(file_of * len(events.epc_codes) + events.epc), len(events.epc_codes))
-    counts: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-    for part, (looked_up, missing) in unknown.of_code.items():
-        counts[part] = _by_file(file, looked_up[epc], len(files)), _by_file(file, missing[epc], len(files))
-    away = reference.place_of(events.location_id) == len(reference.location_id)
-    counts["place"] = np.bincount(file_of, minlength=len(files)), _by_file(file_of, away, len(files))
-    if len(events) >= LEAST_SCANS:
-        counts["lane"] = _lanes(events, file_of, len(files), reference)
+        files, file_of = events.file_id[:1], np.zeros(len(events), dtype=np.intp)
+        file, code = np.zeros(len(events.epc_codes), dtype=np.intp), np.arange(len(events.epc_codes))
+    else:
+        files, file_of = np.unique(events.file_id, return_inverse=True)
+        file, code = np.divmod(np.unique(file_of * len(events.epc_codes) + events.epc), len(events.epc_codes))
+    counts = _scans(events, file_of, len(files), reference)  # [2, files, parts]
+    if len(events) < LEAST_SCANS:
+        counts[:, :, PARTS.index("lane")] = 0
+    count_codes(unknown.looked_up.view(np.uint8), unknown.unknown.view(np.uint8), code, file, counts)
     lots, unknown_lots = (
-        _lots(unknown, epc[of], file[of], len(files)) for of in (unknown.codes.well_formed[epc], unknown.product[epc])
+        _lots(unknown.lot[code[of]], file[of], len(files))
+        for of in (unknown.codes.well_formed[code], unknown.product[code])
     )
-
-    def of_file(column: int, at: int) -> dict[str, int]:
-        return {part: int(count[column][at]) for part, count in counts.items() if count[column][at]}
-
+    looked_up, missing = counts.tolist()
     return {
-        file_id: Coverage(of_file(0, at), of_file(1, at), int(lots[at]), int(unknown_lots[at]))
+        file_id: Coverage(_named(looked_up[at]), _named(missing[at]), lots[at], unknown_lots[at])
         for at, file_id in enumerate(files.tolist())
     }
 
 
-def _of_one_file(events: Events, unknown: UnknownParts, reference: Reference) -> Coverage:
-    """Return the same of events that are all of one file, for which sums will do."""
-    count = np.count_nonzero
-    counts = {part: (int(count(each)), int(count(missing))) for part, (each, missing) in unknown.of_code.items()}
-    away = reference.place_of(events.location_id) == len(reference.location_id)
-    counts["place"] = len(events), int(count(away))
-    if len(events) >= LEAST_SCANS:
-        [followed], [missed] = _lanes(events, np.zeros(len(events), dtype=np.intp), 1, reference)
-        counts["lane"] = int(followed), int(missed)
-    lots, unknown_lots = (len(np.unique(unknown.lot[of])) for of in (unknown.codes.well_formed, unknown.product))
-    looked_up, missing = ({part: pair[column] for part, pair in counts.items() if pair[column]} for column in (0, 1))
-    return Coverage(looked_up, missing, lots, unknown_lots)
+def _named(counts: list[int]) -> dict[str, int]:
+    return {part: count for part, count in zip(PARTS, counts, strict=True) if count}
 
 
-def _by_file(file: NDArray[np.intp], counted: _Found, files: int) -> NDArray[np.int64]:
-    return np.bincount(file[counted], minlength=files)
-
-
-def _lots(unknown: UnknownParts, epc: NDArray[np.intp], file: NDArray[np.intp], files: int) -> NDArray[np.int64]:
+def _lots(lot: NDArray[np.int64], file: NDArray[np.intp], files: int) -> list[int]:
     """Return of how many lots the codes [n] of each file are."""
-    if not len(epc):
-        return np.zeros(files, dtype=np.int64)
-    lot = np.unique(unknown.lot[epc], return_inverse=True)[1]
-    of_file = np.unique(lot * files + file) % files
-    return np.bincount(of_file, minlength=files)
+    if files == 1 or not len(lot):
+        return [len(set(lot.tolist()))] * files
+    number = np.unique(lot, return_inverse=True)[1]
+    of_file: list[int] = np.bincount(np.unique(number * files + file) % files, minlength=files).tolist()
+    return of_file
 
 
-def _lanes(
-    events: Events, file_of: NDArray[np.intp], files: int, reference: Reference
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many scans of each file follow one of their item, and on how many lanes that nobody took."""
-    journeys = Journeys.of(events)
-    scan = keys.scan_key(reference.place_of(journeys.events.location_id), type_index(journeys.events.event_type))
-    follows = journeys.position > 0
-    missing = np.zeros(len(scan), dtype=np.bool_)
-    missing[1:] = _unknown(reference.lane, reference.lane_key(scan[:-1], scan[1:]))
-    file = file_of[journeys.order]
-    return _by_file(file, follows, files), _by_file(file, follows & missing, files)
+def _scans(events: Events, file_of: NDArray[np.intp], files: int, reference: Reference) -> NDArray[np.int64]:
+    """Return what `count_scans` counts, in whatever order the events are."""
+    counts = np.zeros((2, files, len(PARTS)), dtype=np.int64)
+    if not _counted(events, file_of, counts, reference):
+        journeys, counts[:] = Journeys.of(events), 0
+        _counted(journeys.events, file_of[journeys.order], counts, reference)
+    return counts
+
+
+def _counted(events: Events, file_of: NDArray[np.intp], counts: NDArray[np.int64], reference: Reference) -> bool:
+    last, scan = np.full((2, len(events.epc_codes)), -1, dtype=np.int64)
+    columns = events.location_id, type_index(events.event_type), events.time_us, events.event_id
+    return count_scans(reference.tables, events.epc, file_of, *columns, last, scan, counts)

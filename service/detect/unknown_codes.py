@@ -36,7 +36,7 @@ WINDOW, LEAST_SEEN = 2_000, 1_000
 FEW = 0.25
 """Share of unknown products below which a gateway that was among unknown ones is so no longer."""
 
-_OF_A_REQUEST = 200
+_OF_A_REQUEST = 50
 """Codes of one request that are remembered, at most: one large file is not all that a gateway sees."""
 
 _Sample = list[tuple[int, int, bool, bool]]
@@ -214,7 +214,7 @@ class SparesUnknown:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:
         """Judge the events of ``view``; see `Detector.judge`."""
-        looked = await threads.run(threads.FEATURES, partial(self.unknown.look, view.events), len(view))
+        looked = await threads.run(threads.COVERAGE, partial(self.unknown.look, view.events), len(view))
         found = self.unknown.decide(looked)
         if not found.spared:
             return replace(await self.detector.judge(view, deadline), coverage=found.files)

@@ -230,9 +230,10 @@ class Metrics:
     def _covered(self, files: Iterable[Coverage]) -> None:
         """Count what was looked up in the tables for some files, and what they did not have."""
         for coverage in files:
-            for part, (looked_up, unknown) in self._coverage.items():
-                looked_up.inc(coverage.looked_up.get(part, 0))
-                unknown.inc(coverage.unknown.get(part, 0))
+            for part, count in coverage.looked_up.items():
+                self._coverage[part][0].inc(count)
+            for part, count in coverage.unknown.items():
+                self._coverage[part][1].inc(count)
 
     def call_ended(self, method: str, code: str) -> None:
         """Count a gRPC call."""
