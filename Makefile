@@ -9,7 +9,7 @@ LOOPS := $(wildcard service/api/wire.py service/detect/lookups.py service/events
 PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run web pages test lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
+.PHONY: run web pages test coverage lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
 
 run: .venv/gateway
 	$(BIN)/epc-sentinel serve
@@ -20,6 +20,14 @@ web: .venv/web
 
 test: .venv/dev .triton/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The tests once more, with which statements they run counted, in the processes that they start too; fails under 90 %. Not in CI:
+# it takes 1.4 times the processor time of `make test`.
+coverage: .venv/dev .triton/installed
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 lint: .venv/dev
 	$(BIN)/ruff check

@@ -177,3 +177,4 @@ def test_types_are_left_to_cython_in_what_is_compiled_and_there_alone() -> None:
     assert sorted(pattern.removeprefix("service/{").removesuffix("}.py").split(",")) == [
         name.removeprefix("service/").removesuffix(".py") for name in COMPILED
     ]
+    assert tool["coverage"]["run"]["omit"] == ["service/pb/*", *COMPILED], "no tracer sees what is compiled"
