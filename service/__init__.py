@@ -20,6 +20,7 @@
 - effects: by how much each feature moved a score
 - explain: why an event is flagged
 - feedback: what people say of it, and how good the detectors are by that
+- operate: what is to be done about the models, and who does it
 - monitoring: what is remembered of every request
 - api: the contract, as callers meet it
 - gateway: the process that serves

@@ -24,14 +24,14 @@ from service.commands import (
     flow,
     models,
     replay,
-    retraining,
     serve,
     studies,
     training,
     verify,
     web,
 )
-from service.environment import ENV_PREFIX, WEB_PREFIX
+from service.commands.loop import operate, retraining
+from service.environment import ENV_PREFIX, OPERATE_PREFIX, WEB_PREFIX
 from service.errors import CommandError, SentinelError
 from service.settings import without_urls
 
@@ -65,6 +65,7 @@ for command in (
     training,
     adopt,
     retraining,
+    operate,
     bench,
     check,
     studies,
@@ -129,7 +130,7 @@ def _fail(error: Exception) -> int:
 
 def _wants_json(arguments: list[str]) -> bool:
     """Return whether a server was told to log JSON; its settings may be what is wrong, so they are not asked."""
-    prefixes = {"serve": ENV_PREFIX, "web": WEB_PREFIX}
+    prefixes = {"serve": ENV_PREFIX, "web": WEB_PREFIX, "operate": OPERATE_PREFIX}
     command = next((one for one in arguments if one in prefixes), None)
     if command is None:
         return False

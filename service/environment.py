@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 
 ENV_PREFIX = "EPC_SENTINEL_"
 WEB_PREFIX = f"{ENV_PREFIX}WEB_"
-"""Settings of ``epc-sentinel web``, whose environment may be that of a gateway too."""
+OPERATE_PREFIX = f"{ENV_PREFIX}OPERATE_"
+"""Settings of ``epc-sentinel web`` and ``operate``, whose environment may be that of a gateway too."""
 
 _LINK = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 """What Kubernetes injects into pods for each Service: EPC_SENTINEL_SERVICE_HOST, EPC_SENTINEL_PORT_50051_TCP, .."""
@@ -21,11 +22,11 @@ def unknown_variables(
 ) -> list[str]:
     """Return a line for each variable of the prefix that is none of the ``fields``; never its value, a secret perhaps.
 
-    The many that Kubernetes injects for one Service share a line. What begins with the longer `WEB_PREFIX` is none of
-    the gateway's.
+    The many that Kubernetes injects for one Service share a line. What begins with the longer `WEB_PREFIX` or
+    `OPERATE_PREFIX` is none of the gateway's.
     """
     known = {prefix + field.upper() for field in fields}
-    others = WEB_PREFIX if prefix == ENV_PREFIX else "\n"
+    others = (WEB_PREFIX, OPERATE_PREFIX) if prefix == ENV_PREFIX else "\n"
     ours = sorted(
         name
         for name in environment

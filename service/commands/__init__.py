@@ -12,7 +12,7 @@
 - feedback: verdicts, the audit sample, accuracy
 - training: simulate, inspect, train, evaluate, export
 - adopt: a trained network in another supply chain
-- retraining: compare two runs
+- loop: what closes the loop from verdicts to better models
 - studies: tune and study
 - bench: the gateway under load
 - options: what commands share

@@ -7,6 +7,9 @@
 - sampling: which events people are asked about
 - estimators: accuracy of all events from a sample whose probabilities are known
 - accuracy: how good each detector is, over the latest files
+- paired: how much better one version is than another on the same events
+- pairs: what two versions said of the same events of the sample
+- moves: which share of the files a challenger should have by that
 - baselines: how good the models were when they were checked
 - exposition: it as Prometheus metrics
 """

@@ -123,7 +123,7 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
             scores[labelled],
             flags[labelled],
             anomalous[labelled],
-            (weights * _answered(scores, weights, labelled))[labelled],
+            answered_weights(scores, weights, labelled),
             np.unique(items[labelled], return_inverse=True)[1].astype(np.int64),
         ),
         rng,
@@ -145,12 +145,12 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
     )
 
 
-def _answered(
+def answered_weights(
     scores: NDArray[np.float64], weights: NDArray[np.float64], labelled: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return by how much [N] a labelled event of a band stands for more, as others of the band have no label."""
+    """Return for how many events each labelled one stands, of N sampled: also for others of its band without label."""
     band = np.searchsorted(BANDS, scores, side="right")
     all_of, known = (np.bincount(band[rows], weights[rows], len(BANDS) + 1) for rows in (slice(None), labelled))
     factors = np.divide(all_of, known, out=np.zeros_like(all_of), where=known > 0)
-    answered: NDArray[np.float64] = factors[band]
+    answered: NDArray[np.float64] = (weights * factors[band])[labelled]
     return answered

@@ -70,7 +70,12 @@ class SqlVerdicts(VerdictStore):
 
     def add_sample(self, events: Sequence[SampledEvent]) -> None:
         """See `VerdictStore.add_sample`."""
-        changed = ", ".join(f"{name} = excluded.{name}" for name in SAMPLE if name not in IDENTITY)
+        # The larger probability: of an event that a challenger judged, too, it is that of being drawn for either.
+        larger = (
+            "CASE WHEN excluded.probability > sample.probability THEN excluded.probability ELSE sample.probability END"
+        )
+        values = {name: f"excluded.{name}" for name in SAMPLE if name not in IDENTITY} | {"probability": larger}
+        changed = ", ".join(f"{name} = {value}" for name, value in values.items())
         self._add("sample", f"DO UPDATE SET {changed}", events)
 
     def add_shadow(self, events: Sequence[SampledEvent]) -> None:

@@ -67,6 +67,11 @@ class Operation(BaseModel):
     child: int = 0  # of its command, the same
     child_began: str = ""
 
+    @property
+    def was_begun(self) -> bool:
+        """Whether its command has run: not if whoever was to run it was killed before."""
+        return self.child != 0 or self.state in (Progressing.RUNNING, Progressing.SUCCEEDED)
+
 
 class Operations:
     """The operations of one folder. One of a kind runs at a time."""
@@ -75,6 +80,7 @@ class Operations:
         """Args: ``folder`` is made with the first operation."""
         self._folder = folder
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaves = False
 
     async def start(self, kind: str, command: Sequence[str], *, who: str, why: str) -> Operation:
         """Run a command, and return at once.
@@ -152,6 +158,10 @@ class Operations:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return self.get(operation.operation_id)
 
+    def leave(self) -> None:
+        """Let commands go on when this process ends; whoever comes after it knows them by the folder."""
+        self._leaves = True
+
     async def close(self) -> None:
         """End what this process runs."""
         for task in list(self._tasks):
@@ -188,11 +198,14 @@ class Operations:
                 state = Progressing.SUCCEEDED if ended.result() == 0 else Progressing.FAILED
                 self._end(operation, state, operation.message or f"exit code {ended.result()}")
             except asyncio.CancelledError:
+                if self._leaves:
+                    raise
                 await end_group(process, ended)
                 self._end(operation, Progressing.FAILED, _GONE)
                 raise
             finally:
-                cancelled.unlink(missing_ok=True)
+                if not self._leaves:
+                    cancelled.unlink(missing_ok=True)
 
     def _heard(self, operation: Operation) -> Operation:
         """Return an operation with what its command says as its progress."""

@@ -131,9 +131,15 @@ class Register:
             standing.check(Action.ROLLBACK, 0)
         return self._move(Action.ROLLBACK, standing.previous or 0, who, why, instead_of)
 
-    def share(self, traffic: str, *, who: str, why: str) -> Standing:
-        """Set the shares of the traffic; the caller has checked them."""
+    def share(self, traffic: str, *, who: str, why: str, after: int | None = None) -> Standing:
+        """Set the shares of the traffic, which the caller has checked; ``after``: only if that is the last entry.
+
+        Raises:
+            NotInThisState: another entry came in between.
+        """
         with self.log.turn() as standing:
+            if after not in (None, standing.number):
+                raise NotInThisState(f"the log has moved on to entry {standing.number}: look again")
             return self._append(standing, Action.TRAFFIC, 0, who, why, traffic)
 
     def delete(self, version: int, *, who: str, why: str) -> Standing:

@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.errors import NotInThisState
 
+EMERGENCY = "emergency fallback"
+"""How the reason of an entry begins that gives the network's files to the rules because it has failed."""
+
 
 class ModelState(StrEnum):
     """What a version of the model is to the gateways."""
@@ -68,6 +71,7 @@ class Standing:
     named: frozenset[int] = frozenset()  # versions that were ever moved, deleted ones left out
     deleted: frozenset[int] = frozenset()
     traffic: str = ""
+    emergency: bool = False  # the shares are those of an emergency
 
     @property
     def champion(self) -> int | None:
@@ -124,7 +128,7 @@ class Standing:
         base = replace(self, number=entry.number)
         match entry.action:
             case Action.TRAFFIC:
-                return replace(base, traffic=entry.traffic)
+                return replace(base, traffic=entry.traffic, emergency=entry.why.startswith(EMERGENCY))
             case Action.DELETE:
                 return replace(base, deleted=self.deleted | {entry.version})
             case Action.LOAD:

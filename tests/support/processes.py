@@ -1,8 +1,9 @@
-"""What servers of the tests have in common: they may be missing, they need free ports, and no process stays behind."""
+"""What processes of the tests have in common: free ports, no one stays behind, some are killed in the middle."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,24 @@ def wait_for(what: Callable[[], object], within_s: float = 30.0) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def die_at(step: int, *places: tuple[Any, str]) -> None:
+    """Have this process killed before the ``step``-th time from now that it calls one of ``places``: (owner, name)."""
+    count = 0
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - of whatever it stands for
+            nonlocal count
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        return call
+
+    for owner, name in places:
+        setattr(owner, name, dying(getattr(owner, name)))
 
 
 def end(process: subprocess.Popen[Any]) -> None:

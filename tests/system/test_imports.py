@@ -14,7 +14,7 @@ from tests.support.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
 WEB_ALONE = {"fastapi", "starlette", "uvicorn", "duckdb", "psycopg"}  # of the extra web, which a gateway has not
-LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "retraining", "studies", "bench")}
+LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "loop/retraining", "studies", "bench")}
 """They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
@@ -29,6 +29,7 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
     ("effects",),
     ("explain",),
     ("feedback",),
+    ("operate",),
     ("monitoring",),
     ("api",),
     ("client", "gateway"),
@@ -60,6 +61,7 @@ NEEDS_ALONE = {
     "flow": {"errors", "events", "model"},
     "findings": {"errors", "events", "explain", "pb"},
     "feedback": {"detect", "errors", "events", "model"},
+    "operate": {"detect", "environment", "errors", "events", "feedback", "lifecycle", "model", "settings"},
 }
 TRAINING_USES = {
     "events",

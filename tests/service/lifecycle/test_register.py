@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from service.model.repository import retired, versions
 from service.model.signing import load_trust
 from service.model.verify import verify
 from tests.servers.triton.fixture import SPEC_HASH
+from tests.support.processes import die_at
 from tests.support.secrets import public_pem
 from tests.support.versions import edit, flip_last_byte
 
@@ -111,23 +110,7 @@ def test_promotions_at_the_same_time_come_one_after_the_other(register: Register
     assert [entry.number for entry in register.log.entries()] == [1, 2]
 
 
-def die_at(step: int) -> None:
-    """Have this process killed before the ``step``-th time from now that it touches what is kept."""
-    count = 0
-
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - of whatever it stands for
-            nonlocal count
-            count += 1
-            if count == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **options)
-
-        return call
-
-    places = [(os, "fsync"), (os, "open"), (Entry, "model_dump_json"), (Path, "replace"), (shutil, "rmtree")]
-    for owner, name in places:
-        setattr(owner, name, dying(getattr(owner, name)))
+PLACES = ((os, "fsync"), (os, "open"), (Entry, "model_dump_json"), (Path, "replace"), (shutil, "rmtree"))
 
 
 def test_a_kill_at_any_step_leaves_one_truth(register: Register, tmp_path: Path) -> None:
@@ -141,7 +124,7 @@ def test_a_kill_at_any_step_leaves_one_truth(register: Register, tmp_path: Path)
         )
         if (child := os.fork()) == 0:
             try:
-                die_at(step)
+                die_at(step, *PLACES)
                 after.promote(2, who="key:ops", why="first")
                 after.rollback(who="key:ops", why="second")
                 after.delete(3, who="key:ops", why="third")

@@ -45,18 +45,25 @@ def test_each_version_has_rates_of_its_own_and_a_challenger_those_of_who_answere
 
     for version in ("epc_lstm/1", "epc_lstm/2", "epc_lstm/3"):  # of the third nothing is known: it came and went
         writer.analysed(answered(version))
-    writer.judged_twice(events, False, judged("epc_lstm/1"), judged("epc_lstm/2", by=0.25))
-    samples.remove("epc_lstm/1")
-    writer.analysed(answered("epc_lstm/1"))
     writer.close()
     first, second = store.sample("epc_lstm/1"), store.sample("epc_lstm/2")
     [usual], [rare] = ({event.probability for event in found} for found in (second, first))
     assert rare > 1.5 * usual, "scores that a version seldom gives are looked at more often"
     assert 0 < len(second) < len(first) < len(events) / 20
     assert not store.sample("epc_lstm/3")
-    beside = store.shadow("epc_lstm/2")
-    assert [event.event_id for event in beside] == [event.event_id for event in first]
-    assert {(event.probability, event.scores[JUMP]) for event in beside} == {(rare, 0.25)}
+
+    writer = SampleWriter(store, samples)
+    writer.judged_twice(events, False, judged("epc_lstm/1"), judged("epc_lstm/2", by=0.25))
+    writer.analysed(answered("epc_lstm/1"))  # sent again
+    samples.remove("epc_lstm/1")
+    writer.analysed(answered("epc_lstm/1"))
+    writer.close()
+    told, beside = store.sample("epc_lstm/1"), store.shadow("epc_lstm/2")
+    assert {event.event_id for event in first} < {event.event_id for event in told}, "what is rare for it is drawn, too"
+    assert [event.event_id for event in beside] == sorted(event.event_id for event in told)
+    [higher] = {event.probability for event in (*told, *beside)}
+    assert higher > rare
+    assert {event.scores[JUMP] for event in beside} == {0.25}
     store.add_shadow([event._replace(scores=(0.0,) * 5) for event in beside[:10]])
     assert store.shadow("epc_lstm/2") == beside, "the first word stays"
     store.close()

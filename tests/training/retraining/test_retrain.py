@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.commands.retraining import challenge
+from service.commands.loop.retraining import challenge
 from service.events.vocabulary import KINDS
 from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog

@@ -1,0 +1,216 @@
+"""Rounds on real folders: what they do is done once, wherever the process is killed, and goes on after that."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.errors import CommandError
+from service.features.table import feature_spec_hash
+from service.feedback.sql import open_verdicts
+from service.feedback.verdicts import LabelVerdict
+from service.lifecycle.operations import Operations, Progressing
+from service.lifecycle.promotion_log import PromotionLog
+from service.lifecycle.register import Register
+from service.lifecycle.states import EMERGENCY, Entry
+from service.operate.observing import Lookout
+from service.operate.rounds import RoundDone, Roundsman
+from service.operate.settings import OperateSettings
+from service.operate.state import STATE_FILE, OperateState, read_state
+from service.operate.steps import What
+from tests.service.feedback.samples import label, sampled
+from tests.support.gateway import ROOT
+from tests.support.processes import die_at, end, wait_for
+from tests.support.versions import flip_last_byte
+
+PLACES = (
+    (os, "fsync"),
+    (Entry, "model_dump_json"),
+    (OperateState, "model_dump_json"),
+    (Path, "replace"),
+    (asyncio, "create_subprocess_exec"),
+)
+
+
+def all_is_wrong(folder: Path) -> None:
+    """Write verdicts by which version 1 finds what is no jump, and misses what is."""
+    store = open_verdicts(str(folder))
+    store.add_sample([sampled(at, 0.9 if at % 2 else 0.1) for at in range(40)])
+    store.append([label(at, LabelVerdict.REJECTED if at % 2 else LabelVerdict.CONFIRMED) for at in range(40)])
+    store.close()
+
+
+@pytest.fixture
+def world(two_versions: Path, tmp_path: Path) -> Path:
+    """A folder with a repository, verdicts on version 1, and a log in which it is the champion."""
+    made = tmp_path / "world"
+    made.mkdir()
+    (made / "repository").symlink_to(two_versions)
+    register_of(made).begin(1)
+    all_is_wrong(made / "verdicts")
+    return made
+
+
+def register_of(world: Path) -> Register:
+    return Register(world / "repository", PromotionLog(world / "lifecycle"), feature_spec_hash())
+
+
+@contextmanager
+def operating(world: Path, **settings: object) -> Iterator[Roundsman]:
+    """Yield what does the rounds of a world; both responses at once, and the command leaves a line in a file."""
+    own = OperateSettings(
+        **{"fallback": "act", "retraining": "act", "fallback_if_worse": True, "least_labels": 40, **settings}
+    )  # type: ignore[arg-type]
+    store = open_verdicts(str(world / "verdicts"))
+    observer = Lookout(register_of(world), Operations(world / "lifecycle" / "operations"), store, own)
+    command = f"sh -c 'echo ran >> \"{world}/ran\"; sleep 0.1'"
+    try:
+        yield Roundsman(observer, own, {What.RETRAIN: command, What.ADOPT: own.adopt_command})
+    finally:
+        store.close()
+
+
+def one_round(world: Path, *, wait: bool = True, **settings: object) -> RoundDone:
+    async def do(operator: Roundsman) -> RoundDone:
+        found = await operator.once()
+        if not wait:
+            operator.observer.operations.leave()
+        for one in found.begun if wait else ():
+            await operator.observer.operations.wait(one)
+        return found
+
+    with operating(world, **settings) as operator, operator.turn():
+        return asyncio.run(do(operator))
+
+
+def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(world: Path, tmp_path: Path) -> None:
+    """Each step that touches the disk, or begins the retraining, is the last one of a process once."""
+    left, killed = set(), True
+    for step in range(1, 30):
+        copy = shutil.copytree(world, tmp_path / f"world {step}", symlinks=True)
+        if (child := os.fork()) == 0:
+            try:
+                die_at(step, *PLACES)
+                one_round(copy, wait=False)
+            finally:
+                os._exit(0)
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        log, operations = register_of(copy).log, Operations(copy / "lifecycle" / "operations")
+        newest = operations.latest("retrain")
+        left.add((len(log.entries()), newest.state.value if newest else "", read_state(copy / "lifecycle").rounds))
+        one_round(copy)
+        wait_for(lambda found=operations: found.latest("retrain").state is not Progressing.RUNNING)
+        one_round(copy)
+        assert [entry.why.startswith(EMERGENCY) for entry in log.entries()] == [False, True]
+        assert log.standing().traffic == "rules=100"
+        assert (copy / "ran").read_text() == "ran\n", f"killed at step {step}"
+        assert operations.latest("retrain").state is Progressing.SUCCEEDED  # type: ignore[union-attr]
+        assert read_state(copy / "lifecycle").closely
+        if not killed:
+            break
+    assert not killed
+    assert {(1, "", 0), (2, "", 0), (2, "failed", 0), (2, "running", 0), (2, "running", 1)} <= left
+
+
+def test_two_processes_do_not_have_the_rounds_of_one_folder(world: Path) -> None:
+    with operating(world) as operator, operator.turn(), pytest.raises(CommandError, match="another operate has"):
+        one_round(world)
+
+
+def test_a_damaged_version_is_refused_once_and_said_and_the_champion_stays(world: Path) -> None:
+    whole = (world / "repository").resolve()
+    (world / "repository").unlink()
+    flip_last_byte(shutil.copytree(whole, world / "repository") / "epc_lstm" / "2" / "model.onnx")
+    rolling = {"fallback": "off", "retraining": "off", "adopt_command": "true"}
+    with capture_logs() as told:
+        found = [one_round(world, **rolling) for _ in range(3)]
+    assert [len(one.begun) for one in found] == [1, 0, 0], "the tables roll on once a week"
+    assert [len(one.refused) for one in found] == [1, 0, 0]
+    assert [line["why"] for line in told if line["event"] == "refused"] == [found[0].refused[0][1]]
+    assert "is not the file that was exported" in found[0].refused[0][1]
+    standing = register_of(world).standing()
+    assert (standing.champion, standing.challenger, standing.number) == (1, None, 1)
+
+
+def test_what_is_suggested_is_said_once_and_a_state_that_was_damaged_harms_nobody(world: Path) -> None:
+    asked = {"fallback": "suggest", "retraining": "suggest"}
+    with capture_logs() as told:
+        first = one_round(world, **asked)
+        one_round(world, **asked)
+    assert [line["what"] for line in told if line["event"] == "suggested"] == ["traffic rules=100", "retrain"]
+    assert (first.is_due, first.done, first.closely) == (True, [], True)
+    assert register_of(world).standing().number == 1
+    path = world / "lifecycle" / STATE_FILE
+    path.write_text(path.read_text()[:40])
+    assert one_round(world, **asked).is_due
+
+
+def test_a_log_that_has_moved_on_is_looked_at_again(world: Path) -> None:
+    with operating(world, retraining="off") as operator:
+        look: Callable[..., object] = operator.observer.look
+
+        def meanwhile(_self: Lookout, *, closely: bool) -> object:  # somebody sets shares while a round decides
+            seen = look(closely=closely)
+            register_of(world).share("lstm@1=50", who="ann", why="by hand")
+            return seen
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Lookout, "look", meanwhile)
+            found = asyncio.run(operator.once())
+    assert [why for _, why in found.refused] == ["the log has moved on to entry 2: look again"]
+    assert register_of(world).standing().traffic == "lstm@1=50"
+
+
+def test_a_killed_operate_goes_on_as_another_process(two_versions: Path, tmp_path: Path) -> None:
+    """The command, killed while its retraining runs: the challenger comes, is promoted, and the rules give back."""
+    lifecycle, verdicts, go_on = tmp_path / "lifecycle", tmp_path / "verdicts", tmp_path / "go on"
+    log = PromotionLog(lifecycle)
+    register = Register(two_versions, log, feature_spec_hash())
+    register.begin(1)
+    all_is_wrong(verdicts)
+    where = f"--repository {two_versions} --lifecycle {lifecycle}"
+    retraining = (
+        f'sh -c \'echo half: 50 %; until [ -e "{go_on}" ]; do sleep 0.05; done;'
+        f" exec {sys.executable} -m service models load 2 --why retrained {where}'"
+    )
+    command = [sys.executable, "-m", "service", "operate", *where.split(), "--verdicts", str(verdicts),
+               "--retrain-command", retraining, "--fallback", "act", "--fallback-if-worse", "true",
+               "--retraining", "act", "--least-labels", "40", "--interval-s", "0.2"]  # fmt: skip
+    operations = Operations(lifecycle / "operations")
+
+    def retrained() -> Progressing | None:
+        found = operations.latest("retrain")
+        return found.state if found else None
+
+    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: retrained() is Progressing.RUNNING and operations.latest("retrain").progress == 0.5)  # type: ignore[union-attr]
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert (retrained(), log.standing().traffic) == (Progressing.RUNNING, "rules=100")
+    second = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        go_on.touch()
+        wait_for(lambda: retrained() is Progressing.SUCCEEDED)
+        assert (log.standing().champion, log.standing().challenger) == (1, 2)
+        register.promote(2, who="ann", why="better", instead_of=1)
+        wait_for(lambda: log.standing().traffic == "")
+    finally:
+        end(second)
+    assert second.returncode == 0
+    who = ["gateway", "epc-sentinel operate", f"user:{getpass.getuser()}", "ann", "epc-sentinel operate"]
+    assert [entry.who for entry in log.entries()] == who
+    assert log.entries()[-1].why == "fallback lifted: version 2 judges now"
+    assert len(operations.listed()) == 1
