@@ -6,6 +6,7 @@
 - from_onnx: the network of a repository as torch again
 - repository: versions and Triton's config, written whole
 - undo: a change that fails leaves nothing
-- flow: forecasts of flow
+- flow: forecasts of flow as a version
+- flow_graphs: their network and trees as ONNX
 - frontier: cost against quality of networks
 """

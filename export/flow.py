@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from export.flow_graphs import lstm_graph, trees_graph
 from service.errors import ModelRepositoryError
-from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowManifest
-from service.model.manifest import MANIFEST_FILE
+from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, STOCK_FILE, TREES_FILE, FlowManifest
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE
 from service.model.repository import retired, versions
 from service.model.signing import SIGNATURE_FILE
 from training.flow.run import FlowRun
@@ -31,6 +32,7 @@ def export_flow(
 
     Raises:
         DataError: it is no run folder.
+        ParityError: a graph does not answer as what was trained.
         ModelRepositoryError: the version exists and ``replace`` is off, or was deleted.
     """
     run = FlowRun.load(run_folder)
@@ -42,7 +44,13 @@ def export_flow(
         raise ModelRepositoryError(
             f"{FLOW_MODEL}/{number} {why} {repository}: versions are never changed; the next one, {free}, is free"
         )
-    files = {HISTORY_FILE: run.history.to_bytes()}
+    files = {
+        HISTORY_FILE: run.series.to_bytes(),
+        MODEL_FILE: lstm_graph(run.learned),
+        TREES_FILE: trees_graph(run.learned),
+    }
+    if run.stock is not None:
+        files[STOCK_FILE] = run.stock.to_bytes()
     manifest = FlowManifest(
         format=1,
         model=FLOW_MODEL,

@@ -58,6 +58,7 @@ class Measured:
     stays: Stays
     flow: Flow
     left_out: int  # events
+    epc_codes: Sequence[str]  # of the items of the stays
 
 
 async def measure_files(
@@ -80,7 +81,7 @@ async def measure_files(
         )
     events = raw.events.take(kept)
     stays = stays_of(events)
-    return Measured(raw, stays, measure(stays, events.epc_codes, raw.zones), int((~kept).sum()))
+    return Measured(raw, stays, measure(stays, events.epc_codes, raw.zones), int((~kept).sum()), events.epc_codes)
 
 
 def _kept(events: Events, response: pb.AnalyzeFilesResponse) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from tests.support.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
 WEB_ALONE = {"fastapi", "starlette", "uvicorn", "duckdb", "psycopg"}  # of the extra web, which a gateway has not
-LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "loop/retraining", "studies", "bench")}
+LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "loop/retraining", "studies", "bench", "flow")}
 """They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
@@ -41,13 +41,13 @@ SERVICE_FLOORS = (  # each wing may import those on the floors before its own, n
 )
 TRAINING_FLOORS = (
     ("errors", "metrics"),
-    ("datasets", "simulation", "flow"),
+    ("datasets", "simulation"),
     ("samples", "inspection"),
     ("network",),
     ("fitting",),
     ("runs",),
     ("evaluation",),
-    ("adoption",),
+    ("adoption", "flow"),
     ("finetuning",),
     ("studies", "train"),
     ("retraining",),
@@ -58,7 +58,6 @@ NEEDS_ALONE = {
     "rawfiles": {"errors", "events", "dialect"},
     "lifecycle": {"model", "errors"},
     "client": {"api", "events", "errors", "pb"},
-    "flow": {"errors", "events", "model"},
     "findings": {"errors", "events", "explain", "pb"},
     "feedback": {"detect", "errors", "events", "model"},
     "operate": {"detect", "environment", "errors", "events", "feedback", "lifecycle", "model", "settings"},

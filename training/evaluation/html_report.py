@@ -38,18 +38,23 @@ def write_html(evaluation: Evaluation, description: str, path: Path) -> None:
         "<h1>Evaluation</h1>",
         *(f'<p class="notice">{escape(notice)}</p>' for notice in evaluation.notices),
         *(f"<p><b>{escape(name)}</b>: {escape(text)}</p>" for name, text in facts.items()),
-        *map(_table, all_sheets(evaluation.table)),
+        *map(sheet_html, all_sheets(evaluation.table)),
         *_pictures(evaluation),
     ]
-    page = "\n".join(body)
-    path.write_text(
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
-        f"<style>{_STYLE}</style></head><body>\n{page}\n</body></html>\n",
-        encoding="utf-8",
+    path.write_text(page_html("Evaluation", body), encoding="utf-8")
+
+
+def page_html(title: str, body: list[str]) -> str:
+    """Return a whole page of parts that are HTML already."""
+    content = "\n".join(body)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body>\n{content}\n</body></html>\n"
     )
 
 
-def _table(sheet: Sheet) -> str:
+def sheet_html(sheet: Sheet) -> str:
+    """Return a table with its title and note."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in sheet.headings)
     rows = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in sheet.rows)
     return (
@@ -61,24 +66,25 @@ def _table(sheet: Sheet) -> str:
 def _pictures(evaluation: Evaluation) -> list[str]:
     judged = evaluation.judged
     found = [
-        _picture(f"Precision and recall, {mode}", "dotted: 1 % false positives", plots.curves(part, mode))
+        picture_html(f"Precision and recall, {mode}", "dotted: 1 % false positives", plots.curves(part, mode))
         for mode, part in judged.items()
     ]
     note = "share of anomalous events by the model's probability; the numbers are events, the dotted line is perfect"
-    found.append(_picture("Reliability", note, plots.reliability(judged)))
+    found.append(picture_html("Reliability", note, plots.reliability(judged)))
     numbers = Numbers(evaluation.table)
     note = "share of the normal events that the model flags, and of the anomalies, by calendar day"
-    found.append(_picture("Over the days", note, curves.over_days(numbers)))
+    found.append(picture_html("Over the days", note, curves.over_days(numbers)))
     note = "causal AP of the model, with what companions and traffic did until so long after each event"
-    found.append(_picture("What waiting is worth", note, curves.settling(numbers)))
+    found.append(picture_html("What waiting is worth", note, curves.settling(numbers)))
     drawn = plots.attention(evaluation.run.model.model, judged["retrospective"], evaluation.subject.events)
     if drawn is not None:
         note = "weights of the self-attention in the clearest anomalous journey of each kind; rows add up to 1"
-        found.append(_picture("Attention over time", note, drawn))
+        found.append(picture_html("Attention over time", note, drawn))
     return found
 
 
-def _picture(title: str, note: str, image: bytes) -> str:
+def picture_html(title: str, note: str, image: bytes) -> str:
+    """Return a PNG with its title and note."""
     data = base64.b64encode(image).decode("ascii")
     return (
         f'<h2>{escape(title)}</h2><p class="note">{escape(note)}</p>\n'

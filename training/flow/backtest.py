@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.flow.forecast.baselines import BASELINES
+from service.flow.forecast.intervals import band_of, bounds
 from service.flow.forecast.manifest import FlowMeasure
-from service.flow.series import MEASURES, FlowSeries
+from service.flow.series import MEASURES
 from service.progress import Progress
-from training.flow.choice import choose
+from training.flow.choice import choose, weighted
 from training.flow.config import FlowConfig
+from training.flow.history import FlowHistory, Rolling
+from training.flow.methods.learners import Learners, learn, plain_methods
 from training.flow.origins import HORIZONS, Origins, origins_of
 from training.flow.scores import FlowScore, score
 from training.flow.trials import Trials, groups_of, try_out
+
+SERVED = "served"
+"""What was chosen by the origins before the split, as a method beside the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,38 +27,83 @@ class Backtest:
     """What a backtest found."""
 
     origins: Origins
+    rolling: Rolling
     chosen: dict[str, FlowMeasure]  # by measure, by what was known at the split
     deciding: Trials
     testing: Trials
+    learned: Learners  # what the testing forecasts came of
+
+    def served(self, trials: Trials) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """Return the chosen forecasts [O, S, H, 3]."""
+        served = np.empty_like(trials.truth)
+        for at, measure in enumerate(MEASURES):
+            for grain, one in self.chosen[measure].grains.items():
+                inside = trials.groups.grain == grain
+                said = {name: trials.forecasts[name][:, inside, :, at] for name in one.weights}
+                served[:, inside, :, at] = weighted(said, one.weights)
+        return served
 
     def scores(self, grain: str | None = None) -> dict[tuple[str, str, int], FlowScore]:
-        """Return the errors of the test by (measure, method, horizon); of one grain, or of all together."""
+        """Return the errors of the test by (measure, method, horizon), `SERVED` too; of a grain, or all together."""
         trials = self.testing
-        inside = trials.groups.grain == grain if grain is not None else slice(None)
+        inside = trials.groups.grain == grain if grain is not None else np.ones(len(trials.groups.name), dtype=np.bool_)
+        found = {}
+        for method, said in {SERVED: self.served(trials), **trials.forecasts}.items():
+            for at, measure in enumerate(MEASURES):
+                for horizon in (h for h in HORIZONS if h <= self.origins.days):
+                    truth = trials.truth[:, inside, horizon - 1, at]
+                    if not np.isnan(truth).all():
+                        found[measure, method, horizon] = score(said[:, inside, horizon - 1, at], truth)
+        return found
+
+    def of_a_week(self, grain: str) -> dict[str, FlowScore]:
+        """Return the errors of departures of the next seven days together, by method."""
+        trials = self.testing
+        inside = trials.groups.grain == grain
+        truth = trials.truth[:, inside, :7, 1].sum(axis=2)
+        everyone = {SERVED: self.served(trials), **trials.forecasts}
+        return {name: score(said[:, inside, :7, 1].sum(axis=2), truth) for name, said in everyone.items()}
+
+    def coverage(self) -> dict[tuple[str, int], tuple[float, int]]:
+        """Return which share of what came lay in the 90 % intervals, and of how many, by (measure, horizon)."""
+        trials, served = self.testing, self.served(self.testing)
+        band = band_of(self.origins.days)
         found = {}
         for at, measure in enumerate(MEASURES):
-            for method, said in trials.forecasts.items():
-                for horizon in (h for h in HORIZONS if h <= self.origins.days):
-                    cell = (slice(None), inside, horizon - 1, at)
-                    if not np.isnan(trials.truth[cell]).all():
-                        found[measure, method, horizon] = score(said[cell], trials.truth[cell])
+            inside = np.zeros(trials.truth.shape[:3], dtype=np.bool_)
+            for number, grain in enumerate(trials.groups.grain.tolist()):
+                table = np.array(self.chosen[measure].grains[grain].quantiles)[band]
+                lower, upper = bounds(served[:, number, :, at], trials.spread[:, number, :, at], table)
+                came = trials.truth[:, number, :, at]
+                inside[:, number] = (came >= lower) & (came <= upper)
+            known = ~np.isnan(trials.truth[..., at])
+            for horizon in (h for h in HORIZONS if h <= self.origins.days):
+                counted = known[:, :, horizon - 1]
+                if counted.any():
+                    found[measure, horizon] = float(inside[:, :, horizon - 1][counted].mean()), int(counted.sum())
+            found[measure, 0] = float(inside[known].mean()), int(known.sum())
         return found
 
 
-def backtest(series: FlowSeries, config: FlowConfig, progress: Progress) -> Backtest:
-    """Try every method on ``series``, choose by what lies before the split, and measure by what comes after it.
+def backtest(history: FlowHistory, config: FlowConfig, progress: Progress) -> Backtest:
+    """Try every method on a history, choose by what lies before the split, and measure by what comes after it.
 
     Raises:
         DataError: the history is too short.
     """
-    origins = origins_of(series, config.train_test_split)
-    groups = groups_of(series)
-    before = try_out(
-        series.until(origins.split_day), groups, BASELINES, origins.deciding, origins.days,
-        lambda what, done: progress(what, done / 2),
-    )  # fmt: skip
-    chosen = choose(before, origins.split_day)
-    after = try_out(
-        series, groups, BASELINES, origins.testing, origins.days, lambda what, done: progress(what, 0.5 + done / 2)
-    )
-    return Backtest(origins, chosen, before, after)
+    origins = origins_of(history.series, config.train_test_split)
+    groups = groups_of(history.series)
+    rolling = Rolling.of(history, groups.members)
+    plain = plain_methods(history.items is not None)
+    first = learn(rolling, origins.learn_day, origins.days, config, _part(progress, 0.0, 0.3))
+    methods = [*plain, *first.methods()]
+    deciding = try_out(rolling, groups, methods, origins.deciding, origins.days, _part(progress, 0.3, 0.5))
+    chosen = choose(deciding, origins.split_day)
+    second = learn(rolling, origins.split_day, origins.days, config, _part(progress, 0.5, 0.8))
+    methods = [*plain, *second.methods()]
+    testing = try_out(rolling, groups, methods, origins.testing, origins.days, _part(progress, 0.8, 1.0))
+    return Backtest(origins, rolling, chosen, deciding, testing, second)
+
+
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    return lambda what, done: progress(what, begin + (end - begin) * done)

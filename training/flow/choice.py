@@ -1,20 +1,51 @@
-"""What answers for each measure, and how wide its intervals are."""
+"""What answers for each measure and grain, and how wide its intervals are.
+
+Each grain (questions that name the same dimensions) has a blend of its own: a network as a whole flows steadily, a
+product at a site comes and goes in shipments. Its weights start from those of all grains together.
+"""
 
 from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.intervals import BANDS, band_of, quantiles
-from service.flow.forecast.manifest import FlowMeasure
+from service.flow.forecast.manifest import FlowGrain, FlowMeasure
 from service.flow.series import MEASURES
-from training.flow.origins import HORIZONS
-from training.flow.scores import in_time, score
+from training.flow.blend import fit_weights
+from training.flow.scores import in_time, mean_wape
 from training.flow.trials import Trials
 
+BLEND = "blend"
+
 _LEAST_ERRORS = 60
-"""Fewer tell no 90 % interval; a range of horizons with fewer takes the quantiles of the one before."""
+"""Fewer tell no 90 % interval, and no weights; a range of horizons with fewer is as the one before."""
+
+_NEGLIGIBLE = 0.02
+"""Weights below are left out: a method has to run for them."""
+
+_Some = NDArray[np.float32]
+_Said = dict[str, _Some]
+_Table = NDArray[np.float64]  # [bands, methods]
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """Forecasts and truth of one measure."""
+
+    said: _Said  # [O, S, H] by method
+    truth: _Some  # [O, S, H]
+    spread: _Some  # [O, S, H]
+    grain: NDArray[np.str_]  # [S]
+
+    def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
+        """Return some of the series and of the origins."""
+        said = {name: one[origins][:, series] for name, one in self.said.items()}
+        return _Material(said, self.truth[origins][:, series], self.spread[origins][:, series], self.grain[series])
 
 
 def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
@@ -22,46 +53,95 @@ def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
     truth = in_time(trials, last_day)
     chosen = {}
     for at, name in enumerate(MEASURES):
-        errors = {method: _error(trials, said[..., at], truth[..., at]) for method, said in trials.forecasts.items()}
-        best = min(errors, key=lambda method: errors[method])
-        baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-        chosen[name] = FlowMeasure(
-            method=best,
-            weights={best: 1.0},
-            baseline=baseline,
-            gain=1 - errors[best] / errors[baseline],
-            quantiles=_widths(trials, trials.forecasts[best][..., at], truth[..., at], trials.spread[..., at]),
-        )
+        said = {method: forecasts[..., at] for method, forecasts in trials.forecasts.items()}
+        chosen[name] = _measure(_Material(said, truth[..., at], trials.spread[..., at], trials.groups.grain))
     return chosen
 
 
-def _error(trials: Trials, forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
-    """Return the WAPE of one measure [O, S, H], the mean over grains and the horizons of the tables."""
-    found = []
-    for grain in np.unique(trials.groups.grain):
-        inside = trials.groups.grain == grain
-        for horizon in HORIZONS:
-            if horizon <= truth.shape[2] and not np.isnan(truth[:, inside, horizon - 1]).all():
-                found.append(score(forecast[:, inside, horizon - 1], truth[:, inside, horizon - 1]).wape)
-    return float(np.mean(found))
+def weighted(said: _Said, weights: dict[str, list[float]]) -> _Some:
+    """Return the forecasts [O, S, H] of one measure by methods with weights for each range of horizons."""
+    days = next(iter(said.values())).shape[2]
+    band = band_of(days)
+    parts = [np.array(by_band, dtype=np.float32)[band] * said[method] for method, by_band in weights.items()]
+    mean: _Some = np.sum(parts, axis=0)
+    return mean
 
 
-def _widths(
-    trials: Trials, forecast: NDArray[np.float32], truth: NDArray[np.float32], spread: NDArray[np.float32]
-) -> dict[str, list[list[float]]]:
-    """Return the quantiles of the errors of one measure [O, S, H], by grain and range of horizons."""
-    scaled = ((truth - forecast) / spread).astype(np.float64)
+def widths(errors: _Some) -> list[list[float]]:
+    """Return the quantiles [bands, Q] of errors [N, H] in units of the spread."""
+    band = band_of(errors.shape[1])
+    rows: list[list[float]] = []
+    for number in range(len(BANDS)):
+        here = errors[:, band == number].astype(np.float64)
+        here = here[~np.isnan(here)]
+        rows.append(quantiles(here).tolist() if len(here) >= _LEAST_ERRORS or not rows else rows[-1])
+    return rows
+
+
+def _measure(material: _Material) -> FlowMeasure:
+    common = _weights(material, None)
+    grains = {}
+    for grain in np.unique(material.grain).tolist():
+        grains[grain] = _grain(material.part(material.grain == grain, slice(None)), common)
+    return FlowMeasure(
+        method=Counter(one.method for one in grains.values()).most_common(1)[0][0],
+        baseline=Counter(one.baseline for one in grains.values()).most_common(1)[0][0],
+        gain=float(np.mean([one.gain for one in grains.values()])),
+        grains=grains,
+    )
+
+
+def _grain(material: _Material, common: _Table) -> FlowGrain:
+    """Return what answers for series of one grain.
+
+    The blend is judged, and its intervals are as wide, as it does in the half of the origins that its weights do not
+    come from; the weights that are kept come from all of them.
+    """
+    half = len(material.truth) // 2
+    halves = slice(0, half), slice(half, None)
+    parts = []
+    for fitted, tried in (halves, halves[::-1]):
+        weights = _named(material, _weights(material.part(slice(None), fitted), common))
+        parts.append(weighted(material.part(slice(None), tried).said, weights))
+    tried_blend = np.concatenate(parts[::-1])
+    errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
+    errors[BLEND] = mean_wape(tried_blend, material.truth)
+    best = min(errors, key=lambda method: errors[method])
+    baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
+    said = tried_blend if best == BLEND else material.said[best]
+    scaled = (material.truth - said) / material.spread
+    return FlowGrain(
+        method=best,
+        weights=_named(material, _weights(material, common)) if best == BLEND else {best: [1.0] * len(BANDS)},
+        baseline=baseline,
+        gain=1 - errors[best] / errors[baseline],
+        quantiles=widths(scaled.reshape(-1, scaled.shape[2])),
+    )
+
+
+def _named(material: _Material, table: _Table) -> dict[str, list[float]]:
+    return {name: table[:, at].tolist() for at, name in enumerate(material.said) if table[:, at].any()}
+
+
+def _weights(material: _Material, start: _Table | None) -> _Table:
+    """Return the weights by range of horizons, from ``start`` on; each grain counts the same, whatever its size."""
+    names, truth = list(material.said), material.truth
     band = band_of(truth.shape[2])
-    found: dict[str, list[list[float]]] = {}
-    for grain in np.unique(trials.groups.grain).tolist():
-        rows: list[list[float]] = []
-        inside = scaled[:, trials.groups.grain == grain]
-        for number in range(len(BANDS)):
-            errors = inside[:, :, band == number]
-            errors = errors[~np.isnan(errors)]
-            if len(errors) >= _LEAST_ERRORS or not rows:
-                rows.append(quantiles(errors).tolist())
-            else:
-                rows.append(rows[-1])
-        found[grain] = rows
-    return found
+    importance = np.zeros(truth.shape[1])
+    for grain in np.unique(material.grain):
+        inside = material.grain == grain
+        importance[inside] = 1 / max(float(np.nansum(np.abs(truth[:, inside]))), 1e-9)
+    found: list[NDArray[np.float64]] = []
+    for number in range(len(BANDS)):
+        came = truth[:, :, band == number]
+        known = ~np.isnan(came)
+        if known.sum() < _LEAST_ERRORS:
+            before = found[-1] if found else np.full(len(names), 1 / len(names))
+            found.append(before if start is None else start[number])
+            continue
+        rows = np.stack([material.said[name][:, :, band == number][known] for name in names], axis=1)
+        weight = np.broadcast_to(importance[None, :, None], came.shape)[known]
+        shares = fit_weights(rows, came[known], weight, None if start is None else start[number])
+        shares = np.where(shares < _NEGLIGIBLE, 0.0, shares)
+        found.append(shares / shares.sum())
+    return np.array(found)

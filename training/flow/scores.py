@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.flow.origins import HORIZONS
 from training.flow.trials import Trials
 
 _Numbers = NDArray[np.float32]
@@ -41,6 +42,14 @@ def score(forecast: _Numbers, truth: _Numbers) -> FlowScore:
         rmse=float(np.sqrt(np.square(off).mean())),
         mae=float(np.abs(off).mean()),
         count=len(came),
+    )
+
+
+def mean_wape(forecast: _Numbers, truth: _Numbers) -> float:
+    """Return the WAPE of one measure [O, S, H], the mean over the horizons of the tables."""
+    at = [horizon - 1 for horizon in HORIZONS if horizon <= truth.shape[2]]
+    return float(
+        np.mean([score(forecast[..., h], truth[..., h]).wape for h in at if not np.isnan(truth[..., h]).all()])
     )
 
 

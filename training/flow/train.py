@@ -5,51 +5,86 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from pydantic import JsonValue
 
-from service.flow.series import FlowSeries
+from service.flow.forecast.manifest import FlowMeasure
+from service.flow.forecast.smoothing import SMOOTHED_DAYS
+from service.flow.series import MEASURES
 from service.progress import Progress
 from training.flow.backtest import Backtest, backtest
+from training.flow.choice import widths
 from training.flow.config import FlowConfig
+from training.flow.history import FlowHistory
+from training.flow.methods.learners import learn
 from training.flow.run import FlowRecord, FlowRun
 
-HISTORY_DAYS = 200
-"""Of the series that a model takes along: what forecasts start from."""
+_TESTED = 0.75
+"""Of the whole training, the backtest; then all days teach what is kept."""
 
 
 def train_flow(
-    series: FlowSeries, config: FlowConfig, out: Path, progress: Progress, source: str = ""
+    history: FlowHistory, config: FlowConfig, out: Path, progress: Progress, source: str = ""
 ) -> tuple[FlowRun, Backtest]:
-    """Choose by backtest what answers for each measure of ``series``, and write the run folder ``out``.
+    """Choose by backtest what answers for each measure of a history, and write the run folder ``out``.
 
-    ``source`` says in the lineage what the series are. What ``progress`` raises ends the training.
+    What is kept has learned from all days, and the widths of its intervals are the mean of those from before and after
+    the split; the measures in the record are those of the choice at the split. ``source`` says in the lineage what the
+    history is. What ``progress`` raises ends the training.
 
     Raises:
         DataError: the history is too short.
     """
-    found = backtest(series, config, progress)
+    found = backtest(history, config, lambda what, done: progress(what, _TESTED * done))
+    series, days = history.series, found.origins.days
+    learned = learn(
+        found.rolling, series.last_day, days, config, lambda what, done: progress(what, _TESTED + 0.24 * done)
+    )
     record = FlowRecord(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         config=config,
         dimensions=list(series.dimensions),
-        measures=found.chosen,
-        least_days=28,
-        metrics=_metrics(found),
-        lineage={"source": source, "first_day": series.first_day, "last_day": series.last_day, "keys": len(series)},
+        measures=_final(found),
+        least_days=max(28, config.sequence_length),
+        metrics=metrics_of(found),
+        lineage={
+            "source": source,
+            "first_day": str(np.datetime64(series.first_day, "D")),
+            "last_day": str(np.datetime64(series.last_day, "D")),
+            "days": series.days,
+            "keys": len(series),
+            "lstm_epochs": len(learned.curves),
+        },
     )
-    run = FlowRun(record, series.since(series.last_day - HISTORY_DAYS + 1))
+    kept = series.since(series.last_day - SMOOTHED_DAYS + 1)
+    run = FlowRun(record, kept, history.stock(series.last_day), learned)
     run.save(out)
     progress("done", 1.0)
     return run, found
 
 
-def _metrics(found: Backtest) -> dict[str, JsonValue]:
-    """Return the errors of the test: {measure: {method: {horizon: {wape, r2, rmse, mae}}}}."""
-    table: dict[str, JsonValue] = {}
+def _final(found: Backtest) -> dict[str, FlowMeasure]:
+    """Return the choice with widths of the forecasts that measured it, too."""
+    trials, served = found.testing, found.served(found.testing)
+    final = {}
+    for at, measure in enumerate(MEASURES):
+        grains = {}
+        for grain, one in found.chosen[measure].grains.items():
+            inside = trials.groups.grain == grain
+            scaled = ((trials.truth - served) / trials.spread)[:, inside, :, at]
+            late = np.array(widths(scaled.reshape(-1, scaled.shape[2])))
+            grains[grain] = one.model_copy(update={"quantiles": ((np.array(one.quantiles) + late) / 2).tolist()})
+        final[measure] = found.chosen[measure].model_copy(update={"grains": grains})
+    return final
+
+
+def metrics_of(found: Backtest) -> dict[str, JsonValue]:
+    """Return the errors of the test: {"errors": {measure: {method: {horizon: {wape, ...}}}}, "coverage": ...}."""
+    errors: dict[str, dict[str, dict[str, JsonValue]]] = {}
     for (measure, method, horizon), one in found.scores().items():
-        by_method = table.setdefault(measure, {})
-        assert isinstance(by_method, dict)  # noqa: S101 - made two lines above
-        by_horizon = by_method.setdefault(method, {})
-        assert isinstance(by_horizon, dict)  # noqa: S101 - likewise
+        by_horizon = errors.setdefault(measure, {}).setdefault(method, {})
         by_horizon[str(horizon)] = {"wape": one.wape, "r2": one.r2, "rmse": one.rmse, "mae": one.mae}
-    return table
+    coverage: dict[str, dict[str, JsonValue]] = {}
+    for (measure, horizon), (share, _) in found.coverage().items():
+        coverage.setdefault(measure, {})[str(horizon) if horizon else "all"] = share
+    return {"errors": {name: dict(table) for name, table in errors.items()}, "coverage": dict(coverage)}

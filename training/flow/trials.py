@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.flow.forecast.intervals import spread
-from service.flow.forecast.past import FlowMethod, FlowPast
+from service.flow.forecast.past import FlowMethod
 from service.flow.series import FlowSeries
 from service.progress import Progress
+from training.flow.history import Rolling
 
 MOST_SERIES = 80
 """Of each grain, those with the most departures: the rest is empty most of the time."""
@@ -60,24 +61,24 @@ def groups_of(series: FlowSeries) -> FlowGroups:
 
 
 def try_out(  # noqa: PLR0913, PLR0917
-    series: FlowSeries,
+    rolling: Rolling,
     groups: FlowGroups,
     methods: Sequence[FlowMethod],
     origins: NDArray[np.int64],
     days: int,
     progress: Progress,
 ) -> Trials:
-    """Return the forecasts of ``methods`` from ``origins``, each from what was there until then."""
-    whole = FlowPast.of(series, groups.members)
+    """Return the forecasts of ``methods`` from ``origins``, each from what was known then."""
+    whole, first = rolling.whole, rolling.history.series.first_day
     came = np.pad(whole.stacked(), ((0, 0), (0, days), (0, 0)), constant_values=np.nan)
     shape = len(origins), len(groups.name), days, 3
     truth, width = np.empty(shape, np.float32), np.empty(shape, np.float32)
     forecasts = {method.name: np.empty(shape, np.float32) for method in methods}
     for at, origin in enumerate(origins.tolist()):
-        known = origin - series.first_day + 1
-        past = FlowPast(origin, whole.wip[:, :known], whole.departures[:, :known], whole.cycle_h[:, :known])
+        known = origin - first + 1
+        past = rolling.past_at(origin)
         truth[at], width[at] = came[:, known : known + days], spread(past, days)
         for method in methods:
             forecasts[method.name][at] = method.forecast(past, days)
-        progress("backtest", (at + 1) / len(origins))
+        progress("forecasts of the past", (at + 1) / len(origins))
     return Trials(origins, groups, truth, width, forecasts)

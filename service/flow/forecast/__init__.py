@@ -2,6 +2,10 @@
 
 - past: the history that a forecast starts from, and the contract of what forecasts
 - baselines: forecasts that need no training
+- smoothing: forecasts that follow level, trend and week
+- stock: forecasts by the items that are there
+- windows: forecasts by what was learned, and what it sees
+- onnx_forecast: what was learned, run by onnxruntime
 - intervals: how far forecasts were off, as bounds and chances
 - question: what is asked, and what is answered
 - manifest: what a model says of itself

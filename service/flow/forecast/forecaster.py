@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,23 @@ from numpy.typing import NDArray
 from service.errors import InvalidRequest, ModelRepositoryError
 from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.intervals import BANDS, band_of, bounds, chance_of_reaching, spread
-from service.flow.forecast.manifest import HISTORY_FILE, FlowManifest, FlowMeasure, FlowVersion, read_flow_version
+from service.flow.forecast.manifest import (
+    HISTORY_FILE,
+    STOCK_FILE,
+    TREES_FILE,
+    FlowGrain,
+    FlowManifest,
+    FlowVersion,
+    read_flow_version,
+)
+from service.flow.forecast.onnx_forecast import load_learned
 from service.flow.forecast.past import MOST_DAYS, FlowMethod, FlowPast
 from service.flow.forecast.question import Answering, Bounded, FlowDay, FlowForecast, FlowQuestion
+from service.flow.forecast.smoothing import Ets, Theta
+from service.flow.forecast.stock import Stock, StockFlow
+from service.flow.forecast.windows import LSTM, TREES
 from service.flow.series import MEASURES, FlowSeries
+from service.model.manifest import MODEL_FILE
 from service.model.signing import Trust
 
 _Numbers = NDArray[np.float64]
@@ -32,10 +46,12 @@ class FlowForecaster:
         self.manifest: FlowManifest = version.manifest
         try:
             self.history = FlowSeries.from_bytes(version.files[HISTORY_FILE])
+            self._ahead = _ahead(version, len(self.history))
         except (ValueError, KeyError, OSError) as error:
-            raise ModelRepositoryError(f"{HISTORY_FILE} of {version.title} is no history: {error}") from None
-        self._methods = _methods(version)
-        wanted = {name for measure in version.manifest.measures.values() for name in measure.weights}
+            raise ModelRepositoryError(f"a history of {version.title} cannot be read: {error}") from None
+        self._methods = {method.name: method for method in _methods(version)}
+        measures = version.manifest.measures.values()
+        wanted = {name for measure in measures for grain in measure.grains.values() for name in grain.weights}
         if missing := wanted - set(self._methods):
             raise ModelRepositoryError(f"{version.title} needs methods that this release lacks: {', '.join(missing)}")
 
@@ -55,7 +71,7 @@ class FlowForecaster:
             InvalidRequest: the question does not fit the model, or is impossible; names the fields.
         """
         question.check()
-        past = FlowPast.of(self.history, self._members(question)[None, :])
+        past = FlowPast.of(self.history, self._members(question)[None, :], self._ahead)
         if past.days < self.manifest.least_days:
             raise InvalidRequest(
                 [
@@ -65,21 +81,21 @@ class FlowForecaster:
                     )
                 ]
             )
-        values = self._values(past, question.days)
+        grains = [self._grain(name, question) for name in MEASURES]
+        values = self._values(past, question.days, grains)
         if question.current_wip is not None:
             values = _with_stock(values, past, question.current_wip)
         widths = spread(past, question.days)[0]
-        wip, throughput, cycle_h = (
-            self._bounded(at, question, values[:, at], widths[:, at]) for at in range(len(MEASURES))
-        )
-        chances = self._chances(question, values[:, 1], widths[:, 1])
+        tables = [np.array(grain.quantiles)[band_of(question.days)] for grain in grains]
+        wip, throughput, cycle_h = (_bounded(values[:, at], widths[:, at], table) for at, table in enumerate(tables))
+        chances = _chances(question, values[:, 1], widths[:, 1], tables[1])
         days = [
             FlowDay(past.last_day + 1 + at, wip[at], throughput[at], cycle_h[at], chances[at])
             for at in range(question.days)
         ]
         answering = [
-            Answering(name, one.method, one.baseline, one.gain)
-            for name, one in ((name, self.manifest.measures[name]) for name in MEASURES)
+            Answering(name, grain.method, grain.baseline, grain.gain)
+            for name, grain in zip(MEASURES, grains, strict=True)
         ]
         return FlowForecast(self.title, days, answering, _warnings(question, past))
 
@@ -104,39 +120,49 @@ class FlowForecaster:
             raise InvalidRequest([(next(iter(question.chosen)), f"{self.title} has never seen {names}")])
         return members
 
-    def _values(self, past: FlowPast, days: int) -> _Numbers:
+    def _values(self, past: FlowPast, days: int, grains: list[FlowGrain]) -> _Numbers:
         """Return the measures [days, 3] of one series."""
         forecasts: dict[str, _Numbers] = {}
         values = np.zeros((days, len(MEASURES)))
-        for at, name in enumerate(MEASURES):
-            for method, weight in self.manifest.measures[name].weights.items():
+        for at, grain in enumerate(grains):
+            for method, by_band in grain.weights.items():
                 if method not in forecasts:
                     forecasts[method] = self._methods[method].forecast(past, days)[0]
-                values[:, at] += weight * forecasts[method][:, at]
+                values[:, at] += np.array(by_band)[band_of(days)] * forecasts[method][:, at]
         return values
 
-    def _quantiles(self, measure: FlowMeasure, question: FlowQuestion) -> _Numbers:
-        """Return the quantiles [days, Q] of the errors at questions like this one."""
-        grains = measure.quantiles
+    def _grain(self, measure: str, question: FlowQuestion) -> FlowGrain:
+        """Return how questions like this one are answered: of the same dimensions, or else of as many."""
+        grains = self.manifest.measures[measure].grains
         chosen = [name for name in self.history.dimensions if name in question.chosen]
-        exact = ",".join(chosen)
         alike = min(grains, key=lambda grain: abs(len([name for name in grain.split(",") if name]) - len(chosen)))
-        return np.array(grains[exact if exact in grains else alike])[band_of(question.days)]
-
-    def _bounded(self, at: int, question: FlowQuestion, values: _Numbers, widths: _Numbers) -> list[Bounded]:
-        of_horizon = self._quantiles(self.manifest.measures[MEASURES[at]], question)
-        lower, upper = bounds(values, widths, of_horizon)
-        return [Bounded(*map(float, row)) for row in zip(values, lower, upper, strict=True)]
-
-    def _chances(self, question: FlowQuestion, values: _Numbers, widths: _Numbers) -> list[float | None]:
-        if question.planned_throughput is None:
-            return [None] * question.days
-        of_horizon = self._quantiles(self.manifest.measures["throughput"], question)
-        return [*map(float, chance_of_reaching(question.planned_throughput, values, widths, of_horizon))]
+        return grains.get(",".join(chosen), grains[alike])
 
 
-def _methods(version: FlowVersion) -> dict[str, FlowMethod]:  # noqa: ARG001 - its networks
-    return {method.name: method for method in BASELINES}
+def _bounded(values: _Numbers, widths: _Numbers, of_horizon: _Numbers) -> list[Bounded]:
+    lower, upper = bounds(values, widths, of_horizon)
+    return [Bounded(*map(float, row)) for row in zip(values, lower, upper, strict=True)]
+
+
+def _chances(question: FlowQuestion, values: _Numbers, widths: _Numbers, of_horizon: _Numbers) -> list[float | None]:
+    if question.planned_throughput is None:
+        return [None] * question.days
+    return [*map(float, chance_of_reaching(question.planned_throughput, values, widths, of_horizon))]
+
+
+def _ahead(version: FlowVersion, keys: int) -> _Numbers | None:
+    """Return what the stock lets expect of each key, worked out once: it takes a third of a second."""
+    if STOCK_FILE not in version.files:
+        return None
+    return Stock.from_bytes(version.files[STOCK_FILE]).ahead_of_series(keys)
+
+
+def _methods(version: FlowVersion) -> Iterator[FlowMethod]:
+    """Yield what the version can forecast by."""
+    yield from (*BASELINES, Ets(), Theta(), StockFlow())
+    for name, file in ((LSTM, MODEL_FILE), (TREES, TREES_FILE)):
+        if file in version.files:
+            yield load_learned(name, version.files[file], f"{file} of {version.title}")
 
 
 def _with_stock(values: _Numbers, past: FlowPast, current_wip: float) -> _Numbers:

@@ -7,6 +7,8 @@ the series itself did, day by day, not the root of the count.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,7 +74,9 @@ def quantiles(errors: _Numbers) -> _Numbers:
     return kept
 
 
-def bounds(forecast: _Numbers, width: _Numbers, of_horizon: _Numbers) -> tuple[_Numbers, _Numbers]:
+def bounds(
+    forecast: NDArray[np.floating[Any]], width: NDArray[np.floating[Any]], of_horizon: _Numbers
+) -> tuple[_Numbers, _Numbers]:
     """Return the lower and upper bounds of a forecast [..., days], ``width`` its spread, quantiles [days, Q]."""
     low, high = (of_horizon[:, _at(probability)] for probability in ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
     lower = np.maximum(forecast + np.minimum(low, 0) * width, 0)

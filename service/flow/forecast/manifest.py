@@ -22,6 +22,12 @@ FLOW_MODEL: Final = "epc_flow"
 HISTORY_FILE = "history.npz"
 """Beside the manifest: the last days of the series, which forecasts start from."""
 
+TREES_FILE = "trees.onnx"
+"""Boosted trees; the network is in `MODEL_FILE`."""
+
+STOCK_FILE = "stock.npz"
+"""The items that are there, of histories that know them."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -34,20 +40,33 @@ _Bands = Annotated[
 """Quantiles of the errors by range of horizons, in units of the spread."""
 
 
-class FlowMeasure(_Strict):
-    """How one measure is forecast."""
+_Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=len(BANDS), max_length=len(BANDS))]
+"""Weights by range of horizons."""
 
-    method: str
-    weights: dict[str, float] = Field(min_length=1)  # of the methods whose weighted mean it is
-    baseline: str
+
+class FlowGrain(_Strict):
+    """How one measure is forecast for questions that name some dimensions."""
+
+    method: str  # the name of one, or that of a blend
+    weights: dict[str, _Shares] = Field(min_length=1)  # of the methods whose weighted mean it is
+    baseline: str  # the best of those that need no training
     gain: float  # share by which its WAPE is below the baseline's in the backtest
-    quantiles: dict[str, _Bands] = Field(min_length=1)  # by grain: dimensions that are given, joined by commas
+    quantiles: _Bands
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if abs(sum(self.weights.values()) - 1) > 1e-6 or min(self.weights.values()) < 0:
+        if any(abs(sum(column) - 1) > 1e-6 for column in zip(*self.weights.values(), strict=True)):
             raise ValueError("weights are shares that add up to 1")
         return self
+
+
+class FlowMeasure(_Strict):
+    """How one measure is forecast."""
+
+    method: str  # of most grains
+    baseline: str  # likewise
+    gain: float  # mean of the grains'
+    grains: dict[str, FlowGrain] = Field(min_length=1)  # by the dimensions that are given, joined by commas
 
 
 class FlowManifest(_Strict):

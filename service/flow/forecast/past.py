@@ -24,11 +24,13 @@ class FlowPast:
     wip: _Numbers  # [S, T]
     departures: _Numbers  # [S, T]
     cycle_h: _Numbers  # [S, T] NaN where nothing left
+    stock: _Numbers | None = None  # [S, 1 + MOST_DAYS, 3] of `Stock.ahead`; None: the history knows no items
 
     @classmethod
-    def of(cls, series: FlowSeries, members: NDArray[np.bool_]) -> FlowPast:
-        """Return the past of S groups of keys [S, K]."""
-        return cls(series.last_day, *series.summed(members))
+    def of(cls, series: FlowSeries, members: NDArray[np.bool_], ahead: _Numbers | None = None) -> FlowPast:
+        """Return the past of S groups of keys [S, K], whose items flow ``ahead`` [K, 1 + MOST_DAYS, 3]."""
+        stock = None if ahead is None else np.tensordot(members.astype(np.float64), ahead, axes=1)
+        return cls(series.last_day, *series.summed(members), stock)
 
     def __len__(self) -> int:
         return len(self.wip)

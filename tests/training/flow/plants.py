@@ -10,10 +10,13 @@ import pytest
 from export.flow import export_flow
 from service.flow.series import PLANT_DIMENSIONS, FlowSeries
 from training.flow.config import flow_config
+from training.flow.history import FlowHistory
 from training.flow.run import FlowRun
 from training.flow.train import train_flow
 
 LAST_DAY = 20_400
+
+CONFIG = flow_config(epochs=2, lstm_units_1=8, lstm_units_2=4, batch_size=128)
 
 
 def plants(days: int = 140, seed: int = 5) -> FlowSeries:
@@ -33,7 +36,7 @@ def plants(days: int = 140, seed: int = 5) -> FlowSeries:
 def flow_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FlowRun]:
     """Return the folder of a training on `plants`, and what it left there."""
     folder = tmp_path_factory.mktemp("flow") / "run"
-    run, _ = train_flow(plants(), flow_config(epochs=1), folder, lambda _what, _done: None)
+    run, _ = train_flow(FlowHistory(plants()), CONFIG, folder, lambda _what, _done: None)
     return folder, run
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from service.flow.series import FlowSeries
-from tests.training.flow.plants import plants
+from tests.training.flow.plants import CONFIG, plants
 from training.errors import DataError
 from training.flow.backtest import backtest
 from training.flow.config import flow_config
+from training.flow.history import FlowHistory
 from training.flow.origins import origins_of
 from training.flow.run import FlowRun
 
@@ -22,8 +23,8 @@ def test_a_run_is_read_as_it_was_left(flow_run: tuple[Path, FlowRun]) -> None:
 
 
 def test_no_choice_knows_what_came_after_the_split() -> None:
-    series, config = plants(), flow_config()
-    split = origins_of(series, config.train_test_split).split_day
+    series = plants(days=100)
+    split = origins_of(series, CONFIG.train_test_split).split_day
     late = np.arange(series.first_day, series.last_day + 1) > split
     other = FlowSeries(
         series.dimensions,
@@ -33,13 +34,13 @@ def test_no_choice_knows_what_came_after_the_split() -> None:
         np.where(late, 1e5, series.departures),
         np.where(late, 1e4, series.cycle_h),
     )
-    first, second = (backtest(one, config, lambda _what, _done: None) for one in (series, other))
+    first, second = (backtest(FlowHistory(one), CONFIG, lambda _what, _done: None) for one in (series, other))
     assert first.chosen == second.chosen
     assert first.scores() != second.scores()
 
 
 def test_a_short_history_is_refused() -> None:
-    with pytest.raises(DataError, match="the history has 40 complete days: forecasts need 56"):
+    with pytest.raises(DataError, match="the history has 40 complete days: forecasts need 63"):
         origins_of(plants(days=40), 0.8)
 
 
