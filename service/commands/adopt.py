@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import NetworkOption, SitesZoneOption, need_train_extra
+from service.errors import SettingsError
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
 
@@ -25,8 +26,13 @@ def adopt(
     ] = Path("model_repository"),
     alarms_per_10000: Annotated[
         float | None,
-        typer.Option(min=0.1, max=5_000, help="Findings wanted in 10,000 events. Default: the cuts of --from."),
+        typer.Option(
+            min=0.1, max=5_000, help="Findings wanted in 10,000 events. Default: cuts within a budget, see docs."
+        ),
     ] = None,
+    keep_cuts: Annotated[
+        bool, typer.Option("--keep-cuts", help="Keep the cuts of --from, whatever they flag in these data.")
+    ] = False,
     audit: Annotated[
         int, typer.Option(min=0, max=10_000, help="Write so many journeys that are most worth a human look.")
     ] = 0,
@@ -44,6 +50,8 @@ def adopt(
     sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
 ) -> None:
     """Learn from raw files without labels what is normal in them, and write a model that judges by that."""
+    if keep_cuts and alarms_per_10000 is not None:
+        raise SettingsError("--keep-cuts and --alarms-per-10000 exclude each other: give one of them")
     need_train_extra()
     from service.dialect.load import load_dialect
     from service.model.signing import load_signing_key
@@ -58,6 +66,7 @@ def adopt(
     job = AdoptJob(data, out if update else source, out, beside, audit, update, forget_days, key)
     settings = AdoptSettings(
         alarms_per_10000=alarms_per_10000,
+        keep_cuts=keep_cuts,
         time_zone=time_zone or SEOUL,
         dialect=load_dialect(network) if network else None,
     )

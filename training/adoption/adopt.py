@@ -17,7 +17,7 @@ from service.features.reference import Reference
 from service.model.manifest import NormalEvents
 from service.model.sequences import Windows
 from service.progress import Progress
-from training.adoption.alarms import AlarmCuts, cuts_for_alarms
+from training.adoption.alarms import AlarmCuts, cuts_for_alarms, cuts_within_budget
 from training.adoption.judging import JudgedEvents, judged
 from training.adoption.rolling import Earlier
 from training.adoption.settings import MIN_EPCS, MIN_EVENTS, AdoptSettings
@@ -82,8 +82,7 @@ def adopt(
         for is_causal in (False, True)
     )
     scores = dict(zip(MODES, (whole.scores, causal.scores), strict=True))
-    wanted = settings.alarms_per_10000
-    cuts = AlarmCuts(weights.thresholds, weights.points) if wanted is None else cuts_for_alarms(scores, wanted)
+    cuts = _cuts(scores, settled, weights, settings)
     baseline = median_events([_in_order(each, settled) for each in (whole, causal)])
     del causal  # its table is the largest thing of all
     progress("histograms", 0.6)
@@ -96,6 +95,15 @@ def adopt(
         trusted = trust(events, clean, settled.reference, weights, whole, scores, by_mode, settings.seed)
     evidence = rules.judge(whole.features)[0]
     return Adoption(settled, scores, evidence, cuts, served, baseline, _example(events, whole, weights), trusted)
+
+
+def _cuts(
+    scores: Mapping[str, NDArray[np.float32]], settled: Settled, weights: TrainedWeights, settings: AdoptSettings
+) -> AlarmCuts:
+    source = AlarmCuts(weights.thresholds, weights.points)
+    if settings.alarms_per_10000 is not None:
+        return cuts_for_alarms(scores, settings.alarms_per_10000)
+    return source if settings.keep_cuts else cuts_within_budget(scores, settled.normal, source)
 
 
 def check_amount(events: Events, share: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""From which score on a finding is raised, for the alarms that somebody has time for."""
+"""From which score on a finding is raised: as the weights say within a budget, or for as many alarms as are wanted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from service.model.manifest import Points, Thresholds
 _SHARES = {OperatingPoint.PRECISE: 0.5, OperatingPoint.BALANCED: 1.0, OperatingPoint.SENSITIVE: 2.0}
 """Alarms of each operating point, of the wanted ones."""
 
+BUDGET = 0.01
+"""Of the events that were not set aside may be flagged, per kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmCuts:
@@ -27,6 +30,42 @@ class AlarmCuts:
     def of(self, mode: str, point: OperatingPoint = OperatingPoint.BALANCED) -> NDArray[np.float32]:
         """Return the thresholds [5] of an operating point."""
         return np.array((self.points or {}).get(point, self.thresholds).of(mode), dtype=np.float32)
+
+
+def cuts_within_budget(
+    scores: Mapping[str, NDArray[np.float32]], normal: NDArray[np.bool_], source: AlarmCuts
+) -> AlarmCuts:
+    """Return the cuts of ``source``, each raised to where no more than `BUDGET` of the ``normal`` events are flagged.
+
+    What is normal to the weights where they come from may be strange to them here: there they kept to the budget. For
+    epcFake it is 0.99 at most, for a malformed code is always a finding.
+
+    Args:
+        scores: [N, 5] by mode.
+        normal: [N] events that were not set aside.
+        source: the cuts of the weights.
+    """
+    least = {mode: _at_budget(scores[mode][normal]) for mode in MODES}
+
+    def raised(own: Thresholds) -> Thresholds:
+        return Thresholds(
+            **{mode: [max(pair) for pair in zip(own.of(mode), least[mode], strict=True)] for mode in MODES}
+        )
+
+    points = source.points and {point: raised(own) for point, own in source.points.items()}
+    return AlarmCuts(raised(source.thresholds), points)
+
+
+def _at_budget(scores: NDArray[np.float32]) -> list[float]:
+    """Return the least cut of each kind within the budget, for scores [N, 5] of normal events."""
+    allowed = min(int(BUDGET * len(scores)), len(scores) - 1)
+    # Above the first score that is one too many, as in `_cut`.
+    first = np.partition(scores, len(scores) - 1 - allowed, axis=0)[len(scores) - 1 - allowed]
+    cuts = np.minimum(np.nextafter(first, np.float32(2)), 1.0)
+    return [
+        float(min(cut, MALFORMED_CODE_SCORE) if kind == "epcFake" else cut)
+        for kind, cut in zip(KINDS, cuts, strict=True)
+    ]
 
 
 def cuts_for_alarms(scores: Mapping[str, NDArray[np.float32]], alarms_per_10000: float) -> AlarmCuts:

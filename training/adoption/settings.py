@@ -18,7 +18,8 @@ MIN_EVENTS = 2_000
 class AdoptSettings:
     """How to adopt; the defaults are those of the command."""
 
-    alarms_per_10000: float | None = None  # findings in 10,000 events, all kinds together; None: the cuts of the source
+    alarms_per_10000: float | None = None  # findings in 10,000 events, all kinds together; None: within the budget
+    keep_cuts: bool = False  # without wanted alarms: the cuts of the source as they are
     time_zone: str = SEOUL  # of the places of which locations.csv says none
     dialect: Dialect | None = None  # how the network of the data writes its events
     most_rounds: int = 12  # of judging and learning again; more: it does not settle

@@ -6,8 +6,8 @@ of normal noise among it; and the later ones, whose tables are clean, take back 
 from what rules and network agree on alone from the start, half of the wrong orders would stay in for good; without
 taking back, noise that belongs to a network would be an alarm for ever.
 
-Times are not set aside: quantiles of a lane bear some wrong ones, but without the slow and the quick ones among the
-normal ones they are too narrow, and narrower every round (docs/adopt.md has the measurement).
+Times are set aside late, and only those that the network is sure of: quantiles of a lane bear some wrong ones, and
+without the slow and the quick ones among the normal ones they would be too narrow, and narrower every round.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detect import rules
-from service.detect.ensemble import SUSPICION
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.reference import Reference
@@ -34,6 +33,12 @@ from training.samples.reference import learn
 _STRICT_ROUNDS = 2
 _SURE = 0.5
 """Score or evidence from which one of them alone suspects an event in a strict round."""
+
+_HINT = 0.003
+"""Score from which the network does not contradict the rules: hardly any normal event that they suspect has as much.
+
+Clones that are sold again by the same shop have 0.004 to 0.17 by clean tables, and 0 once some are in the tables.
+"""
 
 _MOST_ASIDE_STRICT = 0.8
 """Of the events, in a strict round: rules that take a network's daily practice for wrong are contradicted later."""
@@ -104,8 +109,8 @@ def _suspects(events: Events, reference: Reference, network: TrainedWeights, *, 
     """Return which events [N, 5] are suspicious, judged by tables learned from most of them."""
     part = judged(events, reference, network, causal=False)
     by_rules = rules.judge(part.features)[0] >= rules.THRESHOLD
-    found = (part.scores >= _SURE) | by_rules if strict else (part.scores >= SUSPICION) & by_rules
-    found[:, _TIME] = False
+    found = (part.scores >= _SURE) | by_rules if strict else (part.scores >= _HINT) & by_rules
+    found[:, _TIME] = False if strict else part.scores[:, _TIME] >= _SURE
     return found
 
 

@@ -19,6 +19,8 @@ from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
 from service.model.manifest import Thresholds
 from service.progress import Progress
+from training.adoption.alarms import AlarmCuts, cuts_within_budget
+from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
 from training.adoption.settling import Settled, settle
 from training.evaluation.tables import Sheet
@@ -34,9 +36,6 @@ from training.samples.samples import Score, samples
 
 LABELLED = (500, 2_000, 20_000)
 """Labelled events of the steps between adopting and training with all labels."""
-
-_BUDGET = 0.01  # of the events that are not set aside may be flagged, per kind
-_LEAST_CUT, _MOST_CUT = 0.05, 0.95
 
 
 class TransferStep(NamedTuple):
@@ -118,15 +117,14 @@ def _with_labels(labelled: Material, wanted: int, seed: int) -> Material:
 
 
 def _cuts(labelled: Material, settled: Settled, start: StartNetwork) -> Thresholds:
-    """Return the cuts at which a budget of the events that were not set aside would be flagged, per kind."""
-    events, labels = labelled.take("train")
-    by_mode = {}
-    for causal, mode in enumerate(MODES):
-        part = samples(events, np.zeros_like(labels), settled.reference, causal=bool(causal), limit=labelled.max_length)
-        scores = start.weights.score(part)[settled.normal[part.index]]
-        at_budget = np.quantile(scores, 1 - _BUDGET, axis=0)
-        by_mode[mode] = [float(cut) for cut in np.clip(at_budget, _LEAST_CUT, _MOST_CUT)]
-    return Thresholds(**by_mode)
+    """Return the cuts of the sensitive point that adopting the training part gives."""
+    events, _ = labelled.take("train")
+    scores = {
+        mode: judged(events, settled.reference, start.weights, causal=bool(causal)).scores
+        for causal, mode in enumerate(MODES)
+    }
+    source = AlarmCuts(start.weights.thresholds, None)
+    return cuts_within_budget(scores, settled.normal, source).thresholds
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

@@ -20,7 +20,7 @@ from service.model.repository import load, load_svm
 from tests.support.foreign import write_foreign_world
 from tests.support.gateway import ROOT
 from tests.support.trained import silent
-from training.adoption.alarms import cuts_for_alarms
+from training.adoption.alarms import AlarmCuts, cuts_for_alarms, cuts_within_budget
 from training.adoption.settings import AdoptSettings
 from training.adoption.weights import weights_of_model
 from training.datasets import dataset
@@ -66,7 +66,7 @@ def test_a_foreign_world_is_known_once_adopted(foreign: Path, adopted: Path) -> 
     fresh = load(adopted, feature_spec_hash=feature_spec_hash())
     before, after = (judged(world, Reference.from_json(one.manifest.reference)) for one in (NETWORK, fresh))
     assert per_kind(truth, before)[MACRO]["ap"] < per_kind(truth, after)[MACRO]["ap"] - 0.02
-    assert per_kind(truth, after)[MACRO]["ap"] > 0.94
+    assert per_kind(truth, after)[MACRO]["ap"] > 0.96
     assert fresh.manifest.operating_points is not None
     cuts = np.array(fresh.manifest.operating_points["balanced"].retrospective, dtype=np.float32)
     false_alarms = (after >= cuts)[truth.max(axis=1) < 0.5].mean(axis=0)
@@ -153,6 +153,20 @@ def test_as_many_findings_as_are_wanted(foreign: Path) -> None:
     assert 10_000 * (scores["causal"] >= sure.of("causal"))[:, 1:].sum() / events <= 50
     halves = [cuts.of("causal", point)[4] for point in OperatingPoint]
     assert halves == sorted(halves, reverse=True)
+
+
+def test_no_kind_flags_more_than_the_budget_of_what_is_normal(foreign: Path) -> None:
+    """By the bundled tables every code is forged: its cut rises as far as one may; others stay, or are in the budget."""
+    source = AlarmCuts(NETWORK.manifest.thresholds, NETWORK.manifest.operating_points)
+    scores = judged(dataset.load(foreign), TABLES)
+    cuts = cuts_within_budget(dict.fromkeys(MODES, scores), np.ones(len(scores), dtype=np.bool_), source)
+    for point in OperatingPoint:
+        own, found = (each.of("causal", point) for each in (source, cuts))
+        assert found[0] == np.float32(0.99)
+        shares = (scores >= found).mean(axis=0)[1:]
+        assert (shares <= 0.01).all()
+        within = (scores >= own).mean(axis=0)[1:] <= 0.01
+        np.testing.assert_array_equal(found[1:][within], own[1:][within])
 
 
 def test_new_weeks_come_in_and_old_lots_go(foreign: Path, adopted: Path, tmp_path: Path) -> None:
