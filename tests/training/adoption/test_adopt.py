@@ -156,7 +156,7 @@ def test_as_many_findings_as_are_wanted(foreign: Path) -> None:
 
 
 def test_no_kind_flags_more_than_the_budget_of_what_is_normal(foreign: Path) -> None:
-    """By the bundled tables every code is forged: its cut rises as far as one may; others stay, or are in the budget."""
+    """By the bundled tables every code is forged: its cut rises as far as may be; others stay, or are in the budget."""
     source = AlarmCuts(NETWORK.manifest.thresholds, NETWORK.manifest.operating_points)
     scores = judged(dataset.load(foreign), TABLES)
     cuts = cuts_within_budget(dict.fromkeys(MODES, scores), np.ones(len(scores), dtype=np.bool_), source)

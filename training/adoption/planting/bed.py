@@ -53,7 +53,7 @@ class Bed:
         """Args: ``clean`` [U] items that may be touched; ``most_items`` of each fault."""
         journeys = Journeys.of(events)
         ordered = journeys.events
-        self.rng, self.reference, self.most_items = rng, reference, most_items
+        self.events, self.rng, self.reference, self.most_items = events, rng, reference, most_items
         self.codes = list(events.epc_codes)
         self.parts = codes.parse(events.epc_codes)
         # [U] codes with all six parts; those of other schemes may lack some, and are not forged
@@ -84,7 +84,7 @@ class Bed:
         self.follows = ~self.starts & (self.type == before + 1)
         self.followed = np.append(self.follows[1:], False)
         self.km = np.where(self.starts, 0.0, self.km_between(np.append(0, self.place[:-1]), self.place))
-        self.free = clean.copy()
+        self.clean, self.free = clean, clean.copy()
         self.alive = np.ones(n, dtype=np.bool_)
         self.labels = np.zeros((n, len(KINDS)), dtype=np.bool_)
         self.fault_of = np.full(n, -1, dtype=np.int16)

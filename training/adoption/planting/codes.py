@@ -13,6 +13,9 @@ _Edit = Callable[[list[str], np.random.Generator], list[str]]
 
 _LAST_SERIAL = 999_999_999
 
+_WIDE_GAP = 20
+"""Serials that are missing between two of a lot, from which they were left out on purpose."""
+
 
 def _forge(bed: Bed, edit: _Edit) -> None:
     _print(bed, _first_scans(bed), edit)
@@ -84,16 +87,70 @@ def _another(lots: np.ndarray, own: int, rng: np.random.Generator) -> str:
     return f"{other if other != own else int(lots[(np.searchsorted(lots, own) + 1) % len(lots)]):06d}"
 
 
-def serial_outside(bed: Bed) -> None:
-    """Above every serial in use, by some hundred numbers or by millions: any length is as likely."""
-    most = int(bed.parts.serial.max())
-    room = max(_LAST_SERIAL - most, 1_000)
+def other_company(bed: Bed) -> None:
+    """Of a company that does issue codes, but not of this product."""
+    made_by = {(code[1], code[2]) for code in _printed(bed)}
+    companies = sorted({company for company, _ in made_by})
+    others = {
+        product: [company for company in companies if (company, product) not in made_by] for _, product in made_by
+    }
+    has = np.array([code.count(".") == 5 and bool(others.get(code.split(".")[2])) for code in bed.codes])
+    _print(
+        bed,
+        bed.pick(bed.starts & (bed.printable & has)[bed.item]),
+        lambda parts, rng: [parts[0], str(rng.choice(others[parts[2]])), *parts[2:]],
+    )
+
+
+def _above_its_lot(bed: Bed, low: int, high: int) -> None:
+    """Print serials so far above all of the lot; any length of the distance is as likely."""
+    most: dict[tuple[str, str], int] = {}
+    for code in _printed(bed):
+        lot = code[2], code[3]
+        most[lot] = max(most.get(lot, 0), int(code[5]))
 
     def edit(parts: list[str], rng: np.random.Generator) -> list[str]:
-        beyond = int(np.exp(rng.uniform(np.log(500), np.log(room))))
-        return [*parts[:5], f"{min(most + beyond, _LAST_SERIAL):09d}"]
+        last = most[parts[2], parts[3]]
+        beyond = int(np.exp(rng.uniform(np.log(low), np.log(high))))
+        return [*parts[:5], f"{min(last + beyond, _LAST_SERIAL):09d}"]
 
     _forge(bed, edit)
+
+
+def serial_outside(bed: Bed) -> None:
+    """Some hundred numbers beyond its lot."""
+    _above_its_lot(bed, 300, 3_300)
+
+
+def serial_far_outside(bed: Bed) -> None:
+    """Where no serial ever was."""
+    _above_its_lot(bed, 10_000, _LAST_SERIAL)
+
+
+def serial_never_shipped(bed: Bed) -> None:
+    """Among the serials of its lot, in the next gap between those that were shipped."""
+    gap_after: dict[tuple[str, ...], tuple[int, int]] = {}  # by code: where the gap begins, and how wide it is
+    ahead, after = None, None  # the next gap, and the code above
+    for code in sorted(map(tuple, _printed(bed)), key=lambda code: (code[2], code[3], code[5]), reverse=True):
+        if after is None or code[2:4] != after[2:4]:
+            ahead = None
+        elif (width := int(after[5]) - int(code[5])) >= _WIDE_GAP:
+            ahead = int(code[5]), width
+        if ahead is not None:
+            gap_after[code] = ahead
+        after = code
+
+    def edit(parts: list[str], rng: np.random.Generator) -> list[str]:
+        begin, width = gap_after[tuple(parts)]
+        return [*parts[:5], f"{int(begin + rng.uniform(0.3, 0.7) * width):09d}"]
+
+    has = np.array([tuple(code.split(".")) in gap_after for code in bed.codes])
+    _print(bed, bed.pick(bed.starts & (bed.printable & has)[bed.item]), edit)
+
+
+def _printed(bed: Bed) -> list[list[str]]:
+    """Return the parts of the codes in which nothing was found, as they were."""
+    return [bed.events.epc_codes[item].split(".") for item in np.flatnonzero(bed.printable & bed.clean).tolist()]
 
 
 def first_seen_downstream(bed: Bed) -> None:

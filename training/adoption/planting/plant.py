@@ -36,6 +36,7 @@ FAULTS = (
     Fault("sold_while_upstream", "epcDup", clones.sold_while_upstream),
     Fault("clone_nearby", "epcDup", clones.clone_nearby),
     Fault("parallel_stay", "epcDup", clones.parallel_stay),
+    Fault("fast_for_its_day", "jump", times.fast_for_its_day),
     Fault("stalled_for_weeks", "jump", times.stalled_for_weeks),
     Fault("stalled_behind_mates", "jump", times.stalled_behind_mates),
     Fault("teleport", "jump", times.teleport),
@@ -46,13 +47,16 @@ FAULTS = (
     Fault("out_twice", "evtOrderErr", order.out_twice),
     Fault("swapped_pair", "evtOrderErr", order.swapped_pair),
     Fault("clock_rolled_back", "evtOrderErr", order.clock_rolled_back),
+    Fault("serial_never_shipped", "epcFake", codes.serial_never_shipped),
     Fault("malformed", "epcFake", codes.malformed),
     Fault("foreign_company", "epcFake", codes.foreign_company),
     Fault("unknown_product", "epcFake", codes.unknown_product),
     Fault("future_date", "epcFake", codes.future_date),
     Fault("early_date", "epcFake", codes.early_date),
+    Fault("other_company", "epcFake", codes.other_company),
     Fault("lot_of_other_product", "epcFake", codes.lot_of_other_product),
     Fault("serial_outside", "epcFake", codes.serial_outside),
+    Fault("serial_far_outside", "epcFake", codes.serial_far_outside),
 )
 
 _SHARE = 0.003

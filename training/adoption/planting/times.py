@@ -11,21 +11,27 @@ from training.adoption.planting.bed import DAY_US, HOUR_US, MINUTE_US, Bed, Scan
 
 _LEAST_KM = 60.0
 
+_COMPANY = 8
+"""Scans on a lane on a day that say how slow the day is there."""
+
+_SLOW_DAY = 1.0
+"""Quickest time of a slow day, in usual times of the lane, at least."""
+
 
 def _on_road(bed: Bed) -> ScanMask:
-    """Return the scans that come from another place, one step after the one before."""
+    """Return the scans that come from another place, one step after the one before, beyond the yard of the factory."""
     moved = bed.place != np.append(-1, bed.place[:-1])
-    return np.asarray(bed.inbound & bed.follows & moved)
+    return np.asarray(bed.inbound & bed.follows & moved & (bed.level >= 2))
 
 
-def _quickest_us(bed: Bed) -> NDArray[np.float64]:
-    """Return the 1 % quantile [N] of the time of each scan's lane, NaN where the lane is unknown."""
+def _of_lane_us(bed: Bed, quantile: str) -> NDArray[np.float64]:
+    """Return a quantile [N] of the time of each scan's lane, NaN where the lane is unknown."""
     reference = bed.reference
     scan = bed.place * TYPES + bed.type
     row = reference.lane.find(reference.lane_key(np.append(0, scan[:-1]), scan))
-    low = np.append(reference.lane_gap[:, LANE_QUANTILES.index("low")], np.nan)[row]
-    quickest: NDArray[np.float64] = np.expm1(low) * MINUTE_US
-    return quickest
+    gap = np.append(reference.lane_gap[:, LANE_QUANTILES.index(quantile)], np.nan)[row]
+    time_us: NDArray[np.float64] = np.expm1(gap) * MINUTE_US
+    return time_us
 
 
 def teleport(bed: Bed) -> None:
@@ -37,10 +43,31 @@ def teleport(bed: Bed) -> None:
 
 def below_minimum(bed: Bed) -> None:
     """Quicker than anything ever was on that lane, at a speed that a truck can have."""
-    quickest = _quickest_us(bed)
+    quickest = _of_lane_us(bed, "low")
     possible = np.nan_to_num(bed.km) < 110 * 0.45 * quickest / HOUR_US
     rows = bed.pick(_on_road(bed) & possible & (quickest > 30 * MINUTE_US))
     bed.delay_from(rows, (bed.uniform(rows, 0.45, 0.85) * quickest[rows]).astype(np.int64) - bed.gap[rows])
+    bed.label(rows)
+
+
+def fast_for_its_day(bed: Bed) -> None:
+    """As quick as is usual on the lane, on a day on which all others who took it were slow."""
+    usual, road = _of_lane_us(bed, "median"), np.flatnonzero(_on_road(bed) & bed.alive)
+    road = road[np.isfinite(usual[road])]
+    left_day = (bed.columns["time_us"][road] - bed.gap[road]) // DAY_US
+    from_to = np.stack([bed.place[road - 1], bed.place[road], left_day], axis=1)
+    same, count = np.unique(from_to, axis=0, return_inverse=True, return_counts=True)[1:]
+    quickest = np.full(len(count), np.iinfo(np.int64).max)
+    np.minimum.at(quickest, same.ravel(), bed.gap[road])
+    slow = (count >= _COMPANY) & (quickest > _SLOW_DAY * np.bincount(same.ravel(), usual[road]) / count)
+    eligible: ScanMask = np.zeros(len(bed.item), dtype=np.bool_)
+    eligible[road[slow[same.ravel()]]] = True
+    most = np.zeros(len(bed.item))
+    most[road] = 0.65 * quickest[same.ravel()]
+    rows = bed.pick(eligible & (most > 0.5 * np.nan_to_num(usual)))
+    wanted = np.minimum(bed.uniform(rows, 0.45, 0.8) * usual[rows], most[rows])
+    quick = np.maximum(wanted, 1.1 * _of_lane_us(bed, "low")[rows])
+    bed.move(rows, bed.columns["time_us"][rows] - bed.gap[rows] + quick.astype(np.int64))
     bed.label(rows)
 
 
