@@ -14,6 +14,7 @@ from service.flow.series import PLANT_DIMENSIONS, FlowSeries
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
 from tests.support.gateway import ROOT
 from training.flow.config import FlowConfig
+from training.flow.history import FlowHistory
 from training.flow.train import train_flow
 
 
@@ -24,7 +25,7 @@ def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Pa
     for name in ("epc_lstm", "epc_svm"):
         (made / name).symlink_to(model / name)
     data = generate(PlantPlan(applications=["TV"], panel_sizes=["32", "55"], historical_days=120))
-    train_flow(series_of(data), FlowConfig(epochs=1), folder / "run", lambda _what, _done: None)
+    train_flow(FlowHistory(series_of(data)), FlowConfig(epochs=1), folder / "run", lambda _what, _done: None)
     export_flow(folder / "run", made)
     return made
 
