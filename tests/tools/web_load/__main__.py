@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.json_format import MessageToDict
@@ -35,6 +36,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ranked[min(len(ranked) - 1, int(len(ranked) * percent / 100))] if ranked else 0.0
 
 
+Look = tuple[str, str]  # (what is looked at, a path of it)
+
+
 async def get(port: int, path: str) -> int:
     """Ask for a path on a connection of its own; return the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -45,16 +49,17 @@ async def get(port: int, path: str) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-async def person(port: int, paths: Sequence[str], until_s: float, think_s: float, found: Latencies) -> None:
-    """Look at one page after the other, with a while between."""
+async def person(port: int, looks: Sequence[Look], until_s: float, think_s: float, found: Latencies) -> None:
+    """Look at one page after the other, with a while between; {offset} is drawn."""
     draw = random.Random()
     await asyncio.sleep(draw.uniform(0, think_s))
     while time.monotonic() < until_s:
-        path, began_s = draw.choice(paths), time.perf_counter()
+        what, path = draw.choice(looks)
+        path = path.replace("{offset}", str(draw.randrange(20)))
+        began_s = time.perf_counter()
         status = await get(port, path)
-        if status != 200:
-            found.setdefault(f"status {status} {path}", []).append(0.0)
-        found.setdefault("pages", []).append(1e3 * (time.perf_counter() - began_s))
+        named = what if status == 200 else f"status {status} of {path}"
+        found.setdefault(named, []).append(1e3 * (time.perf_counter() - began_s))
         await asyncio.sleep(draw.uniform(0, 2 * think_s))
 
 
@@ -82,27 +87,38 @@ async def upload(web: Web, number: int, data: bytes) -> tuple[str, float]:
     return job["state"], time.perf_counter() - began_s
 
 
+def looks_at(web: Web) -> list[Look]:
+    """Return what people look at: the pages of the one report, findings and rows from any offset, and items."""
+    [report] = web.get("/api/reports").json()["reports"]
+    own = f"/reports/{report['reportId']}"
+    detail = web.get(f"/api/report/detail?reportId={report['reportId']}&limit=30").json()
+    items = [f"{own}/item?code={quote(found['epcCode'], safe='')}" for found in detail["findings"]]
+    return [
+        *[("files", "/files")] * 30,
+        *[("report", own)] * 30,
+        *[("findings", f"{own}/findings?kind={kind}&offset={{offset}}") for kind in ("", "jump", "epcDup")] * 10,
+        *[("rows", f"{own}/rows?offset={{offset}}00")] * 30,
+        *[("item", path) for path in items],
+        *[("status", "/status")] * 30,
+    ]
+
+
 async def press(gateway: Gateway, web: Web, world: Path, arguments: argparse.Namespace) -> None:
     files = [path.read_bytes() for path in sorted(world.glob("*.csv")) if path.stem not in ("locations", "transitions")]
     await upload(web, 0, files[0])
-    [report] = web.get("/api/reports").json()["reports"]
-    detail = f"/api/report/detail?reportId={report['reportId']}"
-    looks = ("", "&kind=jump&offset=100", "&order=score&minScore=90")
-    paths = arguments.paths or ["/api/reports", "/api/files", "/docs", *(detail + look for look in looks)]
-    paths = [path.replace("{report}", str(report["reportId"])) for path in paths]
-    alone = await caller(gateway.target, time.monotonic() + 15)
+    looks = looks_at(web) if arguments.paths is None else [(path, path) for path in arguments.paths]
+    alone = await caller(gateway.target, time.monotonic() + 30)
     found: Latencies = {}
     until_s = time.monotonic() + arguments.seconds
-    people = [person(web.port, paths, until_s, arguments.think_s, found) for _ in range(arguments.users)]
+    people = [person(web.port, looks, until_s, arguments.think_s, found) for _ in range(arguments.users)]
     uploads = [upload(web, 1 + at, files[at % len(files)] + b"\n" * (at + 1)) for at in range(arguments.uploads)]
     meanwhile, ended, *_ = await asyncio.gather(
         caller(gateway.target, until_s), asyncio.gather(*uploads), *people
     )  # fmt: skip
-    pages = found.pop("pages")
     print(f"{arguments.users} people, {arguments.uploads} uploads of {sum(map(len, files)) // len(files) / 1e6:.1f} MB")
-    print(f"pages: {len(pages)}, ms: p50 {percentile(pages, 50):.0f}, p99 {percentile(pages, 99):.0f}")
-    for what, times in found.items():
-        print(f"failed: {what}: {len(times)}")
+    every = [time_ms for what, times in found.items() if not what.startswith("status ") for time_ms in times]
+    for what, times in (("pages", every), *sorted(found.items())):
+        print(f"{what}: {len(times)}, ms: p50 {percentile(times, 50):.0f}, p99 {percentile(times, 99):.0f}")
     done, slowest_s = sum(state == "done" for state, _ in ended), max((took_s for _, took_s in ended), default=0)
     print(f"uploads: {done} done, {slowest_s:.0f} s at most")
     for name, values in (("alone", alone), ("meanwhile", meanwhile)):
@@ -132,8 +148,8 @@ def main() -> None:
     parser.add_argument("--uploads", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--think-s", type=float, default=5, help="mean seconds between two pages of one person")
-    parser.add_argument("--epcs", type=int, default=2_000, help="items of the simulated world, of which the files are")
-    parser.add_argument("--paths", nargs="*", help="what people look at; {report} is a report's id")
+    parser.add_argument("--epcs", type=int, default=20_000, help="items of the simulated world, of which the files are")
+    parser.add_argument("--paths", nargs="*", help="what people look at instead of the pages of a report")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Gateway() as gateway, Web(gateway.target, Path(name) / "kept") as web:
         if arguments.large:
