@@ -34,6 +34,7 @@ _GRACE_S = 60.0
 """Files that no longer count stay so long: a query that began before reads them."""
 
 _MEMORY = "1GB"
+_ONE_REPORT = "SELECT " + ", ".join(f"CAST(? AS {of}) AS {column}" for column, of in TABLES["reports"].items())
 
 
 class ParquetFindings(Reading):
@@ -71,7 +72,7 @@ class ParquetFindings(Reading):
         with suppress(FileNotFoundError):
             (self._folder / f"{CATALOG}.tmp").unlink()
         try:
-            self._place_of = self._places()  # (day, name) by report_id
+            self._place_of = self._read_reports()  # (day, name) by report_id
             for day in sorted(self._catalog.days)[:-1]:
                 self._put_together(day)
         except (OSError, duckdb.Error) as error:  # a file that the catalog names is gone, or damaged
@@ -96,6 +97,7 @@ class ParquetFindings(Reading):
                 self._write_report(day, name, report, content)
                 self._keep({**self._catalog.days, day: [*self._catalog.days.get(day, ()), name]})
                 self._place_of[report.report_id] = day, name
+                self._duckdb.cursor().execute(f"INSERT INTO reports {_ONE_REPORT}", report_row(report))
                 self._tidy(day)
             except (OSError, duckdb.Error) as error:
                 raise _unavailable(self._folder, error) from None
@@ -109,8 +111,8 @@ class ParquetFindings(Reading):
 
     def _rows(self, report_id: int | None, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         place = None if report_id is None else self._place_of.get(report_id)
-        sources = {}
-        for table in TABLES:
+        sources = {"reports": "reports"}
+        for table in CONTENT:
             if f"{{{table}}}" in sql:
                 files = [self._path(*place, table)] if place else self._all(table) if report_id is None else []
                 sources[table] = source_of(table, files)
@@ -126,20 +128,22 @@ class ParquetFindings(Reading):
     def _path(self, day: str, name: str, table: str) -> Path:
         return self._folder / DAYS / day / f"{name}-{table}.parquet"
 
-    def _places(self) -> dict[int, tuple[str, str]]:
-        found = {}
+    def _read_reports(self) -> dict[int, tuple[str, str]]:
+        """Read the summaries of all reports into memory, where lists of them are made; return where each one lies."""
+        columns = ", ".join(f"{name} {of}" for name, of in TABLES["reports"].items())
+        self._duckdb.execute(f"CREATE TABLE reports ({columns})")
+        found: dict[int, tuple[str, str]] = {}
         for day, names in self._catalog.days.items():
             for name in names:
                 source = source_of("reports", [self._path(day, name, "reports")])
-                for (report_id,) in self._duckdb.execute(f"SELECT report_id FROM {source}").fetchall():  # noqa: S608
-                    found[report_id] = day, name
+                sql = f"INSERT INTO reports SELECT {', '.join(TABLES['reports'])} FROM {source} RETURNING report_id"  # noqa: S608
+                found |= {report_id: (day, name) for (report_id,) in self._duckdb.execute(sql).fetchall()}
         return found
 
     def _write_report(self, day: str, name: str, report: FileReport, content: ReportContent) -> None:
         (self._folder / DAYS / day).mkdir(exist_ok=True)
         cursor = self._duckdb.cursor()
-        marks = ", ".join(f"CAST(? AS {of}) AS {column}" for column, of in TABLES["reports"].items())
-        write_sorted(cursor, "reports", f"SELECT {marks}", report_row(report), self._path(day, name, "reports"))
+        write_sorted(cursor, "reports", _ONE_REPORT, report_row(report), self._path(day, name, "reports"))
         for table in CONTENT:
             files, path = getattr(content, table), self._path(day, name, table)
             if content.settled:
@@ -193,7 +197,9 @@ class ParquetFindings(Reading):
             return
         files = [file for day in gone for table in TABLES for file in self._catalog.files(self._folder, day, table)]
         self._keep({day: names for day, names in self._catalog.days.items() if day not in gone})
-        self._place_of = {one: place for one, place in self._place_of.items() if place[0] not in gone}
+        kept = {one: place for one, place in self._place_of.items() if place[0] not in gone}
+        self._duckdb.cursor().execute("DELETE FROM reports WHERE report_id NOT IN (SELECT unnest(?))", [list(kept)])
+        self._place_of = kept
         self._doom(files)
 
     def _keep(self, days: dict[str, list[str]]) -> None:

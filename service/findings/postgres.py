@@ -83,8 +83,10 @@ class PostgresFindings(Reading):
         with self._connection() as connection:
             return connection.execute(asked, values).fetchall()
 
-    def _item_where(self, epc_code: str) -> tuple[str, list[object]]:
-        return "md5(epc_code) = md5(?) AND epc_code = ?", [epc_code, epc_code]
+    def _items_where(self, epc_codes: Sequence[str]) -> tuple[str, list[object]]:
+        where, values = super()._items_where(epc_codes)
+        digests = ", ".join(["md5(?)"] * len(epc_codes))
+        return f"md5(epc_code) IN ({digests}) AND {where}", [*values, *values]
 
     def _make_room(self, now_us: int) -> None:
         """Let the oldest reports go while there are too many bytes, and those that are too old; not the newest."""

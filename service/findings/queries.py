@@ -104,24 +104,31 @@ class Reading(ABC):
 
     def _by_cause(self, report_id: int) -> list[GroupCount]:
         found: dict[str, dict[str, int]] = {}
-        for kind, low in _LOW.items():
-            sql = f"SELECT {low}_cause, count(*) FROM {{findings}} WHERE report_id = ? AND {low}_score IS NOT NULL"  # noqa: S608
-            for cause, count in self._rows(report_id, sql + " GROUP BY 1", [report_id]):
-                found.setdefault(cause, dict.fromkeys(KINDS, 0))[kind] = count
+        sql = " UNION ALL ".join(
+            f"SELECT '{kind}', {low}_cause, count(*) FROM {{findings}}"  # noqa: S608 - our names
+            f" WHERE report_id = ? AND {low}_score IS NOT NULL GROUP BY 2"
+            for kind, low in _LOW.items()
+        )
+        for kind, cause, count in self._rows(report_id, sql, [report_id] * len(_LOW)):
+            found.setdefault(cause, dict.fromkeys(KINDS, 0))[kind] = count
         ranked = sorted(found.items(), key=lambda one: (-sum(one[1].values()), one[0]))
         return [GroupCount(cause, cause, counts) for cause, counts in ranked]
 
-    def item(self, report_id: int, epc_code: str) -> list[ScanRow]:
-        """See `FindingsStore.item`."""
-        where, values = self._item_where(epc_code)
+    def items(self, report_id: int, epc_codes: Sequence[str]) -> list[list[ScanRow]]:
+        """See `FindingsStore.items`."""
+        if not epc_codes:
+            return []
+        where, values = self._items_where(epc_codes)
         sql = f"SELECT {', '.join(_SCAN)} FROM {{scans}} WHERE report_id = ? AND {where} ORDER BY time_us, number"  # noqa: S608
         scans = self._rows(report_id, sql, [report_id, *values])
-        if not scans:
-            return []
-        sql = f"SELECT {', '.join(_FOUND)} FROM {{findings}} WHERE report_id = ? AND epc_code = ?"  # noqa: S608
-        found = [_finding(row) for row in self._rows(report_id, sql, [report_id, epc_code])]
+        sql = f"SELECT {', '.join(_FOUND)} FROM {{findings}} WHERE report_id = ? AND {_among(epc_codes)}"  # noqa: S608
+        found = [_finding(row) for row in self._rows(report_id, sql, [report_id, *epc_codes])] if scans else []
         kinds = {one.number: one.kinds for one in found}
-        return [ScanRow(**dict(zip(_SCAN, row, strict=True)), kinds=kinds.get(row[0], ())) for row in scans]
+        of_item: dict[str, list[ScanRow]] = {code: [] for code in epc_codes}
+        for row in scans:
+            scan = ScanRow(**dict(zip(_SCAN, row, strict=True)), kinds=kinds.get(row[0], ()))
+            of_item[scan.epc_code].append(scan)
+        return [of_item[code] for code in epc_codes]
 
     def mates(self, report_id: int, epc_code: str, limit: int) -> list[LotItem]:
         """See `FindingsStore.mates`."""
@@ -137,12 +144,16 @@ class Reading(ABC):
         values = [report_id, f"{key}.", f"{key}/", key, epc_code, report_id, limit]
         return [LotItem(*row) for row in self._rows(report_id, sql, values)]
 
-    def _item_where(self, epc_code: str) -> tuple[str, list[object]]:
-        """Return the condition that finds the scans of an item."""
-        return "epc_code = ?", [epc_code]
+    def _items_where(self, epc_codes: Sequence[str]) -> tuple[str, list[object]]:
+        """Return the condition that finds the scans of items."""
+        return _among(epc_codes), list(epc_codes)
 
     def _count(self, report_id: int | None, source: str, values: Sequence[object]) -> int:
         return int(self._rows(report_id, f"SELECT count(*) FROM {source}", values)[0][0])  # noqa: S608
+
+
+def _among(epc_codes: Sequence[str]) -> str:
+    return f"epc_code IN ({', '.join('?' * len(epc_codes))})"
 
 
 def lot_key(epc_code: str) -> str:

@@ -59,8 +59,8 @@ class FindingsStore(Protocol):
     def groups(self, report_id: int, by: Grouping) -> list[GroupCount]:
         """Return how many findings each group has: days in their order, others the most first."""
 
-    def item(self, report_id: int, epc_code: str) -> list[ScanRow]:
-        """Return the events of an item in the order of time, with what is flagged; none if the report has none."""
+    def items(self, report_id: int, epc_codes: Sequence[str]) -> list[list[ScanRow]]:
+        """Return the events of each item in the order of time, with what is flagged; none where the report has none."""
 
     def mates(self, report_id: int, epc_code: str, limit: int) -> list[LotItem]:
         """Return other items of the same lot, those with the most findings first; none of a malformed code."""

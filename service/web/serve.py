@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from service.errors import CommandError
+from service.runtime.process import set_up_for_serving
 from service.security.tls import http_context
 from service.settings import place
 from service.web.app import build_app
@@ -42,6 +43,7 @@ def serve(settings: WebSettings) -> None:
         config.ssl = _followed(settings.tls_cert, settings.tls_key)
     if settings.auth_keys is None and not _is_loopback(settings.host):
         log.warning("anybody who reaches this port may come in: set --auth-keys", host=settings.host)
+    set_up_for_serving()
     log.info("listening", host=settings.host, port=listening.getsockname()[1], target=settings.target)
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -147,7 +147,7 @@ def _journey(parts: Parts, event: fb.SampledScan) -> list[ScanRow]:
     """Return the scans of the event's item, if a report has them."""
     reports = parts.store.reports(Window(0, _REPORTS)).rows
     found = next((one for one in reports if one.file_id == event.file_id), None)
-    scans = parts.store.item(found.report_id, event.epc_code) if found else []
+    [scans] = parts.store.items(found.report_id, [event.epc_code]) if found else [[]]
     return scans if any(scan.event_id == event.event_id for scan in scans) else []
 
 

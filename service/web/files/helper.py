@@ -80,7 +80,6 @@ class FileHelper:
                 stdout=asyncio.subprocess.PIPE,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 limit=LINE_BYTES,
-                start_new_session=True,  # Ctrl-C in a terminal is the service's business
             )
         except OSError as error:
             log.error("the process for files cannot begin", reason=error.strerror)

@@ -44,6 +44,7 @@ log = structlog.get_logger("epc_sentinel.files")
 
 def main() -> None:
     """Work until the input ends."""
+    os.setpgid(0, 0)  # Ctrl-C in a terminal is the service's business; in a session of its own nice would be void
     os.nice(NICENESS)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message

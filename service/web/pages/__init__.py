@@ -10,6 +10,7 @@
 - routes: the pages by HTTP
 - filters: which findings, by the address of a page
 - looks: how a page is made for who asked
+- kept: pages that were made before
 - moved: what moved the scores of an item, asked of the gateway
 - metrics: what the gateway tells of its health
 - templating: templates to pages

@@ -26,16 +26,20 @@ def language_for(request: Request) -> str:
     return chosen if chosen in LANGUAGES else language_of(request.headers.get("accept-language"))
 
 
+def can_log_out(request: Request) -> bool:
+    """Return whether who made a request had to say who he is."""
+    return request.scope.get("state", {}).get("caller") is not None
+
+
 def page(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
     """Return a page in the language of who asked."""
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    state = request.scope.get("state", {})
     given: dict[str, object] = {
         "here": "",
         "back": "",
         "asset": asset,
         "in_language": lambda code: f"/language/{code}?next={quote(path, safe='')}",
-        "can_log_out": state.get("caller") is not None,
+        "can_log_out": can_log_out(request),
         "in_one_file": False,
     }
     return HTMLResponse(render(template, language_for(request), **(given | values)), status)

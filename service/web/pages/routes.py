@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.requests import HTTPConnection
 
 from service.explain.languages import LANGUAGES
-from service.findings.records import FileReport, FindingRow, ScanRow, Window
+from service.findings.records import FileReport, FindingRow, GroupCount, Grouping, ScanRow, Window
 from service.web.feedback.routes import label_lines, may_label, person
 from service.web.guard.login import local_path
 from service.web.pages.atlas import Atlas
 from service.web.pages.filters import ROWS, address_of, filter_of, item_address, limit_of, offset_of
 from service.web.pages.item import MOST_MATES, item_page
-from service.web.pages.looks import LANGUAGE_COOKIE, PageRoute, language_for, page
+from service.web.pages.kept import KeptPages, MakePage, ReadReport
+from service.web.pages.looks import LANGUAGE_COOKIE, PageRoute, can_log_out, language_for, page
 from service.web.pages.metrics import read_metrics
 from service.web.pages.moved import MovedScores
 from service.web.pages.report import report_page
@@ -39,6 +40,7 @@ class PageParts:
 
     atlas: Atlas
     moved: MovedScores
+    kept: KeptPages = field(default_factory=KeptPages)
 
 
 def _page_parts(connection: HTTPConnection) -> PageParts:
@@ -76,9 +78,13 @@ async def files(parts: TheParts, request: Request) -> Response:
 
 
 @router.get("/reports/{report_id}")
-async def report(parts: TheParts, request: Request, report_id: str) -> Response:
+async def report(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Show the counts of a file."""
-    file = await _report(parts, report_id)
+    file = await _report(parts, pages, report_id)
+    return await _kept(parts, pages, request, file, lambda: _counts(parts, request, file))
+
+
+async def _counts(parts: Parts, request: Request, file: FileReport) -> Response:
     days, places, products, lots = await asyncio.gather(
         blocking(lambda: parts.store.groups(file.report_id, "day")),
         blocking(lambda: parts.store.groups(file.report_id, "place")),
@@ -90,17 +96,22 @@ async def report(parts: TheParts, request: Request, report_id: str) -> Response:
 
 
 @router.get("/reports/{report_id}/findings")
-async def findings(parts: TheParts, request: Request, report_id: str) -> Response:
+async def findings(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Show the incidents, then the flagged events, as the address filters them."""
-    file, query = await _report(parts, report_id), request.query_params
+    file = await _report(parts, pages, report_id)
+    return await _kept(parts, pages, request, file, lambda: _incidents_and_rows(parts, pages, request, file))
+
+
+async def _incidents_and_rows(parts: Parts, pages: PageParts, request: Request, file: FileReport) -> Response:
+    query = request.query_params
     which, offset = filter_of(query), offset_of(query)
     all_incidents = query.get("incidents") == "all"
     most = Window(0, _ALL_INCIDENTS if all_incidents else _FIRST_INCIDENTS)
     incidents, found, places, causes = await asyncio.gather(
         blocking(lambda: parts.store.incidents(file.report_id, most, which.kind)),
         blocking(lambda: parts.store.findings(file.report_id, Window(offset, ROWS), which)),
-        blocking(lambda: parts.store.groups(file.report_id, "place")),
-        blocking(lambda: parts.store.groups(file.report_id, "cause")),
+        _groups(parts, pages, file.report_id, "place"),
+        _groups(parts, pages, file.report_id, "cause"),
     )
     own = request.url.path
     return page(
@@ -126,22 +137,27 @@ async def findings(parts: TheParts, request: Request, report_id: str) -> Respons
 
 
 @router.get("/reports/{report_id}/rows")
-async def rows(parts: TheParts, request: Request, report_id: str) -> dict[str, Any]:
+async def rows(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Return a part of the flagged events for the table that scrolls."""
-    file, query = await _report(parts, report_id), request.query_params
+    file = await _report(parts, pages, report_id)
+    return await _kept(parts, pages, request, file, lambda: _some_rows(parts, request, file))
+
+
+async def _some_rows(parts: Parts, request: Request, file: FileReport) -> Response:
+    query = request.query_params
     which, offset = filter_of(query), offset_of(query)
     found = await blocking(
         lambda: parts.store.findings(file.report_id, Window(offset, limit_of(query, _MOST_ROWS)), which)
     )
     names = kind_names(language_for(request))
-    return {"rows": [_row(file, one, names) for one in found.rows]}
+    return JSONResponse({"rows": [_row(file, one, names) for one in found.rows]})
 
 
 @router.get("/reports/{report_id}/item")
 async def item(parts: TheParts, pages: ThePages, request: Request, report_id: str, code: str = "") -> Response:
     """Show one item beside its mates."""
-    file = await _report(parts, report_id)
-    scans = await blocking(lambda: parts.store.item(file.report_id, code))
+    file = await _report(parts, pages, report_id)
+    [scans] = await blocking(lambda: parts.store.items(file.report_id, [code]))
     if not scans:
         raise Problem(404, "this file has no item with this code")
     mates = await blocking(lambda: _mates(parts, file, code))
@@ -175,22 +191,36 @@ async def status(parts: TheParts, request: Request) -> Response:
     return page(request, "status.html", here="status", gateway=gateway, metrics_url=url or "", seen=seen, target=target)
 
 
-async def _report(parts: Parts, report_id: str) -> FileReport:
+async def _report(parts: Parts, pages: PageParts, report_id: str) -> FileReport:
     """Return a report.
 
     Raises:
         Problem: there is none of this id.
     """
-    known = report_id.isascii() and report_id.isdecimal() and len(report_id) <= 16
-    found = await blocking(lambda: parts.store.report(int(report_id))) if known else None
+    is_id = report_id.isascii() and report_id.isdecimal() and len(report_id) <= 16
+    found = await pages.kept.report(int(report_id), _reading(parts, int(report_id))) if is_id else None
     if found is None:
         raise Problem(404, "there is no such report: it may have been older than findings are kept")
     return found
 
 
+async def _kept(parts: Parts, pages: PageParts, request: Request, file: FileReport, make: MakePage) -> Response:
+    """Return what does not change while the report is there."""
+    asked = request.url.path, request.url.query, language_for(request), can_log_out(request)
+    return await pages.kept.page(file, asked, make, _reading(parts, file.report_id))
+
+
+async def _groups(parts: Parts, pages: PageParts, report_id: int, by: Grouping) -> list[GroupCount]:
+    return await pages.kept.groups(report_id, by, lambda: blocking(lambda: parts.store.groups(report_id, by)))
+
+
+def _reading(parts: Parts, report_id: int) -> ReadReport:
+    return lambda: blocking(lambda: parts.store.report(report_id))
+
+
 def _mates(parts: Parts, file: FileReport, code: str) -> list[list[ScanRow]]:
     found = parts.store.mates(file.report_id, code, MOST_MATES)
-    return [parts.store.item(file.report_id, mate.epc_code) for mate in found]
+    return parts.store.items(file.report_id, [mate.epc_code for mate in found])
 
 
 def _row(file: FileReport, found: FindingRow, names: dict[str, str]) -> dict[str, Any]:

@@ -138,14 +138,16 @@ def test_groups(opened: Opened, held: ReportContent) -> None:
 def test_an_item_and_its_mates(opened: Opened, held: ReportContent) -> None:
     store, report = opened(), a_report()
     store.add(report, held)
-    scans = store.item(report.report_id, CODE.format(1))
+    [scans, none, others] = store.items(report.report_id, [CODE.format(1), "no such code", CODE.format(2)])
     assert [(one.event_id, [kind.kind for kind in one.kinds]) for one in scans] == [
         (100, []),
         (101, []),
         (102, ["jump"]),
     ]
-    assert store.item(report.report_id, "no such code") == []
-    [hostile] = store.item(report.report_id, HOSTILE)
+    assert none == []
+    assert {scan.epc_code for scan in others} == {CODE.format(2)}
+    assert store.items(report.report_id, []) == []
+    [[hostile]] = store.items(report.report_id, [HOSTILE])
     assert hostile.kinds
     [mate] = store.mates(report.report_id, CODE.format(1), 10)
     assert (mate.epc_code, mate.scans, mate.findings) == (CODE.format(2), 2, 1)
@@ -174,7 +176,7 @@ def test_a_very_long_code_is_kept(opened: Opened, tmp_path: Path) -> None:
         )
     store = opened()
     store.add(report, ReportContent([tmp_path / "l"], held.findings, held.incidents))
-    assert len(store.item(report.report_id, long)) == 7
+    assert len(store.items(report.report_id, [long])[0]) == 7
 
 
 def test_ids_of_reports_are_numbers_that_javascript_keeps() -> None:
