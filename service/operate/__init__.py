@@ -6,6 +6,7 @@
 - steps: what may be done, and what is held back
 - severity: how bad it is, 0 to 1
 - fallback: the network's files go to the rules, and come back
+- moving: the challenger's share of the files
 - renewing: retraining, rolling tables, and the challengers that come of them
 - decide: all responses of a round, one after the other
 - state: what outlives a round beside the log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.operate.fallback import fall_back
+from service.operate.moving import move_shares
 from service.operate.renewing import adopt, challenge, retrain
 from service.operate.seen import Situation
 from service.operate.settings import OperateSettings
@@ -10,8 +11,8 @@ from service.operate.severity import Severity
 from service.operate.state import OperateState
 from service.operate.steps import Held, Response, ResponseStep, What
 
-RESPONSES: tuple[Response, ...] = (fall_back, retrain, adopt, challenge)
-"""In the order in which they are asked. Who moves weights of the traffic by quality comes after `fall_back`."""
+RESPONSES: tuple[Response, ...] = (fall_back, move_shares, retrain, adopt, challenge)
+"""In the order in which they are asked."""
 
 _MOVES = frozenset({What.TRAFFIC, What.LOAD, What.PROMOTE, What.ROLLBACK})
 

@@ -16,15 +16,18 @@ import structlog
 from service.errors import ModelRepositoryError
 from service.feedback.accuracy import KindAccuracy, accuracy
 from service.feedback.baselines import baselines
+from service.feedback.paired import differences
+from service.feedback.pairs import judged_twice
 from service.feedback.store import VerdictStore
 from service.feedback.verdicts import EventLabel
 from service.lifecycle.operations import Operations
 from service.lifecycle.register import Register
-from service.lifecycle.states import standing_of
+from service.lifecycle.states import Standing, standing_of
 from service.model.manifest import MODEL_NAME, Manifest
 from service.model.repository import read_version, versions
-from service.operate.seen import DriftOfGateway, Situation
-from service.operate.settings import OperateSettings
+from service.operate.moving import since_us
+from service.operate.seen import Beside, DriftOfGateway, Situation
+from service.operate.settings import Handling, OperateSettings
 
 _RESAMPLES, _TIMEOUT_S = 200, 10.0
 _RULES: Final = "rules"
@@ -44,6 +47,8 @@ class Lookout:
     tls: ssl.SSLContext | None = None  # of the gateways' metrics
     _state: str = ""
     _labels: list[EventLabel] = field(default_factory=list)
+    _about: tuple[object, ...] = ()  # what `_compared` is of
+    _compared: Beside | None = None
     _measured: dict[int, list[KindAccuracy]] = field(default_factory=dict)  # by files of the window
 
     def look(self, *, closely: bool) -> Situation:
@@ -68,6 +73,7 @@ class Lookout:
             rules=_rules_of(manifest) if manifest else {},
             drift=[one for address in self.settings.addresses for one in self._drift(address)],
             labels=self._labels,
+            beside=self._beside(standing, since_us(entries)),
         )
 
     def _manifest(self, version: int | None) -> Manifest | None:
@@ -87,6 +93,17 @@ class Lookout:
         if batches not in self._measured:
             self._measured[batches] = accuracy(self.verdicts, batches=batches, resamples=_RESAMPLES)
         return self._measured[batches]
+
+    def _beside(self, standing: Standing, since: int) -> Beside | None:
+        if self.verdicts is None or self.settings.traffic is Handling.OFF or standing.challenger is None:
+            return None
+        champion, challenger = (f"{MODEL_NAME}/{one}" for one in (standing.champion, standing.challenger))
+        about = (self.verdicts.state(), champion, challenger, since)
+        if about != self._about or self._compared is None:
+            twice = judged_twice(self.verdicts, champion, challenger)
+            self._compared = Beside(differences(twice.scores()), differences(twice.since(since).scores()))
+            self._about = about
+        return self._compared
 
     def _drift(self, address: str) -> list[DriftOfGateway]:
         """Return what a gateway says; nothing, and a warning, if it says nothing."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from service.detect.names import Method
 from service.feedback.accuracy import JudgedBy, KindAccuracy
 from service.feedback.baselines import JudgedKind
+from service.feedback.paired import PairedDifference
 from service.feedback.verdicts import EventLabel, LabelVerdict
 from service.lifecycle.operations import Operation, Progressing
 from service.lifecycle.states import Entry, Standing
@@ -26,6 +27,14 @@ class DriftOfGateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What is measured of the challenger, less the champion, on events that both judged; empty where too few are."""
+
+    whole: Sequence[PairedDifference]  # of all of them
+    fresh: Sequence[PairedDifference]  # of those since the shares were last set
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """See the module."""
 
@@ -40,6 +49,7 @@ class Situation:
     rules: Mapping[tuple[str, str], float] = field(default_factory=dict)  # of the rules there, by mode and kind
     drift: Sequence[DriftOfGateway] = ()
     labels: Sequence[EventLabel] = ()
+    beside: Beside | None = None  # None: there is no challenger, or nobody asks
 
     def judge(self, mode: str) -> JudgedBy:
         """Return the champion's network as a judge."""

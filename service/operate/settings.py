@@ -50,6 +50,10 @@ class OperateSettings(BaseSettings):
         le=100,
         description="percent of the files that the rules get then; the rest tells if it is well",
     )
+    traffic: Handling = Field(
+        Handling.SUGGEST,
+        description="off, suggest or act: move the challenger's share of the files by verdicts on it and the champion",
+    )
     fallback_if_worse: bool = Field(
         False, description="give files to the rules even if those are known to be worse: true or false"
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-_ONLY_SAY = {"fallback": "off", "retraining": "suggest", "adopt_command": ""}
+_ONLY_SAY = {"fallback": "off", "retraining": "suggest", "traffic": "off", "adopt_command": ""}
 
 
 def _own(field: str) -> Any:  # noqa: ANN401 - what typer takes as an option
@@ -55,6 +55,7 @@ def operate(
     fallback_above: Annotated[str | None, _own("fallback_above")] = None,
     fallback_percent: Annotated[str | None, _own("fallback_percent")] = None,
     fallback_if_worse: Annotated[str | None, _own("fallback_if_worse")] = None,
+    traffic: Annotated[str | None, _own("traffic")] = None,
     retraining: Annotated[str | None, _own("retraining")] = None,
     retrain_above: Annotated[str | None, _own("retrain_above")] = None,
     cooldown_s: Annotated[str | None, _own("cooldown_s")] = None,

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,6 +142,50 @@ def test_a_damaged_version_is_refused_once_and_said_and_the_champion_stays(world
     assert "is not the file that was exported" in found[0].refused[0][1]
     standing = register_of(world).standing()
     assert (standing.champion, standing.challenger, standing.number) == (1, None, 1)
+
+
+def both_judged(folder: Path, first: int, *, challenger_is_right: bool) -> None:
+    """Write 120 events of jumps and none, with verdicts, of which only one of the versions has any idea."""
+    store = open_verdicts(str(folder))
+    events = range(first, first + 120)
+    right = {at: 0.9 if at % 3 == 0 else 0.1 for at in events}
+    chance = {at: ((at * 37) % 97) / 97 for at in events}
+    scores = (chance, right) if challenger_is_right else (right, chance)
+    now = time.time_ns() // 1_000
+    store.add_sample([sampled(at, scores[0][at], judged_at_us=now) for at in events])
+    store.add_shadow([sampled(at, scores[1][at], judged_at_us=now, model_version="epc_lstm/2") for at in events])
+    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
+    store.append([label(at, said[at % 3 == 0], who="bob", labelled_at_us=10**17) for at in events])
+    store.close()
+
+
+def test_a_challenger_earns_each_step_anew_and_loses_all_at_harm(world: Path) -> None:
+    register, verdicts = register_of(world), world / "verdicts"
+    register.load(2, who="ops", why="to be compared")
+
+    def round_with(handling: str) -> RoundDone:
+        with operating(world, fallback="off", retraining="off", traffic=handling) as operator:
+            return asyncio.run(operator.once())
+
+    assert "too few verdicts" in round_with("act").held[0].why
+    both_judged(verdicts, 1_000, challenger_is_right=True)
+    [step] = round_with("suggest").suggested
+    assert (step.traffic, register.standing().traffic) == ("lstm@challenger=10", "")
+    for first, share in ((1_000, 10), (2_000, 20)):
+        both_judged(verdicts, first, challenger_is_right=True)
+        assert round_with("act").done
+        assert register.standing().traffic == f"lstm@challenger={share}"
+        assert "too few verdicts" in round_with("act").held[0].why, "the same verdicts move nothing twice"
+    both_judged(verdicts, 3_000, challenger_is_right=False)
+    both_judged(verdicts, 4_000, challenger_is_right=False)
+    both_judged(verdicts, 5_000, challenger_is_right=False)
+    assert "worse" in round_with("act").done[0].why
+    assert register.standing().traffic == ""
+    register.share("lstm@challenger=30,rules=10", who="ops", why="set by hand")
+    register.promote(2, who="ops", why="better")
+    register.load(1, who="ops", why="another challenger")
+    assert "before it" in round_with("act").done[0].why
+    assert register.standing().traffic == "rules@champion=10"
 
 
 def test_what_is_suggested_is_said_once_and_a_state_that_was_damaged_harms_nobody(world: Path) -> None:
