@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -17,6 +19,10 @@ from service.web.problems import Problem
 _MOST_NAME = 200
 _FIELD_BYTES = 1_000  # of any other field of the form
 _FORM_BYTES = 100_000  # of all that is not the file
+_BLOCK_BYTES = 2**20  # of a file, written at once
+
+_THREADS = ThreadPoolExecutor(2, thread_name_prefix="receive")
+"""Of their own: pages, whose queries run in the threads of asyncio, do not wait for the disk."""
 
 
 @dataclass
@@ -29,18 +35,28 @@ class Received:
 
 
 class _Sink:
-    """Writes bytes to a file, counts them and digests them."""
+    """Counts bytes, and in a thread, a block at a time, digests them and writes them to a file."""
 
     def __init__(self, file: BinaryIO, most_bytes: int) -> None:
         self._file, self._most, self._digest, self.size = file, most_bytes, hashlib.sha256(), 0
+        self._waiting = bytearray()
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self._most:
             why = f"the file is larger than {self._most} bytes: cut it into several, items whole"
             raise Problem(413, why, [("file", "is too large")])
-        self._digest.update(data)
-        self._file.write(data)
+        self._waiting += data
+
+    async def flush(self, at_least: int = 0) -> None:
+        """Write what waits, if it has so many bytes; raises OSError."""
+        if len(self._waiting) >= at_least:
+            block, self._waiting = self._waiting, bytearray()
+            await _in_thread(lambda: self._put(block))
+
+    def _put(self, block: bytearray) -> None:
+        self._digest.update(block)
+        self._file.write(block)
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
@@ -67,11 +83,17 @@ async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Receiv
         else:
             async for data in request.stream():
                 sink.write(data)
+                await sink.flush(_BLOCK_BYTES)
             name, fields = "", {}
+        await sink.flush()
     if not sink.size:
         raise Problem(400, "the file is empty", [("file", "is empty")])
-    await asyncio.to_thread(_to_disk, path)
+    await _in_thread(lambda: _to_disk(path))
     return Received(safe_name(name), sink.size, sink.hexdigest()), fields
+
+
+async def _in_thread(work: Callable[[], None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(_THREADS, work)
 
 
 def _to_disk(path: Path) -> None:
@@ -86,6 +108,7 @@ async def _receive_form(request: Request, options: dict[bytes, bytes], sink: _Si
     async for data in request.stream():
         received += len(data)
         parser.write(data)
+        await sink.flush(_BLOCK_BYTES)
         if received - sink.size > _FORM_BYTES:
             why = f"the form has more than {_FORM_BYTES} bytes beside its file"
             raise Problem(413, why, [("body", "is too large")])
