@@ -96,6 +96,7 @@ def analyze(
     from service.client.access import access_by_files
     from service.jobs import render
     from service.jobs.analyze import analyze_files
+    from service.jobs.explain import explain_incidents
     from service.jobs.progress import warn
     from service.runtime.process import run_to_completion
 
@@ -122,6 +123,8 @@ def analyze(
         from service.web.pages.atlas import Atlas
         from service.web.pages.one_file import write_one_file
 
+        asked = (raw.events, response, judge, language.value, target, settings, access, network)
+        explained = explained or run_to_completion(explain_incidents(*asked, of_incidents=of_effects))
         atlas = Atlas.at_hand(settings.repository, settings.model_version)
         write_one_file(html, raw, response, explained, atlas, language.value)
     if as_json:

@@ -1,4 +1,4 @@
-"""The ``explain`` command: why an event of a raw file got its scores, from here or from a gateway."""
+"""Why events of raw files got their scores: one, for ``explain``, or those that incidents begin with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from service.client.gateway import GatewayClient, check_reachable
 from service.detect.names import DetectorName
 from service.dialect.dialect import words_of
 from service.errors import CommandError
+from service.events.codes import parse
 from service.events.columns import Events
 from service.gateway.build import build_wiring
 from service.jobs.analyze import split
+from service.jobs.positions import positions
 from service.jobs.progress import warn
+from service.jobs.stories import nearest_mates, stories
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
+from service.runtime.tasks import together
 from service.settings import Settings
+
+_MATES = 8
+_MOST_EVENTS = 6  # of an item
+_AT_ONCE = 2
 
 
 async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
@@ -50,6 +58,51 @@ async def explain_event(  # noqa: PLR0913, PLR0917 - what, by what, where
     client = GatewayClient(target, access, words_of(dialect))
     try:
         return raw, await client.explain(events, event_id, detector, settings.asked_point, language)
+    finally:
+        await client.close()
+
+
+async def explain_incidents(  # noqa: PLR0913, PLR0917 - of what, by what, where
+    events: Events,
+    response: pb.AnalyzeFilesResponse,
+    detector: DetectorName,
+    language: str,
+    target: str | None,
+    settings: Settings,
+    access: Access = OPEN,
+    network: Path | None = None,
+    *,
+    of_incidents: int,
+) -> list[pb.ExplainResponse]:
+    """Return why the items are flagged that so many incidents begin with, the largest, as the gateway ``target`` says.
+
+    It judges each among a few of its mates: it is asked about one event at a time, and all others would be too many. Of
+    rules nothing is asked: their causes say all. Where the gateway is away or refuses, a warning says so.
+    """
+    if target is None or detector is DetectorName.RULES:
+        return []
+    begins = dict.fromkeys(int(events.epc[story.first]) for story in stories(events, response)[:of_incidents])
+    flagged: dict[int, list[int]] = {epc: [] for epc in begins}
+    found = [one.event_id for answer in response.files for one in answer.event_history]
+    for event_id, at in positions(events, found).items():
+        if (epc := int(events.epc[at])) in flagged:
+            flagged[epc].append(event_id)
+    codes, turn = parse(events.epc_codes), asyncio.Semaphore(_AT_ONCE)
+
+    async def told(epc: int) -> list[pb.ExplainResponse]:
+        async with turn:
+            asked = events.take(np.flatnonzero(np.isin(events.epc, [epc, *nearest_mates(codes, epc, _MATES)])))
+            return [
+                await client.explain(asked, event_id, detector, settings.asked_point, language)
+                for event_id in flagged[epc][:_MOST_EVENTS]
+            ]
+
+    client = GatewayClient(target, access, words_of(site_dialect(network, settings)))
+    try:
+        return [one for answers in await together(map(told, flagged)) for one in answers]
+    except CommandError as error:
+        warn([f"Nothing says what moved the scores: {error}"])
+        return []
     finally:
         await client.close()
 

@@ -1,4 +1,4 @@
-"""The incidents of an answer: which of its findings are one story, see `service.explain.incidents`."""
+"""The incidents of an answer: which of its findings are one story, see `service.explain.incidents`; and items alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events.codes import Codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
@@ -31,6 +32,18 @@ class Story:
     events: NDArray[np.intp]  # positions among all events, in their order
     first: int  # the position of its first event
     reason: str  # of the first event
+
+
+def nearest_mates(codes: Codes, epc: int, most: int) -> list[int]:
+    """Return other items of an item's lot, those with the nearest serials first; none of a malformed code."""
+    if not codes.well_formed[epc]:
+        return []
+    alike = [getattr(codes, part) == getattr(codes, part)[epc] for part in ("company", "product", "lot")]
+    mates: NDArray[np.intp] = np.flatnonzero(codes.well_formed & np.logical_and.reduce(alike))
+    mates = mates[mates != epc]
+    nearest = np.argsort(np.abs(codes.serial[mates] - codes.serial[epc]), kind="stable")[:most]
+    found: list[int] = mates[nearest].tolist()
+    return found
 
 
 def stories(events: Events, response: pb.AnalyzeFilesResponse) -> list[Story]:

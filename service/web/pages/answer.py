@@ -13,7 +13,7 @@ from service.events.codes import parse
 from service.events.vocabulary import EVENT_TYPES, KINDS, LEVELS, UNKNOWN
 from service.findings.records import FileReport, GroupCount, IncidentRow, KindFound, ScanRow
 from service.jobs.positions import positions
-from service.jobs.stories import Story, causes_of, kinds_of, stories
+from service.jobs.stories import Story, causes_of, kinds_of, nearest_mates, stories
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents
 from service.web.pages.item import MOST_MATES
@@ -66,7 +66,10 @@ class AnswerPages:
     def items(self, most: int) -> list[tuple[list[ScanRow], list[list[ScanRow]]]]:
         """Return the scans of the items that the largest incidents begin with, each with those of its nearest mates."""
         epcs = dict.fromkeys(int(self._events.epc[story.first]) for story in self._stories)
-        return [(self._scans(epc), [self._scans(mate) for mate in self._mates(epc)]) for epc in list(epcs)[:most]]
+        return [
+            (self._scans(epc), [self._scans(mate) for mate in nearest_mates(self._codes, epc, MOST_MATES)])
+            for epc in list(epcs)[:most]
+        ]
 
     @cached_property
     def _stories(self) -> list[Story]:
@@ -151,18 +154,6 @@ class AnswerPages:
             local_us=int(self._local_us[at]),
             kinds=self._kinds.get(at, ()),
         )
-
-    def _mates(self, epc: int) -> list[int]:
-        """Return other items of the lot, those with the nearest serials first."""
-        codes = self._codes
-        if not codes.well_formed[epc]:
-            return []
-        alike = [getattr(codes, part) == getattr(codes, part)[epc] for part in ("company", "product", "lot")]
-        mates = np.flatnonzero(codes.well_formed & np.logical_and.reduce(alike))
-        mates = mates[mates != epc]
-        nearest = np.argsort(np.abs(codes.serial[mates] - codes.serial[epc]), kind="stable")[:MOST_MATES]
-        found: list[int] = mates[nearest].tolist()
-        return found
 
 
 def _kinds(finding: pb.EventFinding, told: Mapping[tuple[int, str], str]) -> tuple[KindFound, ...]:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.command import assert_one_line, run
+from tests.support.gateway import Gateway
 from tests.support.web.browser import faults_for_people, opened
 from tests.support.web.raw import FAST, write_day
 from tests.support.worlds import code
@@ -77,3 +78,11 @@ def test_it_draws_its_map_by_itself(browser: Browser, path: Path) -> None:
 def test_where_nothing_can_be_written_nothing_is_judged(tmp_path: Path) -> None:
     raw = write_day(tmp_path / "day.tsv")
     assert_one_line(run("analyze", raw, "--html", tmp_path / "no" / "page.html"), 2, "--html", "no such folder")
+
+
+def test_a_gateway_says_what_moved_the_scores_too(gateway: Gateway, tmp_path: Path, page: str) -> None:
+    raw, path = write_day(tmp_path / "day.tsv"), tmp_path / "page.html"
+    done = run("analyze", raw, "--target", gateway.target, "--html", path)
+    assert done.returncode == 0, done.stderr
+    rows = 'class="effect-table"'
+    assert path.read_text(encoding="utf-8").count(rows) == page.count(rows) > 0
