@@ -137,6 +137,11 @@ def _show_lineups(settings: Settings, monitoring: Monitoring, lineups: Lineups, 
         "1 while another version is in use than the log of promotions says, or no usable model is there.",
         lambda: float(follower.is_behind),
     )
+    monitoring.metrics.gauge(
+        "emergency_fallback",
+        "1 while the log gives the network's files to the rules because it has failed.",
+        lambda: float(follower.standing.emergency),
+    )
     if settings.shadow_percent:
         shadow = lineups.shadow
         monitoring.metrics.registry.register(ShadowCollector(lambda: shadow.compared))
