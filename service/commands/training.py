@@ -4,6 +4,7 @@
 # Lazy imports as said above; and a command has one parameter per flag.
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -190,6 +191,9 @@ def export(
     version: Annotated[int | None, typer.Option(min=1, help="Number of the version; default: the next one.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
     sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
+    lifecycle: Annotated[
+        Path | None, typer.Option(help="Folder of the log of promotions, where the version becomes the challenger.")
+    ] = None,
 ) -> None:
     """Write a trained model as a version of a Triton model repository."""
     need_train_extra()
@@ -199,7 +203,11 @@ def export(
     from export.run import export_run
 
     folder = export_run(run, out, version, replace=replace, sign=key)
-    typer.echo(f"exported to {folder}")
+    if lifecycle is not None:
+        from service.commands.loop.retraining import make_challenger
+
+        make_challenger(folder, lifecycle, f"user:{getpass.getuser()}", f"exported from {run.name}")
+    typer.echo(f"exported to {folder}" + (f", the challenger of {lifecycle}" if lifecycle is not None else ""))
 
 
 def start_from(folder: Path | None, truth: Path | None) -> StartNetwork | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import BinaryIO
 
 import structlog
 
@@ -62,8 +64,8 @@ class Roundsman:
     commands: dict[What, str]  # of RETRAIN and ADOPT; "": there is none
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the rounds of this folder.
+    def turn(self, wait_s: float = 0.0) -> Iterator[None]:
+        """Hold the rounds of this folder. Args: ``wait_s``: so long for another process to end its own.
 
         Raises:
             CommandError: another process has them, or the folder cannot be written.
@@ -71,13 +73,16 @@ class Roundsman:
         path = self.observer.register.log.folder / _LOCK_FILE
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield
-        except BlockingIOError:
-            raise CommandError(f"another operate has the rounds of {path.parent}: end it first") from None
+            lock = path.open("ab")
         except OSError as error:
             raise CommandError(f"cannot write {path}: {error.strerror}") from None
+        with lock:
+            end_s = time.monotonic() + wait_s
+            while not _is_taken(lock):
+                if time.monotonic() >= end_s:
+                    raise CommandError(f"another operate has the rounds of {path.parent}: end it first")
+                time.sleep(0.1)
+            yield
 
     async def run(self, stop: asyncio.Event) -> None:
         """Do rounds until ``stop``. What cannot be read or done now is said, and tried again."""
@@ -161,6 +166,14 @@ class Roundsman:
             suggested={step.key: at for step in found.suggested} | suggested,
             refused=refused | {step.key: why for step, why in found.refused},
         )
+
+
+def _is_taken(lock: BinaryIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _tell(before: OperateState, found: RoundDone) -> None:

@@ -42,6 +42,8 @@ REFUSED = {  # who does not go together, and what the failing build names
     ("tls", "canary-gateway"): "tls-goes-not-with-canary-gateway",
     ("tls", "canary-argo"): "tls-goes-not-with-canary-argo",
     ("embedded-only", "triton-gpu"): "embedded-only-goes-not-with-triton-gpu",
+    ("model-canary", "retraining-argo"): "model-canary-goes-not-with-retraining-argo",
+    ("model-image", "retraining-argo"): "model-image-goes-not-with-retraining-argo",
     ("canary", "canary-gateway"): "epc-sentinel-canary",
     ("canary", "canary-argo"): "epc-sentinel-canary",
     ("canary-gateway", "canary-argo"): "epc-sentinel",

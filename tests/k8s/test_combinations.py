@@ -74,7 +74,10 @@ def test_custom_resources_are_valid(combinations: dict[Choice, list[Object]]) ->
     distinct = {
         json.dumps(o, sort_keys=True): o for objects in combinations.values() for o in objects if crds.is_custom(o)
     }
-    assert {o["kind"] for o in distinct.values()} >= {"Rollout", "AnalysisTemplate", "GRPCRoute", "Gateway"}
+    learning = [o for o in overlay("retraining-argo") if o["kind"] in crds.WORKFLOWS]
+    distinct |= {json.dumps(o, sort_keys=True): o for o in learning}
+    kinds = {"Rollout", "AnalysisTemplate", "GRPCRoute", "Gateway", "WorkflowTemplate", "CronWorkflow"}
+    assert {o["kind"] for o in distinct.values()} >= kinds
     assert crds.problems(list(distinct.values())) == ""
     [route] = [
         o for o in combinations[next(c for c in combinations if "canary-gateway" in c)] if o["kind"] == "GRPCRoute"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+_PATIENCE_S = 120.0  # for a round of another one, which waits for what it began
+
 _ONLY_SAY = {"fallback": "off", "retraining": "suggest", "traffic": "off", "adopt_command": ""}
 
 
@@ -82,7 +84,7 @@ def operate(
 
     logs.configure(own.log_format, own.log_level)
     operator = _operator(of_gateways, own, _tls(ca_file, cert_file, key_file))
-    with operator.turn():
+    with operator.turn(_PATIENCE_S if once or due else 0.0):
         found = asyncio.run(_once(operator) if once or due else _always(operator))
     if due:
         typer.echo("yes" if found is not None and found.is_due else "no")

@@ -69,16 +69,21 @@ def retrain(
 def challenge(out: Path, repository: Path, lifecycle: Path | None, key: Ed25519PrivateKey | None) -> str:
     """Export a run that has passed, make it the challenger of a log of promotions, and return what was done."""
     from export.run import export_run
+
+    folder = export_run(out, repository, sign=key)
+    if lifecycle is not None:
+        make_challenger(folder, lifecycle, "epc-sentinel retrain", f"passed the gate, see {out.name}/gate.json")
+    return f"exported to {folder}" + (f", the challenger of {lifecycle}" if lifecycle is not None else "")
+
+
+def make_challenger(folder: Path, lifecycle: Path, who: str, why: str) -> None:
+    """Make the version in ``folder`` of a repository the challenger; raises as `Register.load`."""
     from service.features.table import feature_spec_hash
     from service.lifecycle.promotion_log import PromotionLog
     from service.lifecycle.register import Register
 
-    folder = export_run(out, repository, sign=key)
-    if lifecycle is None:
-        return f"exported to {folder}"
-    register = Register(repository, PromotionLog(lifecycle), feature_spec_hash())
-    register.load(int(folder.name), who="epc-sentinel retrain", why=f"passed the gate, see {out.name}/gate.json")
-    return f"exported to {folder}, the challenger of {lifecycle}"
+    register = Register(folder.parent.parent, PromotionLog(lifecycle), feature_spec_hash())
+    register.load(int(folder.name), who=who, why=why)
 
 
 @app.command()
@@ -91,6 +96,7 @@ def compare(
     truth: Annotated[Path | None, typer.Option(help="Truth table; default: truth.parquet or .csv of --data.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the EPCs, for the intervals.")] = 1_000,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all of it to this file, too.")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="End with 1 if the second may not take its place.")] = False,
 ) -> None:
     """Compare two runs on the same events, and say whether the second may take the place of the first."""
     need_train_extra()
@@ -102,3 +108,5 @@ def compare(
     write_comparison(found)
     if out is not None:
         out.write_text(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if gate and not found.passes:
+        raise CommandError(f"{run_b} is refused: {run_a} stays")

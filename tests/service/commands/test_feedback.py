@@ -12,6 +12,7 @@ from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.jobs.feedback import SHEET, read_labels, read_sheet
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
+from tests.k8s.workflow import step
 from tests.service.feedback.labels import ask, wait_for_sample
 from tests.support.command import assert_one_line, run
 from tests.support.gateway import Gateway
@@ -29,8 +30,8 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def test_a_sheet_goes_out_without_scores_and_comes_back_once(asking: Gateway, tmp_path: Path) -> None:
-    sheet, target = tmp_path / "sheet.csv", asking.target
-    done = run("audit", "export", "--out", sheet, "--who", "ann", "--target", target)
+    sheet, target = tmp_path / "waiting.csv", asking.target
+    done = run(*step("audit-export", audit=tmp_path, target=target))
     assert done.stdout == f"4 of 4 events that wait for a verdict are in {sheet}\n", done.stderr
     rows = list(csv.DictReader(sheet.read_text("utf-8-sig").splitlines()))
     assert (tuple(rows[0]), rows[3]["epc_code"]) == (SHEET, "'=HYPERLINK(1)")
@@ -42,7 +43,7 @@ def test_a_sheet_goes_out_without_scores_and_comes_back_once(asking: Gateway, tm
         writer.writeheader()
         writer.writerows(rows)
     for new in (15, 0):
-        done = run("audit", "import", sheet, "--who", "ann", "--target", target)
+        done = run(*step("audit-import", sheet=sheet, who="ann", target=target))
         assert done.stdout == f"{new} of 15 verdicts are new\n", done.stderr
     assert run("audit", "export", "--who", "ann", "--target", target).stdout.splitlines()[1][:4] == "1,1,"
     shown = run("accuracy", "--target", target)

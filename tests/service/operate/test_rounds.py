@@ -30,7 +30,9 @@ from service.operate.rounds import RoundDone, Roundsman
 from service.operate.settings import OperateSettings
 from service.operate.state import STATE_FILE, OperateState, read_state
 from service.operate.steps import What
+from tests.k8s.workflow import step
 from tests.service.feedback.samples import label, sampled
+from tests.support.command import run
 from tests.support.gateway import ROOT
 from tests.support.processes import die_at, end, wait_for
 from tests.support.versions import flip_last_byte
@@ -75,7 +77,7 @@ def operating(world: Path, **settings: object) -> Iterator[Roundsman]:
     )  # type: ignore[arg-type]
     store = open_verdicts(str(world / "verdicts"))
     observer = Lookout(register_of(world), Operations(world / "lifecycle" / "operations"), store, own)
-    command = f"sh -c 'echo ran >> \"{world}/ran\"; sleep 0.1'"
+    command = f'sh -c \'echo ran >> "{world}/ran"; until [ -e "{world}/go on" ]; do sleep 0.02; done\''
     try:
         yield Roundsman(observer, own, {What.RETRAIN: command, What.ADOPT: own.adopt_command})
     finally:
@@ -98,11 +100,11 @@ def one_round(world: Path, *, wait: bool = True, **settings: object) -> RoundDon
 def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(world: Path, tmp_path: Path) -> None:
     """Each step that touches the disk, or begins the retraining, is the last one of a process once."""
     left, killed = set(), True
-    for step in range(1, 30):
-        copy = shutil.copytree(world, tmp_path / f"world {step}", symlinks=True)
+    for number in range(1, 30):
+        copy = shutil.copytree(world, tmp_path / f"world {number}", symlinks=True)
         if (child := os.fork()) == 0:
             try:
-                die_at(step, *PLACES)
+                die_at(number, *PLACES)
                 one_round(copy, wait=False)
             finally:
                 os._exit(0)
@@ -110,12 +112,13 @@ def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(worl
         log, operations = register_of(copy).log, Operations(copy / "lifecycle" / "operations")
         newest = operations.latest("retrain")
         left.add((len(log.entries()), newest.state.value if newest else "", read_state(copy / "lifecycle").rounds))
+        (copy / "go on").touch()
         one_round(copy)
         wait_for(lambda found=operations: found.latest("retrain").state is not Progressing.RUNNING)
         one_round(copy)
         assert [entry.why.startswith(EMERGENCY) for entry in log.entries()] == [False, True]
         assert log.standing().traffic == "rules=100"
-        assert (copy / "ran").read_text() == "ran\n", f"killed at step {step}"
+        assert (copy / "ran").read_text() == "ran\n", f"killed at step {number}"
         assert operations.latest("retrain").state is Progressing.SUCCEEDED  # type: ignore[union-attr]
         assert read_state(copy / "lifecycle").closely
         if not killed:
@@ -199,6 +202,15 @@ def test_what_is_suggested_is_said_once_and_a_state_that_was_damaged_harms_nobod
     path = world / "lifecycle" / STATE_FILE
     path.write_text(path.read_text()[:40])
     assert one_round(world, **asked).is_due
+
+
+def test_the_workflow_asks_once_in_a_cool_down_whether_a_retraining_is_due(world: Path) -> None:
+    asked = step("due", lifecycle=world / "lifecycle", model_repository=world / "repository")
+    variables = {"EPC_SENTINEL_VERDICTS": str(world / "verdicts"), "EPC_SENTINEL_OPERATE_LEAST_LABELS": "40"}
+    said = [run(*asked, **variables) for _ in range(2)]
+    assert [one.stdout for one in said] == ["yes\n", "no\n"], said[0].stderr
+    assert "40 new verdicts" in said[0].stderr
+    assert register_of(world).standing().number == 1
 
 
 def test_a_log_that_has_moved_on_is_looked_at_again(world: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.k8s.workflow import step
 from tests.support.command import run as command
 from tests.support.trained import SHORT, TinyWorld, silent
 from training.datasets.truth import Truth
@@ -146,10 +148,11 @@ def test_a_slice_that_falls_refuses_and_few_anomalies_are_said() -> None:
 
 
 def test_the_command(tiny_run: Path, worse_run: Path, other_world: Path, tiny_world: TinyWorld, tmp_path: Path) -> None:
-    out = tmp_path / "found.json"
-    done = command("compare", tiny_run, worse_run, "--data", other_world, "--resamples", FEW, "--out", out)
-    assert done.returncode == 0, done.stderr
-    written = json.loads(out.read_text())
+    worse = shutil.copytree(worse_run, tmp_path / "worse")
+    done = command(*step("compare", run=tiny_run, new_run=worse, golden=other_world), "--resamples", FEW)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: {worse} is refused: {tiny_run} stays"
+    written = json.loads((worse / "compare.json").read_text())
     assert written["passes"] is False
     assert "RUN_B does not pass the gate: " in done.stdout
     assert "RUN_B against RUN_A" in done.stdout

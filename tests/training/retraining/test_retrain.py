@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.commands.loop.retraining import challenge
 from service.events.vocabulary import KINDS
 from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from service.model.manifest import digest_of
+from tests.k8s.workflow import step
 from tests.support.command import run as command
 from tests.support.trained import SHORT, TinyWorld, silent
 from tests.training.retraining.auditing import write_verdicts
@@ -143,8 +143,8 @@ def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
 ) -> None:
     out, repository, log = tmp_path / "out", tmp_path / "repository", tmp_path / "lifecycle"
     done = command(
-        "retrain", tiny_run, "--data", other_world, "--verdicts", verdicts, "--out", out, "--epochs", 1,
-        "--resamples", 100, "--repository", repository, "--lifecycle", log,
+        *step("retrain", run=tiny_run, data=other_world, verdicts=verdicts, golden=other_world, new_run=out),
+        "--epochs", 1, "--resamples", 100, "--repository", repository, "--lifecycle", log,
     )  # fmt: skip
     passes = json.loads((out / GATE_FILE).read_text())["passes"]
     assert "The verdicts of mallory are set aside: " in done.stdout
@@ -152,6 +152,6 @@ def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
     assert passes or done.stderr.splitlines()[-1] == f"error: the new run {out} is refused: the one in use stays"
     assert repository.exists() == passes
     other, its_log = tmp_path / "other", tmp_path / "other-lifecycle"  # whether or not the first one passed
-    said = challenge(tiny_run, other, its_log, None)
+    done = command(*step("challenge", new_run=tiny_run, model_repository=other, lifecycle=its_log))
+    assert done.stdout.splitlines()[-1].endswith(f", the challenger of {its_log}"), done.stderr
     assert Register(other, PromotionLog(its_log), feature_spec_hash()).standing().challenger == 1
-    assert said.endswith(f", the challenger of {its_log}")
