@@ -20,7 +20,7 @@ def retrain(
         return []
     if seen.runs(What.RETRAIN):
         return [Held(What.RETRAIN, "one runs")]
-    since = last_retraining(seen, state)
+    since = last_retraining(seen, state if settings.retraining is Handling.SUGGEST else OperateState())
     if since is not None and (passed := seen.at - since) < timedelta(seconds=settings.cooldown_s):
         return [Held(What.RETRAIN, f"the last began {passed.total_seconds():.0f} s ago, of {settings.cooldown_s:g} s")]
     if (new := seen.new_labels(since)) < settings.least_labels:

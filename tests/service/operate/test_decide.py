@@ -155,7 +155,9 @@ def test_a_suggested_retraining_is_suggested_once_in_a_cool_down() -> None:
     now = seen(accuracy=BAD, labels=labels(100, hours=1))
     [step] = steps(now, OperateSettings())
     assert (step.what, step.at_once) == (What.RETRAIN, False)
-    assert steps(now, OperateSettings(), OperateState(suggested={"retrain": before(hours=5)})) == []
+    said = OperateState(suggested={"retrain": before(hours=5)})
+    assert steps(now, OperateSettings(), said) == []
+    assert steps(now, ONLY_RETRAIN, said), "who acts from now on does not wait for what was said before"
     assert steps(seen(accuracy=[measured(0.79)], labels=labels(100, hours=1)), OperateSettings()) == [], (
         "0.8 is not above"
     )

@@ -1,4 +1,5 @@
 """What the loop of verdicts is tried with by people.
 
+- auditor: a sheet, filled in by the truth and some errors
 - study: what a sample of one in a hundred tells of a whole world
 """
