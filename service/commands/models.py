@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.options import AccessOptions, OptionGroup, setting, spread
+from service.commands.options import AccessOptions, NetworkOption, OptionGroup, TimeZoneOption, setting, spread
 from service.errors import CommandError, SettingsError
 from service.settings import load_settings
 
@@ -152,6 +152,35 @@ def traffic(
     from service.jobs import models as job
 
     typer.echo(job.share(_managed(WhereOptions(None, repository, lifecycle), AccessOptions()), shares, why))
+
+
+@models.command()
+def ab(  # noqa: PLR0913 - a command has one parameter per flag
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE...]", help="Raw scan files, judged by both; default: what --verdicts has of both."
+        ),
+    ] = None,
+    *,
+    versions: Annotated[tuple[int, int], typer.Option(metavar="A B", help="Numbers of the versions; B less A.")],
+    truth: Annotated[Path | None, typer.Option(help="Truth table of the files, CSV or Parquet.")] = None,
+    verdicts: Annotated[str | None, setting("verdicts")] = None,
+    repository: RepositoryOption = None,
+    trust: TrustOption = None,
+    time_zone: TimeZoneOption = None,
+    network: NetworkOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two versions on the same events: what they find and how right they are, with intervals."""
+    from service.jobs.ab import report
+    from service.jobs.ab.compare import compare
+
+    backend = None if repository is None else f"onnx:{repository}"
+    settings = load_settings(backend=backend, verdicts=verdicts, trust=trust)
+    judged = compare(files or [], versions, settings, truth, time_zone, network)
+    found = report.compare_findings(judged), report.compare_precision(judged)
+    (report.write_json if as_json else report.write_tables)(versions, *found)
 
 
 def _managed(where: WhereOptions, access: AccessOptions) -> Managed:

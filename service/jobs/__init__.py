@@ -14,6 +14,7 @@
 - flow: how items flow through the sites of raw files
 - tally: what a replay counts
 - zones: in which zones raw times without one are
+- ab: two versions of the model on the same events
 - models: the versions of the model, managed
 - progress: progress of long work, warnings
 """
