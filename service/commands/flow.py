@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 from service.commands.options import (
     DetectorChoice,
+    LanguageChoice,
     OptionGroup,
     TimeZoneOption,
     need_train_extra,
@@ -25,12 +27,17 @@ from service.errors import CommandError
 from service.settings import load_settings
 
 if TYPE_CHECKING:
+    from service.pb.epcsentinel.v1.flow_pb2 import FlowServicePredictResponse
     from training.flow.backtest import Backtest
     from training.flow.history import FlowHistory
 
 app = typer.Typer()
 _flow = typer.Typer(no_args_is_help=True, help="How items flow: work in progress, throughput, cycle time.")
 app.add_typer(_flow, name="flow")
+
+
+FlowPageOption = Annotated[Path | None, typer.Option("--html", help="Write a page about it as well, as one file.")]
+LanguageOption = Annotated[LanguageChoice, typer.Option(help="Of the page.")]
 
 
 @_flow.command()
@@ -41,21 +48,117 @@ def measure(
     end: Annotated[datetime | None, typer.Option(help="Of the window of Little's law, UTC.")] = None,
     detector: Annotated[DetectorChoice, typer.Option(help="What it flags is left out.")] = DetectorChoice.LSTM,
     all_events: Annotated[bool, typer.Option("--all-events", help="Judge nothing: each scan counts.")] = False,
+    html: FlowPageOption = None,
+    language: LanguageOption = LanguageChoice.ENGLISH,
     time_zone: TimeZoneOption = None,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
 ) -> None:
     """Measure work in progress, arrivals, departures, dwell and cycle time; without what is flagged."""
     settings = load_settings(model_repository=model_repository, model_timeout_s=30)
+    _check_page(html)
     from service.jobs import flow as job
     from service.runtime.process import run_to_completion
 
     judge = None if all_events else DetectorName(detector)
-    measured = run_to_completion(job.measure_files(paths, judge, settings, time_zone))
+    measured = run_to_completion(job.measure_files(paths, judge, settings, time_zone, causes=html is not None))
     window = job.window_of(measured.stays, begin, end)
     if out is not None:
         with out.open("w", encoding="utf-8", newline="") as file:
             job.write_csv(measured, file)
+    if html is not None:
+        from service.web.pages.atlas import Atlas
+        from service.web.pages.flow.files import write_flow
+        from service.web.pages.flow.measured import flow_page
+
+        raw = measured.raw
+        page = flow_page(
+            ", ".join(path.name for path in paths), raw.events, measured.counts, measured.stalled, places=raw.places,
+            atlas=Atlas.at_hand(settings.repository, None), zones=raw.zones,
+        )  # fmt: skip
+        write_flow(html, language.value, flow=page)
     job.write_tables(measured, window)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionOptions(OptionGroup):
+    """What a forecast is about."""
+
+    site: Annotated[str | None, typer.Option(help="Number of the location.")] = None
+    step: Annotated[str | None, typer.Option(help="Such as WMS.")] = None
+    product: Annotated[str | None, typer.Option(help="Code of the product.")] = None
+    plant: Annotated[str | None, typer.Option(help="Name of the plant.")] = None
+    application: Annotated[str | None, typer.Option(help="Name of the application.")] = None
+    panel_size: Annotated[str | None, typer.Option(help="Name of the panel size.")] = None
+    current_wip: Annotated[float | None, typer.Option(help="Items there now. [those of the last day]")] = None
+    planned_throughput: Annotated[float | None, typer.Option(help="Items per day that are to leave.")] = None
+    prediction_days: Annotated[int | None, typer.Option(help="Days, 1 to 60. [30]")] = None
+
+
+@_flow.command()
+@spread
+def predict(
+    about: QuestionOptions,
+    model: Annotated[str | None, typer.Option(help="Number of the flow model. [the newest]")] = None,
+    html: FlowPageOption = None,
+    language: LanguageOption = LanguageChoice.ENGLISH,
+    model_repository: Annotated[str | None, setting("model_repository")] = None,
+) -> None:
+    """Forecast work in progress, throughput and cycle time of the days after a model's history, with 90 % bands."""
+    settings = load_settings(model_repository=model_repository)
+    repository = settings.repository if model_repository is None else settings.model_repository
+    _check_page(html)
+    from service.api.flow.forecasts import predict as answer_of
+    from service.errors import InvalidRequest, SettingsError
+    from service.flow.shelf import FlowShelf
+    from service.model.signing import load_trust
+    from service.pb.epcsentinel.v1 import flow_pb2 as pb
+
+    given = {name: value for name, value in asdict(about).items() if value is not None}
+    request = pb.FlowServicePredictRequest(model_id=model or "", **given)
+    trust = load_trust(settings.trust) if settings.trust else None
+    try:
+        answer = answer_of(FlowShelf(repository, trust), request)
+    except InvalidRequest as error:
+        names = {"model_id": "model"}
+        lines = [f"--{names.get(field, field).replace('_', '-')} {text}" for field, text in error.violations]
+        raise SettingsError("\n".join(lines)) from None
+    _show_forecast(answer)
+    if html is not None:
+        from service.web.pages.flow.files import write_flow
+        from service.web.pages.flow.forecast import forecast_page
+
+        write_flow(html, language.value, forecast=forecast_page(request, answer))
+
+
+def _show_forecast(answer: FlowServicePredictResponse) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Day", "WIP", "90 %", "Throughput", "90 %", "Cycle h", "90 %", "Plan")
+    for day in answer.days:
+        cells: list[str] = []
+        for one in (day.wip, day.throughput, day.cycle_time_h):
+            cells += [f"{one.value:,.1f}", f"{one.lower:,.1f} .. {one.upper:,.1f}"]
+        table.add_row(day.day, *cells, f"{day.feasibility:.0%}" if day.HasField("feasibility") else "")
+    table.title = answer.model
+    console = Console(highlight=False)
+    console.print(table)
+    for method in answer.methods:
+        console.print(
+            f"{method.measure}: {method.method} answers; in the backtest its error is {method.gain:.1%} below that of"
+            f" {method.baseline}"
+        )
+    for text in (*(one.text for one in answer.advice), *answer.warnings):
+        console.print(text)
+
+
+def _check_page(html: Path | None) -> None:
+    from service.errors import SettingsError
+
+    if html is not None and not html.parent.is_dir():
+        raise SettingsError(f"--html is {str(html)!r}: no such folder as {html.parent}: make it first")
+    if html is not None and find_spec("jinja2") is None:
+        raise SettingsError("--html needs the extra 'web': pip install 'epc-sentinel[web]'")
 
 
 @_flow.command()

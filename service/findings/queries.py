@@ -12,6 +12,7 @@ from service.findings.records import (
     FileReport,
     FindingFilter,
     FindingRow,
+    FlowScans,
     GroupCount,
     Grouping,
     IncidentRow,
@@ -143,6 +144,15 @@ class Reading(ABC):
         # The range is of use to the statistics of Parquet; "/" is the letter after "."
         values = [report_id, f"{key}.", f"{key}/", key, epc_code, report_id, limit]
         return [LotItem(*row) for row in self._rows(report_id, sql, values)]
+
+    def flow_scans(self, report_id: int) -> FlowScans:
+        """See `FindingsStore.flow_scans`."""
+        columns = "number, epc_code, location_id, place, step, event_type, time_us"
+        rows = self._rows(report_id, f"SELECT {columns} FROM {{scans}} WHERE report_id = ? ORDER BY 1", [report_id])  # noqa: S608
+        flags = ", ".join(f"{low}_score IS NOT NULL" for low in _LOW.values())
+        sql = f"SELECT number, COALESCE(jump_cause, '') = 'stalled', {flags} FROM {{findings}} WHERE report_id = ?"  # noqa: S608
+        flagged = [(number, of_kinds, has) for number, has, *of_kinds in self._rows(report_id, sql, [report_id])]
+        return FlowScans([(*row[:3], *(text or "" for text in row[3:6]), row[6]) for row in rows], flagged)
 
     def _items_where(self, epc_codes: Sequence[str]) -> tuple[str, list[object]]:
         """Return the condition that finds the scans of items."""

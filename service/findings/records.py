@@ -83,6 +83,16 @@ class ScanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowScans:
+    """The scans of a report and what is flagged of them, as flow is measured of."""
+
+    rows: list[tuple[int, str, int, str, str, str, int]]
+    """number, EPC code, location_id, place, step, event type, time in microseconds; in the order of the number."""
+    flagged: list[tuple[int, list[bool], bool]]
+    """number, which of the five kinds, in the order of the vocabulary, and whether an item had stood still."""
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentRow:
     """Findings of one kind and cause that share their shipment and place."""
 

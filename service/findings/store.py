@@ -11,6 +11,7 @@ from service.findings.records import (
     FileReport,
     FindingFilter,
     FindingRow,
+    FlowScans,
     GroupCount,
     Grouping,
     IncidentRow,
@@ -64,6 +65,9 @@ class FindingsStore(Protocol):
 
     def mates(self, report_id: int, epc_code: str, limit: int) -> list[LotItem]:
         """Return other items of the same lot, those with the most findings first; none of a malformed code."""
+
+    def flow_scans(self, report_id: int) -> FlowScans:
+        """Return all scans of a report, for what flows."""
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -59,43 +59,59 @@ class Measured:
     flow: Flow
     left_out: int  # events
     epc_codes: Sequence[str]  # of the items of the stays
+    counts: NDArray[np.bool_]  # which events [N] count
+    stalled: NDArray[np.bool_]  # which events [N] are flagged because their item had stood still, if that was asked
 
 
 async def measure_files(
-    paths: Sequence[Path], detector: DetectorName | None, settings: Settings, time_zone: str | None = None
+    paths: Sequence[Path],
+    detector: DetectorName | None,
+    settings: Settings,
+    time_zone: str | None = None,
+    *,
+    causes: bool = False,
 ) -> Measured:
     """Return the flow of raw files and folders of them, without what ``detector`` flags.
 
-    None judges nothing: each scan counts.
+    None judges nothing: each scan counts. With ``causes`` it is known which items had stalled.
 
     Raises:
         CommandError: a file cannot be used, or nothing is left.
         SentinelError: the model cannot be used.
     """
     judge = detector or DetectorName.RULES
-    raw, response, _ = await analyze_files(raw_files(paths), judge, None, settings, OPEN, None, None, time_zone)
-    kept = np.ones(len(raw.events), dtype=np.bool_) if detector is None else _kept(raw.events, response)
+    told, of = ("en", 0) if causes else (None, None)
+    raw, response, _ = await analyze_files(
+        raw_files(paths), judge, None, settings, OPEN, None, told, time_zone, of_incidents=of
+    )
+    flags, stalled = _found(raw.events, response, detector)
+    kept = counted(raw.events, flags)
     if not kept.any():
         raise CommandError(
             "all events are flagged, so nothing is left to measure: see analyze, or measure --all-events"
         )
     events = raw.events.take(kept)
     stays = stays_of(events)
-    return Measured(raw, stays, measure(stays, events.epc_codes, raw.zones), int((~kept).sum()), events.epc_codes)
+    flow = measure(stays, events.epc_codes, raw.zones)
+    return Measured(raw, stays, flow, int((~kept).sum()), events.epc_codes, kept, stalled)
 
 
-def _kept(events: Events, response: pb.AnalyzeFilesResponse) -> NDArray[np.bool_]:
-    """Return which events [N] count."""
-    flagged = [finding for answer in response.files for finding in answer.event_history]
-    order = np.argsort(events.event_id)
-    ids = np.array([finding.event_id for finding in flagged], dtype=np.int64)
+def _found(
+    events: Events, response: pb.AnalyzeFilesResponse, detector: DetectorName | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the findings [N, 5] and which events [N] say that their item had stood still; nothing of no detector."""
+    flagged = [finding for answer in response.files for finding in answer.event_history] if detector else []
     flags = np.zeros((len(events), len(KINDS)), dtype=np.bool_)
+    stalled = np.zeros(len(events), dtype=np.bool_)
     if flagged:
+        order = np.argsort(events.event_id)
+        ids = np.array([finding.event_id for finding in flagged], dtype=np.int64)
         by_name = {field.json_name: field.name for field in pb.EventFinding.DESCRIPTOR.fields}
         names = [by_name[kind] for kind in KINDS]
         at = order[np.searchsorted(events.event_id, ids, sorter=order)]
         flags[at] = [[getattr(one, name) for name in names] for one in flagged]
-    return counted(events, flags)
+        stalled[at] = [one.jump_cause == "stalled" for one in flagged]
+    return flags, stalled
 
 
 def window_of(stays: Stays, begin: datetime | None, end: datetime | None) -> LittlesLaw:

@@ -32,13 +32,15 @@ from service.web.oldpaths.places import read_places
 from service.web.oldpaths.requests import RequestReader
 from service.web.pages import routes as pages
 from service.web.pages.atlas import Atlas
+from service.web.pages.flow import routes as flow_pages
 from service.web.pages.moved import MovedScores
 from service.web.pages.templating import STATIC
 from service.web.parts import Parts
 from service.web.settings import WebSettings
 
 ROUTERS = tuple(
-    one.router for one in (health, routes, reports, files, login, documentation, models, flow, pages, labels)
+    one.router
+    for one in (health, routes, reports, files, login, documentation, models, flow, pages, flow_pages, labels)
 )
 
 

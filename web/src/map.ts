@@ -5,7 +5,7 @@ import shapes from "./shapes.json";
 type Stop = { at: [number, number]; name: string; first: number; last: number; flagged: boolean };
 type Journey = { stops: Stop[]; mates: [number, number][][] };
 
-function rings(): L.LatLngExpression[][] {
+export function rings(): L.LatLngExpression[][] {
   return (shapes as { unit: number; rings: number[][] }[]).flatMap(({ unit, rings }) =>
     rings.map((packed) => {
       const ring: [number, number][] = [];

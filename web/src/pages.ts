@@ -3,6 +3,8 @@ import "./style.css";
 import { drawChart } from "./chart";
 import { keysMove, plainRows, type Rows } from "./keys";
 import { drawMap } from "./map";
+import { drawLines } from "./lines";
+import { drawSites } from "./sites";
 import { longTable } from "./table";
 import { uploads } from "./upload";
 
@@ -11,11 +13,13 @@ function start(): void {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       seen.unobserve(target);
-      drawMap(target as HTMLElement);
+      draw(target as HTMLElement);
     }
   }, { rootMargin: "600px" });
-  document.querySelectorAll<HTMLElement>("[data-map]").forEach((element) => seen.observe(element));
+  const draw = (element: HTMLElement): void => (element.dataset.sites ? drawSites : drawMap)(element);
+  document.querySelectorAll<HTMLElement>("[data-map], [data-sites]").forEach((element) => seen.observe(element));
   document.querySelectorAll<HTMLElement>("[data-chart]").forEach(drawChart);
+  document.querySelectorAll<HTMLElement>("[data-lines]").forEach(drawLines);
   document.querySelectorAll<HTMLFormElement>("form[data-upload]").forEach(uploads);
   document.querySelectorAll<HTMLFormElement>("form[data-filters]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
 
@@ -28,7 +32,7 @@ function start(): void {
   const closed = (): HTMLDetailsElement[] => [...document.querySelectorAll<HTMLDetailsElement>("details:not([open])")];
   let opened: HTMLDetailsElement[] = [];
   addEventListener("beforeprint", () => {
-    document.querySelectorAll<HTMLElement>("[data-map]:not(.leaflet-container)").forEach(drawMap);
+    document.querySelectorAll<HTMLElement>("[data-map]:not(.leaflet-container), [data-sites]:not(.leaflet-container)").forEach(draw);
     opened = closed();
     for (const one of opened) one.open = true;
   });

@@ -6,6 +6,7 @@
 - atlas: where places are, and how long legs usually take
 - effects: what moved the scores, as bars
 - answer: an answer of ``analyze`` as such pages
+- flow: how items flow, measured and forecast
 - one_file: these in one file
 - routes: the pages by HTTP
 - filters: which findings, by the address of a page

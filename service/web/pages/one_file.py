@@ -52,8 +52,7 @@ def write_one_file(  # noqa: PLR0913, PLR0917 - what was found, in which words, 
 def one_file(report: ReportPage, incidents: Sequence[IncidentRow], items: Sequence[ItemPage], language: str) -> str:
     """Return the page; codes of incidents lead to their item, if it is among ``items``."""
     anchors = {item.code: f"item-{number}" for number, item in enumerate(items, start=1)}
-    script, style = (_asset(name) for name in ("pages.js", "pages.css"))
-    return render(
+    return in_one_file(
         "one_file.html",
         language,
         report=report,
@@ -61,11 +60,21 @@ def one_file(report: ReportPage, incidents: Sequence[IncidentRow], items: Sequen
         more_incidents=report.file.incidents - len(incidents),
         items=[(anchors[item.code], item) for item in items],
         item_href=lambda code: f"#{anchors[code]}" if code in anchors else "",
+    )
+
+
+def in_one_file(template: str, language: str, **values: object) -> str:
+    """Return a page with the script and the style in it, which its policy knows by their hashes."""
+    script, style = (_asset(name) for name in ("pages.js", "pages.css"))
+    return render(
+        template,
+        language,
         in_one_file=True,
         script=Markup(script),  # noqa: S704 - our own, built; a test holds that nothing in it ends the element
         style=Markup(style),  # noqa: S704
         script_hash=_hash(script),
         style_hash=_hash(style),
+        **values,
     )
 
 

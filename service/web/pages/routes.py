@@ -80,7 +80,7 @@ async def files(parts: TheParts, request: Request) -> Response:
 @router.get("/reports/{report_id}")
 async def report(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Show the counts of a file."""
-    file = await _report(parts, pages, report_id)
+    file = await report_of(parts, pages, report_id)
     return await _kept(parts, pages, request, file, lambda: _counts(parts, request, file))
 
 
@@ -98,7 +98,7 @@ async def _counts(parts: Parts, request: Request, file: FileReport) -> Response:
 @router.get("/reports/{report_id}/findings")
 async def findings(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Show the incidents, then the flagged events, as the address filters them."""
-    file = await _report(parts, pages, report_id)
+    file = await report_of(parts, pages, report_id)
     return await _kept(parts, pages, request, file, lambda: _incidents_and_rows(parts, pages, request, file))
 
 
@@ -139,7 +139,7 @@ async def _incidents_and_rows(parts: Parts, pages: PageParts, request: Request, 
 @router.get("/reports/{report_id}/rows")
 async def rows(parts: TheParts, pages: ThePages, request: Request, report_id: str) -> Response:
     """Return a part of the flagged events for the table that scrolls."""
-    file = await _report(parts, pages, report_id)
+    file = await report_of(parts, pages, report_id)
     return await _kept(parts, pages, request, file, lambda: _some_rows(parts, request, file))
 
 
@@ -156,7 +156,7 @@ async def _some_rows(parts: Parts, request: Request, file: FileReport) -> Respon
 @router.get("/reports/{report_id}/item")
 async def item(parts: TheParts, pages: ThePages, request: Request, report_id: str, code: str = "") -> Response:
     """Show one item beside its mates."""
-    file = await _report(parts, pages, report_id)
+    file = await report_of(parts, pages, report_id)
     [scans] = await blocking(lambda: parts.store.items(file.report_id, [code]))
     if not scans:
         raise Problem(404, "this file has no item with this code")
@@ -191,7 +191,7 @@ async def status(parts: TheParts, request: Request) -> Response:
     return page(request, "status.html", here="status", gateway=gateway, metrics_url=url or "", seen=seen, target=target)
 
 
-async def _report(parts: Parts, pages: PageParts, report_id: str) -> FileReport:
+async def report_of(parts: Parts, pages: PageParts, report_id: str) -> FileReport:
     """Return a report.
 
     Raises:

@@ -1,21 +1,23 @@
-"""A small real model of flow in a repository of its own, and how FlowService is asked."""
+"""A small model of flow in a repository of its own, by what needs no training, and how FlowService is asked."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 
-from export.flow import export_flow
+from service.flow.forecast.intervals import BANDS, PROBABILITIES
+from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowGrain, FlowManifest, FlowMeasure
 from service.flow.plants import PlantDays, PlantPlan, generate
-from service.flow.series import PLANT_DIMENSIONS, FlowSeries
+from service.flow.series import MEASURES, PLANT_DIMENSIONS, FlowSeries
+from service.model.manifest import MANIFEST_FILE
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
 from tests.support.gateway import ROOT
-from training.flow.config import FlowConfig
-from training.flow.history import FlowHistory
-from training.flow.train import train_flow
+
+METHOD = "weekday mean"
 
 
 def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Path:
@@ -24,9 +26,30 @@ def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Pa
     made.mkdir()
     for name in ("epc_lstm", "epc_svm"):
         (made / name).symlink_to(model / name)
-    data = generate(PlantPlan(applications=["TV"], panel_sizes=["32", "55"], historical_days=120))
-    train_flow(FlowHistory(series_of(data)), FlowConfig(epochs=1), folder / "run", lambda _what, _done: None)
-    export_flow(folder / "run", made)
+    data = generate(PlantPlan(applications=["TV"], panel_sizes=["32", "55"], historical_days=60))
+    history = series_of(data).to_bytes()
+    quantiles = [np.quantile(np.random.default_rng(1).normal(size=999), PROBABILITIES).tolist() for _ in BANDS]
+    grain = FlowGrain(
+        method=METHOD, weights={METHOD: [1.0] * len(BANDS)}, baseline=METHOD, gain=0.0, quantiles=quantiles
+    )
+    measure = FlowMeasure(method=METHOD, baseline=METHOD, gain=0.0, grains={"": grain})
+    manifest = FlowManifest(
+        format=1,
+        model="epc_flow",
+        version=1,
+        created_at="2026-01-01T00:00:00+00:00",
+        dimensions=list(PLANT_DIMENSIONS),
+        measures=dict.fromkeys(MEASURES, measure),
+        least_days=28,
+        settings={},
+        metrics={},
+        lineage={},
+        files={HISTORY_FILE: hashlib.sha256(history).hexdigest()},
+    )
+    version = made / FLOW_MODEL / "1"
+    version.mkdir(parents=True)
+    (version / HISTORY_FILE).write_bytes(history)
+    (version / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
     return made
 
 

@@ -1,0 +1,78 @@
+"""The pages of flow in a real Chromium: a forecast, a plan, the flow of a file, and each as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.command import run
+from tests.support.flows.model import flow_repository
+from tests.support.gateway import Gateway
+from tests.support.web.browser import faults_for_people, opened
+from tests.support.web.raw import write_day
+from tests.support.web.server import Web
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return flow_repository(tmp_path_factory.mktemp("flow"))
+
+
+@pytest.fixture(scope="module")
+def site(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a web service in front of a gateway that has a flow model."""
+    with (
+        Gateway("--backend", f"onnx:{repository}") as gateway,
+        Web(gateway.target, tmp_path_factory.mktemp("web") / "store") as web,
+    ):
+        yield f"http://127.0.0.1:{web.port}"
+
+
+def test_a_forecast_a_plan_and_the_flow_of_a_file(browser: Browser, site: str, tmp_path: Path) -> None:
+    with opened(browser) as page:
+        page.goto(f"{site}/flow")
+        page.select_option("select[name=plant]", "P2")
+        page.fill("input[name=planned_throughput]", "40")
+        page.fill("input[name=days]", "14")
+        page.click("button:has-text('Forecast')")
+        expect(page.locator(".chart canvas")).to_have_count(3)
+        assert page.locator("details tbody tr").count() == 14
+        assert not faults_for_people(page)
+        page.fill("input[name=days]", "90")
+        page.click("button:has-text('Forecast')")
+        expect(page.locator("[role=alert]")).to_contain_text("predictionDays")
+        page.goto(f"{site}/flow?wip=100&throughput=50&cycle_time_days=2.5")
+        expect(page.locator("[role=status]")).to_contain_text("The plan cannot hold. Let work in progress be 125.0")
+        page.goto(f"{site}/files")
+        page.set_input_files("input[type=file]", str(write_day(tmp_path / "day.tsv")))
+        page.click("button:has-text('Upload')")
+        page.locator(".uploads a").click(timeout=30_000)
+        page.click("nav.tabs >> text=Flow")
+        expect(page.locator(".chart canvas")).to_be_visible()
+        expect(page.locator(".map path.site").first).to_be_attached()
+        assert not faults_for_people(page)
+    with opened(browser, locale="ko-KR") as page:
+        page.goto(f"{site}/flow?plant=P1&days=5")
+        expect(page.locator("h1")).to_have_text("흐름")
+
+
+def test_each_is_one_file(browser: Browser, repository: Path, tmp_path: Path) -> None:
+    raw, measured, forecast = write_day(tmp_path / "day.tsv"), tmp_path / "measured.html", tmp_path / "forecast.html"
+    assert run("flow", "measure", raw, "--detector", "rules", "--html", measured).returncode == 0
+    told = run(
+        "flow", "predict", "--plant", "P1", "--prediction-days", "3", "--planned-throughput", "50", "--html", forecast,
+        "--model-repository", repository, "--language", "ko",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "weekday mean answers" in " ".join(told.stdout.split())
+    with opened(browser) as page:
+        page.goto(measured.as_uri())
+        expect(page.locator(".chart canvas")).to_be_visible()
+        page.goto(forecast.as_uri())
+        expect(page.locator(".chart canvas")).to_have_count(3)
+        expect(page.locator("h1")).to_contain_text("흐름")
+    refused = run("flow", "predict", "--site", "1", "--model-repository", repository)
+    assert (refused.returncode, "--site" in refused.stderr) == (2, True)
