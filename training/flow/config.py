@@ -25,6 +25,7 @@ class FlowConfig(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     train_test_split: float = Field(default=0.8, gt=0.2, lt=1)  # share of the days before those that only measure
     patience: int = Field(default=8, ge=1)  # epochs without a better validation loss before it stops
+    trees: int = Field(default=150, ge=1, le=2000)  # of each measure
     seed: int = Field(default=7, ge=0)
 
 

@@ -16,7 +16,7 @@ from training.flow.train import train_flow
 
 LAST_DAY = 20_400
 
-CONFIG = flow_config(epochs=2, lstm_units_1=8, lstm_units_2=4, batch_size=128)
+CONFIG = flow_config(epochs=2, lstm_units_1=8, lstm_units_2=4, batch_size=128, trees=10)
 
 
 def plants(days: int = 140, seed: int = 5) -> FlowSeries:

@@ -23,7 +23,7 @@ def test_a_run_is_read_as_it_was_left(flow_run: tuple[Path, FlowRun]) -> None:
 
 
 def test_no_choice_knows_what_came_after_the_split() -> None:
-    series = plants(days=100)
+    series = plants(days=80)
     split = origins_of(series, CONFIG.train_test_split).split_day
     late = np.arange(series.first_day, series.last_day + 1) > split
     other = FlowSeries(

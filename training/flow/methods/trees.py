@@ -29,8 +29,6 @@ _SETTINGS = {
     "verbosity": -1,
 }
 
-ROUNDS = 150
-
 _Rows = NDArray[np.float32]
 
 
@@ -48,7 +46,7 @@ def fit_trees(samples: FlowSamples, config: FlowConfig) -> list[lightgbm.Booster
     for at in range(len(MEASURES)):
         known = ~np.isnan(samples.target[:, at])
         data = lightgbm.Dataset(rows[known], samples.target[known, at])
-        found.append(lightgbm.train({**_SETTINGS, "seed": config.seed}, data, ROUNDS))
+        found.append(lightgbm.train({**_SETTINGS, "seed": config.seed}, data, config.trees))
     return found
 
 
