@@ -251,6 +251,7 @@ class LearningOptions(OptionGroup):
     epochs: Annotated[int | None, typer.Option(help="Epochs, at most. [50]")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a step. [32]")] = None
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam. [0.001]")] = None
+    trees: Annotated[int | None, typer.Option(help="Boosted trees of each measure. [150]")] = None
     train_test_split: Annotated[float | None, typer.Option(help="Share of the days before the test. [0.8]")] = None
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None
 
@@ -283,11 +284,12 @@ def train(
     from service.jobs.progress import shown_progress
     from service.model.signing import load_signing_key
     from training.flow.config import flow_config
-    from training.flow.train import train_flow
 
     key = load_signing_key(sign) if sign else None  # before the long work
     config = flow_config(**asdict(learning))
     history = _history(paths, of)
+    from training.flow.train import train_flow
+
     with shown_progress() as progress:
         _, found = train_flow(history, config, out, progress, ", ".join(path.name for path in paths))
     _show(found, html)
@@ -303,11 +305,12 @@ def backtest(paths: HistoryArgument, of: HistoryOptions, learning: LearningOptio
     """Compare all methods on the past: what would have answered, and how good it would have been."""
     need_train_extra()
     from service.jobs.progress import shown_progress
-    from training.flow.backtest import backtest as run
     from training.flow.config import flow_config
 
     config = flow_config(**asdict(learning))
     history = _history(paths, of)
+    from training.flow.backtest import backtest as run
+
     with shown_progress() as progress:
         found = run(history, config, progress)
     _show(found, html)

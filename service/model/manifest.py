@@ -16,6 +16,9 @@ MODEL_NAME: Final = "epc_lstm"
 SVM_NAME: Final = "epc_svm"
 """One-class SVMs of the same run, under the same number; a repository need not have them."""
 
+FLOW_NAME: Final = "epc_flow"
+"""Forecasts of flow: versions of their own, with a manifest of their own (`service.flow.forecast.manifest`)."""
+
 MODEL_FILE = "model.onnx"
 
 MANIFEST_FILE = "manifest.json"

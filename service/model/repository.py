@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS
-from service.model.manifest import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, SVM_NAME, Manifest
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, MODEL_NAME, SVM_NAME, FileName, Manifest, Sha256
 from service.model.signing import SIGNATURE_FILE, Trust, is_signed
 
 RETIRED_FILE = "retired"
@@ -173,6 +173,31 @@ def read_manifest(path: Path, where: str, trust: Trust | None = None) -> Manifes
             f"{MANIFEST_FILE} of {where} is damaged or of another format ({field}: {first['msg']}): "
             "export this version again with this release"
         ) from error
+
+
+def read_whole(folder: Path, where: str, trust: Trust | None) -> tuple[bytes, dict[str, bytes]]:
+    """Return the manifest of a version of any model, and the files that it names, verified; ``where`` names it.
+
+    Raises:
+        ModelRepositoryError: a file is missing or changed, or the version is not signed by a key of ``trust``.
+    """
+    try:
+        content = (folder / MANIFEST_FILE).read_bytes()
+    except OSError as error:
+        raise ModelRepositoryError(f"cannot read {MANIFEST_FILE} of {where}: export this version again") from error
+    if trust is not None:  # before anything looks at the contents
+        _check_signature(content, folder / SIGNATURE_FILE, trust, where)
+    try:
+        digests = _Listed.model_validate_json(content).files
+    except ValidationError:
+        raise ModelRepositoryError(f"{MANIFEST_FILE} of {where} is damaged: export this version again") from None
+    return content, {name: _read_file(folder / name, digest, where) for name, digest in digests.items()}
+
+
+class _Listed(BaseModel):
+    """What the manifests of all models have."""
+
+    files: dict[FileName, Sha256]
 
 
 def _check_fit(manifest: Manifest, feature_spec_hash: str, where: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from service.errors import ModelRepositoryError
-from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
-from service.model.repository import RETIRED_FILE, read_version, versions
+from service.model.manifest import FLOW_NAME, MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
+from service.model.repository import RETIRED_FILE, read_version, read_whole, versions
 from service.model.signing import SIGNATURE_FILE, Trust
 from service.model.triton_config import config_type
 
@@ -47,6 +47,12 @@ def verify(repository: Path, trust: Trust | None = None) -> list[str]:
             _check_config(folder / config, name, digests)
             named.add(folder / config)
         verified += [f"{name}/{version}" for version in found]
+    for version in versions(repository, FLOW_NAME):  # it has no config: Triton makes one of the graph
+        folder, title = repository / FLOW_NAME / str(version), f"{FLOW_NAME}/{version}"
+        _, files = read_whole(folder, f"{title} in {repository}", trust)
+        named |= {folder / file for file in (*files, MANIFEST_FILE, SIGNATURE_FILE)}
+        named.add(folder.parent / RETIRED_FILE)
+        verified.append(title)
     for path in _files(repository):
         if path.is_symlink():  # it may lead anywhere, and elsewhere later
             raise ModelRepositoryError(f"{path} is a link: put the file itself there")

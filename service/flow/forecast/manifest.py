@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from service.errors import ModelRepositoryError
 from service.flow.forecast.intervals import BANDS, PROBABILITIES
 from service.flow.series import MEASURES
-from service.model.manifest import MANIFEST_FILE, FileName, Sha256
-from service.model.repository import versions
-from service.model.signing import SIGNATURE_FILE, Trust, is_signed
+from service.model.manifest import FLOW_NAME, MANIFEST_FILE, FileName, Sha256
+from service.model.repository import read_whole, versions
+from service.model.signing import Trust
 
-FLOW_MODEL: Final = "epc_flow"
+FLOW_MODEL: Final = FLOW_NAME
 
 HISTORY_FILE = "history.npz"
 """Beside the manifest: the last days of the series, which forecasts start from."""
@@ -127,22 +126,14 @@ def read_flow_version(repository: Path, version: int | None = None, trust: Trust
     where = f"{FLOW_MODEL}/{number} in {repository}"
     if number not in found:
         raise ModelRepositoryError(f"no {where}; it has the versions {', '.join(map(str, found))}")
-    folder = repository / FLOW_MODEL / str(number)
-    manifest = _manifest(_read(folder / MANIFEST_FILE, where), folder, where, trust)
+    content, files = read_whole(repository / FLOW_MODEL / str(number), where, trust)
+    manifest = _manifest(content, where)
     if manifest.version != number:
         raise ModelRepositoryError(f"{where} holds the manifest of version {manifest.version}: a copied folder")
-    files = {name: _read(folder / name, where) for name in manifest.files}
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != manifest.files[name]:
-            raise ModelRepositoryError(f"{name} of {where} is not the file that was exported: restore it")
     return FlowVersion(manifest, files)
 
 
-def _manifest(content: bytes, folder: Path, where: str, trust: Trust | None) -> FlowManifest:
-    if trust is not None:  # before anything looks at the contents
-        signature = folder / SIGNATURE_FILE
-        if not signature.is_file() or not is_signed(content, signature.read_bytes(), trust):
-            raise ModelRepositoryError(f"{where} is not signed by a key of --trust: export it again with --sign")
+def _manifest(content: bytes, where: str) -> FlowManifest:
     try:
         return FlowManifest.model_validate_json(content)
     except ValidationError as error:
@@ -151,10 +142,3 @@ def _manifest(content: bytes, folder: Path, where: str, trust: Trust | None) -> 
         raise ModelRepositoryError(
             f"{MANIFEST_FILE} of {where} is damaged or of another format ({field}: {first['msg']}): train it again"
         ) from error
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelRepositoryError(f"cannot read {path.name} of {where}: {error.strerror}") from None

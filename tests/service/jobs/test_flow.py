@@ -65,3 +65,25 @@ def test_a_plan_that_does_not_hold_fails_and_says_why(plan: tuple[str, ...], sai
 def test_a_plan_that_holds() -> None:
     done = run("flow", "validate", "--wip", "100", "--throughput", "50", "--cycle-time", "2")
     assert (done.returncode, done.stdout) == (0, "Holds: WIP is 1.000 times throughput x cycle time.\n")
+
+
+def test_a_table_is_learned_from_compared_and_exported(tmp_path: Path) -> None:
+    table, page = tmp_path / "plants.csv", tmp_path / "backtest.html"
+    plan = ("--plants", "P1", "--applications", "<TV>", "--panel-sizes", "32,55", "--historical-days", "80")
+    assert run("flow", "generate", "--out", table, *plan).returncode == 0
+    small = ("--epochs", "1", "--trees", "5", "--batch-size", "256")
+    out = ("--out", tmp_path / "run", "--repository", tmp_path / "repository", "--html", page)
+    done = run("flow", "train", table, *out, *small)
+    assert done.returncode == 0, done.stderr
+    assert "seasonal naive" in done.stdout
+    assert done.stdout.endswith("epc_flow/1\n")
+    assert "100% done" in done.stderr
+    html = page.read_text(encoding="utf-8")
+    assert "&lt;TV&gt;" in html
+    assert "<TV>" not in html
+    assert html.count("data:image/png;base64,") >= 3
+
+
+def test_a_setting_that_cannot_be_is_said_in_one_line() -> None:
+    done = run("flow", "backtest", SAMPLE, "--dropout-rate", "1.5")
+    assert_one_line(done, 1, "dropout_rate: Input should be less than 1")
