@@ -9,33 +9,17 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from service.detect.traffic import Traffic
-from service.events.vocabulary import KINDS
 from service.feedback.moves import move
 from service.feedback.paired import MEAN, PairedDifference, PairedScores, differences
 from service.feedback.pairs import judged_twice
 from service.feedback.sql import open_verdicts
 from service.feedback.verdicts import LabelVerdict
 from tests.service.feedback.samples import label, sampled
-
-
-def world(rng: np.random.Generator, gain: float = 0.0, *, by_either: bool = True, kinds: int = 2) -> list[PairedScores]:
-    """Return a sample of events that two versions scored: whatever one of them flags is drawn oftener."""
-    found = []
-    for kind in KINDS[:kinds]:
-        items = rng.integers(0, 1_500, 3_000)
-        anomalous = rng.random(len(items)) < 0.05
-        seen = rng.normal(0, 1, len(items)) + anomalous * 2.5
-        first, second = (seen + better * anomalous + rng.normal(0, 0.7, len(items)) for better in (0.0, gain))
-        odd = (first > 2) | ((second > 2) & by_either) | anomalous
-        probability = np.where(odd, 0.5, 0.02)
-        kept = rng.random(len(items)) < probability
-        scores = ((1 / (1 + np.exp(3 - one)))[kept] for one in (first, second))
-        found.append(PairedScores("causal", kind, *scores, anomalous[kept], 1 / probability[kept], items[kept]))
-    return found
+from tests.tools.feedback.two_versions import sampled_scores
 
 
 def test_it_is_the_weighted_average_precision_and_says_the_same_again() -> None:
-    paired = world(np.random.default_rng(1), 0.3)
+    paired = sampled_scores(np.random.default_rng(1), 0.3)
     found = differences(paired, 50)
     assert differences(paired, 50) == found
     for one, difference in zip(paired, found, strict=False):
@@ -51,7 +35,7 @@ def test_equal_versions_seldom_differ_and_better_ones_do() -> None:
     rng = np.random.default_rng(2)
 
     def trials(count: int, gain: float = 0.0, *, by_either: bool = True) -> list[PairedDifference]:
-        return [differences(world(rng, gain, by_either=by_either), 80)[-1] for _ in range(count)]
+        return [differences(sampled_scores(rng, gain, by_either=by_either), 80)[-1] for _ in range(count)]
 
     equal = trials(24)
     assert sum(one.low > 0 for one in equal) <= 2
@@ -62,7 +46,7 @@ def test_equal_versions_seldom_differ_and_better_ones_do() -> None:
 
 
 def test_few_anomalies_tell_nothing() -> None:
-    [one] = world(np.random.default_rng(3), kinds=1)
+    [one] = sampled_scores(np.random.default_rng(3), kinds=1)
     at = np.concatenate([np.flatnonzero(one.anomalous)[:19], np.flatnonzero(~one.anomalous)])
     few = PairedScores(one.mode, one.kind, *(column[at] for column in one[2:]))
     assert differences([few]) == []

@@ -1,5 +1,6 @@
 """What the loop of verdicts is tried with by people.
 
 - auditor: a sheet, filled in by the truth and some errors
+- two_versions: how often equal versions differ, and better ones are seen
 - study: what a sample of one in a hundred tells of a whole world
 """
