@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,10 @@ def tune_from(start: StartNetwork, labelled: Material, config: TrainConfig) -> T
     items = np.zeros(len(labelled.events.epc_codes), dtype=np.bool_)
     items[labelled.events.epc] = True
     items[labelled.events.epc[~whole]] = False  # of which some event is unlabelled
+    given = items[labelled.events.epc]
     return Tuning(
-        partly.drawn(plan.share),
+        replace(partly.drawn(plan.share), given=given),
         plan.config(config),
-        items[labelled.events.epc],
+        given,
         TuningRecord(start=start.weights.title, labelled_events=partly.labelled_events, way=plan.way),
     )

@@ -85,7 +85,8 @@ def fit_model(  # noqa: PLR0913, PLR0917
 ) -> Fitted:
     """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
 
-    ``start`` may give the weights to begin with.
+    ``start`` may give the weights to begin with; of material to tune on these stay unless an epoch is better on the
+    validation events whose labels somebody gave.
 
     Raises:
         DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
@@ -95,7 +96,11 @@ def fit_model(  # noqa: PLR0913, PLR0917
         if normal_events(labels).all():
             raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
     check = labelled.samples("validation", labelled.reference("train"))
-    model, curves = fit(config, draw or draw_from(labelled), check, after_epoch, checkpoint, start)
+    stop, may_stay = check, labelled.given is not None
+    if labelled.given is not None:  # the start agrees with what it said itself
+        given = labelled.given[labelled.rows("validation")]
+        stop = [part.take(np.flatnonzero(given[part.index])) for part in check] if given.any() else check
+    model, curves = fit(config, draw or draw_from(labelled), stop, after_epoch, checkpoint, start, may_stay=may_stay)
     calibrated, (thresholds, points) = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, points, check, curves)
 

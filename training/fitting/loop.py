@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from service.events.vocabulary import MODES
 from service.features import table as features
 from service.model.sequences import pad
-from training.fitting.checkpoint import Checkpoint, State
+from training.fitting.checkpoint import Checkpoint, State, score
 from training.fitting.config import TrainConfig
 from training.fitting.start import Anchor
 from training.metrics import per_kind as metrics
@@ -51,11 +51,14 @@ def fit(  # noqa: PLR0913, PLR0917
     after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
     start: EpcLstm | None = None,
+    *,
+    may_stay: bool = False,
 ) -> tuple[EpcLstm, Curves]:
     """Return (the model of the best epoch, the curves).
 
     The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
-    ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones.
+    ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones;
+    if ``may_stay``, it ends with them too unless an epoch is better on ``check``.
 
     Raises:
         DataError: the checkpoint is of another config or of other data.
@@ -67,6 +70,8 @@ def fit(  # noqa: PLR0913, PLR0917
     torch.manual_seed(config.seed)
     first = _passes(draw, config, 0)
     state = _fresh(config, first, device, start)
+    if start is not None and may_stay:
+        state.to_beat, state.best = score(_checked(state.averaged, check)), copy.deepcopy(state.averaged.state_dict())
     if checkpoint is not None:
         checkpoint.restore(state)
     pool = ThreadPoolExecutor(1)
@@ -80,12 +85,11 @@ def fit(  # noqa: PLR0913, PLR0917
                 ahead[epoch + 1] = pool.submit(_passes, draw, config, epoch + 1)
             parts = ahead.pop(epoch).result()
             loss = _epoch(state, config, parts, np.random.default_rng([config.seed, epoch, 1]))
-            ap = [metrics.per_kind(part.labels, predict(state.averaged, part))[MACRO]["ap"] for part in check]
             wrong = float(state.noise.share().detach().mean())
             state.curves.append(
-                {"epoch": epoch + 1, "loss": loss, **dict(zip(MODES, ap, strict=True)), "wrong_labels": wrong}
+                {"epoch": epoch + 1, "loss": loss, **_checked(state.averaged, check), "wrong_labels": wrong}
             )
-            if state.since_best == 0:
+            if state.since_best == 0 and score(state.curves[-1]) > state.to_beat:
                 state.best = copy.deepcopy(state.averaged.state_dict())
             if checkpoint is not None:
                 checkpoint.save(state)
@@ -94,6 +98,12 @@ def fit(  # noqa: PLR0913, PLR0917
         pool.shutdown(cancel_futures=True)
     state.model.load_state_dict(state.best)
     return state.model.cpu().eval(), state.curves
+
+
+def _checked(model: EpcLstm, check: list[Samples]) -> dict[str, float]:
+    """Return the macro AP by mode."""
+    ap = [metrics.per_kind(part.labels, predict(model, part))[MACRO]["ap"] for part in check]
+    return dict(zip(MODES, ap, strict=True))
 
 
 def _fresh(config: TrainConfig, parts: tuple[Samples, Samples], device: torch.device, start: EpcLstm | None) -> State:

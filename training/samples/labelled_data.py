@@ -55,6 +55,9 @@ class Material:
     networks: tuple[OtherNetwork, ...] = ()
     teaching: NDArray[np.bool_] | None = None  # [N] events that tables are learned from; None: the normal ones
     draws: NDArray[np.float32] | None = None  # [U] how much oftener sequences of an EPC are drawn; None: all alike
+    given: NDArray[np.bool_] | None = (
+        None  # [N] events of items whose labels somebody gave, to tune on; None: no tuning
+    )
 
     def rows(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the events of a part."""
