@@ -1,6 +1,6 @@
 """What adoption is worth in a world whose truth is known: ``python -m tests.tools.adoption DIR [REPO]``.
 
-Macro AP, false alarms and recall of the newest network of a repository (default: the bundled one), with its own tables,
+AP, false alarms and recall of the newest network of a repository (default: the bundled one), with its own tables,
 with those learned from the world as it is, with adopted ones, and with those that the true normal events teach; and the
 recall that the adoption estimates beside the true one. The truth is used for these numbers alone.
 """
@@ -44,12 +44,12 @@ def main(folder: Path, repository: Path) -> None:
         "bundled": Reference.from_json(model.manifest.reference),
         "of all events": learn(world.events, everything, world.masters),
         "adopted": adoption.reference,
-        "of the truth": learn(world.events, normal, world.masters),
+        "of the truly normal events": learn(world.events, normal, world.masters),
     }
     aside = adoption.settled.rounds[-1].aside
     print(f"{len(labels):,} events, {(~normal).mean():.1%} anomalous; {aside:,} set aside, ", end="")
     print(f"{(~adoption.settled.normal & normal).sum():,} of them normal; rounds {len(adoption.settled.rounds)}")
-    print("| tables | mode | macro AP | false alarms, % | recall | precision |\n| --- | --- | --- | --- | --- | --- |")
+    print("| tables | mode | macro AP | AP by kind | false alarms, % | recall |\n| --- | --- | --- | --- | --- | --- |")
     for name, reference in tables.items():
         for causal, mode in enumerate(MODES):
             scores = judged(world.events, reference, weights, causal=bool(causal)).scores
@@ -63,12 +63,14 @@ def main(folder: Path, repository: Path) -> None:
 
 
 def _measured(labels: NDArray[np.float32], scores: NDArray[np.float32], cuts: NDArray[np.float32]) -> str:
-    flags, truth = scores >= cuts, labels >= 0.5
+    flags, truth, ap = scores >= cuts, labels >= 0.5, per_kind(labels, scores)
+    by_kind = [ap[kind]["ap"] for kind in KINDS]
     alarms = 100 * flags[normal_events(labels)].mean(axis=0)
     recall = [flags[truth[:, at], at].mean() for at in range(len(KINDS))]
-    precision = [truth[flags[:, at], at].mean() if flags[:, at].any() else np.nan for at in range(len(KINDS))]
-    cells = (" ".join(f"{value:.2f}" for value in row) for row in (alarms, recall, precision))
-    return f"{per_kind(labels, scores)[MACRO]['ap']:.3f} | {' | '.join(cells)}"
+    cells = (
+        " ".join(f"{value:.{digits}f}" for value in row) for row, digits in ((by_kind, 3), (alarms, 2), (recall, 2))
+    )
+    return f"{ap[MACRO]['ap']:.3f} | {' | '.join(cells)}"
 
 
 if __name__ == "__main__":

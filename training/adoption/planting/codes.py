@@ -88,33 +88,37 @@ def _another(lots: np.ndarray, own: int, rng: np.random.Generator) -> str:
 
 
 def other_company(bed: Bed) -> None:
-    """Of a company that does issue codes, but not of this product."""
-    made_by = {(code[1], code[2]) for code in _printed(bed)}
-    companies = sorted({company for company, _ in made_by})
-    others = {
-        product: [company for company in companies if (company, product) not in made_by] for _, product in made_by
-    }
-    has = np.array([code.count(".") == 5 and bool(others.get(code.split(".")[2])) for code in bed.codes])
-    _print(
-        bed,
-        bed.pick(bed.starts & (bed.printable & has)[bed.item]),
-        lambda parts, rng: [parts[0], str(rng.choice(others[parts[2]])), *parts[2:]],
-    )
+    """Of another company that does issue codes."""
+    companies = sorted({code[1] for code in _printed(bed)})
+    if len(companies) > 1:
+        _forge(bed, lambda parts, rng: [parts[0], str(rng.choice([c for c in companies if c != parts[1]])), *parts[2:]])
+
+
+_Serial = Callable[[tuple[str, ...], float], int]
+"""Returns another serial for the parts of a code and a number 0 .. 1."""
+
+
+def _print_serials(bed: Bed, rows: ScanRows, serial_of: _Serial) -> None:
+    """Print other serials on the items of ``rows``; those that go together get neighbouring ones."""
+    numbers = dict(zip((bed.codes[item] for item in bed.item[rows].tolist()), bed.uniform(rows).tolist(), strict=True))
+    used: set[tuple[str, str, int]] = set()
+
+    def edit(parts: list[str], _rng: np.random.Generator) -> list[str]:
+        serial = serial_of(tuple(parts), numbers[".".join(parts)])
+        while (parts[2], parts[3], serial) in used:
+            serial += 1
+        used.add((parts[2], parts[3], serial))
+        return [*parts[:5], f"{min(serial, _LAST_SERIAL):09d}"]
+
+    _print(bed, rows, edit)
 
 
 def _above_its_lot(bed: Bed, low: int, high: int) -> None:
     """Print serials so far above all of the lot; any length of the distance is as likely."""
-    most: dict[tuple[str, str], int] = {}
+    most: dict[tuple[str, ...], int] = {}
     for code in _printed(bed):
-        lot = code[2], code[3]
-        most[lot] = max(most.get(lot, 0), int(code[5]))
-
-    def edit(parts: list[str], rng: np.random.Generator) -> list[str]:
-        last = most[parts[2], parts[3]]
-        beyond = int(np.exp(rng.uniform(np.log(low), np.log(high))))
-        return [*parts[:5], f"{min(last + beyond, _LAST_SERIAL):09d}"]
-
-    _forge(bed, edit)
+        most[code[2:4]] = max(most.get(code[2:4], 0), int(code[5]))
+    _print_serials(bed, _first_scans(bed), lambda code, at: most[code[2:4]] + int(low * (high / low) ** at))
 
 
 def serial_outside(bed: Bed) -> None:
@@ -131,7 +135,7 @@ def serial_never_shipped(bed: Bed) -> None:
     """Among the serials of its lot, in the next gap between those that were shipped."""
     gap_after: dict[tuple[str, ...], tuple[int, int]] = {}  # by code: where the gap begins, and how wide it is
     ahead, after = None, None  # the next gap, and the code above
-    for code in sorted(map(tuple, _printed(bed)), key=lambda code: (code[2], code[3], code[5]), reverse=True):
+    for code in sorted(_printed(bed), key=lambda code: (code[2], code[3], code[5]), reverse=True):
         if after is None or code[2:4] != after[2:4]:
             ahead = None
         elif (width := int(after[5]) - int(code[5])) >= _WIDE_GAP:
@@ -139,18 +143,18 @@ def serial_never_shipped(bed: Bed) -> None:
         if ahead is not None:
             gap_after[code] = ahead
         after = code
-
-    def edit(parts: list[str], rng: np.random.Generator) -> list[str]:
-        begin, width = gap_after[tuple(parts)]
-        return [*parts[:5], f"{int(begin + rng.uniform(0.3, 0.7) * width):09d}"]
-
     has = np.array([tuple(code.split(".")) in gap_after for code in bed.codes])
-    _print(bed, bed.pick(bed.starts & (bed.printable & has)[bed.item]), edit)
+
+    def inside(code: tuple[str, ...], at: float) -> int:
+        begin, width = gap_after[code]
+        return begin + int((0.3 + 0.4 * at) * width)
+
+    _print_serials(bed, bed.pick(bed.starts & (bed.printable & has)[bed.item]), inside)
 
 
-def _printed(bed: Bed) -> list[list[str]]:
+def _printed(bed: Bed) -> list[tuple[str, ...]]:
     """Return the parts of the codes in which nothing was found, as they were."""
-    return [bed.events.epc_codes[item].split(".") for item in np.flatnonzero(bed.printable & bed.clean).tolist()]
+    return [tuple(bed.events.epc_codes[item].split(".")) for item in np.flatnonzero(bed.printable & bed.clean).tolist()]
 
 
 def first_seen_downstream(bed: Bed) -> None:
