@@ -271,7 +271,8 @@ class MatesPass:
                 before: cython.double = self.prior_serial[steps + NEIGHBOURS, i]
                 if not isnan(before):
                     found = self._keep(found, fabs(before - serial))
-        self.rows[i].mate_serial_gap = log1p(self.least[found - 1]) if found > 0 else NO_SERIAL
+        step: cython.double = self.c.tables.serial_step
+        self.rows[i].mate_serial_gap = log1p(self.least[found - 1] / step) if found > 0 else NO_SERIAL
 
     @cython.cfunc
     @cython.nogil

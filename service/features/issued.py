@@ -43,7 +43,9 @@ def code_row(c: Columns, u: cython.Py_ssize_t) -> cython.void:
     if lot >= 0 and c.date_valid[u]:
         c.of_code[u].code_day_off = outside(c.day[u], c.tables.lot_day[lot, 0], c.tables.lot_day[lot, 1])
     if lot >= 0 and c.serial[u] >= 0:
-        c.of_code[u].code_serial_off = outside(c.serial[u], c.tables.lot_serial[lot, 0], c.tables.lot_serial[lot, 1])
+        step: cython.double = c.tables.serial_step
+        low: cython.double = c.tables.lot_serial[lot, 0] / step
+        c.of_code[u].code_serial_off = outside(c.serial[u] / step, low, c.tables.lot_serial[lot, 1] / step)
 
 
 @cython.cfunc

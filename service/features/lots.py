@@ -107,7 +107,8 @@ class LotsPass:
         self.rows[i].all_items = log1p(self.others(ALL, code))
         self.rows[i].lot_product_share = share(self.others(NUMBER_PRODUCT, code), self.others(NUMBER, code))
         self.rows[i].lot_day_share = share(self.others(DAY, code), of_lot) if self.c.day[code] != NO_DAY else 0.5
-        self.rows[i].serial_gap = log1p(self.gap[code]) if self.gap[code] < FAR else NO_SERIAL
+        step: cython.double = self.c.tables.serial_step
+        self.rows[i].serial_gap = log1p(self.gap[code] / step) if self.gap[code] < FAR else NO_SERIAL
 
     @cython.cfunc
     @cython.nogil

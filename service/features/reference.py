@@ -24,7 +24,7 @@ from service.features.tables import Tables
 LANE_QUANTILES = ("low", "median", "high", "spread")
 """Of the log gap in minutes, `log1p(minutes)`: 1 %, 50 % and 99 % quantiles, and (75 % - 25 %) / 1.35."""
 
-_LATER = ("zones", "hours", "dialect")
+_LATER = ("zones", "hours", "dialect", "serial_step")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,7 @@ class Reference:
     zones: TimeZones = field(default_factory=TimeZones)  # of the places: hours, weekdays and dates are theirs
     hours: NDArray[np.float64] | None = None  # [TYPES, 24] normal scans of a type by hour of the place's day
     dialect: Dialect | None = None  # how the network writes its events; None: as the model does
+    serial_step: float = 1.0  # between the serials of a lot: differences are counted in it
 
     @property
     def start_scan(self) -> int:
@@ -178,6 +179,8 @@ class Reference:
         tables = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in _LATER}
         if self.dialect is not None:
             tables["dialect"] = self.dialect.model_dump(mode="json")
+        if self.serial_step != 1:
+            tables["serial_step"] = self.serial_step
         if self.hours is None:
             return tables
         return tables | {"zones": self.zones.to_json(), "hours": _plain(self.hours)}
@@ -213,9 +216,17 @@ class Reference:
             zones=TimeZones.from_json(tables["zones"]) if "zones" in tables else TimeZones(),
             hours=_floats(tables["hours"], TYPES, 24) if "hours" in tables else None,
             dialect=Dialect.model_validate(tables["dialect"]) if "dialect" in tables else None,
+            serial_step=_step(tables.get("serial_step", 1.0)),
         )
         reference._check_lengths()
         return reference
+
+
+def _step(value: Any) -> float:  # noqa: ANN401 - of a JSON file
+    step = float(value)
+    if not 1 <= step < math.inf:
+        raise ValueError(f"the step of the serials is {step}; it is 1 or more")
+    return step
 
 
 def _counts(table: Mapping[str, Any]) -> Counts:

@@ -17,6 +17,7 @@ cdef class Tables:
     cdef double[:, ::1] vector, lane_gap, route_hours, lot_day, lot_serial, type_pair
     cdef double[:, :, ::1] type_pair_gap
     cdef double[::1] type_pair_total
+    cdef double serial_step
     cdef int[::1] level_rank, type_rank
 
     cdef int place_of(self, long long location_id) noexcept nogil

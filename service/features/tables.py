@@ -93,6 +93,7 @@ class Tables:
         self.type_pair, self.type_pair_gap = _floats(reference.type_pair), _floats(reference.type_pair_gap)
         self.level_rank, self.type_rank = reference.ranks()
         self.type_pair_total = reference.type_pair.sum(axis=1)
+        self.serial_step = reference.serial_step
 
     @cython.cfunc
     @cython.nogil

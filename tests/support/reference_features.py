@@ -245,7 +245,7 @@ def _code(view: View) -> Values:
     }
     if of_lot:
         row = ref.product_lot.key.tolist().index(lot_key)
-        values["code_serial_off"] = _outside(code.serial, *ref.lot_serial[row])
+        values["code_serial_off"] = _outside(code.serial / ref.serial_step, *(ref.lot_serial[row] / ref.serial_step))
         if code.day is not None:
             values["code_day_off"] = _outside((code.day - EPOCH.date()) / DAY, *ref.lot_day[row])
     if code.day is not None:

@@ -20,6 +20,9 @@ from training.datasets.masters import Masters
 _FAR = 10**18
 """Beyond all days and serials."""
 
+_STEADY = 0.95
+"""Share of the differences between serials that are multiples of their step, at least."""
+
 _SHRINK = 10.0
 """A lane's quantiles count as much as those of its pair of types when it was seen this often."""
 
@@ -145,7 +148,23 @@ def _with_issued(reference: Reference, parts: codes.Codes, normal: NDArray[np.bo
         product_lot=product_lot,
         lot_day=ranges(parts.day[use], parts.day[use] != NO_DAY),
         lot_serial=ranges(parts.serial[use], parts.serial[use] >= 0),
+        serial_step=_serial_step(lot_key, parts.serial[use]),
     )
+
+
+def _serial_step(lot: NDArray[np.int64], serial: NDArray[np.int64]) -> float:
+    """Return the step between the serials [N] of the lots: the usual difference of neighbours, if others are its
+    multiples, else 1. A network that numbers by nines is as dense as one that numbers by ones.
+    """
+    order = np.lexsort((serial, lot))
+    neighbours = (lot[order][1:] == lot[order][:-1]) & (serial[order][:-1] >= 0)
+    difference = np.diff(serial[order])[neighbours]
+    difference = difference[difference > 0]
+    if not len(difference):
+        return 1.0
+    step, count = np.unique(difference, return_counts=True)
+    usual = int(step[np.argmax(count)])
+    return float(usual) if np.mean(difference % usual == 0) >= _STEADY else 1.0
 
 
 def _quantiles(group: NDArray[np.int64], values: NDArray[np.float64], groups: int) -> NDArray[np.float64]:

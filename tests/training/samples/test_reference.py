@@ -14,7 +14,7 @@ from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES, START, TYPES
 from service.events.zones import TimeZones
 from service.features.reference import Counts, Reference
-from service.features.table import compute
+from service.features.table import NAMES, compute
 from tests.support import worlds
 from tests.support.worlds import Scan, code, journey, to_events
 from training.datasets.masters import Masters
@@ -43,7 +43,7 @@ def _assert_equal(one: Reference, other: Reference, tolerance: float = 0.0) -> N
         if isinstance(left, TimeZones):
             assert left.to_json() == right.to_json()
             continue
-        if field.name == "dialect":
+        if field.name in {"dialect", "serial_step"}:
             assert left == right
             continue
         if isinstance(left, Counts):
@@ -165,6 +165,31 @@ def test_the_unknown_has_a_defined_answer() -> None:
     assert (reference.scan.find(unknown) == len(reference.scan.key)).all()
     assert (reference.product_lot.find(unknown) == len(reference.product_lot.key)).all()
     assert Counts(np.zeros(0, dtype=np.int64), np.zeros(0)).find(unknown).tolist() == [0, 0, 0, 0]
+
+
+def test_serials_by_nines_are_as_dense_as_serials_by_ones() -> None:
+    """Differences are counted in the step of the network, in whichever table they are looked up."""
+    ones, nines = (
+        [scan for serial in range(5_000, 5_000 + 20 * step, step) for scan in journey(code(serial))] for step in (1, 9)
+    )
+    assert learned(ones).serial_step == 1
+    assert "serial_step" not in learned(ones).to_json(), "manifests stay what they were"
+    by_nines = Reference.from_json(learned(nines).to_json())
+    assert by_nines.serial_step == 9
+    last = code(5_000 + 21 * 9)  # one step above the lot
+    tables = [
+        compute(Journeys.of(to_events([*scans, *journey(beyond)])), reference, causal=False)
+        for scans, beyond, reference in (
+            (ones, code(5_021), learned(ones)),
+            (nines, last, by_nines),
+        )
+    ]
+    for name in ("serial_gap", "mate_serial_gap", "code_serial_off"):
+        found = [table[:, NAMES.index(name)] for table in tables]
+        np.testing.assert_allclose(*found, rtol=1e-6)
+        assert found[0].any()
+    odd = [scan for serial in (1, 3, 6, 10, 17, 19) for scan in journey(code(serial))]
+    assert learned(odd).serial_step == 1, "no step that all of them keep"
 
 
 def test_tables_survive_the_manifest() -> None:
