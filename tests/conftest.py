@@ -1,6 +1,7 @@
 """Fixtures shared by all tests, each in the module of its subject; and programs that tests need."""
 
 import os
+from collections import Counter
 
 import pytest
 
@@ -22,6 +23,16 @@ pytest_plugins = [
     "tests.support.web.browser",
     "tests.support.web.server",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files of few tests first where files are dealt out to processes.
+
+    Those tests take longest, whole programs and their servers, and one that begins last keeps all others waiting.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: tests[item.path])  # stable: files of as many stay together
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import fcntl
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support.dockerfile import image_env
 from tests.support.gateway import ROOT
+from tests.support.processes import made_once
 
 BIN = Path(sys.executable).parent
 
@@ -68,6 +68,7 @@ class Image:
     context: Path  # what it is built from; its service/ runs too, uncompiled
     packages: Path  # site-packages of the project alone; bin/ has its console script
     workdir: Path
+    translated: Path  # the C that Cython made of the loops, as setup.py looks for it in build/cython
 
     def environment(self, port: int) -> dict[str, str]:
         """Return the whole environment of a container, its own variables included."""
@@ -92,12 +93,5 @@ def build(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The image, built once for all processes of a test run: it takes up to a minute."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = shared / "image"
-    with (shared / "image.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "app").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            build(folder)
-    return Image(folder / "context", folder / "packages", folder / "app")
+    folder = made_once(tmp_path_factory, "image", build)
+    return Image(folder / "context", folder / "packages", folder / "app", folder / "built" / "build" / "cython")

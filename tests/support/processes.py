@@ -1,8 +1,10 @@
-"""What processes of the tests have in common: free ports, no one stays behind, some are killed in the middle."""
+"""What processes of the tests have in common: folders made once, free ports, no one stays behind, some are killed."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,3 +71,21 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 
 GRPCURL = Path(sys.executable).parent / "grpcurl"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder ``name`` of this test run, which whoever asks first has made; others wait for it.
+
+    Args: ``make`` fills the folder, which is there and empty.
+    """
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, made = shared / name, shared / f"{name}.made"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():  # of one whose making failed there may be a half
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder

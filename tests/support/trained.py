@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from export.run import export_run
 from service.rawfiles.columns import read_files
 from service.rawfiles.folders import raw_files
+from tests.support.processes import made_once
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.fitting.config import TrainConfig
@@ -25,7 +27,7 @@ SHORT = TrainConfig(
 
 @dataclass(frozen=True)
 class TinyWorld:
-    """A simulated world of 1,500 EPCs: its folder, and what `training.samples.labelled_data.load` makes of it."""
+    """A simulated world of TINY_EPCS items: its folder, and what `training.samples.labelled_data.load` makes of it."""
 
     folder: Path
     dataset: Dataset
@@ -38,6 +40,8 @@ class TinyWorld:
 
 
 OTHER_EPCS = 500
+
+TINY_EPCS, TINY_SEED = 1_500, 3
 
 
 class Stopped(Exception):
@@ -63,33 +67,36 @@ def silent(*_what: object) -> None:
 @pytest.fixture(scope="session")
 def other_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of another world of OTHER_EPCS items; tests only read it."""
-    folder = tmp_path_factory.mktemp("other")
-    simulate(folder, OTHER_EPCS, seed=8)
-    return folder
+    return made_once(tmp_path_factory, "other_world", lambda folder: simulate(folder, OTHER_EPCS, seed=8))
 
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
     """A world that tests only read."""
-    folder = tmp_path_factory.mktemp("tiny_world")
-    simulate(folder, epcs=1_500, seed=3)
+    folder = made_once(tmp_path_factory, "tiny_world", lambda folder: simulate(folder, TINY_EPCS, TINY_SEED))
     return TinyWorld(folder, *load(folder, folder / "truth.parquet", SHORT.max_length))
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a SHORT training on the tiny world; tests only read it."""
-    folder = tmp_path_factory.mktemp("tiny_run")
-    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
-    return folder
+
+    def make(folder: Path) -> None:
+        train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent)
+
+    return made_once(tmp_path_factory, "tiny_run", make)
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with the tiny run as version 1; tests only read it."""
+    return made_once(tmp_path_factory, "exported", lambda folder: export_run(tiny_run, folder))
 
 
 @pytest.fixture(scope="session")
 def replayed_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw files to replay; tests only read them."""
-    folder = tmp_path_factory.mktemp("replayed")
-    simulate(folder, 1000, 5, silent)
-    return folder
+    return made_once(tmp_path_factory, "replayed", lambda folder: simulate(folder, 1000, 5, silent))
 
 
 @pytest.fixture(scope="session")

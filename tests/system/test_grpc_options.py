@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import grpc._cython
@@ -16,6 +17,7 @@ OPTION = re.compile(r"grpc\.[a-z0-9_.]+")
 [LIBRARY] = [path.read_bytes() for path in Path(*grpc._cython.__path__).glob("cygrpc*.so")]
 
 
+@cache
 def is_known(name: str) -> bool:
     """Return whether the installed library has a string that is this name."""
     return re.search(rb"(?<![a-z_.])" + re.escape(name.encode()) + rb"\0", LIBRARY) is not None

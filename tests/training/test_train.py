@@ -101,9 +101,8 @@ def test_a_training_without_room_is_one_line_and_leaves_nothing_half_written(
     assert [path.name for path in (tmp_path / "run").iterdir()] == []
 
 
-def test_an_export_that_fails_late_leaves_the_repository(tiny_run: Path, tmp_path: Path) -> None:
-    repository = tmp_path / "repository"
-    export_run(tiny_run, repository)
+def test_an_export_that_fails_late_leaves_the_repository(tiny_run: Path, exported: Path, tmp_path: Path) -> None:
+    repository = shutil.copytree(exported, tmp_path / "repository")
     (repository / "epc_lstm" / "config.pbtxt").unlink()
     (repository / "epc_lstm" / "config.pbtxt").mkdir()  # the last thing that is written
     before = contents_of(repository)
@@ -114,14 +113,15 @@ def test_an_export_that_fails_late_leaves_the_repository(tiny_run: Path, tmp_pat
         assert versions(repository, "epc_svm") == versions(repository) == [1]
 
 
-def test_the_advised_version_is_free_for_every_model(tiny_run: Path, tmp_path: Path) -> None:
+def test_the_advised_version_is_free_for_every_model(tiny_run: Path, exported: Path, tmp_path: Path) -> None:
     (tmp_path / "epc_svm" / "4").mkdir(parents=True)
     with pytest.raises(ModelRepositoryError, match=r"version 4 exists .* the next one, 5, is free"):
         export_run(tiny_run, tmp_path, 4)
-    shutil.rmtree(tmp_path / "epc_svm" / "4")
-    export_run(tiny_run, tmp_path, 4)
-    shutil.rmtree(tmp_path / "epc_lstm" / "4")
-    assert export_run(tiny_run, tmp_path) == tmp_path / "epc_lstm" / "5"
+    repository = shutil.copytree(exported, tmp_path / "repository")
+    shutil.rmtree(repository / "epc_lstm" / "1")
+    with pytest.raises(ModelRepositoryError, match=r"version 1 exists .* the next one, 2, is free"):
+        export_run(tiny_run, repository, 1)
+    assert export_run(tiny_run, repository) == repository / "epc_lstm" / "2"
 
 
 def test_a_run_is_written_whole_or_not_at_all(tiny_run: Path, tmp_path: Path) -> None:
@@ -178,13 +178,12 @@ def test_the_svms_of_a_run_find_anomalies_within_the_budget(tiny_run: Path, tiny
         assert per_kind(part.labels, predict(run.svm, part))["macro"]["ap"] > 10 * share
 
 
-def test_a_run_of_an_earlier_release_has_no_svms_to_export(tiny_run: Path, tmp_path: Path) -> None:
-    earlier = shutil.copytree(tiny_run, tmp_path / "run")
+def test_a_run_of_an_earlier_release_has_no_svms_to_export(tiny_run: Path, exported: Path, tmp_path: Path) -> None:
+    earlier, repository = shutil.copytree(tiny_run, tmp_path / "run"), tmp_path / "repository"
     (earlier / "svm.pt").unlink()
-    for run, models in ((tiny_run, {"epc_lstm", "epc_svm"}), (earlier, {"epc_lstm"})):
-        repository = tmp_path / f"of_{run.name}"
-        assert export_run(run, repository) == repository / "epc_lstm" / "1"
-        assert {path.name for path in repository.iterdir()} == models
+    assert export_run(earlier, repository) == repository / "epc_lstm" / "1"
+    for folder, models in ((exported, {"epc_lstm", "epc_svm"}), (repository, {"epc_lstm"})):
+        assert {path.name for path in folder.iterdir()} == models
 
 
 def test_thresholds_of_costs_are_in_the_record(tiny_world: TinyWorld) -> None:
@@ -201,13 +200,19 @@ def test_the_same_seed_gives_the_same_weights(tiny_run: Path, tiny_world: TinyWo
         assert_equal_weights(tiny_run, tmp_path / "other")
 
 
-@pytest.fixture
-def stopped(tiny_world: TinyWorld, tmp_path: Path) -> Path:
-    """A run folder of a training that was stopped after its first epoch."""
-    folder = tmp_path / "stopped"
+@pytest.fixture(scope="module")
+def first_epoch(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a training that was stopped after its first epoch; tests only read it."""
+    folder = tmp_path_factory.mktemp("first_epoch")
     with pytest.raises(Stopped):
         train(tiny_world.folder, tiny_world.truth, folder, SHORT, stop_after_the_first_epoch)
     return folder
+
+
+@pytest.fixture
+def stopped(first_epoch: Path, tmp_path: Path) -> Path:
+    """The stopped run folder, for a test to go on with."""
+    return shutil.copytree(first_epoch, tmp_path / "stopped")
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(stopped: Path, tiny_run: Path, tiny_world: TinyWorld) -> None:

@@ -31,7 +31,7 @@ from export.repository import golden_probe, write_version
 from export.to_onnx import export_onnx
 from service.events.vocabulary import KINDS
 from service.model.manifest import Manifest, Thresholds, digest_of
-from tests.support.processes import end, free_ports
+from tests.support.processes import end, free_ports, made_once
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
 
 WHEEL = Path(__file__).parents[3] / ".triton"
@@ -187,10 +187,12 @@ def small_manifest(onnx: Path, version: int) -> Manifest:
 @pytest.fixture(scope="session")
 def small_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository with versions 1 and 2 of a small model; read only."""
-    repository = tmp_path_factory.mktemp("repository")
-    for version in (1, 2):
-        write_small_model(repository, version, seed=version)
-    return repository
+
+    def make(repository: Path) -> None:
+        for version in (1, 2):
+            write_small_model(repository, version, seed=version)
+
+    return made_once(tmp_path_factory, "small_repository", make)
 
 
 @pytest.fixture(scope="session")

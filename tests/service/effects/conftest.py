@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.run import export_run
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
 from service.effects.questions import Questions
@@ -36,12 +35,8 @@ class Explained:
 
 
 @pytest.fixture(scope="session")
-def explained(tiny_world: TinyWorld, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Explained:
-    repository = tmp_path_factory.mktemp("explained")
-    export_run(tiny_run, repository)
-    model, svms = (
-        load(repository, feature_spec_hash=feature_spec_hash(), name=name) for name in (MODEL_NAME, SVM_NAME)
-    )
+def explained(tiny_world: TinyWorld, tiny_run: Path, exported: Path) -> Explained:
+    model, svms = (load(exported, feature_spec_hash=feature_spec_hash(), name=name) for name in (MODEL_NAME, SVM_NAME))
     run, world = Run.load(tiny_run), tiny_world.dataset.events
 
     def ask(causal: bool, most: int) -> Questions:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from export.run import export_run
 from service.api.responses import build_responses
 from service.detect.names import DetectorName
 from service.events.vocabulary import KINDS
@@ -23,15 +22,8 @@ EVENTS = to_events(journey("no code at all"))
 
 
 @pytest.fixture(scope="module")
-def repository(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
-    export_run(tiny_run, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(repository: Path) -> ExpectedError:
-    manifest = Manifest.model_validate_json((repository / "epc_lstm" / "1" / MANIFEST_FILE).read_text())
+def expected(exported: Path) -> ExpectedError:
+    manifest = Manifest.model_validate_json((exported / "epc_lstm" / "1" / MANIFEST_FILE).read_text())
     assert manifest.expected_error is not None
     return manifest.expected_error
 
@@ -55,10 +47,8 @@ def answer(
     return asyncio.run(judged())
 
 
-def test_it_is_that_of_the_known_events_and_of_the_most_doubtful_kind(
-    repository: Path, expected: ExpectedError
-) -> None:
-    findings = answer(repository, stream=True)
+def test_it_is_that_of_the_known_events_and_of_the_most_doubtful_kind(exported: Path, expected: ExpectedError) -> None:
+    findings = answer(exported, stream=True)
     assert len(findings) == len(EVENTS)
     flags = ("epc_fake", "epc_dup", "loc_err", "evt_order_err", "jump")
     for before, finding in enumerate(findings):
@@ -67,24 +57,24 @@ def test_it_is_that_of_the_known_events_and_of_the_most_doubtful_kind(
     assert findings[0].epc_fake
 
 
-def test_only_findings_that_are_explained_and_judged_by_the_past_alone_have_it(repository: Path) -> None:
+def test_only_findings_that_are_explained_and_judged_by_the_past_alone_have_it(exported: Path) -> None:
     for found in (
-        answer(repository, stream=True, explain=False),
-        answer(repository, stream=False),
-        answer(repository, stream=True, detector=DetectorName.RULES),
-        answer(repository, stream=True, detector=DetectorName.ENSEMBLE),
+        answer(exported, stream=True, explain=False),
+        answer(exported, stream=False),
+        answer(exported, stream=True, detector=DetectorName.RULES),
+        answer(exported, stream=True, detector=DetectorName.ENSEMBLE),
     ):
         assert found
         assert not any(finding.HasField("expected_error") for finding in found)
 
 
-def test_a_model_of_an_earlier_release_does_not_say(repository: Path, tmp_path: Path) -> None:
-    text = (repository / "epc_lstm" / "1" / MANIFEST_FILE).read_text()
+def test_a_model_of_an_earlier_release_does_not_say(exported: Path, tmp_path: Path) -> None:
+    text = (exported / "epc_lstm" / "1" / MANIFEST_FILE).read_text()
     manifest = Manifest.model_validate_json(text).model_copy(update={"expected_error": None})
     assert "expected_error" not in manifest.to_json()
-    for path in repository.rglob("*"):
+    for path in exported.rglob("*"):
         if path.is_file():
-            copy = tmp_path / path.relative_to(repository)
+            copy = tmp_path / path.relative_to(exported)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
     (tmp_path / "epc_lstm" / "1" / MANIFEST_FILE).write_text(manifest.to_json())

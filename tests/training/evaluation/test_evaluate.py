@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from service.events.vocabulary import KINDS, MODES
-from tests.support.trained import SHORT
+from tests.support.trained import SHORT, TINY_SEED, TinyWorld
 from training.datasets import dataset
 from training.errors import DataError
 from training.evaluation import report, slices
@@ -30,9 +30,6 @@ from training.runs.folder import RUN_FILE, Run
 from training.simulation.world import simulate
 from training.train import train
 
-EPCS = 1_200
-
-SEED = 14
 QUICK = EvaluateOptions(baselines=False, resamples=20)
 
 
@@ -55,11 +52,8 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    root = tmp_path_factory.mktemp("evaluate")
-    simulate(root / "world", EPCS, seed=SEED)
-    run = train(root / "world", root / "world" / "truth.parquet", root / "run", SHORT, silent)
-    return Trained(root / "run", root / "world", run)
+def trained(tiny_run: Path, tiny_world: TinyWorld) -> Trained:
+    return Trained(tiny_run, tiny_world.folder, Run.load(tiny_run))
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +205,7 @@ def test_baselines_are_left_out_in_words_where_the_training_data_are_gone(
 
 
 def test_epcs_that_the_training_had_are_judged_as_companions_and_do_not_count(trained: Trained, tmp_path: Path) -> None:
-    simulate(tmp_path, 600, SEED)  # of the same lots and serials
+    simulate(tmp_path, 600, TINY_SEED)  # of the same lots and serials
     found = evaluate(trained.run, tmp_path, None, QUICK, silent)
     whole, learned = dataset.load(tmp_path).events, set(dataset.load(trained.data).events.epc_codes)
     known = np.array([code in learned for code in whole.epc_codes])

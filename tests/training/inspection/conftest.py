@@ -8,7 +8,7 @@ from tests.support.folders.flawed import NOW, flawed
 from training.inspection.report import Inspection, inspect_folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """What is found in the flawed folder."""
     folder = tmp_path_factory.mktemp("flawed")

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.run import export_run
 from service.events.vocabulary import KINDS
 from service.model.manifest import MANIFEST_FILE, Manifest
 from service.model.sequences import Windows
@@ -45,9 +44,9 @@ def test_where_nothing_was_ever_found_nobody_knows() -> None:
     assert found == [[0.5] * KNOWN] * len(KINDS)
 
 
-def test_a_training_leaves_it_behind_and_an_export_takes_it_along(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_training_leaves_it_behind_and_an_export_takes_it_along(tiny_run: Path, exported: Path) -> None:
     kept = json.loads((tiny_run / "run.json").read_text())["expected_error"]
     assert np.array(kept).shape == (len(KINDS), KNOWN)
-    manifest = Manifest.model_validate_json((export_run(tiny_run, tmp_path) / MANIFEST_FILE).read_text())
+    manifest = Manifest.model_validate_json((exported / "epc_lstm" / "1" / MANIFEST_FILE).read_text())
     assert manifest.expected_error == kept
-    assert "expected_error" not in (tmp_path / "epc_svm" / "1" / MANIFEST_FILE).read_text()
+    assert "expected_error" not in (exported / "epc_svm" / "1" / MANIFEST_FILE).read_text()

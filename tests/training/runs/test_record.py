@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from export.run import export_run
 from training.errors import DataError
 from training.runs.folder import RUN_FILE, SVM_FILE, Run
 from training.runs.record import read_record
@@ -45,11 +44,10 @@ def test_a_run_of_an_earlier_release_is_read_and_nothing_is_added_to_it(tiny_run
     assert record.to_json() == (earlier / RUN_FILE).read_text()
 
 
-def test_the_manifest_has_the_words_of_the_record(tiny_run: Path, tmp_path: Path) -> None:
+def test_the_manifest_has_the_words_of_the_record(tiny_run: Path, exported: Path) -> None:
     content = json.loads((tiny_run / RUN_FILE).read_text())
     for name, prefix in (("epc_lstm", ""), ("epc_svm", "svm_")):
-        export_run(tiny_run, tmp_path / name)
-        manifest = json.loads((tmp_path / name / name / "1" / "manifest.json").read_text())
+        manifest = json.loads((exported / name / "1" / "manifest.json").read_text())
         assert manifest["thresholds"] == content[f"{prefix}thresholds"]
         assert manifest["operating_points"] == content[f"{prefix}operating_points"]
         assert manifest["operating_points"].keys() == {"precise", "balanced", "sensitive"}

@@ -8,6 +8,6 @@ from tests.support.trained import TinyWorld
 from training.samples.labelled_data import Material
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def labelled(tiny_world: TinyWorld) -> Material:
     return tiny_world.labelled

@@ -9,11 +9,11 @@ from training.fitting.calibrated import Fitted, fit_model
 from training.samples.labelled_data import Material
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def labelled(tiny_world: TinyWorld) -> Material:
     return tiny_world.labelled
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def fitted(labelled: Material) -> Fitted:
     return fit_model(labelled, SHORT, silent)
