@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from service.errors import InvalidRequest, NotImplementedYet
 from service.events.vocabulary import KINDS
@@ -31,7 +32,9 @@ _LABELS, _EVENTS = 1_000, 100
 """How many are listed where a request does not say."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{0,64}")
-_MOST_WHO, _MOST_NOTE, _MOST_CODE = 200, 2_000, 500
+_MOST_WHO, _MOST_NOTE, _MOST_CODE, _MOST_VERSION = 200, 2_000, 500, 200
+_AHEAD_US = 86_400_000_000
+"""How far a caller's clock may be ahead: the latest word counts, and one of the year 9999 could not be taken back."""
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -108,6 +111,8 @@ class FeedbackServicer:
     def _accuracy(self, store: VerdictStore, request: feedback_pb2.AccuracyRequest) -> Message:
         if not 0 <= request.batches <= MOST:
             raise InvalidRequest([("batches", f"is {request.batches}: 1 to {MOST:,}, or 0 for {BATCHES}")])
+        if wrong := _text_problems(("model_version", request.model_version, _MOST_VERSION)):
+            raise InvalidRequest(wrong)
         found = accuracy(store, batches=request.batches or BATCHES, model_version=request.model_version)
         promised = self._baselines()
         return feedback_pb2.AccuracyResponse(
@@ -124,18 +129,25 @@ def decode_labels(request: feedback_pb2.LabelRequest, sent_by: str, now: int) ->
     if not 1 <= len(request.labels) <= MOST:
         raise InvalidRequest([("labels", f"are {len(request.labels)}: send 1 to {MOST:,} in a request")])
     wrong = [
-        (f"labels[{at}].{field}", what) for at, label in enumerate(request.labels) for field, what in _problems(label)
+        (f"labels[{at}].{field}", what)
+        for at, label in enumerate(request.labels)
+        for field, what in _problems(label, now)
     ]
     if wrong:
         raise InvalidRequest(wrong)
     return [_decode(label, sent_by, now) for label in request.labels]
 
 
-def _problems(label: feedback_pb2.EventLabel) -> list[tuple[str, str]]:
+def _problems(label: feedback_pb2.EventLabel, now: int) -> list[tuple[str, str]]:
     """Return (field, what is wrong with it) of a label."""
-    texts = (("who", label.who, _MOST_WHO), ("note", label.note, _MOST_NOTE), ("epc_code", label.epc_code, _MOST_CODE))
-    wrong = [(name, f"has {len(text)} characters: {most:,} at most") for name, text, most in texts if len(text) > most]
-    wrong += [(name, "has a NUL character: leave it out") for name, text, _ in texts if "\0" in text]
+    wrong = _text_problems(
+        ("who", label.who, _MOST_WHO),
+        ("note", label.note, _MOST_NOTE),
+        ("epc_code", label.epc_code, _MOST_CODE),
+        ("model_version", label.model_version, _MOST_VERSION),
+    )
+    if label.HasField("labelled_at") and (problem := _time_problem(label.labelled_at, now)):
+        wrong.append(("labelled_at", problem))
     if label.kind not in KINDS:
         wrong.append(("kind", f"is {label.kind[:40]!r}: one of {', '.join(KINDS)}"))
     if label.verdict not in _VERDICTS:
@@ -147,6 +159,19 @@ def _problems(label: feedback_pb2.EventLabel) -> list[tuple[str, str]]:
     return wrong
 
 
+def _text_problems(*texts: tuple[str, str, int]) -> list[tuple[str, str]]:
+    """Return what is wrong with (field, text, most characters)."""
+    wrong = [(name, f"has {len(text)} characters: {most:,} at most") for name, text, most in texts if len(text) > most]
+    return wrong + [(name, "has a NUL character: leave it out") for name, text, _ in texts if "\0" in text]
+
+
+def _time_problem(at: Timestamp, now: int) -> str:
+    try:
+        return "lies ahead: when was it said?" if at.ToMicroseconds() > now + _AHEAD_US else ""
+    except ValueError:
+        return "is no time of the years 1 to 9999"
+
+
 def _decode(label: feedback_pb2.EventLabel, sent_by: str, now: int) -> EventLabel:
     return EventLabel(
         label_id=label.label_id,
@@ -155,7 +180,7 @@ def _decode(label: feedback_pb2.EventLabel, sent_by: str, now: int) -> EventLabe
         epc_code=label.epc_code,
         kind=label.kind,
         verdict=_VERDICTS[label.verdict],
-        who=label.who or sent_by,
+        who=label.who if label.who.strip() else sent_by,
         sent_by=sent_by,
         labelled_at_us=label.labelled_at.ToMicroseconds() if label.HasField("labelled_at") else now,
         note=label.note,

@@ -220,13 +220,16 @@ class SqlVerdicts(VerdictStore):
 
 
 def open_verdicts(where: str) -> SqlVerdicts:
-    """Return the verdicts of a folder, or of the database that a URL ``postgresql://..`` names.
+    """Return the verdicts of a folder, or of the database that a URL ``postgresql://..`` (or postgres://) names.
 
     Raises:
         CommandError: the folder cannot be written, the database not be reached, or the extra is not installed.
     """
+    is_database = where.startswith(("postgresql://", "postgres://"))
+    if "://" in where and not is_database:  # no folder of that name, with the password in it
+        raise CommandError(f"no verdicts are kept in a {where.partition(':')[0]}: name a folder or postgresql://..")
     try:
-        return _postgresql(where) if where.startswith("postgresql://") else _sqlite(Path(where))
+        return _postgresql(where) if is_database else _sqlite(Path(where))
     except (VerdictsUnavailable, OSError) as error:
         what = "the database" if "://" in where else where
         raise CommandError(

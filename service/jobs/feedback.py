@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -85,7 +85,7 @@ def read_labels(path: Path, who: str) -> list[fb.EventLabel]:
         if at := row.get("labelled_at"):
             try:
                 label.labelled_at.FromDatetime(datetime.fromisoformat(at).astimezone(UTC))
-            except ValueError:
+            except (ValueError, OverflowError):
                 raise CommandError(
                     f"{place}: labelled_at is {at[:40]!r}: write a time as 2025-07-01T10:34:17Z"
                 ) from None
@@ -130,10 +130,20 @@ def _rows(path: Path, needed: Iterable[str]) -> Iterator[tuple[str, dict[str, st
         raise CommandError(f"cannot read {path}: {reason}; save it as CSV, UTF-8") from None
     dialect = "\t" if "\t" in text.partition("\n")[0] else ";" if ";" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text), delimiter=dialect)
-    if missing := [name for name in needed if name not in (reader.fieldnames or ())]:
+    if missing := [name for name in needed if name not in _header(reader, path)]:
         raise CommandError(f"{path} has no column {', '.join(missing)}: keep the header as it was exported")
-    for number, row in enumerate(reader, 2):
-        yield f"{path}:{number}", row
+    try:
+        for number, row in enumerate(reader, 2):
+            yield f"{path}:{number}", row
+    except csv.Error as error:
+        raise CommandError(f"{path}:{reader.line_num + 1}: {error}; save it as CSV, UTF-8") from None
+
+
+def _header(reader: csv.DictReader[str], path: Path) -> Sequence[str]:
+    try:
+        return reader.fieldnames or ()
+    except csv.Error as error:
+        raise CommandError(f"{path}:1: {error}; save it as CSV, UTF-8") from None
 
 
 def _number(row: Mapping[str, str | None], name: str, place: str) -> int:

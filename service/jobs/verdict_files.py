@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.feedback.sql import open_verdicts
 from service.feedback.verdicts import LabelVerdict, latest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 COLUMNS = ("event_id", "kind", "verdict", "who", "when", "probability")
 
@@ -44,7 +46,7 @@ def verdict_file(where: str, out: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for one in kept:
-            when = datetime.fromtimestamp(one.labelled_at_us / 1e6, UTC).isoformat()
+            when = (_EPOCH + timedelta(microseconds=one.labelled_at_us)).isoformat()
             chance = probability.get((one.file_id, one.event_id), "")
-            writer.writerow((one.event_id, one.kind, one.verdict.value, one.who, when, chance))
+            writer.writerow((one.event_id, one.kind, one.verdict.value, one.who.strip() or one.sent_by, when, chance))
     return path

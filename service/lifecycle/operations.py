@@ -136,7 +136,10 @@ class Operations:
 
     def listed(self) -> list[Operation]:
         """Return all operations, the newest first."""
-        found = [self.get(path.stem) for path in self._folder.glob("*.json")]
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(NoSuchModel):  # what somebody put there, or a disk has torn, is no operation
+                found.append(self.get(path.stem))
         return sorted(found, key=lambda operation: operation.started_at, reverse=True)
 
     def latest(self, kind: str) -> Operation | None:

@@ -14,8 +14,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -94,9 +94,7 @@ class PromotionLog:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             entry = make(len(lines) + 1, now, _digest(lines[-1]) if lines else "")
             try:
-                file.write(entry.model_dump_json().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                _write(file, entry.model_dump_json().encode() + b"\n")
             except OSError as error:
                 os.ftruncate(file.fileno(), len(whole))
                 raise ModelRepositoryError(f"cannot write {self.path}: {error.strerror}; nothing was changed") from None
@@ -105,10 +103,10 @@ class PromotionLog:
         return entry
 
     @contextmanager
-    def _opened(self, path: Path) -> Iterator[BinaryIO]:
+    def _opened(self, path: Path) -> Iterator[FileIO]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b")
+            file = path.open("a+b", buffering=0)  # a buffer would write its rest when it closes, after all was undone
         except OSError as error:
             raise ModelRepositoryError(f"cannot write {path}: {error.strerror}") from None
         with file:
@@ -126,6 +124,13 @@ class PromotionLog:
                 raise ModelRepositoryError(f"line {number} of {self.path} does not follow the one before: restore it")
             before = _digest(line)
             yield entry
+
+
+def _write(file: FileIO, line: bytes) -> None:
+    """Have all of a line on the disk: on one that is nearly full a write takes a part."""
+    while line:
+        line = line[file.write(line) :]
+    os.fsync(file.fileno())
 
 
 def _digest(line: bytes) -> str:

@@ -51,6 +51,7 @@ def test_labels_are_appended_once_and_listed_as_they_count(keeping: Gateway) -> 
     rest = ask(keeping.target, fb.ListLabelsRequest(history=True, after=page.next))
     assert [*page.labels, *rest.labels] == list(history.labels)
     assert rest.next == 0
+    assert ask(keeping.target, label(903, who=" ")).labels[0].who == kept.sent_by, "nobody has no name"
 
 
 def test_the_sample_is_listed_without_what_was_said_of_it_until_it_is_labelled(keeping: Gateway) -> None:
@@ -72,17 +73,26 @@ def test_the_sample_is_listed_without_what_was_said_of_it_until_it_is_labelled(k
 
 
 def test_unusable_labels_are_refused_field_by_field(keeping: Gateway) -> None:
-    bad = fb.EventLabel(event_id=1, kind="fake", label_id="a b", note="x" * 2_001, score=101)
+    bad = fb.EventLabel(event_id=1, kind="fake", label_id="a b", note="x" * 2_001, score=101, model_version="a\0")
+    bad.labelled_at.seconds = 2**60
     with pytest.raises(grpc.RpcError) as refused:
         ask(keeping.target, fb.LabelRequest(labels=[*label(1).labels, bad]))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     details = refused.value.trailing_metadata()
     shown = next(value for key, value in details if key == "grpc-status-details-bin").decode(errors="replace")
-    for field in ("kind", "verdict", "label_id", "note", "score"):
+    for field in ("kind", "verdict", "label_id", "note", "score", "model_version", "labelled_at"):
         assert f"labels[1].{field}" in shown
-    for empty in (fb.LabelRequest(), fb.ListLabelsRequest(limit=10_001)):
-        with pytest.raises(grpc.RpcError, match=r"labels: are 0|limit: is 10001"):
-            ask(keeping.target, empty)
+    ahead = label(1)
+    ahead.labels[0].labelled_at.FromJsonString("9999-12-31T23:59:59Z")
+    for unusable in (
+        fb.LabelRequest(),
+        fb.ListLabelsRequest(limit=10_001),
+        fb.ListLabelsRequest(event_ids=range(40_000)),
+        fb.AccuracyRequest(model_version="\0"),
+        ahead,
+    ):
+        with pytest.raises(grpc.RpcError, match=r"labels: are 0|limit: is 10001|are 40,000|NUL|lies ahead"):
+            ask(keeping.target, unusable)
 
 
 def test_a_gateway_without_verdicts_says_so(gateway: Gateway) -> None:

@@ -78,6 +78,8 @@ def test_failures_are_one_line(gateway: Gateway, asking: Gateway, tmp_path: Path
         ("event_id,file_id,kind,verdict\n1.5,1,jump,1", ":2: event_id is '1.5'"),
         ("event_id,file_id,kind,verdict\n1,99999999999999999999,jump,1", ":2: file_id is"),
         ("event_id,file_id,kind,verdict,labelled_at\n1,1,jump,1,yesterday", ":2: labelled_at is 'yesterday'"),
+        ("event_id,file_id,kind,verdict,labelled_at\n1,1,jump,1,0001-01-01T00:00:00+09:00", ":2: labelled_at is '0001"),
+        (f"event_id,file_id,kind,verdict,note\n1,1,jump,1,{'x' * 200_000}", ":2: field larger than"),
     ],
 )
 def test_lists_of_no_use_are_refused_with_the_place(text: str, says: str, tmp_path: Path) -> None:

@@ -148,6 +148,10 @@ def test_a_store_that_is_none_is_one_line_that_says_what_to_do(tmp_path: Path) -
     with pytest.raises(CommandError, match="cannot keep verdicts in the database") as failed:
         open_verdicts("postgresql://me:secret@127.0.0.1:1/none")
     assert "secret" not in str(failed.value)
+    with pytest.raises(CommandError, match="cannot keep verdicts in the database"):
+        open_verdicts("postgres://me:secret@127.0.0.1:1/none")
+    with pytest.raises(CommandError, match=r"no verdicts are kept in a mysql: name a folder or postgresql://"):
+        open_verdicts("mysql://me:secret@127.0.0.1:1/none")
 
 
 def test_others_read_while_a_gateway_writes(tmp_path: Path) -> None:

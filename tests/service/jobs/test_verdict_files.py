@@ -31,6 +31,8 @@ def test_last_words_of_a_store_are_read_with_their_chances(tmp_path: Path) -> No
         label(2, LabelVerdict.CONFIRMED, "bob"),
         label(3, LabelVerdict.CONFIRMED, "bob"),
         label(3, LabelVerdict.WITHDRAWN, "bob", 60),
+        label(4, LabelVerdict.UNSURE, " ")._replace(labelled_at_us=0),
+        label(5, LabelVerdict.UNSURE, "cid")._replace(labelled_at_us=253_402_300_799_999_999),
     ])  # fmt: skip
     none = (0.0,) * 5, (False,) * 5
     store.add_sample([SampledEvent(2, 1, "c", 1, "", "", AT_US, True, "", "m", AT_US, 0.02, *none)])
@@ -45,7 +47,8 @@ def test_last_words_of_a_store_are_read_with_their_chances(tmp_path: Path) -> No
         (2, jump): 1.0,
     }
     np.testing.assert_allclose(found.weights(len(events))[:3], [1, 50, 1])
-    assert found.last == "2026-01-01T10:01:00+00:00"
+    assert found.auditors == ["ann", "bob", "cid", "web"], "who says nothing of himself is who sent it"
+    assert (found.first, found.last) == ("1970-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00")
     assert verdict_file(str(path), tmp_path) == path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -169,3 +170,18 @@ def test_a_full_disk_changes_nothing(register: Register, monkeypatch: pytest.Mon
         register.promote(2, who="key:ops", why="better")
     monkeypatch.undo()
     assert register.standing().champion == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_disk_that_is_full_in_the_middle_of_a_line_changes_nothing(register: Register, share: float) -> None:
+    """Of a line that did not fit nothing may be written later, when the file is closed."""
+    before = register.log.path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + int(share * len(before)), limits[1]))
+    try:
+        with pytest.raises(ModelRepositoryError, match=r"File too large; nothing was changed"):
+            register.share("rules=20", who="key:ops", why="as long as the first line, and a bit longer than that")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert register.log.path.read_bytes() == before
+    assert register.share("rules=20", who="key:ops", why="there is room again").traffic == "rules=20"

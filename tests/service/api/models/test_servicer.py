@@ -143,6 +143,10 @@ def test_an_operation_goes_on_when_its_gateway_is_killed_and_its_end_counts(
     wait_for(lambda: found(retraining).state == pb.OPERATION_STATE_SUCCEEDED)
     assert found(retraining).message == "done"
     wait_for(lambda: found(checking).state == pb.OPERATION_STATE_CANCELLED)
+    [path] = tmp_path.rglob(f"{retraining}.json")
+    path.with_name("notes.json").write_text("{}")
+    path.with_name(f"{0:016x}.json").write_text(path.read_text()[:40])
+    assert ask(second, "Retrain", why="what is no operation holds nobody up").operation.operation_id
 
 
 def test_it_is_off_by_default_and_for_admins(
