@@ -60,7 +60,7 @@ def measure(
     from service.runtime.process import run_to_completion
 
     judge = None if all_events else DetectorName(detector)
-    measured = run_to_completion(job.measure_files(paths, judge, settings, time_zone, causes=html is not None))
+    measured = run_to_completion(job.measure_files(paths, judge, settings, time_zone, causes=True))
     window = job.window_of(measured.stays, begin, end)
     if out is not None:
         with out.open("w", encoding="utf-8", newline="") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,14 +22,18 @@ from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, LEVELS
-from service.flow.counted import counted
+from service.flow.advice import of_sites
+from service.flow.alerts import out_of_band
+from service.flow.counted import counted, stalled_stays
 from service.flow.little import LittlesLaw, little
 from service.flow.measures import Flow, measure
+from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
 from service.jobs.render import printable
+from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
-from service.rawfiles.columns import RawEvents
+from service.rawfiles.columns import RawEvents, read_files
 from service.rawfiles.folders import raw_files
 from service.settings import Settings
 
@@ -79,12 +84,7 @@ async def measure_files(
         CommandError: a file cannot be used, or nothing is left.
         SentinelError: the model cannot be used.
     """
-    judge = detector or DetectorName.RULES
-    told, of = ("en", 0) if causes else (None, None)
-    raw, response, _ = await analyze_files(
-        raw_files(paths), judge, None, settings, OPEN, None, told, time_zone, of_incidents=of
-    )
-    flags, stalled = _found(raw.events, response, detector)
+    raw, flags, stalled = await _judged(raw_files(paths), detector, settings, time_zone, causes=causes)
     kept = counted(raw.events, flags)
     if not kept.any():
         raise CommandError(
@@ -96,11 +96,26 @@ async def measure_files(
     return Measured(raw, stays, flow, int((~kept).sum()), events.epc_codes, kept, stalled)
 
 
-def _found(
-    events: Events, response: pb.AnalyzeFilesResponse, detector: DetectorName | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the findings [N, 5] and which events [N] say that their item had stood still; nothing of no detector."""
-    flagged = [finding for answer in response.files for finding in answer.event_history] if detector else []
+async def _judged(
+    paths: Sequence[Path], detector: DetectorName | None, settings: Settings, time_zone: str | None, *, causes: bool
+) -> tuple[RawEvents, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the events of files, their findings [N, 5], and which [N] say that their item had stood still."""
+    if detector is None:
+        zones = site_zones(time_zone, settings)
+        raw = await asyncio.to_thread(read_files, paths, zones=zones, dialect=site_dialect(None, settings))
+        if not len(raw.events):
+            raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to measure")
+        return raw, np.zeros((len(raw.events), len(KINDS)), np.bool_), np.zeros(len(raw.events), np.bool_)
+    told, of = ("en", 0) if causes else (None, None)
+    raw, response, _ = await analyze_files(
+        paths, detector, None, settings, OPEN, None, told, time_zone, of_incidents=of
+    )
+    return raw, *_found(raw.events, response)
+
+
+def _found(events: Events, response: pb.AnalyzeFilesResponse) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the findings [N, 5] and which events [N] say that their item had stood still."""
+    flagged = [finding for answer in response.files for finding in answer.event_history]
     flags = np.zeros((len(events), len(KINDS)), dtype=np.bool_)
     stalled = np.zeros(len(events), dtype=np.bool_)
     if flagged:
@@ -192,6 +207,33 @@ def write_tables(measured: Measured, window: LittlesLaw) -> None:
         f" {window.departures_per_h * window.dwell_h:,.1f}; the gap of {window.gap:,.1f} is what still is there"
         f" ({window.remaining_h:,.1f}) less what they spent there before ({window.before_h:,.1f})."
     )
+    _write_bands(measured, console)
+
+
+def _write_bands(measured: Measured, console: Console) -> None:
+    """Write which sites are out of their band, and what follows; items that are known to have stalled do not count."""
+    raw = measured.raw
+    kept = raw.events.take(measured.counts)
+    standing = stalled_stays(measured.stays, kept, measured.stalled[measured.counts])
+    flow = measured.flow
+    if standing.any() and not standing.all():
+        flow = measure(measured.stays.take(~standing), kept.epc_codes, raw.zones)
+    sites = site_days(flow)
+    bands = out_of_band(sites)
+    console.print(
+        f"{len(bands.alerts)} of {bands.measured} bands of sites are left; {int(standing.sum())} stays had stalled, and"
+        " are not counted there."
+    )
+    for one in bands.alerts:
+        place = printable(raw.places.get(one.location_id) or f"location {one.location_id}")
+        console.print(
+            f"- {one.measure} of {place}: {one.value:,.1f} on {np.datetime64(one.day, 'D')}, usual are"
+            f" {one.lower:,.1f} to {one.upper:,.1f}",
+            markup=False,
+        )
+    for advice in of_sites(sites):
+        place = printable(raw.places.get(advice.location_id) or f"location {advice.location_id}")
+        console.print(f"- {advice.text.replace(f'location {advice.location_id}', place)}", markup=False)
 
 
 def _steps_table(measured: Measured) -> Table:

@@ -34,6 +34,7 @@ def grpcurl(gateway: Gateway, *arguments: str, flags: tuple[str, ...] = (), text
 def test_list(gateway: Gateway) -> None:
     assert grpcurl(gateway, "list").splitlines() == [
         "epcsentinel.v1.AnomalyService",
+        "epcsentinel.v1.FlowService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -41,6 +42,17 @@ def test_list(gateway: Gateway) -> None:
     assert grpcurl(gateway, "list", SERVICE).splitlines() == [
         f"{SERVICE}.{name}" for name in ("Analyze", "AnalyzeFiles", "AnalyzeStream", "Explain", "ExplainFindings")
     ]
+
+
+def test_flow_is_measured_and_plans_are_checked(gateway: Gateway) -> None:
+    plan = ("-d", '{"wip": 100, "throughput": 50, "cycleTimeDays": 2.5}')
+    checked = json.loads(grpcurl(gateway, "epcsentinel.v1.FlowService/Validate", flags=plan))
+    assert (checked.get("holds", False), checked["ratio"], checked["wip"]) == (False, 0.8, 125)
+    events = json.loads((DATA / "real_events_request.json").read_text())["data"]
+    asked = json.dumps({"data": events, "detector": "rules"})
+    measured = json.loads(grpcurl(gateway, "epcsentinel.v1.FlowService/Measure", flags=("-d", "@"), text=asked))
+    assert measured["method"] == "rule-based"
+    assert {"day", "step", "meanWip"} <= set(measured["rows"][0])
 
 
 def test_describe(gateway: Gateway) -> None:

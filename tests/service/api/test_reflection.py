@@ -26,7 +26,12 @@ def test_services_are_listed_and_described(gateway: Gateway, name: str) -> None:
             reflection_pb2.ServerReflectionResponse.FromString,
         )
         listed, contract, own = ask(iter(asked), timeout=10)
-    assert [one.name for one in listed.list_services_response.service] == [SERVICE, "grpc.health.v1.Health", *NAMES]
+    assert [one.name for one in listed.list_services_response.service] == [
+        SERVICE,
+        "epcsentinel.v1.FlowService",
+        "grpc.health.v1.Health",
+        *NAMES,
+    ]
     files = [
         descriptor_pb2.FileDescriptorProto.FromString(answer.file_descriptor_response.file_descriptor_proto[0])
         for answer in (contract, own)
