@@ -74,9 +74,12 @@ class Reading(ABC):
         """See `FindingsStore.findings`."""
         where, values = _of_findings(report_id, which)
         total = self._count(report_id, f"{{findings}} WHERE {where}", values)
-        sql = f"SELECT {', '.join(_FOUND)} FROM {{findings}} WHERE {where}"  # noqa: S608
-        sql += f" ORDER BY {_ORDER[which.order]} LIMIT ? OFFSET ?"
-        rows = self._rows(report_id, sql, [*values, window.limit, window.offset]) if total else []
+        order = _ORDER[which.order]
+        # Which rows first, then all their columns: of a million rows those cost seconds where a later part is asked.
+        chosen = f"SELECT number FROM {{findings}} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        sql = f"SELECT {', '.join(_FOUND)} FROM {{findings}} WHERE report_id = ? AND number IN ({chosen})"  # noqa: S608
+        sql += f" ORDER BY {order}"
+        rows = self._rows(report_id, sql, [report_id, *values, window.limit, window.offset]) if total else []
         return Listing(tuple(_finding(row) for row in rows), total)
 
     def incidents(self, report_id: int, window: Window, kind: str = "") -> Listing[IncidentRow]:
