@@ -2,7 +2,7 @@
 
 ``python -m tests.tools.web_load`` starts a gateway and a web service, uploads a simulated world, then lets USERS people
 look at reports while files are uploaded, and measures a caller of the gateway before and meanwhile.
-``--large`` sends 50,000 events to each of the old paths instead.
+``--large`` sends 50,000 events to each of the old paths instead, ``--gigabytes`` uploads one file of that size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -141,9 +143,47 @@ def large(web: Web) -> None:
         print(f"{path or '/'}: {min(took):.2f} s, answer {len(answer.body) / 1e6:.1f} MB")
 
 
+def huge(web: Web, folder: Path, size: float) -> None:
+    """Upload one file of so many bytes, of worlds that differ in their serials, and print time and memory."""
+    simulate(folder / "world", 60_000, seed=1)
+    names = [path for path in sorted((folder / "world").glob("*.csv")) if path.stem not in ("locations", "transitions")]
+    head, _, rest = b"".join(path.read_bytes() for path in names[:1]).partition(b"\n")
+    rest += b"".join(path.read_bytes().partition(b"\n")[2] for path in names[1:])
+    path, serial = folder / "huge.csv", re.compile(rb"(\d{3}([.-])\d{7}\2\d{7}\2\d{6}\2\d{8}\2)\d{3}(\d{6})")
+    with path.open("wb") as file:
+        file.write(head + b"\n")
+        for world in range(max(1, int(size / len(rest)))):
+            file.write(serial.sub(lambda found, world=world: b"%s%03d%s" % (found[1], world, found[3]), rest))
+    began_s, pages = time.monotonic(), list[float]()
+    command = ["curl", "-sS", "-T", path, "-X", "POST", f"http://127.0.0.1:{web.port}/api/files?name=huge.csv"]
+    job = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    print(f"{path.stat().st_size / 1e6:.0f} MB, received in {time.monotonic() - began_s:.1f} s")
+    helper = int(web.wait_log("a process for files begins")["pid"])
+    while job["state"] not in ("done", "failed"):
+        asked_s = time.perf_counter()
+        web.get("/files", Accept="text/html")
+        pages.append(1e3 * (time.perf_counter() - asked_s))
+        job = web.get(f"/api/files/{job['jobId']}").json()
+        time.sleep(0.2)
+    print(f"{job['state']} after {time.monotonic() - began_s:.0f} s, {job['events']} events {job['error']}")
+    print(f"memory at most: web {peak_mb(web.pid)} MB, process for files {peak_mb(helper)} MB")
+    print(f"/files meanwhile, ms: p50 {percentile(pages, 50):.0f}, p99 {percentile(pages, 99):.0f}")
+    for what, look in {what: look for what, look in looks_at(web) if what in ("report", "findings", "rows")}.items():
+        asked_s = time.perf_counter()
+        web.get(look.replace("{offset}", "500"), Accept="text/html")
+        print(f"{what}, for the first time: {1e3 * (time.perf_counter() - asked_s):.0f} ms")
+
+
+def peak_mb(pid: int) -> int:
+    """Return the most memory that a process had so far."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1000
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="50,000 events to each old path, and nothing else")
+    parser.add_argument("--gigabytes", type=float, help="one upload of this size, and nothing else")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)
@@ -154,6 +194,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Gateway() as gateway, Web(gateway.target, Path(name) / "kept") as web:
         if arguments.large:
             large(web)
+        elif arguments.gigabytes:
+            huge(web, Path(name), 1e9 * arguments.gigabytes)
         else:
             simulate(Path(name) / "world", arguments.epcs, seed=1)
             asyncio.run(press(gateway, web, Path(name) / "world", arguments))
