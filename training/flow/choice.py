@@ -92,7 +92,7 @@ def _measure(material: _Material) -> FlowMeasure:
 
 
 def _grain(material: _Material, common: _Table) -> FlowGrain:
-    """Return what answers for series of one grain.
+    """Return what answers for series of one grain: for each range of horizons a method, or a blend.
 
     The blend is judged, and its intervals are as wide, as it does in the half of the origins that its weights do not
     come from; the weights that are kept come from all of them.
@@ -103,20 +103,49 @@ def _grain(material: _Material, common: _Table) -> FlowGrain:
     for fitted, tried in (halves, halves[::-1]):
         weights = _named(material, _weights(material.part(slice(None), fitted), common))
         parts.append(weighted(material.part(slice(None), tried).said, weights))
-    tried_blend = np.concatenate(parts[::-1])
+    everyone = {**material.said, BLEND: np.concatenate(parts[::-1])}
+    best = _best_by_band(everyone, material.truth)
+    table = _weights(material, common)
+    for number, name in enumerate(best):
+        if name != BLEND:
+            table[number] = np.array(list(material.said)) == name
+    said = weighted(everyone, {name: [float(one == name) for one in best] for name in set(best)})
     errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
-    errors[BLEND] = mean_wape(tried_blend, material.truth)
-    best = min(errors, key=lambda method: errors[method])
     baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-    said = tried_blend if best == BLEND else material.said[best]
     scaled = (material.truth - said) / material.spread
     return FlowGrain(
-        method=best,
-        weights=_named(material, _weights(material, common)) if best == BLEND else {best: [1.0] * len(BANDS)},
+        method=best[0] if len(set(best)) == 1 else BLEND,
+        weights=_named(material, table),
         baseline=baseline,
-        gain=1 - errors[best] / errors[baseline],
+        gain=1 - mean_wape(said, material.truth) / errors[baseline],
         quantiles=widths(scaled.reshape(-1, scaled.shape[2])),
     )
+
+
+def _best_by_band(everyone: _Said, truth: _Some) -> list[str]:
+    """Return whose errors are smallest in each range of horizons; in one without truth, whose were in that before.
+
+    What is no baseline has to beat the best one in both halves of the origins: once may be luck, or a season.
+    """
+    band, half = band_of(truth.shape[2]), len(truth) // 2
+    plain = [one.name for one in BASELINES]
+    best: list[str] = []
+    for number in range(len(BANDS)):
+        came = truth[:, :, band == number]
+        if np.isfinite(came).sum() < _LEAST_ERRORS:
+            best.append(best[-1] if best else BLEND)
+            continue
+        off = {name: np.abs(said[:, :, band == number] - came) for name, said in everyone.items()}
+        errors = {
+            name: (float(np.nansum(one)), float(np.nansum(one[:half])), float(np.nansum(one[half:])))
+            for name, one in off.items()
+        }
+        bar = errors[min(plain, key=lambda name: errors[name])]
+        steady = [
+            name for name, (_, early, late) in errors.items() if name in plain or (early <= bar[1] and late <= bar[2])
+        ]
+        best.append(min(steady, key=lambda name: errors[name]))
+    return best
 
 
 def _named(material: _Material, table: _Table) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 
 from service.flow.forecast.intervals import PROBABILITIES, band_of
@@ -69,5 +70,5 @@ def _fans(found: Backtest, at: int, series: int) -> Figure:
         came = whole.stacked()[series, begin : known + len(said), number]
         axes.plot((first + begin + np.arange(len(came))).astype("datetime64[D]"), came, color="black", lw=1)
         axes.set_title(_LABELS[measure])
-        axes.tick_params(axis="x", rotation=30)
+        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=5))  # type: ignore[no-untyped-call]
     return figure

@@ -27,6 +27,16 @@ LAGS = 21
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """U pairs of a node and a lag from which anything comes."""
+
+    key: NDArray[np.int64]  # [U, P] of that node and each product, K where there is none
+    lag: NDArray[np.int64]  # [U, 1]
+    shares: _Numbers  # [N, U]
+    cell: NDArray[np.int64]  # [N, P] the key of each node and product, K where there is none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Stock:
     """The items of K keys at the end of a day, and how items of N nodes move."""
 
@@ -56,49 +66,57 @@ class Stock:
         left, left_hours = self.left.copy(), self.left_hours.copy()
         found = np.zeros((len(self.node), days + 1, 3))
         found[:, 0, 0] = there.sum(axis=1)
-        cell, moves = self._cells(), self.moves.reshape(-1, len(self.hazard))  # [LAGS N, N]
-        used = np.flatnonzero(moves.any(axis=1))
-        way = cell[used % len(cell)], (used // len(cell))[:, None], moves[used].T
+        same_day, later = self._ways()
         for at in range(days):
             weekday = (self.last_day + 1 + at) % 7
-            there[:, -1] += there[:, -2]
-            hours[:, -1] += hours[:, -2]
-            there[:, 1:-1], hours[:, 1:-1] = there[:, :-2], hours[:, :-2]
-            there[:, 0], hours[:, 0] = self._coming(left, left_hours, cell, way)
-            there[:, 0] += self.entering[:, weekday]
             share = np.minimum(self.hazard * self.weekday[:, weekday, None], 1.0)[self.node]
+            for stock in (there, hours):
+                stock[:, -1] += stock[:, -2]
+                stock[:, 1:-1] = stock[:, :-2]
+            left, left_hours = np.roll(left, 1, axis=1), np.roll(left_hours, 1, axis=1)
+            there[:, 0], hours[:, 0] = self._coming(left, left_hours, later)
+            there[:, 0] += self.entering[:, weekday]
             goes, goes_hours = there * share, hours * share
             there -= goes
             hours -= goes_hours
-            left, left_hours = np.roll(left, 1, axis=1), np.roll(left_hours, 1, axis=1)
-            left[:, 0] = goes.sum(axis=1)
-            left_hours[:, 0] = goes_hours.sum(axis=1) + goes @ _STAY_H
+            now, now_hours = goes.sum(axis=1), goes_hours.sum(axis=1) + goes @ _STAY_H
+            left[:, 0], left_hours[:, 0] = now, now_hours
+            for stop in range(_STOPS_OF_A_DAY):
+                came, came_hours = self._coming(now[:, None], now_hours[:, None], same_day)
+                goes_on = share[:, 0] if stop < _STOPS_OF_A_DAY - 1 else 0.0 * share[:, 0]
+                now, now_hours = came * goes_on, came_hours * goes_on
+                there[:, 0] += came - now
+                hours[:, 0] += came_hours - now_hours
+                now_hours += now * _STAY_H[0]
+                left[:, 0] += now
+                left_hours[:, 0] += now_hours
             found[:, at + 1] = np.stack([there.sum(axis=1), left[:, 0], left_hours[:, 0]], axis=1)
         return found
 
-    def _cells(self) -> NDArray[np.int64]:
-        """Return the key [N, P] of each node and product, K where there is none."""
-        cell = np.full((len(self.hazard), int(self.product.max()) + 1), len(self.node))
+    def _ways(self) -> tuple[_Way, _Way]:
+        """Return the moves of the same day, and those that take longer."""
+        moves = self.moves.reshape(-1, len(self.hazard))  # [LAGS N, N]
+        nodes = len(self.hazard)
+        cell = np.full((nodes, int(self.product.max()) + 1), len(self.node))
         cell[self.node, self.product] = np.arange(len(self.node))
-        return cell
+        used = np.flatnonzero(moves.any(axis=1))
+        same = used < nodes
+        of_same, of_later = (
+            _Way(cell[some % nodes], (some // nodes)[:, None], moves[some].T, cell)
+            for some in (used[same], used[~same])
+        )
+        return of_same, of_later
 
-    def _coming(
-        self,
-        left: _Numbers,
-        left_hours: _Numbers,
-        cell: NDArray[np.int64],
-        way: tuple[NDArray[np.int64], NDArray[np.int64], _Numbers],
-    ) -> tuple[_Numbers, _Numbers]:
+    def _coming(self, left: _Numbers, left_hours: _Numbers, way: _Way) -> tuple[_Numbers, _Numbers]:
         """Return the items [K] that come from other nodes on a day, and their hours since the first scan.
 
-        ``way`` holds the U pairs of a node and a lag from which anything comes: keys [U, P], lag [U, 1], shares [N, U].
+        ``left`` [K, days] holds what left so many days before.
         """
-        key, lag, shares = way
         came, since = np.zeros(len(self.node) + 1), np.zeros(len(self.node) + 1)
-        lost = np.zeros((1, LAGS))
-        gone = np.concatenate([left, lost])[key, lag]  # [U, P]
-        hours = np.concatenate([left_hours, lost])[key, lag] + gone * _WAY_H[lag]
-        came[cell], since[cell] = shares @ gone, shares @ hours  # [N, P]
+        lost = np.zeros((1, left.shape[1]))
+        gone = np.concatenate([left, lost])[way.key, way.lag]  # [U, P]
+        hours = np.concatenate([left_hours, lost])[way.key, way.lag] + gone * _WAY_H[way.lag]
+        came[way.cell], since[way.cell] = way.shares @ gone, way.shares @ hours  # [N, P]
         return came[:-1], since[:-1]
 
     def to_bytes(self) -> bytes:
@@ -125,11 +143,14 @@ class Stock:
         return cls(last_day, **{n: c.astype(np.float64) if c.dtype == np.float32 else c for n, c in columns.items()})
 
 
-_STAY_H = 24.0 * (np.arange(AGES) + 0.5)
-"""Hours that an item stays which leaves at an age in days."""
+_STAY_H = 24.0 * np.maximum(np.arange(AGES), 0.25)
+"""Hours that an item stays which leaves at an age in days: those that leave on the day they came stay a few."""
 
-_WAY_H = 24.0 * np.arange(1, LAGS + 1)
+_WAY_H = 24.0 * np.maximum(np.arange(LAGS), 0.1)
 """Hours that an item is on the way which comes so many days after it left."""
+
+_STOPS_OF_A_DAY = 4
+"""Places that an item comes to on one day after the first, at most: at the last one it stays overnight."""
 
 
 class StockFlow:
