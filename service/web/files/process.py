@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO
 
 import duckdb
@@ -48,11 +49,21 @@ def main() -> None:
     os.nice(NICENESS)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
-    settings = WebSettings.model_validate_json(sys.stdin.readline())
+    if not (line := sys.stdin.readline()):
+        return
+    settings = WebSettings.model_validate_json(line)
     logs.configure(settings.log_format, settings.log_level)
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=[lines], daemon=True).start()  # first of all: it ends the process, if need be
     alone = _alone(settings.uploads)
-    asyncio.run(_work(settings, out))
+    asyncio.run(_work(settings, lines, out))
     alone.close()
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)  # in the middle of anything: what is not on disk yet is done again
 
 
 def _alone(uploads: Path) -> IO[str]:
@@ -62,7 +73,7 @@ def _alone(uploads: Path) -> IO[str]:
     return lock
 
 
-async def _work(settings: WebSettings, out: IO[str]) -> None:
+async def _work(settings: WebSettings, lines: SimpleQueue[str], out: IO[str]) -> None:
     access = access_by_files(settings.ca_file, settings.cert_file, settings.key_file, settings.token_file)
     channel = access.aio_channel(settings.target, [("grpc.max_receive_message_length", -1), *retried()])
     stage = partial(
@@ -82,18 +93,10 @@ async def _work(settings: WebSettings, out: IO[str]) -> None:
 
     prepare = preparer(settings.store, max_bytes=settings.store_max_bytes, max_days=settings.store_max_days)
     worker = Worker(settings.uploads, stage, GatewayJudge(channel, access), prepare, tell)
-    jobs: asyncio.Queue[FileJob] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(jobs.put_nowait, FileJob.model_validate_json(line))
-        os._exit(0)  # in the middle of anything: what is not on disk yet is done again
-
-    threading.Thread(target=read, daemon=True).start()
     tasks: set[asyncio.Task[None]] = set()
     while True:
-        task = asyncio.create_task(_one(worker, await jobs.get(), tell))
+        job = FileJob.model_validate_json(await asyncio.to_thread(lines.get))
+        task = asyncio.create_task(_one(worker, job, tell))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

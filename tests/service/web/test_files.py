@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.web.settings import WebSettings
 from tests.support.command import FORGED, HEADER, NORMAL, run
-from tests.support.gateway import Gateway
+from tests.support.gateway import ROOT, Gateway
 from tests.support.processes import free_ports
 from tests.support.web.server import Answer, Web
 from training.simulation.world import simulate
@@ -106,6 +110,15 @@ def kill_the_helper(web: Web, path: str) -> tuple[int, int]:
     os.kill(first, signal.SIGKILL)
     web.wait(lambda: sum(line["event"] == began for line in web.log()) == 2, "second process")
     return first, int([line for line in web.log() if line["event"] == began][1]["pid"])
+
+
+def test_the_process_for_files_ends_with_its_service_while_it_waits_for_another_one(tmp_path: Path) -> None:
+    with (tmp_path / ".work").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        settings = WebSettings(uploads=tmp_path).model_dump_json()
+        command = [sys.executable, "-m", "service.web.files.process"]
+        done = subprocess.run(command, input=f"{settings}\n", text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
 
 
 def is_alive(pid: int) -> bool:
