@@ -59,6 +59,13 @@ def resold(bed: Bed) -> None:
     bed.add(rows, bed.columns["time_us"][rows] + later.astype(np.int64), place)
 
 
+def sold_twice(bed: Bed) -> None:
+    """Sold once more by the same shop, days later."""
+    rows = bed.pick((bed.type == SOLD) & bed.ends & (bed.wait > 2 * DAY_US))
+    later = bed.uniform(rows, 0.1, 0.85) * np.minimum(bed.wait[rows], 20 * DAY_US)
+    bed.add(rows, bed.columns["time_us"][rows] + np.maximum(later, DAY_US).astype(np.int64))
+
+
 def sold_while_upstream(bed: Bed) -> None:
     """Sold by a shop while the genuine item lies upstream, whose next scan comes after its sale."""
     eligible = _some(bed, bed.inbound & (bed.level >= 2) & bed.followed & (bed.wait > 3 * DAY_US))

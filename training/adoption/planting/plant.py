@@ -26,6 +26,7 @@ class Fault(NamedTuple):
 # As `training.simulation.anomalies.VARIANTS`: those with the fewest candidates first.
 FAULTS = (
     Fault("resold", "epcDup", clones.resold),
+    Fault("sold_twice", "epcDup", clones.sold_twice),
     Fault("sent_back", "locErr", places.sent_back),
     Fault("first_seen_downstream", "epcFake", codes.first_seen_downstream),
     Fault("lane_never_used", "locErr", places.lane_never_used),
