@@ -8,6 +8,7 @@
 - gate: whether the difference lets a challenger pass
 - worst_errors: the journeys on which a challenger does worse
 - held_out: which of the new EPCs are never learned from
+- tables: what a challenger looks things up in, learned from the events of both worlds
 - gathering: new events with verdicts, checked and split
 - retrain: a challenger, trained and compared
 - compare: two runs on the same events

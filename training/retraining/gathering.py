@@ -14,9 +14,10 @@ from service.events.vocabulary import KINDS
 from service.features.reference import Reference
 from service.model.manifest import digest_of
 from service.progress import Progress
+from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
 from training.adoption.settling import settle
-from training.adoption.weights import weights_of_run
+from training.adoption.weights import TrainedWeights, weights_of_run
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.datasets.masters import Masters
@@ -24,6 +25,7 @@ from training.errors import DataError
 from training.evaluation.data_under_test import OwnData
 from training.retraining.auditors import AuditorQuality, Schooling, judge_auditors
 from training.retraining.held_out import held_out_of
+from training.retraining.tables import NewEvents, tables_of_both
 from training.retraining.verdicts import CONFIRMED, REJECTED, Verdicts, read_verdicts
 from training.runs.folder import Run
 from training.runs.lineage import contents
@@ -32,6 +34,9 @@ from training.samples.samples import samples
 from training.samples.splits import rows_of_others
 
 _SCHOOL_EVENTS = 60_000  # of the champion's data that the evidence against auditors is learned from
+
+_SURE = 0.5
+"""Probability from which the champion finds an event that, looked at in hindsight, teaches no table."""
 
 _Labels = NDArray[np.float32]
 
@@ -48,6 +53,11 @@ class Gathered:
     masters: Masters
     is_weighted: bool  # the verdicts say with which chance events were chosen
     record: AuditedData  # for the lineage
+
+    @property
+    def new(self) -> NewEvents:
+        """The events as those that teach tables."""
+        return NewEvents(self.events, self.normal, _cleared(self.events, self.labels), self.masters)
 
     @property
     def taught(self) -> NDArray[np.intp]:
@@ -88,13 +98,17 @@ def gather(  # noqa: PLR0913, PLR0917
         )
     progress("learning the tables", 0.05)
     settings = AdoptSettings(time_zone=champion.reference.zones.default)
-    settled = settle(events, world.masters, weights_of_run(champion, "the champion"), settings, lambda *_: None)
+    network = weights_of_run(champion, "the champion")
+    settled = settle(events, world.masters, network, settings, lambda *_: None).normal
+    progress("looking again, with the tables of both worlds", 0.08)
+    new = NewEvents(events, _teaching(settled, labels), _cleared(events, labels), world.masters)
+    settled &= ~_found(network, events, tables_of_both(own, new))
     return Gathered(
         events,
         labels,
         kept.weights(len(events)),
         held_out_of(events.epc_codes),
-        _teaching(settled.normal, labels),
+        _teaching(settled, labels),
         world.masters,
         bool((kept.probability < 1).any()),
         _record(data, file, world, events, said, labels, found),
@@ -114,6 +128,26 @@ def _teaching(settled: NDArray[np.bool_], labels: _Labels) -> NDArray[np.bool_]:
     confirmed, rejected = (labels == 1).any(axis=1), (labels == 0).any(axis=1)
     teaching: NDArray[np.bool_] = (settled | rejected) & ~confirmed
     return teaching
+
+
+def _cleared(events: Events, labels: _Labels) -> NDArray[np.bool_]:
+    """Return which events [N] are of items of which people said that they are genuine, and nobody that they are not."""
+    fake = labels[:, KINDS.index("epcFake")]
+    genuine: NDArray[np.bool_] = np.zeros(len(events.epc_codes), dtype=np.bool_)
+    genuine[events.epc[fake == 0]] = True
+    genuine[events.epc[fake == 1]] = False
+    of_events: NDArray[np.bool_] = genuine[events.epc]
+    return of_events
+
+
+def _found(network: TrainedWeights, events: Events, tables: Reference) -> NDArray[np.bool_]:
+    """Return which events [N] the network finds anomalous in hindsight.
+
+    Settling sets aside what rules and network suspect both: of 4,153 anomalies of a changed world it left 714 in the
+    tables, and this 107, for 155 more of 40,000 normal events. It is done once: tables do not narrow round by round.
+    """
+    scores = judged(events, tables, network, causal=False).scores
+    return np.asarray((scores >= _SURE).any(axis=1), dtype=np.bool_)
 
 
 def _features(events: Events, reference: Reference, limit: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ class Contest:
 
     @staticmethod
     def _judged(run: Run, events: Events, known: Truth, counted: NDArray[np.intp] | None) -> dict[str, Judged]:
-        judged = judge(run, Subject(events, known, run.reference))
+        judged = judge(replace(run, svm=None), Subject(events, known, run.reference))  # networks alone are compared
         return judged if counted is None else {mode: judged[mode].of(counted) for mode in MODES}
 
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from service.features.case import join
-from service.features.reference import Reference
 from service.model.manifest import digest_of
 from service.progress import Progress
-from training.datasets.masters import Masters
 from training.datasets.truth import Truth
 from training.evaluation import evaluate
 from training.evaluation.data_under_test import OwnData
@@ -30,13 +28,12 @@ from training.retraining.compare import RunComparison, compare_on
 from training.retraining.gathering import Gathered, gather
 from training.retraining.ground import Contest, Ground, read_ground
 from training.retraining.paired import RESAMPLES
+from training.retraining.tables import tables_of_both, united
 from training.runs.folder import WEIGHTS_FILE, Run
 from training.runs.lineage import write_curves
 from training.samples.labelled_data import Material, draw_from
-from training.samples.passes import training_pass
-from training.samples.reference import learn
-from training.samples.samples import Draw, Samples, concatenate
-from training.samples.splits import normal_events
+from training.samples.samples import Draw, Samples
+from training.samples.splits import SPLITS, normal_events
 from training.train import CHECKPOINT, run_of
 
 GATE_FILE = "gate.json"
@@ -77,6 +74,9 @@ def retrain(  # noqa: PLR0913, PLR0917
     Raises:
         DataError: runs, data or verdicts cannot be used, or there are too few verdicts.
     """
+    torch.set_num_threads(
+        1
+    )  # as `fit` does, and from the start: threads that wait for busy cores cost most of the time
     champion = Run.load(champion_folder)
     own = OwnData.of(champion, strangers=True)
     gathered = gather(champion, own, data, verdicts, options.least_verdicts, options.seed, progress)
@@ -111,77 +111,62 @@ def _train(  # noqa: PLR0913, PLR0917
     )
     checkpoint = Checkpoint(out / CHECKPOINT, {"config": config.model_dump(), "data": origins.model_dump()})
     tell = telling(progress, config.epochs, 0.1, 0.85)
-    draw = draw_with(labelled, gathered)
-    fitted = fit_model(labelled, config, tell, checkpoint, draw, champion.model.model)
-    run = run_of(fitted, labelled, _tables(own, gathered), origins, config)
+    both = both_worlds(own, gathered, config.max_length)
+    fitted = fit_model(both, config, tell, checkpoint, draw_with(both), champion.model.model)
+    run = run_of(fitted, labelled, tables_of_both(own, gathered.new), origins, config)
     found = {"metrics": evaluate.on_test_split(run, own.world, own.known)}
     write_curves(fitted.curves, out)
     checkpoint.path.unlink()
     return replace(run, record=run.record.model_copy(update=found))
 
 
-def draw_with(labelled: Material, gathered: Gathered) -> Draw:
-    """Return what draws passes over a replay of the champion's world and over new events of which something is known.
+def both_worlds(own: OwnData, gathered: Gathered, max_length: int) -> Material:
+    """Return the champion's material and the new events as one; labels that nobody knows are NaN.
 
-    New events are seen with tables of their own: the other new ones teach them, but for those that look suspicious.
+    So what is replayed is seen with the tables of both, as it will be judged: with its own alone, how much a table
+    counts would tell the worlds apart. EPCs of which something is known are _AUDITED_SHARE of what is drawn, the other
+    new ones only teach tables, and those that are held out are in no part.
     """
-    replayed, taught = draw_from(labelled), gathered.taught
-    events, labels, normal = gathered.events.take(taught), gathered.labels[taught], gathered.normal[taught]
+    home = own.labelled(max_length)
+    both, request = join([home.events, gathered.events])
+    known = np.zeros(len(gathered.events.epc_codes), dtype=np.bool_)
+    known[gathered.events.epc[np.isfinite(gathered.labels).any(axis=1)]] = True
+    replayed, audited = (home.split == SPLITS.index("train")).sum(), (known & ~gathered.held_out).sum()
+    oftener = min(_AUDITED_SHARE / (1 - _AUDITED_SHARE) * replayed / max(audited, 1), _MOST_OFTENER)
+    split = np.concatenate([home.split, np.where(gathered.held_out, -1, SPLITS.index("train")).astype(np.int8)])
+    draws = np.ones(len(request), dtype=np.float32)
+    draws[request == 1] = np.where(known, oftener, 0)
+    return replace(
+        home,
+        events=both,
+        labels=np.concatenate([home.labels, gathered.labels]),
+        split=split,
+        masters=united(home.masters, gathered.masters),
+        teaching=np.concatenate([normal_events(home.labels), gathered.normal]),
+        draws=draws,
+    )
+
+
+def draw_with(both: Material) -> Draw:
+    """Return what draws passes over `both_worlds`, of which no window is drawn that has no label."""
+    passes = draw_from(both)
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
-        own = replayed(rng)
-        new = training_pass(events, labels, gathered.masters, rng, labelled.max_length, normal)
-        weighed = _audited(new[0], own[0]), _audited(new[1], own[1])
-        return concatenate([own[0], weighed[0]]), concatenate([own[1], weighed[1]])
+        whole, causal = passes(rng)
+        return _told(whole), _told(causal)
 
     return draw
 
 
-def _audited(new: Samples, own: Samples) -> Samples:
-    """Return the new samples with windows drawn in which something is known, together _AUDITED_SHARE of all."""
-    known = np.zeros(len(new.windows.start), dtype=np.bool_)
-    np.logical_or.at(known, new.windows.window_of, ~np.isnan(new.labels).all(axis=1))
-    oftener = _AUDITED_SHARE / (1 - _AUDITED_SHARE) * own.draws.sum() / max(int(known.sum()), 1)
-    return replace(new, oftener=np.where(known, min(oftener, _MOST_OFTENER), 0).astype(np.float32))
-
-
-def _tables(own: OwnData, gathered: Gathered, *, held_out: bool = True) -> Reference:
-    """Return the tables of both worlds, those of the parts that are learned from alone unless ``held_out``."""
-    events, labels = (own.world.events, own.known.labels) if held_out else own.part("train")
-    rows = np.arange(len(gathered.events)) if held_out else gathered.taught
-    both, _ = join([events, gathered.events.take(rows)])
-    normal = np.concatenate([normal_events(labels), gathered.normal[rows]])
-    return learn(both, normal, _united(own.world.masters, gathered.masters))
-
-
-def _united(home: Masters, new: Masters) -> Masters:
-    """Return the places and routes of both; where both have one, as the new data say."""
-    places = np.concatenate([new.location_id, home.location_id])
-    location_id, first = np.unique(places, return_index=True)
-    routes = np.stack(
-        [np.concatenate([getattr(each, name) for each in (new, home)]) for name in ("route_from", "route_to")]
-    )
-    _, kept = np.unique(routes, axis=1, return_index=True)
-
-    def of(name: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        both: NDArray[np.float64] = np.concatenate([getattr(each, name) for each in (new, home)])
-        return both[rows]
-
-    return Masters(
-        location_id=location_id,
-        latitude=of("latitude", first),
-        longitude=of("longitude", first),
-        route_from=routes[0, kept],
-        route_to=routes[1, kept],
-        route_hours=of("route_hours", kept),
-        route_count=of("route_count", kept),
-        zones=new.zones,
-    )
+def _told(part: Samples) -> Samples:
+    known = np.zeros(len(part.windows.start), dtype=np.bool_)
+    np.logical_or.at(known, part.windows.window_of, np.isfinite(part.labels).any(axis=1))
+    return replace(part, oftener=np.where(known, part.draws, 0).astype(np.float32))
 
 
 def _grounds(champion: Run, challenger: Run, own: OwnData, gathered: Gathered, golden: Sequence[Path]) -> list[Ground]:
     """Return all that both are compared on; of their tables, on held-out parts, what the other parts taught."""
-    apart = _tables(own, gathered, held_out=False)
+    apart = tables_of_both(own, gathered.new, held_out=gathered.held_out)
     contest = Contest(replace(champion, reference=own.reference), replace(challenger, reference=apart))
     test = own.test_split()
     audited = contest.ground(

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.events import codes
 from service.events.vocabulary import KINDS
+from service.features.keys import product_lot_key
 from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from service.model.manifest import digest_of
 from tests.k8s.workflow import step
 from tests.support.command import run as command
-from tests.support.trained import SHORT, TinyWorld, silent
+from tests.support.trained import SHORT, silent
 from tests.training.retraining.auditing import write_verdicts
 from training.errors import DataError
 from training.evaluation.data_under_test import OwnData
@@ -24,7 +26,7 @@ from training.retraining.compare import compare_runs
 from training.retraining.gathering import Gathered, gather
 from training.retraining.held_out import HELD_OUT, held_out_of
 from training.retraining.report import auditors_sheet
-from training.retraining.retrain import GATE_FILE, Retrained, RetrainOptions, draw_with, retrain
+from training.retraining.retrain import GATE_FILE, Retrained, RetrainOptions, both_worlds, draw_with, retrain
 from training.runs.folder import WEIGHTS_FILE, Run
 from training.samples.labelled_data import load
 
@@ -78,21 +80,21 @@ def test_the_lineage_says_what_was_learned_from(
     assert (lineage.data, lineage.files_sha256) == (before.data, before.files_sha256)
 
 
-def test_only_what_people_said_is_a_label(gathered: Gathered, tiny_world: TinyWorld) -> None:
-    rng = np.random.default_rng(1)
-    whole, causal = draw_with(tiny_world.labelled, gathered)(rng)
-    own = len(tiny_world.labelled.rows("train"))
+def test_only_what_people_said_is_a_label(gathered: Gathered, tiny_run: Path) -> None:
+    both = both_worlds(OwnData.of(Run.load(tiny_run), strangers=True), gathered, SHORT.max_length)
+    own = len(both.events) - len(gathered.events)
+    assert not np.isnan(both.labels[:own]).any()
+    np.testing.assert_array_equal(both.labels[own:], gathered.labels)
+    np.testing.assert_array_equal(both.split[both.events.epc[own:]] < 0, gathered.held_out[gathered.events.epc])
+    whole, causal = draw_with(both)(np.random.default_rng(1))
     for part in (whole, causal):
-        assert not np.isnan(part.labels[:own]).any()
-        unknown = np.isnan(part.labels).all(axis=1)
-        assert unknown.sum() > 0.8 * (len(unknown) - own)
         silent_windows = np.ones(len(part.windows.start), dtype=np.bool_)
-        np.logical_and.at(silent_windows, part.windows.window_of, unknown)
+        np.logical_and.at(silent_windows, part.windows.window_of, np.isnan(part.labels).all(axis=1))
+        assert silent_windows.mean() > 0.1
         assert not part.draws[silent_windows].any()
     drawn = whole.draws / whole.draws.sum()
-    audited = np.isnan(whole.labels).any(axis=1)
     inside = np.zeros(len(whole.windows.start), dtype=np.bool_)
-    np.logical_or.at(inside, whole.windows.window_of, audited)
+    np.logical_or.at(inside, whole.windows.window_of, np.isnan(whole.labels).any(axis=1))
     assert 0.1 < drawn[inside].sum() < 0.4
 
 
@@ -105,14 +107,24 @@ def test_a_part_is_never_learned_from(gathered: Gathered) -> None:
     assert not np.isnan(gathered.held_out_labels).all()
 
 
-def test_tables_know_the_new_lots_and_not_what_is_forged(
-    retrained: tuple[Path, Retrained], tiny_run: Path, gathered: Gathered
+def test_tables_know_the_new_lots_and_not_what_is_anomalous(
+    retrained: tuple[Path, Retrained], tiny_run: Path, gathered: Gathered, other_world: Path
 ) -> None:
     new, old = retrained[1].run.reference, Run.load(tiny_run).reference
     assert set(old.product_lot.key.tolist()) < set(new.product_lot.key.tolist())
+    looked_at = {gathered.events.epc_codes[epc] for epc in gathered.events.epc[gathered.new.cleared].tolist()}
+    parts = codes.parse(sorted(looked_at))
+    of_genuine = set(product_lot_key(parts.product, parts.lot).tolist())
+    assert set(new.product_lot.key.tolist()) - set(old.product_lot.key.tolist()) <= of_genuine
     confirmed = (gathered.labels == 1).any(axis=1)
     assert confirmed.any()
     assert not gathered.normal[confirmed].any()
+    world, known, _ = load(other_world, other_world / "truth.parquet", SHORT.max_length)
+    truth = dict(zip(world.events.event_id.tolist(), known.labels, strict=True))
+    anomalous = np.array([truth[event] for event in gathered.events.event_id.tolist()]) >= 0.5
+    assert anomalous[:, KINDS.index("jump")].sum() > 20
+    assert gathered.normal[anomalous[:, KINDS.index("jump")]].mean() < 0.25  # settling alone leaves them in
+    assert gathered.normal[~anomalous.any(axis=1)].mean() > 0.95
 
 
 def test_both_are_measured_on_what_neither_learned_from(retrained: tuple[Path, Retrained], tiny_run: Path,

@@ -1,0 +1,73 @@
+"""The tables of a champion's world and of new events together: what a challenger looks things up in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.columns import Events
+from service.features.case import join
+from service.features.reference import Reference
+from training.datasets.masters import Masters
+from training.evaluation.data_under_test import OwnData
+from training.samples.reference import learn
+from training.samples.splits import normal_events
+
+_OF_CODES = ("header", "company", "product", "company_product", "lot", "product_lot", "lot_day", "lot_serial")
+"""The tables of what was issued. A new way of forging is what the champion misses: learned from whatever looks normal
+to it, they would call forged codes issued, and the next ones, too.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewEvents:
+    """N new events and which of them teach tables."""
+
+    events: Events
+    normal: NDArray[np.bool_]  # [N]
+    cleared: NDArray[np.bool_]  # [N] events of items that somebody looked at and found genuine
+    masters: Masters
+
+
+def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] | None = None) -> Reference:
+    """Return the tables that the champion's data and new ones teach; ``held_out`` [U]: EPCs to be judged by them.
+
+    With these left out, so are the champion's own validation and test parts.
+    """
+    if held_out is None:
+        events, labels, rows = own.world.events, own.known.labels, np.arange(len(new.events))
+    else:
+        (events, labels), rows = own.part("train"), np.flatnonzero(~held_out[new.events.epc])
+    both, _ = join([events, new.events.take(rows)])
+    normal = np.concatenate([normal_events(labels), new.normal[rows]])
+    masters = united(own.world.masters, new.masters)
+    genuine = np.concatenate([np.ones(len(events), dtype=np.bool_), new.cleared[rows]])
+    issued = learn(both, normal & genuine, masters)
+    return replace(learn(both, normal, masters), **{name: getattr(issued, name) for name in _OF_CODES})
+
+
+def united(home: Masters, new: Masters) -> Masters:
+    """Return the places and routes of both; where both have one, as the new data say."""
+    places = np.concatenate([new.location_id, home.location_id])
+    location_id, first = np.unique(places, return_index=True)
+    routes = np.stack(
+        [np.concatenate([getattr(each, name) for each in (new, home)]) for name in ("route_from", "route_to")]
+    )
+    _, kept = np.unique(routes, axis=1, return_index=True)
+
+    def of(name: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        both: NDArray[np.float64] = np.concatenate([getattr(each, name) for each in (new, home)])
+        return both[rows]
+
+    return Masters(
+        location_id=location_id,
+        latitude=of("latitude", first),
+        longitude=of("longitude", first),
+        route_from=routes[0, kept],
+        route_to=routes[1, kept],
+        route_hours=of("route_hours", kept),
+        route_count=of("route_count", kept),
+        zones=new.zones,
+    )
