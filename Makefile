@@ -18,9 +18,9 @@ run: .venv/gateway
 web: .venv/web
 	@$(BIN)/epc-sentinel serve & gateway=$$!; trap 'kill $$gateway 2>/dev/null; wait $$gateway' EXIT INT TERM; $(BIN)/epc-sentinel web
 
-# Three processes for two cores, as tests wait for their servers much of the time. tests/conftest.py has the order of files.
+# tests/conftest.py has the order of files: the longest begin first. A third process for two cores costs tests their time limits.
 test: .venv/dev .triton/installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The tests once more, with which statements they run counted, in the processes that they start too; fails under 90 %. Not in CI:
 # it takes 1.4 times the processor time of `make test`.

@@ -24,6 +24,7 @@ class AdoptSettings:
     dialect: Dialect | None = None  # how the network of the data writes its events
     most_rounds: int = 12  # of judging and learning again; more: it does not settle
     settled_share: float = 0.0005  # of the events that change sides in a round, at most, when the tables have settled
+    settled_events: int = 5  # or so many: of few data the share is less than the events of an item
     most_aside: float = 0.35  # of the events; more: the network does not know what is normal here
     plant: bool = True  # known faults, to estimate how far each kind can be trusted
     seed: int = 7  # of the planted faults

@@ -83,6 +83,7 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
         learned = learn(events, normal, masters)
         return within(learned if earlier is None else earlier.with_new(learned), network)
 
+    most_moved = max(int(settings.settled_share * len(events)), settings.settled_events)
     normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)
     rounds: list[Round] = []
     while len(rounds) < settings.most_rounds:
@@ -97,11 +98,11 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
         if (~now).mean() > (settings.most_aside if number >= _STRICT_ROUNDS else _MOST_ASIDE_STRICT):
             raise DataError(_too_strange(rounds[-1], len(events), network.title))
         normal = now
-        if number > _STRICT_ROUNDS and moved <= settings.settled_share * len(events):
+        if number > _STRICT_ROUNDS and moved <= most_moved:
             return Settled(teach(normal), normal, tuple(rounds), suspects)
     raise DataError(
         f"the tables do not settle: after {len(rounds)} rounds {rounds[-1].moved:,} of {len(events):,} events still"
-        f" change sides (at most {settings.settled_share:.2%} may); give it more data of one time, or train with labels"
+        f" change sides (at most {most_moved:,} may); give it more data of one time, or train with labels"
     )
 
 

@@ -45,7 +45,8 @@ def test_a_stream_without_requests_is_fine(gateway: Gateway) -> None:
 def test_each_request_of_a_stream_names_its_detector(gateway: Gateway) -> None:
     with talk(gateway.target) as (ask, _):
         for name, method in (("SVM", "svm-one-class"), ("LSTM", "lstm-deep-learning"), ("RULES", "rule-based")):
-            answer = ask(request(scan(1), detector=pb.Detector.Value(f"DETECTOR_{name}")).SerializeToString())
+            body = request(scan(1), detector=pb.Detector.Value(f"DETECTOR_{name}"), history=NO_HISTORY)
+            answer = ask(body.SerializeToString())
             assert (answer.method, answer.warning) == (method, "")
 
 
