@@ -41,12 +41,14 @@ def said(folder: Path, world: Material, errors: dict[str, float], each: int = 16
     )
 
 
-def test_who_flips_a_tenth_of_his_verdicts_is_named(
+@pytest.mark.parametrize("flips", [0.15, 0.4], ids=["fewer", "a tenth of all verdicts of four"])
+def test_who_flips_some_of_his_verdicts_is_named(
     audited: tuple[Material, np.ndarray, Schooling],  # type: ignore[type-arg]
     tmp_path: Path,
+    flips: float,
 ) -> None:
     world, table, schooling = audited
-    verdicts = said(tmp_path, world, {**HONEST, "mallory": 0.15 + 0.05})
+    verdicts = said(tmp_path, world, {**HONEST, "mallory": flips + 0.05})
     found = judge_auditors(verdicts, table, schooling, 1)
     assert [one.who for one in found if one.set_aside] == ["mallory"]
     assert found[0].share > found[0].expected + 0.05
