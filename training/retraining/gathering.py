@@ -143,8 +143,8 @@ def _cleared(events: Events, labels: _Labels) -> NDArray[np.bool_]:
 def _found(network: TrainedWeights, events: Events, tables: Reference) -> NDArray[np.bool_]:
     """Return which events [N] the network finds anomalous in hindsight.
 
-    Settling sets aside what rules and network suspect both: of 4,153 anomalies of a changed world it left 714 in the
-    tables, and this 107, for 155 more of 40,000 normal events. It is done once: tables do not narrow round by round.
+    Settling sets aside what rules and network suspect both, and leaves what only hindsight tells. It is done
+    once: tables do not narrow round by round.
     """
     scores = judged(events, tables, network, causal=False).scores
     return np.asarray((scores >= _SURE).any(axis=1), dtype=np.bool_)

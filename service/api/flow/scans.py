@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from service.api.admission import EVENT_BYTES
 from service.api.flow.desk import FlowDesk
 from service.api.flow.rows import advice_messages, alert_messages, flow_rows, law_message
 from service.api.requests import decode_request
@@ -25,6 +26,7 @@ from service.flow.measures import measure
 from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
+from service.runtime import threads
 from service.runtime.deadline import Deadline
 
 _NONE = "none"
@@ -44,15 +46,16 @@ class MeasureQuestion:
 async def measure_scans(desk: FlowDesk, raw: bytes, deadline: Deadline) -> pb.FlowServiceMeasureResponse:
     """Return what was measured; raises InvalidRequest, and what judging raises."""
     async with desk.admission.enter(len(raw), refuse=True):
-        asked = await asyncio.to_thread(_question, desk, raw)
+        asked = await threads.run(threads.MESSAGE, partial(_question, desk, raw), len(raw) // EVENT_BYTES)
+        events = len(asked.events)
         judgement = None
-        stalled = np.zeros(len(asked.events), dtype=np.bool_)
+        stalled = np.zeros(events, dtype=np.bool_)
         if asked.detector is not None:
             judgement = await desk.analyzer.analyze(
                 asked.events, asked.detector, deadline, history=False, point=None, explain=True
             )
-            stalled = await asyncio.to_thread(_stalled, desk, judgement)
-        return await asyncio.to_thread(_answer, desk, asked, judgement, stalled)
+            stalled = await threads.run(threads.ALWAYS_OFF, partial(_stalled, desk, judgement), events)
+        return await threads.run(threads.ALWAYS_OFF, partial(_answer, desk, asked, judgement, stalled), events)
 
 
 def _question(desk: FlowDesk, raw: bytes) -> MeasureQuestion:
