@@ -9,7 +9,18 @@ import numpy as np
 
 from service.effects.lstm import lstm, lstm_back
 from service.effects.onnx_file import Array
-from service.effects.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to, sigmoid
+from service.effects.operation import (
+    WANTED,
+    Attributes,
+    Gradients,
+    Inputs,
+    Operator,
+    Outputs,
+    axes_of,
+    of,
+    shrunk_to,
+    sigmoid,
+)
 
 
 def _smooth(function: Callable[..., Array], slope: Callable[[Array, Array], Array]) -> Operator:
@@ -20,9 +31,10 @@ def _smooth(function: Callable[..., Array], slope: Callable[[Array, Array], Arra
 def _arithmetic(function: Callable[..., Array], slopes: Callable[[Array, Array], tuple[Any, Any]]) -> Operator:
     """Return an operator of two broadcast inputs a and b; ``slopes`` (a, b) are the slopes for them."""
 
-    def back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+    def back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
         pair = of(inputs), of(inputs, 1)
-        return [shrunk_to(of(g) * slope, one) for slope, one in zip(slopes(*pair), pair, strict=True)]
+        each = zip(at[WANTED], slopes(*pair), pair, strict=True)
+        return [shrunk_to(of(g) * slope, one) if wanted else None for wanted, slope, one in each]
 
     return Operator(lambda _at, a, b: (function(a, b),), back)
 
@@ -48,7 +60,7 @@ def _clip(_at: Attributes, x: Array | None, low: Array | None = None, high: Arra
 
 
 def _clip_back(_at: Attributes, inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    return [np.where(y[0] == inputs[0], of(g), 0), *(None for _ in inputs[1:])]
+    return [of(g) * (y[0] == inputs[0]), *(None for _ in inputs[1:])]  # a fifth of the time of `np.where`
 
 
 def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:
@@ -58,7 +70,7 @@ def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:
 
 
 def _hard_sigmoid_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    return [of(g) * (((y[0] > 0) & (y[0] < 1)) * np.float32(at["alpha"]))]  # a third of the time of `np.where`
+    return [of(g) * (((y[0] > 0) & (y[0] < 1)) * np.float32(at["alpha"]))]
 
 
 def _layer_norm(at: Attributes, x: Array, weight: Array, bias: Array) -> tuple[Array, ...]:
@@ -106,9 +118,7 @@ ARITHMETIC: dict[str, Operator] = {
     "Pow": _arithmetic(np.power, lambda a, b: (b * a ** (b - 1), 0)),
     "Exp": _smooth(np.exp, lambda _x, y: y),
     "Log": _smooth(np.log, lambda x, _y: 1 / x),
-    "Relu": Operator(
-        lambda _at, x: (np.maximum(x, 0),), lambda _at, inputs, _y, g: [np.where(of(inputs) > 0, of(g), 0)]
-    ),
+    "Relu": Operator(lambda _at, x: (np.maximum(x, 0),), lambda _at, inputs, _y, g: [of(g) * (of(inputs) > 0)]),
     "Sigmoid": _smooth(sigmoid, lambda _x, y: y * (1 - y)),
     "HardSigmoid": Operator(_hard_sigmoid, _hard_sigmoid_back),
     "Softmax": Operator(_softmax, _softmax_back),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from service.effects.onnx_file import Array
-from service.effects.operation import Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
+from service.effects.operation import WANTED, Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
 
 _CASTS: dict[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}
 """`TensorProto.DataType` of casts."""
@@ -22,10 +22,14 @@ def _where(_at: Attributes, chosen: Array, a: Array, b: Array) -> tuple[Array]:
     return (np.where(chosen, a, b),)
 
 
-def _where_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
+def _where_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     chosen, a, b = (of(inputs, index) for index in range(3))
-    gradient = of(g)
-    return [None, shrunk_to(np.where(chosen, gradient, 0), a), shrunk_to(np.where(chosen, 0, gradient), b)]
+    _, of_a, of_b = at[WANTED]
+    return [
+        None,
+        shrunk_to(of(g) * chosen, a) if of_a else None,
+        shrunk_to(of(g) * ~chosen, b) if of_b else None,
+    ]
 
 
 def _concat_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:

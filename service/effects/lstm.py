@@ -40,36 +40,41 @@ def lstm(  # noqa: PLR0913, PLR0917 - the inputs of the operator
         last = _last(T, lengths, asked, direction)
         read = _read(given[: last.max(initial=0) + 1], w[direction], r[direction], b[direction])
         if asked is None:
-            np.copyto(y[:, direction], _turn(read[0], turned) if direction else read[0], where=_real(T, lengths))
+            said = read[0].transpose(0, 2, 1)
+            np.copyto(y[:, direction], _turn(said, turned) if direction else said, where=_real(T, lengths))
         else:
-            y[0, direction] = read[0][last, np.arange(B)]
+            y[0, direction] = read[0][last, :, np.arange(B)]
         kept += read[1:]
     return y, *kept
 
 
 def _read(x: Array, w: Array, r: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    """Return (y [S, B, H], gates [S, B, 4H], cells [S, B, H], tanh of the cells) of x [S, B, I] in one direction."""
+    """Return (y [S, H, B], gates [S, 4H, B], cells [S, H, B], tanh of the cells) of x [S, B, I] in one direction.
+
+    Sequences come last: so each gate lies in one piece, and weights are used as they are stored.
+    """
     (S, B, _), H = x.shape, r.shape[1]
     # sigmoid(v) = (1 + tanh(v / 2)) / 2: with halved weights, one tanh serves all four gates.
-    half = np.repeat(np.array([0.5, 0.5, 0.5, 1], dtype=x.dtype), H)
-    gates = (x.reshape(S * B, -1) @ (w.T * half)).reshape(S, B, 4 * H)
-    gates += (b[: 4 * H] + b[4 * H :]) * half
-    recurrent = np.ascontiguousarray(r.T) * half  # [H, 4H]: twice as fast in the loop
-    cells = np.empty((S, B, H), dtype=x.dtype)
+    half = np.repeat(np.array([0.5, 0.5, 0.5, 1], dtype=x.dtype), H)[:, None]
+    gates: Array = (w * half) @ x.transpose(0, 2, 1)
+    gates += (b[: 4 * H] + b[4 * H :])[:, None] * half
+    recurrent = r * half
+    cells = np.empty((S, H, B), dtype=x.dtype)
     bent, y = np.empty_like(cells), np.empty_like(cells)
+    remembered, more = np.empty((H, B), dtype=x.dtype), np.empty((4 * H, B), dtype=x.dtype)
     for t in range(S):
-        z = gates[t]
+        z, cell = gates[t], cells[t]
         if t:
-            z += y[t - 1] @ recurrent
+            z += np.matmul(recurrent, y[t - 1], out=more)
         np.tanh(z, out=z)
-        sigmoids, candidate = z[:, : 3 * H], z[:, 3 * H :]
+        sigmoids, candidate = z[: 3 * H], z[3 * H :]
         sigmoids += 1
         sigmoids *= 0.5
-        np.multiply(z[:, :H], candidate, out=cells[t])
+        np.multiply(z[:H], candidate, out=cell)
         if t:
-            cells[t] += z[:, 2 * H : 3 * H] * cells[t - 1]
-        np.tanh(cells[t], out=bent[t])
-        np.multiply(z[:, H : 2 * H], bent[t], out=y[t])
+            cell += np.multiply(z[2 * H : 3 * H], cells[t - 1], out=remembered)
+        np.tanh(cell, out=bent[t])
+        np.multiply(z[H : 2 * H], bent[t], out=y[t])
     return y, gates, cells, bent
 
 
@@ -93,11 +98,11 @@ def lstm_back(
         gates, cells, bent = outputs[1 + 3 * direction : 4 + 3 * direction]
         if asked is None:
             above = np.where(_real(T, lengths), above, 0)
-            above = _turn(above, turned).copy() if direction else above
+            above = np.ascontiguousarray((_turn(above, turned) if direction else above).transpose(0, 2, 1))
         else:
             last = _last(T, lengths, asked, direction)
             above, answer = np.zeros_like(cells), above[0]
-            above[last, np.arange(B)] = answer
+            above[last, :, np.arange(B)] = answer
         read = np.zeros_like(x)
         read[: len(cells)] = _read_back(above, w[direction], r[direction], (gates, cells, bent))
         found += _turn(read, turned) if direction else read
@@ -105,34 +110,36 @@ def lstm_back(
 
 
 def _read_back(h: Array, w: Array, r: Array, kept: tuple[Array, Array, Array]) -> Array:
-    """Return the gradient of x [S, B, I] for that of y, ``h`` [S, B, H], which is changed; ``kept`` is of `_read`."""
+    """Return the gradient of x [S, B, I] for that of y, ``h`` [S, H, B], which is changed; ``kept`` is of `_read`."""
     gates, cells, bent = kept
-    S, B, H = cells.shape
+    S, H, B = cells.shape
     slopes = _slopes(gates, cells, bent)
-    through = (1 - bent * bent) * gates[..., H : 2 * H]  # dh/dc
-    z, c = np.empty((S, B, 4, H), dtype=cells.dtype), np.zeros((B, H), dtype=cells.dtype)
+    through = 1 - bent * bent
+    through *= gates[:, H : 2 * H]  # dh/dc
+    z, c = np.empty((S, 4, H, B), dtype=cells.dtype), np.zeros((H, B), dtype=cells.dtype)
     for t in range(S - 1, -1, -1):
         c += h[t] * through[t]
-        np.multiply(slopes[t], c[:, None], out=z[t])
-        np.multiply(slopes[t, :, _OUTPUT], h[t], out=z[t, :, _OUTPUT])
+        np.multiply(slopes[t], c, out=z[t])
+        np.multiply(slopes[t, _OUTPUT], h[t], out=z[t, _OUTPUT])
         if t:
-            c *= gates[t, :, 2 * H : 3 * H]
-            h[t - 1] += z[t].reshape(B, 4 * H) @ r
-    x: Array = (z.reshape(S * B, 4 * H) @ w).reshape(S, B, -1)
+            c *= gates[t, 2 * H : 3 * H]
+            h[t - 1] += r.T @ z[t].reshape(4 * H, B)
+    x: Array = z.reshape(S, 4 * H, B).transpose(0, 2, 1) @ w
     return x
 
 
 def _slopes(gates: Array, cells: Array, bent: Array) -> Array:
-    """Return [S, B, 4, H]: by how much c (of the output gate: h) rises with what each gate is made of."""
-    S, B, H = cells.shape
-    gate = gates.reshape(S, B, 4, H)
-    slopes: Array = gate * (1 - gate)
-    candidate = gate[:, :, _CELL]
-    slopes[:, :, _CELL] = (1 - candidate * candidate) * gate[:, :, _INPUT]
-    slopes[:, :, _INPUT] *= candidate
-    slopes[:, :, _OUTPUT] *= bent
-    slopes[1:, :, _FORGET] *= cells[:-1]
-    slopes[0, :, _FORGET] = 0
+    """Return [S, 4, H, B]: by how much c (of the output gate: h) rises with what each gate is made of."""
+    S, H, B = cells.shape
+    gate = gates.reshape(S, 4, H, B)
+    slopes: Array = 1 - gate
+    slopes *= gate
+    candidate = gate[:, _CELL]
+    slopes[:, _CELL] = (1 - candidate * candidate) * gate[:, _INPUT]
+    slopes[:, _INPUT] *= candidate
+    slopes[:, _OUTPUT] *= bent
+    slopes[1:, _FORGET] *= cells[:-1]
+    slopes[0, _FORGET] = 0
     return slopes
 
 

@@ -14,12 +14,17 @@ import numpy as np
 
 from service.effects.onnx_file import Array
 
-Attributes = Mapping[str, Any]
+Attributes = Mapping[str, Any]  # those of the graph, and WANTED
 Inputs = Sequence[Array | None]  # None: left out
 Outputs = Sequence[Array]  # those that the graph names, then what the way back needs
 Gradients = Sequence[Array | None]  # None: nothing depends on it
 
 Back = Callable[[Attributes, Inputs, Outputs, Gradients], Gradients]
+
+
+WANTED = "wanted"
+"""Beside the attributes of a node, on the way back: whether it needs the gradient, for each input. It is costly to sum
+up what a weight would get that nobody asks about."""
 
 
 class Operator(NamedTuple):

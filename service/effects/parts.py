@@ -10,6 +10,7 @@ import numpy as np
 from service.effects.arithmetic import ARITHMETIC
 from service.effects.layout import LAYOUT
 from service.effects.onnx_file import Array, Node
+from service.effects.operation import WANTED
 
 OPERATORS = ARITHMETIC | LAYOUT
 
@@ -36,7 +37,9 @@ class Part:
         self.nodes = _needed(nodes, sources, results)
         self.way = _on_the_way(self.nodes, sources, results)  # numbers of nodes
         self._sources = sources
-        self._moved = {*sources, *(name for number in self.way for name in self.nodes[number].outputs)}
+        moved = {*sources, *(name for number in self.way for name in self.nodes[number].outputs)}
+        wanted = {number: [name in moved for name in self.nodes[number].inputs] for number in self.way}
+        self._wanted = {number: {**self.nodes[number].attributes, WANTED: one} for number, one in wanted.items()}
 
     def forward(self, values: Mapping[str, Array]) -> Pass:
         """Return a pass through the part, of values that have its sources."""
@@ -61,8 +64,12 @@ class Part:
             back = OPERATORS[node.operator].back
             assert back is not None  # noqa: S101 - checked when the graph was read
             inputs = [through.values[name] if name else None for name in node.inputs]
-            for name, one in zip(node.inputs, back(node.attributes, inputs, through.kept[number], given), strict=False):
-                if one is not None and name in self._moved:
+            attributes = self._wanted[number]
+            each = zip(
+                node.inputs, attributes[WANTED], back(attributes, inputs, through.kept[number], given), strict=False
+            )
+            for name, wanted, one in each:
+                if wanted and one is not None:
                     found[name] = found[name] + one if name in found else one
         return {name: found[name] for name in self._sources if name in found}
 

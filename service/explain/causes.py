@@ -385,25 +385,36 @@ _UNNAMED = np.array([numbers[-1] for numbers in _OF_KIND])
 
 
 def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return ([N, 5] the first cause of each kind, index of `CAUSES`; [N, 5] the row of the event that shows it).
+    """Return ([N, 5] the first cause of each kind, [N, 5] the row of the event that shows it); see `FirstCauses`."""
+    found = FirstCauses(features, begins)
+    by_kind = [found.of(kind) for kind in range(len(KINDS))]
+    return np.stack([first for first, _ in by_kind], axis=1), np.stack([shown for _, shown in by_kind], axis=1)
+
+
+class FirstCauses:
+    """The first cause of each kind that events show, found when it is asked for: a request seldom has all kinds.
 
     An event without evidence of its own may follow from an earlier one of its journey (a clone goes on, a diverted item
     is sold where it came to): then the cause is that of the nearest earlier event that has one; but a time
     is an event's own.
-
-    Args:
-        features: [N, F] in the order of the journeys.
-        begins: [N] the first row of each event's journey.
     """
-    table = Table(features)
-    rows = np.arange(len(features))
-    first = np.empty((len(features), len(KINDS)), dtype=np.intp)
-    shown = np.empty_like(first)
-    for kind, numbers in enumerate(_OF_KIND):
-        there = np.array([CAUSES[number].is_there(table) for number in numbers])
+
+    def __init__(self, features: NDArray[np.float32], begins: NDArray[np.intp]) -> None:
+        """``features`` [N, F] are in the order of the journeys; ``begins`` [N]: the first row of each one's journey."""
+        self._table, self._begins = Table(features), begins
+        self._found: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+
+    def of(self, kind: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return ([N] the first cause of a kind, index of `CAUSES`; [N] the row of the event that shows it)."""
+        if kind not in self._found:
+            self._found[kind] = self._find(kind)
+        return self._found[kind]
+
+    def _find(self, kind: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        rows, numbers = np.arange(len(self._begins)), _OF_KIND[kind]
+        there = np.array([CAUSES[number].is_there(self._table) for number in numbers])
         own = np.array(numbers)[there.argmax(axis=0)]
         goes_on = (own == _UNNAMED[kind]) & (kind != _JUMP)
         named = np.maximum.accumulate(np.where(goes_on, -1, rows))
-        shown[:, kind] = np.where(named >= begins, named, rows)
-        first[:, kind] = own[shown[:, kind]]
-    return first, shown
+        shown = np.where(named >= self._begins, named, rows)
+        return own[shown], shown
