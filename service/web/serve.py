@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -18,6 +19,10 @@ from service.web.settings import WebSettings
 
 DRAIN_S = 10
 """Seconds that running requests get on SIGTERM."""
+
+NICENESS = 5
+"""Of 19: on a machine that it shares with the gateway, callers of that go first, and whoever looks at pages waits
+somewhat longer. Apart from it, nothing changes."""
 
 log = structlog.get_logger("epc_sentinel.web")
 
@@ -43,6 +48,7 @@ def serve(settings: WebSettings) -> None:
         config.ssl = _followed(settings.tls_cert, settings.tls_key)
     if settings.auth_keys is None and not _is_loopback(settings.host):
         log.warning("anybody who reaches this port may come in: set --auth-keys", host=settings.host)
+    os.nice(NICENESS)
     set_up_for_serving()
     log.info("listening", host=settings.host, port=listening.getsockname()[1], target=settings.target)
     uvicorn.Server(config).run(sockets=[listening])

@@ -36,7 +36,7 @@ from service.web.problems import Problem
 from service.web.settings import WebSettings
 
 NICENESS = 10
-"""Of 19: where cores are scarce, it gets a tenth of what pages and callers get."""
+"""Beyond that of the pages: where cores are scarce, it gets a tenth of what they get."""
 
 _NO_ROOM = "there is no room for it on the server's disk: try again later"
 

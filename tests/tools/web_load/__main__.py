@@ -20,14 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import grpc
 from google.protobuf.json_format import MessageToDict
 
 from service.web.oldpaths.routes import PATH
-from tests.support.client import METHOD
 from tests.support.gateway import Gateway
-from tests.support.requests import many, request, scan
+from tests.support.requests import many
 from tests.support.web.server import Web
+from tests.tools.web_load.caller import caller
 from training.simulation.world import simulate
 
 Latencies = dict[str, list[float]]  # milliseconds by what was asked
@@ -65,20 +64,6 @@ async def person(port: int, looks: Sequence[Look], until_s: float, think_s: floa
         await asyncio.sleep(draw.uniform(0, 2 * think_s))
 
 
-async def caller(target: str, until_s: float) -> list[float]:
-    """Send the gateway requests of 50 events by gRPC, ten a second; return the latencies in milliseconds."""
-    body = request(*(scan(at, epc_code=f"001.8804823.1293291.010004.20250701.{at // 5:09d}") for at in range(50)))
-    latencies = []
-    async with grpc.aio.insecure_channel(target) as channel:
-        ask = channel.unary_unary(METHOD)
-        while time.monotonic() < until_s:
-            began_s = time.perf_counter()
-            await ask(body.SerializeToString())
-            latencies.append(1e3 * (time.perf_counter() - began_s))
-            await asyncio.sleep(0.1)
-    return latencies
-
-
 async def upload(web: Web, number: int, data: bytes) -> tuple[str, float]:
     """Upload a file; return how it ended and after how many seconds."""
     began_s = time.perf_counter()
@@ -109,23 +94,32 @@ async def press(gateway: Gateway, web: Web, world: Path, arguments: argparse.Nam
     files = [path.read_bytes() for path in sorted(world.glob("*.csv")) if path.stem not in ("locations", "transitions")]
     await upload(web, 0, files[0])
     looks = looks_at(web) if arguments.paths is None else [(path, path) for path in arguments.paths]
-    alone = await caller(gateway.target, time.monotonic() + 30)
     found: Latencies = {}
-    until_s = time.monotonic() + arguments.seconds
-    people = [person(web.port, looks, until_s, arguments.think_s, found) for _ in range(arguments.users)]
-    uploads = [upload(web, 1 + at, files[at % len(files)] + b"\n" * (at + 1)) for at in range(arguments.uploads)]
-    meanwhile, ended, *_ = await asyncio.gather(
-        caller(gateway.target, until_s), asyncio.gather(*uploads), *people
-    )  # fmt: skip
-    print(f"{arguments.users} people, {arguments.uploads} uploads of {sum(map(len, files)) // len(files) / 1e6:.1f} MB")
+    ended: list[tuple[str, float]] = []
+    calls: Latencies = {"alone": [], "meanwhile": []}
+    for turn in range(arguments.rounds):  # in turn: the machine is not as fast all the time
+        calls["alone"] += await caller(gateway.target, arguments.seconds)
+        until_s = time.monotonic() + arguments.seconds
+        people = [person(web.port, looks, until_s, arguments.think_s, found) for _ in range(arguments.users)]
+        numbers = range(1 + turn * arguments.uploads, 1 + (turn + 1) * arguments.uploads)
+        uploads = [upload(web, at, files[at % len(files)] + b"\n" * at) for at in numbers]
+        meanwhile, uploaded, *_ = await asyncio.gather(
+            caller(gateway.target, arguments.seconds), asyncio.gather(*uploads), *people
+        )  # fmt: skip
+        calls["meanwhile"] += meanwhile
+        ended += uploaded
+    size_mb = sum(map(len, files)) / len(files) / 1e6
+    print(f"{arguments.users} people, {arguments.uploads} uploads of {size_mb:.1f} MB, {arguments.rounds} times")
     every = [time_ms for what, times in found.items() if not what.startswith("status ") for time_ms in times]
     for what, times in (("pages", every), *sorted(found.items())):
         print(f"{what}: {len(times)}, ms: p50 {percentile(times, 50):.0f}, p99 {percentile(times, 99):.0f}")
     done, slowest_s = sum(state == "done" for state, _ in ended), max((took_s for _, took_s in ended), default=0)
     print(f"uploads: {done} done, {slowest_s:.0f} s at most")
-    for name, values in (("alone", alone), ("meanwhile", meanwhile)):
+    for name, values in calls.items():
         p50, p99 = statistics.median(values), percentile(values, 99)
         print(f"gRPC, 50 events, {name}: {len(values)}, ms: p50 {p50:.1f}, p99 {p99:.1f}")
+    ratio = percentile(calls["meanwhile"], 99) / percentile(calls["alone"], 99)
+    print(f"gRPC, p99 meanwhile by alone: {ratio:.2f} times")
 
 
 def large(web: Web) -> None:
@@ -186,7 +180,8 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, help="one upload of this size, and nothing else")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=3, help="how often callers are measured alone and meanwhile")
+    parser.add_argument("--seconds", type=float, default=20, help="of either, in a round: the uploads take as long")
     parser.add_argument("--think-s", type=float, default=5, help="mean seconds between two pages of one person")
     parser.add_argument("--epcs", type=int, default=20_000, help="items of the simulated world, of which the files are")
     parser.add_argument("--paths", nargs="*", help="what people look at instead of the pages of a report")
