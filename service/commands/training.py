@@ -147,7 +147,10 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a training run; with --causes a model repository will do, its newest version."),
+    ],
     data: Annotated[
         Path | None,
         typer.Option(help="Other data than the run's held-out part; EPCs that the training had do not count."),
@@ -162,7 +165,11 @@ def evaluate(
     ] = True,
     miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
     causes: Annotated[
-        bool, typer.Option("--causes", help="Measure causes and incidents, of a simulated --data, and nothing else.")
+        bool,
+        typer.Option(
+            "--causes",
+            help="Measure causes, incidents and the balanced point, of a simulated --data, and nothing else.",
+        ),
     ] = False,
 ) -> None:
     """Measure a trained model on data with known truth, beside the rules and other detectors."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service.detect.rules import Table
 from service.events.vocabulary import KINDS
+from service.explain.mates import Mates
 
 _Found = NDArray[np.bool_]
 
@@ -224,6 +225,13 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "epcFake",
+        "lot_unknown",
+        "the lot was never issued, and hardly an item of it is at hand",
+        ("code_lot_log", "code_lot_foreign", *_LOT),
+        lambda t: (t["code_lot_log"] == 0) & (t["lot_mates"] < np.log(5.5)),  # 4 others
+    ),
+    Cause(
+        "epcFake",
         "serial_never_shipped",
         "no mate with a serial near to this one travels with it",
         ("code_serial_off", "serial_gap", "mate_serial_gap", "instant_mates"),
@@ -379,36 +387,48 @@ CAUSES: tuple[Cause, ...] = (
 
 CODES = tuple(cause.code for cause in CAUSES)
 
+_FAKE = KINDS.index("epcFake")
+_OUTSIDE, _ALONE = CODES.index("serial_outside_lot"), CODES.index("serial_never_shipped")
+
 _OF_KIND = [[number for number, cause in enumerate(CAUSES) if cause.kind == kind] for kind in KINDS]
 _JUMP = KINDS.index("jump")
 _UNNAMED = np.array([numbers[-1] for numbers in _OF_KIND])
 
 
-def first_causes(features: NDArray[np.float32], begins: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return ([N, 5] the first cause of each kind, [N, 5] the row of the event that shows it); see `FirstCauses`."""
-    found = FirstCauses(features, begins)
-    by_kind = [found.of(kind) for kind in range(len(KINDS))]
-    return np.stack([first for first, _ in by_kind], axis=1), np.stack([shown for _, shown in by_kind], axis=1)
-
-
 class FirstCauses:
     """The first cause of each kind that events show, found when it is asked for: a request seldom has all kinds.
+
+    Of a lot that was never issued no table tells where its serials lie; those of its other items at hand do. A serial
+    with no mate near it that lies outside of theirs is `serial_outside_lot`, too.
 
     An event without evidence of its own may follow from an earlier one of its journey (a clone goes on, a diverted item
     is sold where it came to): then the cause is that of the nearest earlier event that has one; but a time
     is an event's own.
     """
 
-    def __init__(self, features: NDArray[np.float32], begins: NDArray[np.intp]) -> None:
-        """``features`` [N, F] are in the order of the journeys; ``begins`` [N]: the first row of each one's journey."""
-        self._table, self._begins = Table(features), begins
+    def __init__(self, features: NDArray[np.float32], begins: NDArray[np.intp], mates: Callable[[], Mates]) -> None:
+        """``features`` [N, F] are in the order of the journeys; ``begins`` [N]: the first row of each one's journey.
+
+        ``mates`` makes those of the same events; called when a serial is asked about.
+        """
+        self._table, self._begins, self._mates = Table(features), begins, mates
         self._found: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
 
     def of(self, kind: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return ([N] the first cause of a kind, index of `CAUSES`; [N] the row of the event that shows it)."""
+        """Return ([N] the first cause of a kind, index of `CAUSES`; [N] the row of the event that shows it).
+
+        By the features alone: what the serials of the mates say beside is in `at`.
+        """
         if kind not in self._found:
             self._found[kind] = self._find(kind)
         return self._found[kind]
+
+    def at(self, row: int, kind: int) -> tuple[int, int]:
+        """Return (the cause of a kind at a row, the row that shows it)."""
+        first, shown = (int(found[row]) for found in self.of(kind))
+        if kind == _FAKE and first == _ALONE and self._table["code_lot_log"][shown] == 0:
+            first = _OUTSIDE if self._mates().is_outside_block(shown) else first
+        return first, shown
 
     def _find(self, kind: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         rows, numbers = np.arange(len(self._begins)), _OF_KIND[kind]

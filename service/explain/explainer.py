@@ -58,19 +58,21 @@ class Explanation:
         assert judgement.case is not None  # noqa: S101 - what is explained was judged so
         self.judgement, self.case = judgement, judgement.case
         journeys = self.case.journeys
-        self._causes = FirstCauses(self.case.features, journeys.spread(journeys.start))
         self.causal = bool(self.case.features[:1, INDEX["causal"]].any())
         self._expected = expected if self.causal else None
         self._reasons = Reasons(self.case, reference, language, causal=self.causal)
+        begins = journeys.spread(journeys.start)
+        self._causes = FirstCauses(self.case.features, begins, lambda: self._reasons.mates)
 
     def cause(self, at: int, kind: int) -> Cause:
         """Return the cause of a kind (index of KINDS) at the event ``at``."""
-        return CAUSES[int(self._causes.of(kind)[0][self.case.rows[at]])]
+        return CAUSES[self._causes.at(int(self.case.rows[at]), kind)[0]]
 
     def reason(self, at: int, kind: int) -> str:
         """Return the cause in a sentence."""
         row = int(self.case.rows[at])
-        return self._reasons.sentence(row, self.cause(at, kind), int(self._causes.of(kind)[1][row]))
+        first, shown = self._causes.at(row, kind)
+        return self._reasons.sentence(row, CAUSES[first], shown)
 
     def expected_error(self, at: int) -> float | None:
         """Return how often findings of so many known events of the item were wrong, 0 to 1.
@@ -101,7 +103,7 @@ class Explanation:
         """Return each incident with the events [m] of its findings, in the order asked."""
         at, kind = self.findings
         row = self.case.rows[at]
-        causes = [int(self._causes.of(of)[0][one]) for one, of in zip(row.tolist(), kind.tolist(), strict=True)]
+        causes = [self._causes.at(*pair)[0] for pair in zip(row.tolist(), kind.tolist(), strict=True)]
         found = Findings(row, kind, np.array(causes, dtype=np.intp))
         return [(one, np.unique(at[one.findings])) for one in incidents(self.case.journeys, found)]
 

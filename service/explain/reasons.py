@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.explain.causes import Cause
 from service.explain.facts import Facts
+from service.explain.mates import Mates
 from service.explain.sentences import Sentences, of_clones, of_codes, of_order, of_places, of_times
 from service.explain.sentences.of_foreign_codes import FOREIGN_SENTENCES
 from service.explain.words import Words
@@ -29,10 +30,15 @@ class Reasons:
         """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`; ``causal`` is that of `Facts`."""
         self._facts, self._words = Facts(case, reference, causal), Words(language)
 
+    @property
+    def mates(self) -> Mates:
+        """Return the events of the case by lot."""
+        return self._facts.mates
+
     def sentence(self, row: int, cause: Cause, shown: int) -> str:
         """Return why the event at ``row`` of the journeys is a finding; that at ``shown`` is the one with the cause.
 
-        The two are what `causes.first_causes` found. Where they differ, the sentence says which event it speaks of.
+        The two are what `causes.FirstCauses` found. Where they differ, the sentence says which event it speaks of.
         """
         own = FOREIGN_SENTENCES.get(cause.code) if self._facts.is_foreign(shown) else None
         said = (own or SENTENCES[cause.code])(self._facts, self._words, shown)

@@ -9,23 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events import codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
-from service.events.vocabulary import KINDS, MODES, OperatingPoint
-from service.explain.causes import CAUSES, CODES, first_causes
+from service.events.vocabulary import KINDS, MODES
+from service.explain.causes import CAUSES, CODES, FirstCauses
 from service.explain.incidents import Findings, incidents
+from service.explain.mates import Mates
 from service.features.table import INDEX, TYPE_COLUMNS
 from service.model.sequences import Windows
 from service.progress import Progress
+from training.datasets.truth import truth_beside
 from training.errors import DataError
-from training.evaluation.data_under_test import Subject, other_subject
-from training.evaluation.detectors import MODEL
-from training.evaluation.evaluate import judge
+from training.evaluation.data_under_test import Subject, whole
 from training.evaluation.later import LATER, planted
-from training.evaluation.points import points_of
+from training.evaluation.slices import DetectorVerdicts
 from training.evaluation.tables import Sheet
-from training.network.predict import predict
-from training.runs.folder import Run
+from training.metrics.per_kind import at_thresholds
+from training.runs.candidate import Candidate
 from training.samples.samples import Samples, samples
 from training.samples.splits import normal_events
 from training.simulation.anomalies import VARIANTS
@@ -38,7 +39,7 @@ PLANTED: dict[str, tuple[str, ...]] = {
     "unknown_product": ("product_unknown",),
     "future_date": ("date_after_scan",),
     "other_company": ("product_of_other_company",),
-    "lot_of_other_product": ("lot_of_other_product",),
+    "lot_of_other_product": ("lot_of_other_product", "lot_unknown"),  # while no item of its owner is at hand
     "serial_outside_block": ("serial_outside_lot",),
     "early_date": ("date_not_of_lot",),
     "resold": ("alive_after_sale",),
@@ -78,35 +79,39 @@ _MOST = 3_000
 def measure_causes(folder: Path, data: Path | None, truth: Path | None, seed: int, progress: Progress) -> list[Sheet]:
     """Return the tables of what causes and incidents are worth on a simulated world, whose truth has variants.
 
+    ``folder`` is a run folder or a model repository.
+
     Raises:
         DataError: the data cannot be used, or their truth does not say what was planted.
+        ModelRepositoryError: the newest version of the repository is damaged, or of other features.
+        ModelUnavailable: it cannot be loaded.
     """
-    run = Run.load(folder)
+    candidate = Candidate.of(folder)
     progress("reading the data", 0.0)
     if data is None:
         raise DataError("name a simulated world with --data: causes are measured on what was planted there")
-    subject, _ = other_subject(run, data, truth, None)
+    subject, _ = whole(candidate.reference, data, truth or truth_beside(data))
     if not {"variant", "noise"} <= subject.known.details.keys():
         raise DataError(f"the truth of {data} has no columns variant and noise: name a world of epc-sentinel simulate")
-    return _sheets(run, subject, seed, progress)
+    return _sheets(candidate, subject, seed, progress)
 
 
-def _sheets(run: Run, subject: Subject, seed: int, progress: Progress) -> list[Sheet]:
-    progress("judging", 0.1)
-    judged, found = judge(run, subject), []
+def _sheets(candidate: Candidate, subject: Subject, seed: int, progress: Progress) -> list[Sheet]:
+    found: list[Sheet] = []
     rng = np.random.default_rng(seed)
+    journeys = Journeys.of(subject.events)
     for causal, mode in enumerate(MODES):
-        progress(f"causes, {mode}", 0.3 + 0.35 * causal)
-        part, verdicts = judged[mode].samples, judged[mode].detectors[MODEL]
-        points = verdicts.points or {}
-        verdicts = replace(verdicts, thresholds=points.get(OperatingPoint.BALANCED, verdicts.thresholds))
-        journeys = Journeys.of(subject.events)
+        progress(f"causes, {mode}", 0.1 + 0.45 * causal)
+        events, labels, limit = subject.events, subject.known.labels, candidate.limit
+        part = samples(events, labels, candidate.reference, causal=bool(causal), limit=limit)
+        verdicts = DetectorVerdicts(candidate.scores(part), candidate.balanced(mode), calibrated=True)
+        found.append(_worth_sheet(mode, part.labels, verdicts.flags))
         truly = (part.labels >= 0.5) & verdicts.flags
-        causes = _causes(part, journeys)
+        causes = _causes(part, events, verdicts.flags, causal=bool(causal))
         variant = subject.known.details["variant"][part.index].astype(str)
         noisy = _noisy(subject, part, journeys)
         rows = list(_by_variant(causes, truly, variant, noisy))
-        rows += list(_later(run, subject, mode, rng))
+        rows += list(_later(candidate, subject, mode, rng))
         found.append(
             Sheet(
                 f"{mode}: causes by what was planted",
@@ -121,8 +126,8 @@ def _sheets(run: Run, subject: Subject, seed: int, progress: Progress) -> list[S
                 "score below the threshold without the features of the cause; same cause after re-reads and reordering",
                 ["", "findings", "share"],
                 [
-                    _deletion(run, part, truly, causes, verdicts.thresholds, causal, rng),
-                    _stability(run, subject, causes, truly, part, causal, rng),
+                    _deletion(candidate, part, truly, causes, verdicts.thresholds, causal, rng),
+                    _stability(candidate, subject, causes, truly, part, causal, rng),
                 ],
             )
         )
@@ -136,8 +141,15 @@ _NOTE = (
 )
 
 
-def _causes(part: Samples, journeys: Journeys) -> NDArray[np.intp]:
-    return first_causes(part.features, journeys.spread(journeys.start))[0]
+def _causes(part: Samples, events: Events, wanted: NDArray[np.bool_], *, causal: bool) -> NDArray[np.intp]:
+    """Return the causes [N, 5] of the rows of ``part``: those that are ``wanted`` [N, 5], whatever of the others."""
+    journeys = Journeys.of(events)
+    mates = Mates(journeys, codes.parse(events.epc_codes), events.time_us, causal=causal)
+    found = FirstCauses(part.features, journeys.spread(journeys.start), lambda: mates)
+    causes = np.zeros(wanted.shape, dtype=np.intp)
+    for row, kind in np.argwhere(wanted).tolist():
+        causes[row, kind] = found.at(row, kind)[0]
+    return causes
 
 
 def _noisy(subject: Subject, part: Samples, journeys: Journeys) -> NDArray[np.bool_]:
@@ -168,7 +180,7 @@ def _row(name: str, agree: NDArray[np.bool_], noisy: NDArray[np.bool_], named: l
     return [name, str(len(agree)), share, with_noise, ", ".join(f"{code} {count}" for count, code in counted[:3])]
 
 
-def _later(run: Run, subject: Subject, mode: str, rng: np.random.Generator) -> Iterator[list[str]]:
+def _later(candidate: Candidate, subject: Subject, mode: str, rng: np.random.Generator) -> Iterator[list[str]]:
     """Yield a row for each variant that the list of causes was not made for."""
     normal = np.bincount(subject.events.epc, ~normal_events(subject.known.labels)) == 0
     kept = np.flatnonzero(rng.random(len(normal)) < 0.25)  # a part is enough company
@@ -177,23 +189,20 @@ def _later(run: Run, subject: Subject, mode: str, rng: np.random.Generator) -> I
     for variant in LATER:
         made, shown = planted(events, normal, variant, rng)
         labels = np.zeros((len(made), len(KINDS)), dtype=np.float32)
-        part = samples(made, labels, run.reference, causal=mode == MODES[1], limit=run.lengths[-1])
+        part = samples(made, labels, candidate.reference, causal=mode == MODES[1], limit=candidate.limit)
         kind = KINDS.index(variant.kind)
-        scores = predict(run.model, part)[:, kind]
-        rows = np.flatnonzero(
-            shown[part.index]
-            & (
-                scores
-                >= points_of(run.record.thresholds, run.record.operating_points, mode)[OperatingPoint.BALANCED][kind]
-            )
-        )
-        named = [CODES[cause] for cause in _causes(part, Journeys.of(made))[rows, kind].tolist()]
+        found = candidate.scores(part)[:, kind] >= candidate.balanced(mode)[kind]
+        wanted = np.zeros(part.labels.shape, dtype=np.bool_)
+        wanted[:, kind] = shown[part.index] & found
+        rows = np.flatnonzero(wanted[:, kind])
+        causes = _causes(part, made, wanted, causal=mode == MODES[1])
+        named = [CODES[cause] for cause in causes[rows, kind].tolist()]
         agree = np.isin(named, (variant.cause,))
         yield _row(f"{variant.name} (later)", agree, np.zeros(len(rows), dtype=np.bool_), named)
 
 
 def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
-    run: Run,
+    candidate: Candidate,
     part: Samples,
     truly: NDArray[np.bool_],
     causes: NDArray[np.intp],
@@ -203,9 +212,9 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
 ) -> list[str]:
     """Return in how many findings the score is below its threshold without the features of the cause."""
     title = "below the threshold without the cause"
-    normal = run.record.baseline
+    normal = candidate.baseline
     if normal is None:
-        return [title, "0", "this run has no normal events to compare with"]
+        return [title, "0", "this release has no normal events to compare with"]
     typical = np.array(normal.causal if causal else normal.retrospective, dtype=np.float32)
     windows, chosen = part.windows, rng.permutation(np.argwhere(truly))[:_MOST]
     window = windows.window_of[chosen[:, 0]]
@@ -220,13 +229,13 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
     start = np.cumsum(length) - length
     asked = Windows(start, length, np.arange(len(chosen)), offset)
     changed_part = Samples(np.concatenate(tables), np.zeros((len(chosen), len(KINDS)), np.float32), asked, start)
-    scores = predict(run.model, changed_part)[np.arange(len(chosen)), chosen[:, 1]]
+    scores = candidate.scores(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
     below = scores < np.array(thresholds)[chosen[:, 1]]
     return [title, str(len(below)), f"{below.mean():.4f}"]
 
 
 def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
-    run: Run,
+    candidate: Candidate,
     subject: Subject,
     causes: NDArray[np.intp],
     truly: NDArray[np.bool_],
@@ -246,11 +255,20 @@ def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
     order = rng.permutation(len(other))
     moved = other.take(order)
     labels = np.zeros((len(moved), len(KINDS)), dtype=np.float32)
-    disturbed = samples(moved, labels, run.reference, causal=bool(causal), limit=run.lengths[-1])
-    named = np.empty((len(moved), len(KINDS)), dtype=np.intp)
-    named[order[disturbed.index]] = _causes(disturbed, Journeys.of(moved))
+    disturbed = samples(moved, labels, candidate.reference, causal=bool(causal), limit=candidate.limit)
+    wanted = np.zeros((len(moved), len(KINDS)), dtype=np.bool_)
+    wanted[part.index] = truly
+    place = order[disturbed.index]
+    named = np.empty(wanted.shape, dtype=np.intp)
+    named[place] = _causes(disturbed, moved, wanted[place], causal=bool(causal))
     same = named[part.index][truly] == causes[truly]
     return ["same after re-reads and reordering", str(len(same)), f"{same.mean():.4f}"]
+
+
+def _worth_sheet(mode: str, labels: NDArray[np.float32], flags: NDArray[np.bool_]) -> Sheet:
+    worth = at_thresholds(labels, flags)
+    rows = [[kind, *(f"{worth[kind][metric]:.4f}" for metric in ("precision", "recall"))] for kind in KINDS]
+    return Sheet(f"{mode}: the balanced point", "of the network", ["", "precision", "recall"], rows)
 
 
 def _incident_sheet(

@@ -125,8 +125,7 @@ def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None)
     truth = truth or truth_beside(data)
     if truth is None and truth_of(run):
         raise DataError(f"{data} has no truth.parquet or truth.csv; name the truth file with --truth")
-    world = dataset.load(data, time_zone=run.reference.zones.default, dialect=run.reference.dialect)
-    subject = Subject(world.events, labels_of(world, truth), run.reference)
+    subject, world = whole(run.reference, data, truth)
     if own is None:
         return subject, _source(str(data), "all events", world.events, world, truth)
     rows = rows_of_others(world.events, own.codes)
@@ -136,6 +135,16 @@ def other_subject(run: Run, data: Path, truth: Path | None, own: OwnData | None)
     known = len(world.events.epc_codes) - len(counted.epc_codes)
     part = f"all events but those of {known:,} EPCs that the training had" if known else "all events"
     return replace(subject, measured=rows), _source(str(data), part, counted, world, truth)
+
+
+def whole(reference: Reference, data: Path, truth: Path | None) -> tuple[Subject, Dataset]:
+    """Return all events of a folder, looked up in ``reference``, and what was read; without ``truth`` rules label.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    world = dataset.load(data, time_zone=reference.zones.default, dialect=reference.dialect)
+    return Subject(world.events, labels_of(world, truth), reference), world
 
 
 def truth_of(run: Run) -> Path | None:

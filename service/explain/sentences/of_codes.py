@@ -77,6 +77,12 @@ def _lot_of_other(f: Facts, w: Words, row: int) -> str:
     return w.say(message, total=w.number(total), n=w.number(own), other=f"{other:07d}", **names)
 
 
+def _lot_unknown(f: Facts, w: Words, row: int) -> str:
+    code, (items, _, _) = f.code(row), f.mates.days(row)
+    message = "No code of lot {lot} of product {product} was issued; other items of it at hand: {n}"
+    return w.say(message, lot=f"{code.lot:06d}", product=f"{code.product:07d}", n=w.number(items))
+
+
 def _date_invalid(f: Facts, w: Words, row: int) -> str:
     code = f.code(row)
     said = w.say("{date} is no date of the calendar", date=f"{code.date:08d}")
@@ -132,12 +138,26 @@ def _serial_outside(f: Facts, w: Words, row: int) -> str:
     code = f.code(row)
     lot = f.norms.lot(code)
     if lot is None:
-        return _unusual(f, w, row)
+        return outside_block(f, w, row)
     low, high = lot.serials
     message = "The serial {serial} lies {off} outside of those of lot {lot}: {n} issued codes, serials {low} to {high}"
     off = max(low - code.serial, code.serial - high, 0)
     numbers = {"off": w.number(off), "n": w.number(lot.count), "lot": f"{code.lot:06d}"}
     return w.say(message, serial=code.serial, low=low, high=high, **numbers)
+
+
+def outside_block(f: Facts, w: Words, row: int) -> str:
+    """Say how far the serial is from those of the lot's other items at hand."""
+    serial, block = f.code(row).serial, f.mates.block(row)
+    if block is None or block.low <= serial <= block.high:
+        return _unusual(f, w, row)
+    message = (
+        "The serial {serial} lies {off} outside of those of its lot: of {total} other items at hand {n} have serials"
+        " {low} to {high}"
+    )
+    off = max(block.low - serial, serial - block.high)
+    numbers = {"off": w.number(off), "n": w.number(block.within), "total": w.number(block.items)}
+    return w.say(message, serial=serial, low=block.low, high=block.high, **numbers)
 
 
 def _never_shipped(f: Facts, w: Words, row: int) -> str:
@@ -177,6 +197,7 @@ SENTENCES: Sentences = {
     "date_not_of_lot": _date_not_of_lot,
     "first_seen_downstream": _downstream,
     "serial_outside_lot": _serial_outside,
+    "lot_unknown": _lot_unknown,
     "serial_never_shipped": _never_shipped,
     "code_unusual": _unusual,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from service.explain.facts import Facts
 from service.explain.norms import count_of
 from service.explain.sentences import Sentences
+from service.explain.sentences.of_codes import outside_block
 from service.explain.words import Words
 
 
@@ -54,12 +55,18 @@ def _date_not_of_lot(f: Facts, w: Words, row: int) -> str:
 
 def _serial_outside(f: Facts, w: Words, row: int) -> str:
     code, lot = f.code(row), f.norms.lot(f.code(row))
-    if lot is None or code.serial < 0:
+    if lot is None:
+        return outside_block(f, w, row)
+    if code.serial < 0:
         return _unusual(f, w, row)
     low, high = lot.serials
     message = "The serial {serial} lies {off} outside of those of its lot: {n} issued codes, serials {low} to {high}"
     off = max(low - code.serial, code.serial - high, 0)
     return w.say(message, serial=code.serial, off=w.number(off), n=w.number(lot.count), low=low, high=high)
+
+
+def _lot_unknown(f: Facts, w: Words, row: int) -> str:
+    return w.say("No code of its lot was issued; other items of it at hand: {n}", n=w.number(f.mates.days(row)[0]))
 
 
 def _unusual(f: Facts, w: Words, row: int) -> str:
@@ -79,6 +86,7 @@ FOREIGN_SENTENCES: Sentences = {
     "date_invalid": _date_invalid,
     "date_not_of_lot": _date_not_of_lot,
     "serial_outside_lot": _serial_outside,
+    "lot_unknown": _lot_unknown,
     "code_unusual": _unusual,
 }
 """In place of those of dotted codes."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.detect.rules import Table
-from service.explain.causes import CAUSES, Cause
+from service.events.vocabulary import KINDS
+from service.explain.causes import CAUSES, CODES, Cause, FirstCauses
+from service.explain.facts import Facts
 from service.explain.reasons import Reasons
 from service.features.case import Case
 from tests.support.worlds import Scan, reference, to_events
@@ -29,8 +31,15 @@ def said(code: str, scans: Sequence[Scan], at: int, *, causal: bool = False) -> 
     """Return the English and the Korean sentence of ``scans[at]``, whose features must show the cause ``code``."""
     case = case_of(scans, causal=causal)
     row = row_of(case, scans[at].event_id or range(1, len(scans) + 1)[at])
-    assert cause(code).is_there(Table(case.features))[row], f"the event does not show {code}"
+    assert cause(code).is_there(Table(case.features))[row] or _first(case, row, code) == code, "no such evidence"
     english, korean = (
         Reasons(case, reference(), language).sentence(row, cause(code), row) for language in ("en", "ko")
     )
     return english, korean
+
+
+def _first(case: Case, row: int, code: str) -> str:
+    """Return the first cause of the kind of ``code`` at a row."""
+    journeys, mates = case.journeys, Facts(case, reference()).mates
+    causes = FirstCauses(case.features, journeys.spread(journeys.start), lambda: mates)
+    return CODES[causes.at(row, KINDS.index(cause(code).kind))[0]]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from service.events.vocabulary import KINDS
-from service.explain.causes import CAUSES, CODES, first_causes
+from service.explain.causes import CAUSES, CODES, FirstCauses
+from service.explain.facts import Facts
 from service.features.table import INDEX
-from tests.service.explain.journeys import case_of
+from tests.service.explain.journeys import case_of, reference
 from tests.support.gateway import ROOT
 from tests.support.worlds import ROUTE, Scan, code, journey, shipment
 
@@ -20,9 +21,10 @@ from tests.support.worlds import ROUTE, Scan, code, journey, shipment
 def named(scans: list[Scan], at: int, kind: str, *, causal: bool = False) -> tuple[str, int]:
     """Return the first cause of ``scans[at]``, and the place in ``scans`` of the event that shows it."""
     case = case_of(scans, causal=causal)
-    causes, shown = first_causes(case.features, case.journeys.spread(case.journeys.start))
-    row, column = case.rows[at], KINDS.index(kind)
-    return CODES[causes[row, column]], int(case.journeys.order[shown[row, column]])
+    mates = Facts(case, reference(), causal).mates
+    causes = FirstCauses(case.features, case.journeys.spread(case.journeys.start), lambda: mates)
+    cause, shown = causes.at(int(case.rows[at]), KINDS.index(kind))
+    return CODES[cause], int(case.journeys.order[shown])
 
 
 _AGAIN = ("Aggregation", "WMS_Inbound", "WMS_Outbound", "WMS_Outbound")
@@ -83,9 +85,31 @@ def test_a_journey_shows_nothing_of_the_one_before_it() -> None:
 
 def test_every_event_has_a_cause_of_each_kind() -> None:
     features = np.random.default_rng(3).normal(size=(500, len(INDEX))).astype(np.float32) * 5
-    causes, _ = first_causes(features, np.arange(500))
+    mates = Facts(case_of(journey(code(1))), reference()).mates
+    causes = FirstCauses(features, np.arange(500), lambda: mates)
     for column, kind in enumerate(KINDS):
-        assert {CAUSES[number].kind for number in causes[:, column].tolist()} == {kind}
+        assert {CAUSES[number].kind for number in causes.of(column)[0].tolist()} == {kind}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_of_an_unknown_lot_serials_lie_where_those_of_its_items_do(*, causal: bool) -> None:
+    first, second = (shipment(ROUTE, range(low, low + 30), lot=77) for low in (4_000, 9_000))
+
+    def of(serial: int, *more: int) -> str:
+        forged = [scan for one in (*more, serial) for scan in journey(code(one, lot=77))]
+        return named([*first, *second, *forged], -1, "epcFake", causal=causal)[0]
+
+    assert of(20_000) == of(1) == "serial_outside_lot"
+    assert of(20_000, 20_001, 20_002) == "serial_outside_lot", "others that were forged do not make a block"
+    assert of(6_500) == "serial_never_shipped", "between two shipments"
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_lot_of_which_nothing_is_known_is_named(*, causal: bool) -> None:
+    mates = shipment(ROUTE, range(4_000, 4_010))
+    few = [scan for serial in (1, 2) for scan in journey(code(serial, lot=77))]
+    assert named([*mates, *few], -1, "epcFake", causal=causal)[0] == "lot_unknown"
+    assert named([*mates, *journey(code(4_010))], -1, "epcFake", causal=causal)[0] != "lot_unknown"
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.events.vocabulary import EVENT_TYPES, KINDS
-from service.explain.causes import CAUSES, first_causes
+from service.explain.causes import CAUSES, FirstCauses
 from service.explain.languages import LANGUAGES
 from service.explain.reasons import SENTENCES, Reasons
 from service.features.case import Case
@@ -61,11 +61,12 @@ def test_every_event_has_a_sentence_for_every_cause(seed: int, causal: bool) -> 
 def test_the_first_causes_of_all_events_are_said(causal: bool) -> None:
     case = case_of([*_anything(9), *shipment(ROUTE, range(4_000, 4_010))], causal=causal)
     journeys, reasons = case.journeys, Reasons(case, reference(), "en")
-    first, shown = first_causes(case.features, journeys.spread(journeys.start))
-    for row in range(len(first)):
+    causes = FirstCauses(case.features, journeys.spread(journeys.start), lambda: reasons.mates)
+    for row in range(len(case.features)):
         for kind in range(len(KINDS)):
-            said = reasons.sentence(row, CAUSES[first[row, kind]], int(shown[row, kind]))
-            assert said.startswith("Goes on from event ") == (shown[row, kind] != row)
+            first, shown = causes.at(row, kind)
+            said = reasons.sentence(row, CAUSES[first], shown)
+            assert said.startswith("Goes on from event ") == (shown != row)
 
 
 def test_an_empty_reference_says_no_numbers_of_it() -> None:

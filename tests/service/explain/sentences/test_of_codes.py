@@ -158,6 +158,21 @@ def test_an_unknown_lot_is_judged_by_the_items_at_hand() -> None:
     assert korean == "확인된 로트 000077의 다른 물품 10개 중 제품 1293291인 것은 1개; 대부분은 제품 1293292"
 
 
+def test_serials_of_an_unknown_lot_are_those_of_its_items_at_hand() -> None:
+    scans = [*shipment(ROUTE, range(4_000, 4_020), lot=77), *journey(code(9_001, lot=77))]
+    english, korean = said("serial_outside_lot", scans, -1)
+    assert english == (
+        "The serial 9001 lies 4,984 outside of those of its lot: of 20 other items at hand 16 have serials 4002 to 4017"
+    )
+    assert korean.endswith("다른 물품 20개 중 16개의 일련번호는 4002~4017")
+
+
+def test_of_an_unknown_lot_the_items_at_hand_are_counted() -> None:
+    english, korean = said("lot_unknown", [*journey(code(1, lot=77)), *journey(code(2, lot=77))], -1)
+    assert english == "No code of lot 000077 of product 1293291 was issued; other items of it at hand: 1"
+    assert korean == "발행된 코드 없음: 제품 1293291, 로트 000077; 확인된 같은 로트의 다른 물품: 1개"
+
+
 def test_a_date_inside_of_an_unknown_lot_is_judged_by_the_mates() -> None:
     scans = [*shipment(ROUTE, range(4_000, 4_009), lot=77), *journey(code(4_010, lot=77, date="20250630"))]
     english, korean = said("date_not_of_lot", scans, -1)
