@@ -24,11 +24,11 @@ from training.adoption.audit import AUDIT, worth_a_look, write_audit
 from training.adoption.report import AdoptionReport, report_of, write_adoption
 from training.adoption.rolling import Earlier, begun, earlier_of
 from training.adoption.settings import AdoptSettings
-from training.adoption.weights import weights_of_model
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.errors import DataError
 from training.runs.lineage import contents
+from training.runs.weights import weights_of_model
 
 _MODELS = (MODEL_NAME, SVM_NAME)
 

@@ -19,9 +19,9 @@ from service.errors import ModelRepositoryError
 from service.features.reference import Reference
 from service.features.table import INDEX
 from service.model.repository import Model
-from training.adoption.weights import weights_of_model
 from training.finetuning.start import StartNetwork
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
+from training.runs.weights import weights_of_model
 
 _CELLS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 

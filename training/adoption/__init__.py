@@ -2,7 +2,6 @@
 
 - adopt: the whole way, from unlabelled raw files to tables, thresholds and a report
 - settings: what can be chosen
-- weights: the network as it is, asked about samples
 - judging: requests of a size, and tables of counts, that the weights know
 - settling: tables learned from what rules and network do not both suspect, again and again until nothing moves
 - rolling: new weeks come into the tables, old ones fade

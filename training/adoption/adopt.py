@@ -23,12 +23,12 @@ from training.adoption.rolling import Earlier
 from training.adoption.settings import MIN_EPCS, MIN_EVENTS, AdoptSettings
 from training.adoption.settling import Settled, settle
 from training.adoption.trust import KindTrust, trust
-from training.adoption.weights import TrainedWeights
 from training.datasets.dataset import Dataset
 from training.errors import DataError
 from training.runs.drift_histograms import Served, as_served, histograms_of
 from training.runs.folder import padded_lengths
 from training.runs.median_events import median_events
+from training.runs.weights import TrainedWeights
 from training.samples.samples import Samples
 from training.samples.splits import first_scans
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Counts, Reference
-from training.adoption.weights import TrainedWeights
 from training.runs.drift_histograms import requests
+from training.runs.weights import TrainedWeights
 from training.samples.samples import samples
 
 _REQUEST_ITEMS = 20_000

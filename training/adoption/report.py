@@ -12,9 +12,9 @@ from training.adoption.adopt import Adoption
 from training.adoption.alarms import alarms_by_kind
 from training.adoption.strangeness import strangeness
 from training.adoption.trust import KindTrust
-from training.adoption.weights import TrainedWeights
 from training.datasets.dataset import Dataset
 from training.evaluation.tables import Sheet
+from training.runs.weights import TrainedWeights
 
 JSON, MARKDOWN = "report.json", "report.md"
 

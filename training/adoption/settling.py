@@ -25,9 +25,9 @@ from service.progress import Progress
 from training.adoption.judging import judged, within
 from training.adoption.rolling import Earlier
 from training.adoption.settings import AdoptSettings
-from training.adoption.weights import TrainedWeights
 from training.datasets.masters import Masters
 from training.errors import DataError
+from training.runs.weights import TrainedWeights
 from training.samples.reference import learn
 
 _STRICT_ROUNDS = 2

@@ -22,7 +22,7 @@ from service.features.reference import Reference
 from training.adoption.judging import JudgedEvents, judged
 from training.adoption.planting.bed import Planted
 from training.adoption.planting.plant import FAULTS, ITEMS, items_of_each, plant
-from training.adoption.weights import TrainedWeights
+from training.runs.weights import TrainedWeights
 
 _MOST_PASSES = 4
 """Times that faults are planted, where few items leave room for few of each at a time."""

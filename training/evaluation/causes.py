@@ -26,7 +26,7 @@ from training.evaluation.later import LATER, planted
 from training.evaluation.slices import DetectorVerdicts
 from training.evaluation.tables import Sheet
 from training.metrics.per_kind import at_thresholds
-from training.runs.candidate import Candidate
+from training.runs.under_test import UnderTest
 from training.samples.samples import Samples, samples
 from training.samples.splits import normal_events
 from training.simulation.anomalies import VARIANTS
@@ -86,32 +86,32 @@ def measure_causes(folder: Path, data: Path | None, truth: Path | None, seed: in
         ModelRepositoryError: the newest version of the repository is damaged, or of other features.
         ModelUnavailable: it cannot be loaded.
     """
-    candidate = Candidate.of(folder)
+    network = UnderTest.of(folder)
     progress("reading the data", 0.0)
     if data is None:
         raise DataError("name a simulated world with --data: causes are measured on what was planted there")
-    subject, _ = whole(candidate.reference, data, truth or truth_beside(data))
+    subject, _ = whole(network.reference, data, truth or truth_beside(data))
     if not {"variant", "noise"} <= subject.known.details.keys():
         raise DataError(f"the truth of {data} has no columns variant and noise: name a world of epc-sentinel simulate")
-    return _sheets(candidate, subject, seed, progress)
+    return _sheets(network, subject, seed, progress)
 
 
-def _sheets(candidate: Candidate, subject: Subject, seed: int, progress: Progress) -> list[Sheet]:
+def _sheets(network: UnderTest, subject: Subject, seed: int, progress: Progress) -> list[Sheet]:
     found: list[Sheet] = []
     rng = np.random.default_rng(seed)
     journeys = Journeys.of(subject.events)
     for causal, mode in enumerate(MODES):
         progress(f"causes, {mode}", 0.1 + 0.45 * causal)
-        events, labels, limit = subject.events, subject.known.labels, candidate.limit
-        part = samples(events, labels, candidate.reference, causal=bool(causal), limit=limit)
-        verdicts = DetectorVerdicts(candidate.scores(part), candidate.balanced(mode), calibrated=True)
+        events, labels, limit = subject.events, subject.known.labels, network.weights.max_length
+        part = samples(events, labels, network.reference, causal=bool(causal), limit=limit)
+        verdicts = DetectorVerdicts(network.weights.model(part), network.balanced(mode), calibrated=True)
         found.append(_worth_sheet(mode, part.labels, verdicts.flags))
         truly = (part.labels >= 0.5) & verdicts.flags
         causes = _causes(part, events, verdicts.flags, causal=bool(causal))
         variant = subject.known.details["variant"][part.index].astype(str)
         noisy = _noisy(subject, part, journeys)
         rows = list(_by_variant(causes, truly, variant, noisy))
-        rows += list(_later(candidate, subject, mode, rng))
+        rows += list(_later(network, subject, mode, rng))
         found.append(
             Sheet(
                 f"{mode}: causes by what was planted",
@@ -126,8 +126,8 @@ def _sheets(candidate: Candidate, subject: Subject, seed: int, progress: Progres
                 "score below the threshold without the features of the cause; same cause after re-reads and reordering",
                 ["", "findings", "share"],
                 [
-                    _deletion(candidate, part, truly, causes, verdicts.thresholds, causal, rng),
-                    _stability(candidate, subject, causes, truly, part, causal, rng),
+                    _deletion(network, part, truly, causes, verdicts.thresholds, causal, rng),
+                    _stability(network, subject, causes, truly, part, causal, rng),
                 ],
             )
         )
@@ -180,7 +180,7 @@ def _row(name: str, agree: NDArray[np.bool_], noisy: NDArray[np.bool_], named: l
     return [name, str(len(agree)), share, with_noise, ", ".join(f"{code} {count}" for count, code in counted[:3])]
 
 
-def _later(candidate: Candidate, subject: Subject, mode: str, rng: np.random.Generator) -> Iterator[list[str]]:
+def _later(network: UnderTest, subject: Subject, mode: str, rng: np.random.Generator) -> Iterator[list[str]]:
     """Yield a row for each variant that the list of causes was not made for."""
     normal = np.bincount(subject.events.epc, ~normal_events(subject.known.labels)) == 0
     kept = np.flatnonzero(rng.random(len(normal)) < 0.25)  # a part is enough company
@@ -189,9 +189,9 @@ def _later(candidate: Candidate, subject: Subject, mode: str, rng: np.random.Gen
     for variant in LATER:
         made, shown = planted(events, normal, variant, rng)
         labels = np.zeros((len(made), len(KINDS)), dtype=np.float32)
-        part = samples(made, labels, candidate.reference, causal=mode == MODES[1], limit=candidate.limit)
+        part = samples(made, labels, network.reference, causal=mode == MODES[1], limit=network.weights.max_length)
         kind = KINDS.index(variant.kind)
-        found = candidate.scores(part)[:, kind] >= candidate.balanced(mode)[kind]
+        found = network.weights.model(part)[:, kind] >= network.balanced(mode)[kind]
         wanted = np.zeros(part.labels.shape, dtype=np.bool_)
         wanted[:, kind] = shown[part.index] & found
         rows = np.flatnonzero(wanted[:, kind])
@@ -202,7 +202,7 @@ def _later(candidate: Candidate, subject: Subject, mode: str, rng: np.random.Gen
 
 
 def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
-    candidate: Candidate,
+    network: UnderTest,
     part: Samples,
     truly: NDArray[np.bool_],
     causes: NDArray[np.intp],
@@ -212,7 +212,7 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
 ) -> list[str]:
     """Return in how many findings the score is below its threshold without the features of the cause."""
     title = "below the threshold without the cause"
-    normal = candidate.baseline
+    normal = network.baseline
     if normal is None:
         return [title, "0", "this release has no normal events to compare with"]
     typical = np.array(normal.causal if causal else normal.retrospective, dtype=np.float32)
@@ -229,13 +229,13 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
     start = np.cumsum(length) - length
     asked = Windows(start, length, np.arange(len(chosen)), offset)
     changed_part = Samples(np.concatenate(tables), np.zeros((len(chosen), len(KINDS)), np.float32), asked, start)
-    scores = candidate.scores(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
+    scores = network.weights.model(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
     below = scores < np.array(thresholds)[chosen[:, 1]]
     return [title, str(len(below)), f"{below.mean():.4f}"]
 
 
 def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
-    candidate: Candidate,
+    network: UnderTest,
     subject: Subject,
     causes: NDArray[np.intp],
     truly: NDArray[np.bool_],
@@ -255,7 +255,7 @@ def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
     order = rng.permutation(len(other))
     moved = other.take(order)
     labels = np.zeros((len(moved), len(KINDS)), dtype=np.float32)
-    disturbed = samples(moved, labels, candidate.reference, causal=bool(causal), limit=candidate.limit)
+    disturbed = samples(moved, labels, network.reference, causal=bool(causal), limit=network.weights.max_length)
     wanted = np.zeros((len(moved), len(KINDS)), dtype=np.bool_)
     wanted[part.index] = truly
     place = order[disturbed.index]

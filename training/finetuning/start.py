@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.features.reference import Reference
-from training.adoption.weights import TrainedWeights, weights_of_run
 from training.network.lstm import CalibratedModel
 from training.runs.folder import Run
+from training.runs.weights import TrainedWeights, weights_of_run
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,6 @@ from service.progress import Progress
 from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
 from training.adoption.settling import settle
-from training.adoption.weights import TrainedWeights, weights_of_run
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.datasets.masters import Masters
@@ -30,6 +29,7 @@ from training.retraining.verdicts import CONFIRMED, REJECTED, Verdicts, read_ver
 from training.runs.folder import Run
 from training.runs.lineage import contents
 from training.runs.record import AuditedData, AuditorRecord
+from training.runs.weights import TrainedWeights, weights_of_run
 from training.samples.samples import samples
 from training.samples.splits import rows_of_others
 

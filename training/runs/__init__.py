@@ -1,7 +1,8 @@
 """What does a training leave behind?
 
 - folder: the run folder
-- candidate: its network, or that of a release, to be measured
+- weights: its weights or those of a release, asked about samples
+- under_test: a network to be measured, of a run or of a release
 - record: what run.json says
 - lineage: where its data came from
 - median_events: what scores are explained against

@@ -21,11 +21,11 @@ from tests.support.gateway import ROOT
 from training.adoption.adopt import adopt
 from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
-from training.adoption.weights import weights_of_model
 from training.datasets import dataset
 from training.datasets.truth import load_truth, truth_beside
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
+from training.runs.weights import weights_of_model
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 

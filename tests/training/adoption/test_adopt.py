@@ -22,12 +22,12 @@ from tests.support.gateway import ROOT
 from tests.support.trained import silent
 from training.adoption.alarms import AlarmCuts, cuts_for_alarms, cuts_within_budget
 from training.adoption.settings import AdoptSettings
-from training.adoption.weights import weights_of_model
 from training.datasets import dataset
 from training.datasets.dataset import Dataset
 from training.datasets.truth import load_truth
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
+from training.runs.weights import weights_of_model
 from training.samples.samples import samples
 
 BUNDLED = ROOT / "model_repository"

@@ -11,7 +11,7 @@ from service.features.table import feature_spec_hash
 from service.model.repository import load
 from tests.support.gateway import ROOT
 from training.adoption.judging import within
-from training.adoption.weights import weights_of_model
+from training.runs.weights import weights_of_model
 
 MODEL = load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash())
 
