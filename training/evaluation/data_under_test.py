@@ -92,9 +92,13 @@ class OwnData:
 
     def test_split(self, truth: Truth | None = None) -> Subject:
         """Return the test split, judged by ``truth`` of all events (default: the labels of the training)."""
-        known, test = truth or self.known, self.rows("test")
-        details = {name: column[test] for name, column in known.details.items()}
-        return Subject(self.world.events.take(test), Truth(known.labels[test], details), self.reference)
+        return self.subject("test", truth)
+
+    def subject(self, split: str, truth: Truth | None = None) -> Subject:
+        """Return one of SPLITS as `test_split` does."""
+        known, rows = truth or self.known, self.rows(split)
+        details = {name: column[rows] for name, column in known.details.items()}
+        return Subject(self.world.events.take(rows), Truth(known.labels[rows], details), self.reference)
 
 
 def _same_strangers(kept: Contents, home: Dataset) -> Strangers:

@@ -23,7 +23,7 @@ from training.datasets.masters import Masters
 from training.errors import DataError
 from training.evaluation.data_under_test import OwnData
 from training.retraining.auditors import AuditorQuality, Schooling, judge_auditors
-from training.retraining.held_out import held_out_of
+from training.retraining.held_out import held_out_of, proving_of
 from training.retraining.tables import NewEvents, tables_of_both
 from training.retraining.verdicts import CONFIRMED, REJECTED, Verdicts, read_verdicts
 from training.runs.folder import Run
@@ -49,6 +49,7 @@ class Gathered:
     labels: _Labels  # [N, 5] 1 confirmed, 0 rejected, NaN where nobody who counts said either
     weight: NDArray[np.float64]  # [N] for how many events each one stands
     held_out: NDArray[np.bool_]  # [U] EPCs that are not learned from
+    proving: NDArray[np.bool_]  # [U] EPCs, none of them held out, that only say how far to go
     normal: NDArray[np.bool_]  # [N] events that tables are learned from
     masters: Masters
     is_weighted: bool  # the verdicts say with which chance events were chosen
@@ -62,12 +63,21 @@ class Gathered:
     @property
     def taught(self) -> NDArray[np.intp]:
         """The positions [n] of the events that are learned from."""
-        return np.flatnonzero(~self.held_out[self.events.epc])
+        return np.flatnonzero(~self.apart[self.events.epc])
+
+    @property
+    def apart(self) -> NDArray[np.bool_]:
+        """Which EPCs [U] no weights are learned from."""
+        return self.held_out | self.proving
 
     @property
     def held_out_labels(self) -> _Labels:
         """The labels [N, 5] of the EPCs that are held out, NaN for the others."""
-        return np.where(self.held_out[self.events.epc][:, None], self.labels, np.float32(np.nan))
+        return self.labels_of(self.held_out)
+
+    def labels_of(self, epcs: NDArray[np.bool_]) -> _Labels:
+        """Return the labels [N, 5] of some EPCs [U], NaN for the others."""
+        return np.where(epcs[self.events.epc][:, None], self.labels, np.float32(np.nan))
 
 
 def gather(  # noqa: PLR0913, PLR0917
@@ -108,6 +118,7 @@ def gather(  # noqa: PLR0913, PLR0917
         labels,
         kept.weights(len(events)),
         held_out_of(events.epc_codes),
+        proving_of(events.epc_codes),
         _teaching(settled, labels),
         world.masters,
         bool((kept.probability < 1).any()),

@@ -35,6 +35,7 @@ class Ground:
     reference: Reference  # of the champion, for what the clocks of its places showed
     is_whole: bool  # all is known of all events: slices mean something
     represents: bool = True  # events as they come, or weighted so; of others only the ranks say something
+    said_by_people: bool = False  # the labels are verdicts, some of them wrong
 
     def item(self, mode: str) -> NDArray[np.int32]:
         """Return the EPC [n] of each sample."""
@@ -58,6 +59,7 @@ class Contest:
         counted: NDArray[np.intp] | None = None,
         weight: NDArray[np.float64] | None = None,
         represents: bool = True,
+        said_by_people: bool = False,
     ) -> Ground:
         """Let both runs judge events in one request, of which those ``counted`` count, all those of their EPCs."""
         return Ground(
@@ -70,6 +72,7 @@ class Contest:
             self.champion.reference,
             is_whole=not np.isnan(known.labels).any(),
             represents=represents,
+            said_by_people=said_by_people,
         )
 
     @staticmethod

@@ -11,7 +11,7 @@ from training.evaluation.tables import Sheet
 from training.retraining.compare import RunComparison
 from training.retraining.retrain import Retrained
 from training.retraining.worst_errors import WorstJourney
-from training.runs.record import AuditedData
+from training.runs.record import AuditedData, AveragingRecord
 
 _SLICES = 12  # of the worst are shown
 
@@ -41,7 +41,28 @@ def write_retraining(found: Retrained) -> None:
                 f"The verdicts of {one.who} are set aside: {one.contradicted} of {one.compared} contradict the"
                 f" evidence, {one.expected:.1%} of those of the others."
             )
+    averaging = found.run.record.averaging
+    assert averaging is not None  # noqa: S101 - every retraining has it
+    write_sheets([averaging_sheet(averaging)])
     write_comparison(found.comparison)
+
+
+def averaging_sheet(averaging: AveragingRecord) -> Sheet:
+    """Return the table of how far the weights went from the champion's."""
+    return Sheet(
+        "From the champion's weights to the tuned ones",
+        "Reasons of the gate on the validation part of the champion's data; gain of AP on verdicts set apart for this.",
+        ["share of the way", "reasons against", "gain of AP", ""],
+        [
+            [
+                f"{one.share:.0%}",
+                str(len(one.refused)),
+                f"{one.gain:+.4f}",
+                "gone" if one.share == averaging.share else "",
+            ]
+            for one in averaging.steps
+        ],
+    )
 
 
 def auditors_sheet(audited: AuditedData) -> Sheet:

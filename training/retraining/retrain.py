@@ -15,15 +15,17 @@ import numpy as np
 import torch
 
 from service.features.case import join
+from service.features.reference import Reference
 from service.model.manifest import digest_of
 from service.progress import Progress
 from training.datasets.truth import Truth
 from training.evaluation import evaluate
 from training.evaluation.data_under_test import OwnData
 from training.finetuning.plan import plan_for
-from training.fitting.calibrated import fit_model, telling
+from training.fitting.calibrated import Fitted, fit_model, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
+from training.retraining.averaging import Proving, average
 from training.retraining.compare import RunComparison, compare_on
 from training.retraining.gathering import Gathered, gather
 from training.retraining.ground import Contest, Ground, read_ground
@@ -31,8 +33,9 @@ from training.retraining.paired import RESAMPLES
 from training.retraining.tables import tables_of_both, united
 from training.runs.folder import WEIGHTS_FILE, Run
 from training.runs.lineage import write_curves
+from training.runs.record import AveragingRecord
 from training.samples.labelled_data import Material, draw_from
-from training.samples.samples import Draw, Samples
+from training.samples.samples import Draw, Samples, samples
 from training.samples.splits import SPLITS, normal_events
 from training.train import CHECKPOINT, run_of
 
@@ -110,14 +113,53 @@ def _train(  # noqa: PLR0913, PLR0917
         update={"audited": gathered.record, "retrained_from": digest_of(folder / WEIGHTS_FILE)}
     )
     checkpoint = Checkpoint(out / CHECKPOINT, {"config": config.model_dump(), "data": origins.model_dump()})
-    tell = telling(progress, config.epochs, 0.1, 0.85)
+    tell = telling(progress, config.epochs, 0.1, 0.8)
     both = both_worlds(own, gathered, config.max_length)
-    fitted = fit_model(both, config, tell, checkpoint, draw_with(both), champion.model.model)
+    tuned = fit_model(both, config, tell, checkpoint, draw_with(both), champion.model.model)
+    progress("how far to go from the champion's weights", 0.8)
+    fitted, averaging = _averaged(champion, tuned, config, own, gathered, options.resamples)
     run = run_of(fitted, labelled, tables_of_both(own, gathered.new), origins, config)
-    found = {"metrics": evaluate.on_test_split(run, own.world, own.known)}
+    found = {"metrics": evaluate.on_test_split(run, own.world, own.known), "averaging": averaging}
     write_curves(fitted.curves, out)
     checkpoint.path.unlink()
     return replace(run, record=run.record.model_copy(update=found))
+
+
+def _averaged(  # noqa: PLR0913, PLR0917
+    champion: Run,
+    tuned: Fitted,
+    config: TrainConfig,
+    own: OwnData,
+    gathered: Gathered,
+    resamples: int,
+) -> tuple[Fitted, AveragingRecord]:
+    """Return what `average` does, by the champion's validation part and the verdicts that are set apart for this."""
+    home, limit = own.subject("validation"), config.max_length
+    labels = gathered.labels_of(gathered.proving)
+
+    def seen(by: Reference) -> list[Samples]:
+        parts = [samples(gathered.events, labels, by, causal=causal, limit=limit) for causal in (False, True)]
+        rows = [np.flatnonzero(gathered.proving[gathered.events.epc[part.index]]) for part in parts]
+        return [part.take(kept) for part, kept in zip(parts, rows, strict=True)]
+
+    tables = tables_of_both(own, gathered.new, held_out=gathered.apart)
+    before, after = (
+        [samples(home.events, home.known.labels, by, causal=causal, limit=limit) for causal in (False, True)]
+        for by in (own.reference, tables)
+    )
+    replay = Proving(
+        "validation part of the champion", home.events, home.known, np.ones(len(home.events)), before, after
+    )
+    audited = Proving(
+        "audited, set apart",
+        gathered.events,
+        Truth(labels),
+        gathered.weight,
+        seen(own.reference),
+        seen(tables),
+        said_by_people=True,
+    )
+    return average(champion, replace(tuned, check=after), config, replay, audited, resamples)
 
 
 def both_worlds(own: OwnData, gathered: Gathered, max_length: int) -> Material:
@@ -125,15 +167,15 @@ def both_worlds(own: OwnData, gathered: Gathered, max_length: int) -> Material:
 
     So what is replayed is seen with the tables of both, as it will be judged: with its own alone, how much a table
     counts would tell the worlds apart. EPCs of which something is known are _AUDITED_SHARE of what is drawn, the other
-    new ones only teach tables, and those that are held out are in no part.
+    new ones only teach tables, and those that are held out, or say how far to go, are in no part.
     """
     home = own.labelled(max_length)
     both, request = join([home.events, gathered.events])
     known = np.zeros(len(gathered.events.epc_codes), dtype=np.bool_)
     known[gathered.events.epc[np.isfinite(gathered.labels).any(axis=1)]] = True
-    replayed, audited = (home.split == SPLITS.index("train")).sum(), (known & ~gathered.held_out).sum()
+    replayed, audited = (home.split == SPLITS.index("train")).sum(), (known & ~gathered.apart).sum()
     oftener = min(_AUDITED_SHARE / (1 - _AUDITED_SHARE) * replayed / max(audited, 1), _MOST_OFTENER)
-    split = np.concatenate([home.split, np.where(gathered.held_out, -1, SPLITS.index("train")).astype(np.int8)])
+    split = np.concatenate([home.split, np.where(gathered.apart, -1, SPLITS.index("train")).astype(np.int8)])
     draws = np.ones(len(request), dtype=np.float32)
     draws[request == 1] = np.where(known, oftener, 0)
     return replace(
@@ -175,7 +217,8 @@ def _grounds(champion: Run, challenger: Run, own: OwnData, gathered: Gathered, g
         Truth(gathered.held_out_labels),
         weight=gathered.weight,
         represents=gathered.is_weighted,
+        said_by_people=True,
     )
-    taught = {*own.codes, *gathered.events.take(gathered.taught).epc_codes}
+    taught = {*own.codes, *np.array(gathered.events.epc_codes, dtype=object)[~gathered.held_out].tolist()}
     given = [read_ground(Contest(champion, challenger), taught, folder, None) for folder in golden]
     return [contest.ground("test split of the champion", test.events, test.known), *given, audited]

@@ -82,6 +82,21 @@ class TuningRecord(_Strict):
     way: str  # in words
 
 
+class AveragingStep(_Strict):
+    """What a retraining found at a share of the way from the champion's weights to the tuned ones."""
+
+    share: float
+    refused: list[str]  # why the gate would refuse it on the validation part of the champion's data
+    gain: float  # of AP on verdicts that were set apart, mean of kinds and modes
+
+
+class AveragingRecord(_Strict):
+    """How far a retraining went from the champion's weights to the tuned ones."""
+
+    share: float  # of the way
+    steps: list[AveragingStep]  # all that were tried
+
+
 class SplitMetrics(_Strict):
     """What was measured on the test split, by mode."""
 
@@ -115,6 +130,7 @@ class RunRecord(_Strict):
     expected_error: ExpectedError | None = None  # nor say how often findings are wrong
     lineage: Lineage
     tuning: TuningRecord | None = None  # None: from random weights; runs of earlier releases do not say
+    averaging: AveragingRecord | None = None  # of a retraining
     probe: list[Features] = Field(min_length=1)  # [T, F] features of a real journey
     histograms: dict[str, JsonValue]  # for drift, by mode; `service.drift.monitor` reads them
     metrics: SplitMetrics

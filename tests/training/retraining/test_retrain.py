@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from service.events import codes
 from service.events.vocabulary import KINDS
@@ -24,8 +25,9 @@ from training.errors import DataError
 from training.evaluation.data_under_test import OwnData
 from training.retraining.compare import compare_runs
 from training.retraining.gathering import Gathered, gather
-from training.retraining.held_out import HELD_OUT, held_out_of
-from training.retraining.report import auditors_sheet
+from training.retraining.held_out import HELD_OUT, PROVING, held_out_of, proving_of
+from training.retraining.paired import MEAN
+from training.retraining.report import auditors_sheet, averaging_sheet
 from training.retraining.retrain import GATE_FILE, Retrained, RetrainOptions, both_worlds, draw_with, retrain
 from training.runs.folder import WEIGHTS_FILE, Run
 from training.samples.labelled_data import load
@@ -65,6 +67,17 @@ def test_a_bad_auditor_is_named_and_not_learned_from(retrained: tuple[Path, Retr
     assert [row[-1] for row in auditors_sheet(audited).rows].count("set aside") == 1
 
 
+def test_the_record_says_how_far_the_weights_went(retrained: tuple[Path, Retrained], tiny_run: Path) -> None:
+    """As far as it says: the weights that were written are that share of the way at most."""
+    out, found = retrained
+    averaging = Run.load(out).record.averaging
+    assert averaging is not None
+    assert [row[-1] for row in averaging_sheet(averaging).rows].count("gone") == 1
+    before, after = Run.load(tiny_run).model.model.state_dict(), found.run.model.model.state_dict()
+    moved = any(not torch.equal(after[name], weight) for name, weight in before.items())
+    assert moved == (averaging.share > 0)
+
+
 def test_the_lineage_says_what_was_learned_from(
     retrained: tuple[Path, Retrained], tiny_run: Path, verdicts: Path, other_world: Path
 ) -> None:
@@ -85,7 +98,7 @@ def test_only_what_people_said_is_a_label(gathered: Gathered, tiny_run: Path) ->
     own = len(both.events) - len(gathered.events)
     assert not np.isnan(both.labels[:own]).any()
     np.testing.assert_array_equal(both.labels[own:], gathered.labels)
-    np.testing.assert_array_equal(both.split[both.events.epc[own:]] < 0, gathered.held_out[gathered.events.epc])
+    np.testing.assert_array_equal(both.split[both.events.epc[own:]] < 0, gathered.apart[gathered.events.epc])
     whole, causal = draw_with(both)(np.random.default_rng(1))
     for part in (whole, causal):
         silent_windows = np.ones(len(part.windows.start), dtype=np.bool_)
@@ -102,7 +115,9 @@ def test_a_part_is_never_learned_from(gathered: Gathered) -> None:
     codes = [f"code {number}" for number in range(5_000)]
     assert held_out_of(codes).mean() == pytest.approx(HELD_OUT, abs=0.03)
     np.testing.assert_array_equal(held_out_of(codes[::-1])[::-1], held_out_of(codes))
-    assert not gathered.held_out[gathered.events.epc[gathered.taught]].any()
+    assert proving_of(codes).mean() == pytest.approx(PROVING, abs=0.02)
+    assert not (proving_of(codes) & held_out_of(codes)).any()
+    assert not gathered.apart[gathered.events.epc[gathered.taught]].any()
     assert np.isnan(gathered.held_out_labels[gathered.taught]).all()
     assert not np.isnan(gathered.held_out_labels).all()
 
@@ -116,6 +131,9 @@ def test_tables_know_the_new_lots_and_not_what_is_anomalous(
     parts = codes.parse(sorted(looked_at))
     of_genuine = set(product_lot_key(parts.product, parts.lot).tolist())
     assert set(new.product_lot.key.tolist()) - set(old.product_lot.key.tolist()) <= of_genuine
+    np.testing.assert_allclose(new.lane_gap[new.lane.find(old.lane.key)], old.lane_gap, 1e-4)  # as the run knew it
+    np.testing.assert_array_equal(new.product_lot.count[new.product_lot.find(old.product_lot.key)],
+                                  old.product_lot.count)  # fmt: skip
     confirmed = (gathered.labels == 1).any(axis=1)
     assert confirmed.any()
     assert not gathered.normal[confirmed].any()
@@ -133,6 +151,7 @@ def test_both_are_measured_on_what_neither_learned_from(retrained: tuple[Path, R
     written = json.loads((out / GATE_FILE).read_text())
     assert {one["ground"] for one in written["compared"]} == {"test split of the champion", "audited, held out"}
     assert written["passes"] == found.comparison.passes == (not written["refused"])
+    assert any(one.kind == MEAN for one in found.comparison.compared)
     sample = [one for one in found.comparison.compared if one.ground == "audited, held out"]
     assert all(np.isnan(one.cost) and np.isnan(one.ece) for one in sample)  # nobody said how events were chosen
     again = compare_runs(tiny_run, out, other_world, None, silent, 100)
