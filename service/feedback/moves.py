@@ -59,7 +59,7 @@ def move(
         ValueError: the traffic cannot be read.
     """
     traffic = Traffic.parse(shares)
-    share = _share_of(traffic, challenger)
+    share = share_of(traffic, challenger)
     champions = sum(one.percent for one in traffic.shares if one.version == CHAMPION and _is_network(one))
     to, why = _moved(share, 100.0 - champions - share, whole, fresh, bounds)
     return ShareMove(share, to, why, _with_share(traffic, challenger, to) if to != share else shares)
@@ -68,10 +68,11 @@ def move(
 def to_nothing(shares: str, challenger: int, why: str) -> ShareMove:
     """Return the move that leaves a challenger nothing; raises as `move`."""
     traffic = Traffic.parse(shares)
-    return ShareMove(_share_of(traffic, challenger), 0.0, why, _with_share(traffic, challenger, 0.0))
+    return ShareMove(share_of(traffic, challenger), 0.0, why, _with_share(traffic, challenger, 0.0))
 
 
-def _share_of(traffic: Traffic, challenger: int) -> float:
+def share_of(traffic: Traffic, challenger: int) -> float:
+    """Return how many percent of the files a challenger's network has."""
     return sum(one.percent for one in traffic.shares if _is_of(one, challenger))
 
 

@@ -32,6 +32,7 @@ from service.lifecycle.register import Register
 from service.model.triton_backend import untraced
 from service.monitoring.shadows import ShadowCollector
 from service.monitoring.tracing import build_tracing
+from service.operate.exposition import LastRoundCollector
 from service.runtime.process import CLOSE_S, set_up_for_serving, stop_signals
 from service.settings import Settings
 
@@ -142,6 +143,8 @@ def _show_lineups(settings: Settings, monitoring: Monitoring, lineups: Lineups, 
         "1 while the log gives the network's files to the rules because it has failed.",
         lambda: float(follower.standing.emergency),
     )
+    if settings.lifecycle:
+        monitoring.metrics.registry.register(LastRoundCollector(settings.lifecycle))
     if settings.shadow_percent:
         shadow = lineups.shadow
         monitoring.metrics.registry.register(ShadowCollector(lambda: shadow.compared))

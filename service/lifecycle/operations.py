@@ -38,6 +38,9 @@ _PROGRAM = "epc-sentinel"
 
 _GONE = "whoever ran it ended before it had"
 
+STAYS = "is refused: the one in use stays"
+"""How the last line of a retraining ends whose gate refused what came of it."""
+
 
 class Progressing(StrEnum):
     """How an operation stands."""
@@ -71,6 +74,11 @@ class Operation(BaseModel):
     def was_begun(self) -> bool:
         """Whether its command has run: not if whoever was to run it was killed before."""
         return self.child != 0 or self.state in (Progressing.RUNNING, Progressing.SUCCEEDED)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it did its work, and a gate refused what came of it."""
+        return self.state is Progressing.FAILED and self.message.endswith(STAYS)
 
 
 class Operations:

@@ -23,7 +23,7 @@ _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 log = structlog.get_logger("epc_sentinel.metrics")
 
 
-def listen(settings: Settings, registry: CollectorRegistry, drift: Callable[[], bytes]) -> WSGIServer:
+def listen(settings: Settings, registry: CollectorRegistry, drift: Callable[[], bytes] | None = None) -> WSGIServer:
     """Serve the metrics of ``registry``, and what ``drift`` returns, in threads until the server is shut down.
 
     Raises:
@@ -43,18 +43,18 @@ def listen(settings: Settings, registry: CollectorRegistry, drift: Callable[[], 
     return server
 
 
-def _app(registry: CollectorRegistry, drift: Callable[[], bytes]) -> _Wsgi:
+def _app(registry: CollectorRegistry, drift: Callable[[], bytes] | None) -> _Wsgi:
     show_metrics: _Wsgi = make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
             return show_metrics(environ, start)
-        if path == "/drift":
+        if path == "/drift" and drift is not None:
             start("200 OK", [("Content-Type", "application/json")])
             return [drift()]
         start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"here are /metrics and /drift\n"]
+        return [b"here is /metrics\n" if drift is None else b"here are /metrics and /drift\n"]
 
     return answer
 

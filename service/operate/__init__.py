@@ -10,5 +10,6 @@
 - renewing: retraining, rolling tables, and the challengers that come of them
 - decide: all responses of a round, one after the other
 - state: what outlives a round beside the log
+- exposition: the rounds as metrics
 - rounds: observes, decides, acts, and waits for the next round
 """

@@ -47,6 +47,7 @@ class Lookout:
     tls: ssl.SSLContext | None = None  # of the gateways' metrics
     _state: str = ""
     _labels: list[EventLabel] = field(default_factory=list)
+    _waiting: int = 0
     _about: tuple[object, ...] = ()  # what `_compared` is of
     _compared: Beside | None = None
     _measured: dict[int, list[KindAccuracy]] = field(default_factory=dict)  # by files of the window
@@ -73,6 +74,7 @@ class Lookout:
             rules=_rules_of(manifest) if manifest else {},
             drift=[one for address in self.settings.addresses for one in self._drift(address)],
             labels=self._labels,
+            waiting=self._waiting,
             beside=self._beside(standing, since_us(entries)),
         )
 
@@ -90,6 +92,7 @@ class Lookout:
             return []
         if (state := self.verdicts.state()) != self._state:
             self._state, self._labels, self._measured = state, self.verdicts.labels(), {}
+            self._waiting = self.verdicts.waiting("", 0)[1]
         if batches not in self._measured:
             self._measured[batches] = accuracy(self.verdicts, batches=batches, resamples=_RESAMPLES)
         return self._measured[batches]

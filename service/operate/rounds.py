@@ -12,7 +12,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from service.errors import CommandError, NoSuchModel, NotInThisState, SentinelEr
 from service.lifecycle.operations import Operation, command_of
 from service.lifecycle.states import EMERGENCY, Standing
 from service.operate.decide import decide
+from service.operate.exposition import OperateCollector
 from service.operate.observing import Lookout
 from service.operate.seen import Situation, instant
 from service.operate.settings import OperateSettings
@@ -62,6 +63,7 @@ class Roundsman:
     observer: Lookout
     settings: OperateSettings
     commands: dict[What, str]  # of RETRAIN and ADOPT; "": there is none
+    shown: OperateCollector = field(default_factory=OperateCollector)
 
     @contextmanager
     def turn(self, wait_s: float = 0.0) -> Iterator[None]:
@@ -92,8 +94,10 @@ class Roundsman:
                 if (await self.once()).closely:
                     wait_s /= _CLOSELY
             except (SentinelError, CommandError) as error:
+                self.shown.failed()
                 log.error("a round cannot be done", reason=str(error))
             except Exception as error:  # a bug must not end the watch
+                self.shown.failed()
                 log.error("a round failed", exc_info=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait_s)
@@ -116,6 +120,7 @@ class Roundsman:
         for step in steps:
             await self._take(step, found)
         await asyncio.to_thread(write_state, folder, self._after(state, found, quiet))
+        self.shown.saw(seen, severity, closely=closely)
         _tell(state, found)
         return found
 
@@ -159,6 +164,7 @@ class Roundsman:
         return OperateState(
             rounds=state.rounds + 1,
             at=at,
+            interval_s=self.settings.interval_s,
             performance=round(found.severity.performance, 4),
             drift=round(found.severity.drift, 4),
             closely=found.closely,

@@ -49,6 +49,7 @@ class Situation:
     rules: Mapping[tuple[str, str], float] = field(default_factory=dict)  # of the rules there, by mode and kind
     drift: Sequence[DriftOfGateway] = ()
     labels: Sequence[EventLabel] = ()
+    waiting: int = 0  # events of the audit sample of which nobody has said anything
     beside: Beside | None = None  # None: there is no challenger, or nobody asks
 
     def judge(self, mode: str) -> JudgedBy:

@@ -69,6 +69,10 @@ class OperateSettings(BaseSettings):
         "", description="command that rolls the tables on, such as epc-sentinel adopt --update; default: none"
     )
     adopt_every_s: float = Field(604_800.0, gt=0, description="seconds between two runs of --adopt-command")
+    host: str = Field("127.0.0.1", min_length=1, description="address of --metrics-port, 0.0.0.0 for all interfaces")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port of HTTP /metrics, 0 for any free one; default: off"
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 

@@ -6,6 +6,7 @@ The file is written whole and put in the place of the one before: a process that
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -25,12 +26,22 @@ class OperateState(BaseModel):
 
     rounds: int = 0
     at: str = ""  # of the last round, ISO 8601, UTC
+    interval_s: float = 0.0  # between two rounds, as it was told
     performance: float = 0.0  # the severity that it found
     drift: float = 0.0
     closely: bool = False  # the models are watched closely
     quiet: int = 0  # rounds since which they need not be
     suggested: dict[str, str] = {}  # what is suggested now, and since when
     refused: dict[str, str] = {}  # what could not be done, and why: it is not tried every round
+
+
+def last_round(folder: Path) -> tuple[float, float] | None:
+    """Return (Unix time of the last round, seconds between two); None where there was none or it cannot be read."""
+    try:
+        state = OperateState.model_validate_json((folder / STATE_FILE).read_text())
+        return datetime.fromisoformat(state.at).timestamp(), state.interval_s
+    except (OSError, ValueError):  # a ValidationError among them
+        return None
 
 
 def read_state(folder: Path) -> OperateState:

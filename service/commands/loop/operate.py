@@ -64,6 +64,8 @@ def operate(
     least_labels: Annotated[str | None, _own("least_labels")] = None,
     adopt_command: Annotated[str | None, _own("adopt_command")] = None,
     adopt_every_s: Annotated[str | None, _own("adopt_every_s")] = None,
+    host: Annotated[str | None, _own("host")] = None,
+    metrics_port: Annotated[str | None, _own("metrics_port")] = None,
     log_format: Annotated[str | None, _own("log_format")] = None,
     log_level: Annotated[str | None, _own("log_level")] = None,
 ) -> None:
@@ -85,7 +87,7 @@ def operate(
     logs.configure(own.log_format, own.log_level)
     operator = _operator(of_gateways, own, _tls(ca_file, cert_file, key_file))
     with operator.turn(_PATIENCE_S if once or due else 0.0):
-        found = asyncio.run(_once(operator) if once or due else _always(operator))
+        found = asyncio.run(_once(operator) if once or due else _always(operator, of_gateways))
     if due:
         typer.echo("yes" if found is not None and found.is_due else "no")
 
@@ -136,13 +138,34 @@ async def _once(operator: Roundsman) -> RoundDone:
     return found
 
 
-async def _always(operator: Roundsman) -> None:
+async def _always(operator: Roundsman, of_gateways: Settings) -> None:
     """Do rounds until this process is asked to end; what was begun goes on."""
     import asyncio
 
     from service.runtime.process import stop_signals
 
+    _show(operator, of_gateways)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     await operator.run(stop)
+
+
+def _show(operator: Roundsman, of_gateways: Settings) -> None:
+    """Serve the metrics of the rounds, if they are asked for, until this process ends; raises as `listen`."""
+    if operator.settings.metrics_port is None:
+        return
+    import structlog
+    from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+    from service.monitoring.metrics_endpoint import listen
+    from service.operate.exposition import LastRoundCollector
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    registry.register(LastRoundCollector(operator.observer.register.log.folder))
+    registry.register(operator.shown)
+    at = {"host": operator.settings.host, "metrics_port": operator.settings.metrics_port}
+    server = listen(of_gateways.model_copy(update=at), registry)
+    structlog.get_logger("epc_sentinel.operate").info("listening", metrics_port=server.server_port)

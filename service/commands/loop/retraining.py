@@ -50,6 +50,7 @@ def retrain(
     if lifecycle is not None and repository is None:
         raise CommandError("--lifecycle needs --repository: a challenger is a version of it")
     from service.jobs.verdict_files import verdict_file
+    from service.lifecycle.operations import STAYS
     from service.model.signing import load_signing_key
     from training.retraining.report import write_retraining
     from training.retraining.retrain import RetrainOptions
@@ -61,7 +62,7 @@ def retrain(
         found = work(run, data, verdict_file(verdicts, out), out, options, progress)
     write_retraining(found)
     if not found.comparison.passes:
-        raise CommandError(f"the new run {out} is refused: the one in use stays")
+        raise CommandError(f"the new run {out} {STAYS}")
     if repository is not None:
         typer.echo(challenge(out, repository, lifecycle, key))
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.detect.names import Method
 from service.events.vocabulary import KINDS, MODES
@@ -11,8 +14,12 @@ from service.feedback.estimators import Interval
 from service.feedback.verdicts import EventLabel, LabelVerdict
 from service.lifecycle.operations import Operation, Progressing
 from service.lifecycle.states import Action, Entry, standing_of
+from service.operate.exposition import LastRoundCollector, OperateCollector
 from service.operate.seen import Situation
+from service.operate.severity import severity_of
+from service.operate.state import OperateState, write_state
 from tests.service.feedback.samples import label
+from tests.support.observed import Samples, samples
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROMISED = 0.95
@@ -56,3 +63,20 @@ def seen(*entries: Entry, rules: float = 0.99, **fields: object) -> Situation:
     by_rules = {(mode, kind): rules for mode in MODES for kind in KINDS}
     given = {"promised": promised, "rules": by_rules, "versions": [1], **fields}
     return Situation(NOW, standing_of(log), log, **given)  # type: ignore[arg-type]
+
+
+def shown(*collectors: OperateCollector | LastRoundCollector) -> Samples:
+    """Return what a scrape of collectors has."""
+    registry = CollectorRegistry()
+    for one in collectors:
+        registry.register(one)
+    page: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return samples(page.decode())
+
+
+def of_a_round(folder: Path) -> Samples:
+    """Return all metrics of a round, whose state is in the folder."""
+    now, collector = seen(labels=labels(3, hours=1)), OperateCollector()
+    write_state(folder, OperateState(at=NOW.isoformat(), interval_s=60))
+    collector.saw(now, severity_of(now), closely=False)
+    return shown(collector, LastRoundCollector(folder))
