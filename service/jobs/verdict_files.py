@@ -10,10 +10,11 @@ from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.feedback.sql import open_verdicts
 from service.feedback.verdicts import LabelVerdict, latest
+from service.rawfiles.cells import no_formula
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-COLUMNS = ("event_id", "kind", "verdict", "who", "when", "probability")
+COLUMNS = ("event_id", "file_id", "kind", "verdict", "who", "when", "probability")
 
 
 def verdict_file(where: str, out: Path) -> Path:
@@ -48,5 +49,11 @@ def verdict_file(where: str, out: Path) -> Path:
         for one in kept:
             when = (_EPOCH + timedelta(microseconds=one.labelled_at_us)).isoformat()
             chance = probability.get((one.file_id, one.event_id), "")
-            writer.writerow((one.event_id, one.kind, one.verdict.value, one.who.strip() or one.sent_by, when, chance))
+            who = no_formula(_in_one_line(one.who.strip() or one.sent_by))
+            writer.writerow((one.event_id, one.file_id, one.kind, one.verdict.value, who, when, chance))
     return path
+
+
+def _in_one_line(text: str) -> str:
+    """Return a name without line ends and the like, which no row of a CSV file may have here: as escapes."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

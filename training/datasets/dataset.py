@@ -33,6 +33,7 @@ class Dataset:
     files: dict[str, str]  # file name: SHA-256
     quarantined: int  # rows set aside, see QUARANTINE
     warnings: tuple[str, ...] = ()  # one line each: what is missing or was set aside, and where
+    files_are_named: bool = False  # every raw file says by itself which file_id its rows have
 
 
 def load(
@@ -102,6 +103,7 @@ def to_dataset(raw: RawFolder) -> Dataset:
             *_copies(raw),
             *warnings,
         ),
+        files_are_named=all("file_id" in table.header.names for table in raw.files.values()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ from training.runs.record import AuditedData, AuditorRecord
 from training.runs.weights import TrainedWeights, weights_of_run
 from training.samples.samples import samples
 from training.samples.splits import rows_of_others
+
+_LOG = logging.getLogger(__name__)
 
 _SCHOOL_EVENTS = 60_000  # of the champion's data that the evidence against auditors is learned from
 
@@ -90,7 +93,9 @@ def gather(  # noqa: PLR0913, PLR0917
     """
     progress("reading the new data", 0.0)
     world = dataset.load(data, time_zone=champion.reference.zones.default)
-    said = read_verdicts(file, world.events)
+    said = read_verdicts(file, world.events, files_are_named=world.files_are_named)
+    for notice in said.notices:
+        _LOG.warning("warning: %s: %s", file, notice)
     rows = rows_of_others(world.events, own.codes)
     if len(rows) < len(world.events):
         said = _within(said, rows, len(world.events))
@@ -193,6 +198,7 @@ def _record(  # noqa: PLR0913, PLR0917
         verdicts=str(file),
         verdicts_sha256=digest_of(file),
         said=said.said,
+        left_out=said.left_out,
         counted={CONFIRMED: int((labels == 1).sum()), REJECTED: int((labels == 0).sum())},
         first_event=first.isoformat(timespec="seconds"),
         last_event=last.isoformat(timespec="seconds"),

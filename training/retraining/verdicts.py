@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,19 @@ from training.datasets.tables import read_table
 from training.errors import DataError
 
 COLUMNS = ("event_id", "kind", "verdict", "who", "when")
-"""Of a file of verdicts; ``probability`` may be there too: with which the event was chosen for the audit, 0 .. 1."""
+"""Of a file of verdicts; ``OPTIONAL`` may be there too."""
+
+OPTIONAL = ("file_id", "probability")
+"""The file of the event, as the gateway was told it; with which chance the event was chosen for the audit, 0 .. 1."""
+
+MOST_LEFT_OUT = 0.5
+"""Share of the verdicts that may be of no use; beyond, they are on other data."""
 
 CONFIRMED, REJECTED, UNSURE = "confirmed", "rejected", "unsure"
+
+_AHEAD = timedelta(days=1)  # that the clock of whoever judged may be wrong by
+_SHOWN = 3
+_MOST_WHO = 200  # characters, as FeedbackService takes them
 
 _ANOMALOUS = {CONFIRMED: 1.0, REJECTED: 0.0, UNSURE: np.nan}
 
@@ -34,9 +45,11 @@ class Verdicts:
     anomalous: NDArray[np.float32]  # [V] 1 confirmed, 0 rejected, NaN unsure
     who: NDArray[np.object_]  # [V] the auditor
     probability: NDArray[np.float64]  # [V] of being chosen for the audit, 1 if nobody says
-    said: int  # rows of the file, words that were taken back by later ones included
+    said: int  # rows of the file, words that were taken back by later ones and those left out included
     first: str  # when the first and the last word was said
     last: str
+    left_out: int = 0  # of the rows, those that are of no use
+    notices: tuple[str, ...] = ()  # which those are
 
     def __len__(self) -> int:
         return len(self.row)
@@ -80,16 +93,21 @@ class Verdicts:
         return weights
 
 
-def read_verdicts(path: Path, events: Events) -> Verdicts:
+def read_verdicts(path: Path, events: Events, *, files_are_named: bool = False) -> Verdicts:
     """Read a file with COLUMNS, whose verdicts are confirmed, rejected or unsure, on ``events``.
+
+    A verdict is on an event of a file, as `service.feedback.verdicts.Claim` has it. Where the verdicts have no
+    file_id, or the data do not say theirs (``files_are_named``), the event_id alone tells, which no two events of
+    ``events`` share. Verdicts on no event of these, and those said in the future, are left out, with a notice.
 
     What an auditor says later of the same event and kind takes the place of what he said before; of two words of one
     time it is the one that stands below.
 
     Raises:
-        DataError: it cannot be read, or a value is none that can be meant.
+        DataError: it cannot be read, a value is none that can be meant, an event_id may be of several files, or more
+            than MOST_LEFT_OUT of the verdicts are of no use.
     """
-    table = read_table(path, {*COLUMNS, "probability"}).rows
+    table = read_table(path, {*COLUMNS, *OPTIONAL}).rows
     for name in COLUMNS:
         if name not in table:
             raise DataError(f"{path}: no column {name}; a file of verdicts has {', '.join(COLUMNS)}")
@@ -99,11 +117,16 @@ def read_verdicts(path: Path, events: Events) -> Verdicts:
     anomalous = _numbers(path, table, "verdict", _ANOMALOUS)
     when = pd.to_datetime(table["when"], format="ISO8601", utc=True, errors="coerce")
     _refuse(path, table, "when", when.isna(), "is no time such as 2026-01-31T10:00:00Z")
-    _refuse(path, table, "who", table["who"].str.strip() == "", "is empty: say who judged")
-    row = _rows_of(path, table, events)
+    who = table["who"].str.strip().map(_shown).astype(object)
+    _refuse(path, table, "who", who == "", "is empty: say who judged")
+    _refuse(path, table, "who", who.str.len() > _MOST_WHO, f"is longer than {_MOST_WHO} characters")
+    row = _rows_of(path, table, events, files_are_named=files_are_named)
     probability = _probabilities(path, table)
+    said, (used, notices) = len(table), _of_use(path, table, row < 0, when > datetime.now(UTC) + _AHEAD)
+    table, when, who = (one[used].reset_index(drop=True) for one in (table, when, who))
+    kind, anomalous, row, probability = kind[used], anomalous[used], row[used], probability[used]
     order = np.lexsort([np.arange(len(table)), when.to_numpy()])
-    subject = pd.DataFrame({"row": row, "kind": kind, "who": table["who"].str.strip()}).iloc[order]
+    subject = pd.DataFrame({"row": row, "kind": kind, "who": who}).iloc[order]
     kept = order[~subject.duplicated(keep="last").to_numpy()]
     first, last = (when.min().isoformat(), when.max().isoformat()) if len(when) else ("", "")
     return Verdicts(
@@ -112,10 +135,37 @@ def read_verdicts(path: Path, events: Events) -> Verdicts:
         anomalous[kept].astype(np.float32),
         subject["who"].sort_index().to_numpy(dtype=object)[kept],
         probability[kept],
-        len(table),
+        said,
         first,
         last,
+        said - len(table),
+        notices,
     )
+
+
+def _of_use(
+    path: Path, table: pd.DataFrame, is_unknown: NDArray[np.bool_], is_ahead: pd.Series
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Return (which verdicts are of use, a sentence for each reason why others are not)."""
+    ahead, notices = is_ahead.to_numpy(np.bool_), []
+    for bad, column, why in (
+        (is_unknown, "event_id", "on events that these data do not have"),
+        (ahead & ~is_unknown, "when", "said in the future"),
+    ):
+        if bad.any():
+            rows = np.flatnonzero(bad)
+            shown = ", ".join(
+                f"line {table['line'].iloc[at]} {column} {table[column].iloc[at]}" for at in rows[:_SHOWN].tolist()
+            )
+            more = ", .." if len(rows) > _SHOWN else ""
+            notices.append(f"{len(rows)} of {len(table)} verdicts are left out, {why}: {shown}{more}")
+    useless: NDArray[np.bool_] = is_unknown | ahead
+    if useless.sum() > MOST_LEFT_OUT * len(table):
+        raise DataError(
+            f"{path}: {'; '.join(notices)}. More than {MOST_LEFT_OUT:.0%} are of no use: name the data that were judged"
+            " with --data"
+        )
+    return ~useless, tuple(notices)
 
 
 def _numbers(
@@ -126,12 +176,35 @@ def _numbers(
     return np.array([known[word] for word in words.tolist()], dtype=np.float64)
 
 
-def _rows_of(path: Path, table: pd.DataFrame, events: Events) -> NDArray[np.intp]:
+def _rows_of(path: Path, table: pd.DataFrame, events: Events, *, files_are_named: bool) -> NDArray[np.intp]:
+    """Return the positions of the events, -1 of those that are not among them."""
     ids = by_value(table["event_id"], whole_number)
     _refuse(path, table, "event_id", ids.isna(), "is no whole number")
-    row = pd.Index(events.event_id).get_indexer(pd.Index(ids.to_numpy(np.int64)))
-    _refuse(path, table, "event_id", pd.Series(row < 0), "is of no event of these data")
-    return row.astype(np.intp)
+    row: NDArray[np.intp] = pd.Index(events.event_id).get_indexer(pd.Index(ids.to_numpy(np.int64))).astype(np.intp)
+    if "file_id" not in table:
+        return row
+    files = by_value(table["file_id"], whole_number)
+    is_named = (table["file_id"].str.strip() != "").to_numpy()
+    _refuse(path, table, "file_id", files.isna() & is_named, "is no whole number, and not empty")
+    if files_are_named:
+        own = np.where(row >= 0, events.file_id[row], 0) == files.fillna(0).to_numpy(np.int64)
+        return np.where(own | ~is_named, row, -1)
+    _check_files(path, table, row, files)
+    return row
+
+
+def _check_files(path: Path, table: pd.DataFrame, row: NDArray[np.intp], files: pd.Series) -> None:
+    """Raise DataError where verdicts on events of different files are on one event of data that say no files."""
+    found = pd.DataFrame({"row": row, "file": files})[(row >= 0) & files.notna().to_numpy()]
+    first = found.groupby("row")["file"].transform("first")
+    if (other := found.index[found["file"] != first]).empty:
+        return
+    at = int(other[0])
+    raise DataError(
+        f"{path}: line {table['line'].iloc[at]}: event_id {table['event_id'].iloc[at]} is of file"
+        f" {first[at]} and of file {files[at]}, and the raw files do not say which they are: give them a column"
+        " file_id, or leave out the verdicts on other files"
+    )
 
 
 def _probabilities(path: Path, table: pd.DataFrame) -> NDArray[np.float64]:
@@ -141,6 +214,11 @@ def _probabilities(path: Path, table: pd.DataFrame) -> NDArray[np.float64]:
     _refuse(path, table, "probability", ~((values > 0) & (values <= 1)), "is no number above 0, at most 1")
     probabilities: NDArray[np.float64] = values.to_numpy(np.float64)
     return probabilities
+
+
+def _shown(text: str) -> str:
+    """Return a text that steers no terminal: what cannot be shown as escapes."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _refuse(path: Path, table: pd.DataFrame, column: str, bad: pd.Series, why: str) -> None:

@@ -55,6 +55,7 @@ class AuditedData(_Strict):
     verdicts: str  # the file
     verdicts_sha256: Sha256
     said: int  # verdicts in it
+    left_out: int = 0  # of these, on events that the data do not have, or said in the future
     counted: dict[str, int]  # labels that they made, confirmed and rejected
     first_event: str  # ISO 8601, UTC, as the others
     last_event: str

@@ -47,8 +47,11 @@ def test_last_words_of_a_store_are_read_with_their_chances(tmp_path: Path) -> No
         (2, jump): 1.0,
     }
     np.testing.assert_allclose(found.weights(len(events))[:3], [1, 50, 1])
-    assert found.auditors == ["ann", "bob", "cid", "web"], "who says nothing of himself is who sent it"
-    assert (found.first, found.last) == ("1970-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00")
+    assert found.auditors == ["ann", "bob", "web"], "who says nothing of himself is who sent it"
+    assert (found.first, found.last) == ("1970-01-01T00:00:00+00:00", "2026-01-01T10:01:00+00:00")
+    assert found.notices == (
+        "1 of 4 verdicts are left out, said in the future: line 5 when 9999-12-31T23:59:59.999999+00:00",
+    )
     assert verdict_file(str(path), tmp_path) == path
 
 
@@ -57,3 +60,17 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         verdict_file(str(tmp_path / "nowhere"), tmp_path)
     with pytest.raises(CommandError, match="has no verdict yet"):
         verdict_file(str(tmp_path), tmp_path / "out")
+
+
+def test_files_are_told_and_names_stay_in_their_line_and_run_nothing(tmp_path: Path) -> None:
+    store = open_verdicts(str(tmp_path / "store"))
+    store.append([
+        label(1, LabelVerdict.CONFIRMED, "ann\nbob"),
+        label(1, LabelVerdict.REJECTED, "=1+1")._replace(file_id=7),
+    ])  # fmt: skip
+    store.close()
+    path = verdict_file(str(tmp_path / "store"), tmp_path / "out")
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    assert [row[:2] + row[4:5] for row in rows] == [
+        ["event_id", "file_id", "who"], ["1", "1", r"ann\nbob"], ["1", "7", "'=1+1"],
+    ]  # fmt: skip

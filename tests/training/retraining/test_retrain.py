@@ -169,6 +169,23 @@ def test_too_few_verdicts_teach_nothing(tiny_run: Path, other_world: Path, verdi
     assert not list(tmp_path.iterdir())
 
 
+def test_verdicts_on_other_events_are_left_out_and_said(  # noqa: PLR0917 - what a retraining is of
+    tiny_run: Path,
+    other_world: Path,
+    verdicts: Path,
+    gathered: Gathered,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    more = tmp_path / "more.csv"
+    more.write_text(verdicts.read_text() + "".join(f"{10**9 + at},jump,confirmed,ann,2026-01-01\n" for at in range(4)))
+    champion = Run.load(tiny_run)
+    found = gather(champion, OwnData.of(champion, strangers=True), other_world, more, 100, 7, silent)
+    np.testing.assert_array_equal(found.labels, gathered.labels)
+    assert (found.record.said, found.record.left_out) == (454, 4)
+    assert "4 of 454 verdicts are left out, on events that these data do not have: line 452 event_id" in caplog.text
+
+
 def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
     tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path
 ) -> None:
