@@ -24,13 +24,12 @@ def step(name: str, **in_place_of: object) -> list[str]:
     """
     texts = {
         NEW_RUN: in_place_of.get("new_run"),
-        "/learning/runs/current": in_place_of.get("run"),
         TARGET: in_place_of.get("target"),
         "$(EPC_SENTINEL_VERDICTS)": in_place_of.get("verdicts"),
         **{f"{{{{workflow.parameters.{one}}}}}": in_place_of.get(one) for one in ("sheet", "who")},
         **{
             f"/learning/{folder}": in_place_of.get(folder)
-            for folder in ("model_repository", "lifecycle", "data", "golden", "audit")
+            for folder in ("model_repository", "lifecycle", "data", "golden", "audit", "runs")
         },
     }
     found = []

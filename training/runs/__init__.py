@@ -4,6 +4,7 @@
 - weights: its weights or those of a release, asked about samples
 - under_test: a network to be measured, of a run or of a release
 - record: what run.json says
+- in_use: the run that a version was exported from
 - lineage: where its data came from
 - median_events: what scores are explained against
 - expected_error: how often findings are wrong, by how much is known

@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+ChampionOfOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LIFECYCLE",
+        help="Folder of the log of promotions: the run is then that of its champion, in a folder of runs.",
+    ),
+]
+ModelsOption = Annotated[Path, typer.Option(help="Model repository that has the champion of --champion-of.")]
+
 
 @app.command()
 def retrain(
-    run: Annotated[Path, typer.Argument(help="Folder of the run in use, whose data are still there.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of the run in use, whose data are still there; with --champion-of, of runs.")
+    ],
     data: Annotated[Path, typer.Option(help="Folder of the raw files that the verdicts are on, and their masters.")],
     verdicts: Annotated[
         str, typer.Option(help="CSV file with event_id, kind, verdict, who, when, or the store of serve --verdicts.")
@@ -44,6 +55,8 @@ def retrain(
     least_verdicts: Annotated[int, typer.Option(min=1, help="Verdicts that must count.")] = 100,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the EPCs, for the intervals.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 7,
+    champion_of: ChampionOfOption = None,
+    models: ModelsOption = Path("model_repository"),
 ) -> None:
     """Train a challenger for a run on what auditors said, and refuse it if it is worse anywhere."""
     need_train_extra()
@@ -57,6 +70,7 @@ def retrain(
     from training.retraining.retrain import retrain as work
 
     key = load_signing_key(sign) if sign else None  # before the long work
+    run = _in_use(run, champion_of, models)
     options = RetrainOptions(tuple(golden or ()), epochs, least_verdicts, resamples, seed)
     with shown_progress() as progress:
         found = work(run, data, verdict_file(verdicts, out), out, options, progress)
@@ -87,9 +101,32 @@ def make_challenger(folder: Path, lifecycle: Path, who: str, why: str) -> None:
     register.load(int(folder.name), who=who, why=why)
 
 
+def _in_use(run: Path, champion_of: Path | None, models: Path) -> Path:
+    """Return a run: ``run`` itself, or that of the champion among the runs in it.
+
+    Raises:
+        CommandError: there is no champion yet.
+        ModelRepositoryError: the log or the champion cannot be read.
+        DataError: none of the runs is that of the champion.
+    """
+    if champion_of is None:
+        return run
+    from service.lifecycle.promotion_log import PromotionLog
+    from service.model.repository import read_version
+    from training.runs.in_use import run_of
+
+    champion = PromotionLog(champion_of).standing().champion
+    if champion is None:
+        raise CommandError(
+            f"{champion_of} names no champion yet: a gateway with --lifecycle begins the log, or models promote; or"
+            " name a run, and leave out --champion-of"
+        )
+    return run_of(read_version(models, champion), run)
+
+
 @app.command()
 def compare(
-    run_a: Annotated[Path, typer.Argument(help="Folder of the run in use.")],
+    run_a: Annotated[Path, typer.Argument(help="Folder of the run in use; with --champion-of, of runs.")],
     run_b: Annotated[Path, typer.Argument(help="Folder of the run that is to take its place.")],
     data: Annotated[
         Path, typer.Option(help="Folder of raw files whose truth is known; EPCs of either training do not count.")
@@ -98,12 +135,15 @@ def compare(
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the EPCs, for the intervals.")] = 1_000,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all of it to this file, too.")] = None,
     gate: Annotated[bool, typer.Option("--gate", help="End with 1 if the second may not take its place.")] = False,
+    champion_of: ChampionOfOption = None,
+    models: ModelsOption = Path("model_repository"),
 ) -> None:
     """Compare two runs on the same events, and say whether the second may take the place of the first."""
     need_train_extra()
     from training.retraining.compare import compare_runs
     from training.retraining.report import write_comparison
 
+    run_a = _in_use(run_a, champion_of, models)
     with shown_progress() as progress:
         found = compare_runs(run_a, run_b, data, truth, progress, resamples)
     write_comparison(found)

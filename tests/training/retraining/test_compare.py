@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from service.features.table import feature_spec_hash
+from service.lifecycle.promotion_log import PromotionLog
+from service.lifecycle.register import Register
 from tests.k8s.workflow import step
 from tests.support.command import run as command
 from tests.support.trained import SHORT, TinyWorld, silent
@@ -147,11 +150,19 @@ def test_a_slice_that_falls_refuses_and_few_anomalies_are_said() -> None:
     ]
 
 
-def test_the_command(tiny_run: Path, worse_run: Path, other_world: Path, tiny_world: TinyWorld, tmp_path: Path) -> None:
-    worse = shutil.copytree(worse_run, tmp_path / "worse")
-    done = command(*step("compare", run=tiny_run, new_run=worse, golden=other_world), "--resamples", FEW)
+def test_the_command(  # noqa: PLR0917 - what a comparison is of
+    tiny_run: Path, exported: Path, worse_run: Path, other_world: Path, tiny_world: TinyWorld, tmp_path: Path
+) -> None:
+    worse = shutil.copytree(worse_run, tmp_path / "runs" / "worse")
+    (tmp_path / "runs" / "mine").symlink_to(tiny_run)
+    of_volume = {"runs": tmp_path / "runs", "lifecycle": tmp_path / "lifecycle", "model_repository": exported}
+    workflow = [*step("compare", new_run=worse, golden=other_world, **of_volume), "--resamples", FEW]
+    refused = command(*workflow)
+    assert "names no champion yet" in refused.stderr.splitlines()[-1]
+    Register(exported, PromotionLog(tmp_path / "lifecycle"), feature_spec_hash()).begin(1)
+    done = command(*workflow)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == f"error: {worse} is refused: {tiny_run} stays"
+    assert done.stderr.splitlines()[-1] == f"error: {worse} is refused: {tmp_path}/runs/mine stays"
     written = json.loads((worse / "compare.json").read_text())
     assert written["passes"] is False
     assert "RUN_B does not pass the gate: " in done.stdout

@@ -187,11 +187,15 @@ def test_verdicts_on_other_events_are_left_out_and_said(  # noqa: PLR0917 - what
 
 
 def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
-    tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path
+    tiny_run: Path, exported: Path, other_world: Path, verdicts: Path, tmp_path: Path
 ) -> None:
     out, repository, log = tmp_path / "out", tmp_path / "repository", tmp_path / "lifecycle"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(tiny_run)
+    Register(exported, PromotionLog(tmp_path / "in use"), feature_spec_hash()).begin(1)
+    of_volume = {"runs": tmp_path / "runs", "lifecycle": tmp_path / "in use", "model_repository": exported}
     done = command(
-        *step("retrain", run=tiny_run, data=other_world, verdicts=verdicts, golden=other_world, new_run=out),
+        *step("retrain", **of_volume, data=other_world, verdicts=verdicts, golden=other_world, new_run=out),
         "--epochs", 1, "--resamples", 100, "--repository", repository, "--lifecycle", log,
     )  # fmt: skip
     passes = json.loads((out / GATE_FILE).read_text())["passes"]
