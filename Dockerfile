@@ -21,6 +21,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements/build
 ARG LOCK=gateway
 RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement "requirements/${LOCK}.txt"
 # No training/ and no export/: they need torch and pandas, which a gateway has not, and its image shall not change with them.
+# The stage build-training adds both.
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY service service
 # setup.py compiles with the package ziglang; a gateway that is not compiled is no image.
@@ -55,6 +56,32 @@ from service.web.settings import load_web_settings; \
 urllib.request.urlopen(f'http://127.0.0.1:{load_web_settings().port}/live', timeout=5)"]
 ENTRYPOINT ["epc-sentinel"]
 CMD ["web"]
+
+# The training side and all commands, for k8s/components/retraining-argo:
+#   docker build --target training -t epc-sentinel-train:0.1.0 .
+# torch is that of PyPI, with CUDA; where pip's index has the one for processors alone: --build-arg TORCH=torch-cpu
+FROM build AS build-training
+ARG TORCH=torch-cuda
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement requirements/train.txt \
+ && pip --python /venv/bin/python install --no-cache-dir --require-hashes --requirement "requirements/${TORCH}.txt"
+COPY training training
+COPY export export
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
+ && pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index --force-reinstall wheels/*.whl \
+ && ls /venv/lib/python3.11/site-packages/training/retraining/retrain.py
+
+FROM base AS training
+WORKDIR /app
+COPY --from=build-training /venv /venv
+COPY model_repository model_repository
+# What libraries keep for later goes to /tmp, the one folder beside the volume that a pod can write to.
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    MPLCONFIGDIR=/tmp/matplotlib
+USER 65532:65532
+ENTRYPOINT ["epc-sentinel"]
+CMD ["--help"]
 
 FROM base
 WORKDIR /app

@@ -109,6 +109,7 @@ lock: .venv/dev
 	$(COMPILE) pyproject.toml $(SERVING) --output-file requirements/gateway.txt
 	$(COMPILE) pyproject.toml $(SERVING) --extra parquet --output-file requirements/gateway-parquet.txt
 	$(COMPILE) pyproject.toml $(SERVING) --extra web --extra parquet --output-file requirements/web.txt
+	$(COMPILE) pyproject.toml $(SERVING) --extra web --extra train --no-emit-package torch --output-file requirements/train.txt
 	echo 'torch==2.13.0' | $(COMPILE) --no-config --constraint requirements/dev.txt --output-file requirements/torch-cuda.txt -
 	$(COMPILE) pyproject.toml $(SERVING) --extra gpu --no-emit-package onnxruntime --constraint requirements/torch-cuda.txt --output-file requirements/gateway-gpu.txt
 	printf 'setuptools>=77\ncython>=3.2,<4\n' | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt -

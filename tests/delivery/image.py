@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.dockerfile import image_env
+from tests.support.dockerfile import copied, image_env
 from tests.support.gateway import ROOT
 from tests.support.processes import made_once
 
@@ -82,6 +82,8 @@ def build(folder: Path) -> None:
     built = folder / "built"
     copy_context(folder / "context")
     shutil.copytree(folder / "context", built)
+    for name in copied("build-training"):  # the stage build has neither
+        shutil.rmtree(built / name)
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [sys.executable, "-m", "pip", "install", *offline, "--target", folder / "packages", "./[triton]"],

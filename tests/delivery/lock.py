@@ -15,7 +15,8 @@ from tests.support.gateway import ROOT
 
 FOLDER = ROOT / "requirements"
 SERVING = ("triton", "valkey", "tracing")
-EXTRAS = {"gateway": SERVING, "gateway-parquet": (*SERVING, "parquet"), "dev torch-cpu": ("dev",)}
+EXTRAS = {"gateway": SERVING, "gateway-parquet": (*SERVING, "parquet"), "dev torch-cpu": ("dev",),
+          "train torch-cpu": (*SERVING, "web", "train")}  # fmt: skip
 """Of the package, by the locks that they are installed from together."""
 
 _PIN = re.compile(r"^(?P<pin>[A-Za-z0-9][^\\\n]*)(?P<hashes>(?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)$", re.MULTILINE)

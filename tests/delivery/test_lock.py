@@ -45,7 +45,9 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
     assert not re.search(r"://|--(extra-)?index|--find|/home|/opt", "\n".join(lines)), "whose mirror it is, pip knows"
 
 
-@pytest.mark.parametrize("lock", ["gateway", "gateway-parquet", "gateway-gpu", "build", "compiler", "torch-cuda"])
+@pytest.mark.parametrize(
+    "lock", ["gateway", "gateway-parquet", "gateway-gpu", "build", "compiler", "torch-cuda", "train"]
+)
 def test_the_tests_run_on_the_versions_that_are_delivered(lock: str) -> None:
     tested = {(pin.name, pin.version) for pin in pins("dev")}
     other = {name for name, version in {(pin.name, pin.version) for pin in pins(lock)} - tested}
@@ -86,7 +88,7 @@ def test_the_image_and_make_install_nothing_that_has_no_hash() -> None:
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     by_make = [step for line in recipes.stdout.splitlines() for step in line.split("||") if "pip install" in step]
-    assert (len(in_image), len(by_make)) == (6, 9)
+    assert (len(in_image), len(by_make)) == (10, 9)
     for step in (*in_image, *by_make):
         if "requirements/" in step:
             assert "--require-hashes" in step
@@ -105,7 +107,7 @@ def test_ci_installs_by_make() -> None:
 def test_the_base_of_the_image_is_pinned_by_digest() -> None:
     [base, *stages] = [rest for name, rest in instructions() if name == "FROM"]
     assert re.fullmatch(r"python:3\.11-slim-trixie@sha256:[0-9a-f]{64} AS base", base)
-    assert stages == ["base AS build", "base AS model", "build AS build-web", "base"]
+    assert stages == ["base AS build", "base AS model", "build AS build-web", "build AS build-training", "base"]
 
 
 def test_pip_refuses_a_file_that_the_lock_does_not_know(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ challenge in test_retrain, compare in test_compare.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ import yaml
 from service.__main__ import app
 from service.environment import OPERATE_PREFIX
 from service.operate.settings import load_operate_settings
-from service.settings import Settings, load_settings
+from service.settings import ENV_PREFIX, Settings, load_settings
 from tests.k8s import crds
 from tests.k8s.overlays import Object, check, find, gateway_env, overlay
 from tests.k8s.workflow import CONTAINERS, TEMPLATE
-from tests.support.dockerfile import all_of
+from tests.support.dockerfile import DOCKERFILE, all_of
 from tests.support.gateway import ROOT
 from tests.support.processes import need
 
@@ -103,7 +104,14 @@ def test_what_names_another_object_names_one_that_is_there(objects: list[Object]
 def test_pods_are_confined_and_have_what_their_commands_name() -> None:
     spec = TEMPLATE["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
-    assert all_of("USER") == [f"{spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}"]
+    assert all_of("USER", "training") == [
+        f"{spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}"
+    ]
+    [image] = [one["value"] for one in spec["arguments"]["parameters"] if one["name"] == "image"]
+    assert f"docker build --target training -t {image} ." in DOCKERFILE.read_text()
+    own = dict(word.split("=", 1) for word in shlex.split(all_of("ENV", "training")[0]))
+    assert Path(own["MPLCONFIGDIR"]).parent == Path("/tmp")
+    assert not {name for name in own if name.startswith(ENV_PREFIX)}, "settings are those of the steps"
     for container in CONTAINERS.values():
         security = container["securityContext"]
         assert (security["readOnlyRootFilesystem"], security["capabilities"]) == (True, {"drop": ["ALL"]})

@@ -21,7 +21,7 @@ def plain() -> list[Object]:
 
 def settings_of(objects: list[Object], monkeypatch: pytest.MonkeyPatch) -> WebSettings:
     """Return the settings of the pod, on top of those of its image."""
-    [image] = all_of("ENV", web=True)
+    [image] = all_of("ENV", "web")
     pod = find("Deployment", "epc-sentinel-web", objects)["spec"]["template"]["spec"]
     given = dict(word.split("=", 1) for word in shlex.split(image))
     given |= {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
@@ -36,9 +36,7 @@ def test_the_pod_is_that_of_the_settings(plain: list[Object], monkeypatch: pytes
     deployment = find("Deployment", "epc-sentinel-web", plain)
     pod = deployment["spec"]["template"]["spec"]
     [container] = pod["containers"]
-    assert (
-        [one["containerPort"] for one in container["ports"]] == [settings.port] == [int(all_of("EXPOSE", web=True)[0])]
-    )
+    assert [one["containerPort"] for one in container["ports"]] == [settings.port] == [int(all_of("EXPOSE", "web")[0])]
     assert (
         settings.target == f"dns:///epc-sentinel:{find('Service', 'epc-sentinel', plain)['spec']['ports'][0]['port']}"
     )
@@ -47,7 +45,7 @@ def test_the_pod_is_that_of_the_settings(plain: list[Object], monkeypatch: pytes
         assert any(str(path).startswith(f"{mount}/") for mount in mounts), path
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     security = pod["securityContext"]
-    assert all_of("USER", web=True) == [f"{security['runAsUser']}:{security['runAsGroup']}"]
+    assert all_of("USER", "web") == [f"{security['runAsUser']}:{security['runAsGroup']}"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {container[probe]["httpGet"]["path"] for probe in PROBES} == {"/live"}
 
@@ -62,7 +60,7 @@ def test_with_tls_it_trusts_the_authority_and_speaks_https(monkeypatch: pytest.M
 
 
 def test_the_image_has_what_the_extra_needs_and_runs_the_command() -> None:
-    command = [*json.loads(all_of("ENTRYPOINT", web=True)[0]), *json.loads(all_of("CMD", web=True)[0])]
+    command = [*json.loads(all_of("ENTRYPOINT", "web")[0]), *json.loads(all_of("CMD", "web")[0])]
     assert command == ["epc-sentinel", "web"]
     locked = {pin.name for pin in pins("web")}
     assert {"fastapi", "uvicorn", "duckdb", "psycopg", "itsdangerous"} <= locked

@@ -10,15 +10,17 @@ from tests.support.gateway import ROOT
 DOCKERFILE = ROOT / "Dockerfile"
 
 
-WEB = "base AS web"
+IMAGES = ("web", "training")
+"""Stages that are images of their own, beside that of the gateway."""
 
 
-def instructions(*, web: bool = False) -> list[tuple[str, str]]:
-    """Return (instruction, arguments) of the Dockerfile, continued lines joined: of the stage ``web``, or of others."""
-    found, of_web = [], False
+def instructions(stage: str = "") -> list[tuple[str, str]]:
+    """Return (instruction, arguments) of the Dockerfile, continued lines joined: of a stage, or of all but IMAGES."""
+    found, at = [], ""
     for name, rest in _all():
-        of_web = rest == WEB if name == "FROM" else of_web
-        if of_web is web:
+        if name == "FROM":
+            at = rest.partition(" AS ")[2]
+        if at == stage if stage else at not in IMAGES:
             found.append((name, rest))
     return found
 
@@ -29,8 +31,13 @@ def _all() -> list[tuple[str, str]]:
     return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in text.splitlines())]
 
 
-def all_of(name: str, *, web: bool = False) -> list[str]:
-    return [rest for instruction, rest in instructions(web=web) if instruction == name]
+def all_of(name: str, stage: str = "") -> list[str]:
+    return [rest for instruction, rest in instructions(stage) if instruction == name]
+
+
+def copied(stage: str = "") -> set[str]:
+    """Return what a stage copies of what Docker is sent."""
+    return {source for rest in all_of("COPY", stage) if "--from" not in rest for source in shlex.split(rest)[:-1]}
 
 
 def image_env() -> dict[str, str]:

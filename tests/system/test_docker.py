@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from service.settings import ENV_PREFIX, Settings, load_settings
 from tests.delivery.image import BIN, COMPILED, Image
 from tests.delivery.lock import pins
-from tests.support.dockerfile import DOCKERFILE, all_of, health_command, image_env, instructions
+from tests.support.dockerfile import DOCKERFILE, all_of, copied, health_command, image_env, instructions
 from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
 
 # A file system that cannot be written, and a user who owns nothing; but one who may read all, because this Python
@@ -74,7 +74,7 @@ def can_remount() -> bool:
 
 def locks_of_the_image() -> list[str]:
     """Return the lock that the image is built from, and the one that its comment offers."""
-    [argument] = [rest.removeprefix("LOCK=") for rest in all_of("ARG")]
+    [argument] = [rest.removeprefix("LOCK=") for rest in all_of("ARG", "build")]
     return [argument, *re.findall(r"--build-arg LOCK=(\S+)", DOCKERFILE.read_text())]
 
 
@@ -84,8 +84,7 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_the_context_is_what_the_dockerfile_copies_and_no_more(image: Image) -> None:
-    copied = {source for rest in all_of("COPY") if "--from" not in rest for source in shlex.split(rest)[:-1]}
-    assert copied == {path.name for path in image.context.iterdir()}
+    assert copied() == {path.name for path in image.context.iterdir()}
     assert not list(image.context.rglob("__pycache__"))
     assert not [path for path in image.context.rglob("*") if path.name == "row.pxd" or path.suffix == ".so"]
 
@@ -126,6 +125,28 @@ def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> No
     assert own & training == {"tritonclient"}, "export writes Triton's config with the client of the gateway"
     assert {"redis", "opentelemetry-sdk"} < own, "for a history that gateways share, and for --tracing"
     assert {pin.name for pin in pins(with_parquet)} - own == {"pyarrow"}, "for --detection-log"
+
+
+def test_the_training_image_has_the_training_side_and_all_that_it_needs(image: Image, tmp_path: Path) -> None:
+    """Its stage, built as far as it goes without Docker: its packages with their data, and its lock."""
+    assert copied("build-training") == {"training", "export"}
+    built = shutil.copytree(image.context, tmp_path / "built")
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "lib"], cwd=built, check=True
+    )
+    found = {path.relative_to(tmp_path / "lib").as_posix() for path in (tmp_path / "lib").rglob("*") if path.is_file()}
+    for top in ("training", "export"):
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / top).rglob("*") if path.is_file()}
+        assert {name for name in files if name.endswith((".py", ".csv", ".html"))} <= found
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["train"]}
+    [torch] = [rest.removeprefix("TORCH=") for rest in all_of("ARG", "build-training")]
+    for one in (torch, *re.findall(r"--build-arg TORCH=(\S+)", DOCKERFILE.read_text())):
+        assert wanted | {"psycopg"} <= {pin.name for pin in pins(f"train {one}")}
+    gateway = {(pin.name, pin.version) for pin in pins("gateway")}
+    assert gateway <= {(pin.name, pin.version) for pin in pins("train")}, "the venv has these before"
+    assert all_of("USER", "training") == all_of("USER")
+    assert (all_of("ENTRYPOINT", "training"), all_of("WORKDIR", "training")) == (['["epc-sentinel"]'], ["/app"])
 
 
 def test_the_variables_are_settings_and_the_container_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
