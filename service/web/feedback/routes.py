@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -26,6 +27,7 @@ _REPORTS = 500
 
 _Number = Annotated[int, Form(ge=-(2**63), lt=2**63)]
 _Short = Annotated[str, Form(max_length=20)]
+_LAST = re.compile(r"(-?[0-9]{1,19}):(-?[0-9]{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,8 @@ def _journey(parts: Parts, event: fb.SampledScan) -> list[ScanRow]:
 
 def _pair(text: str) -> tuple[int, int]:
     """Return (file_id, event_id) of an address."""
-    try:
-        file_id, event_id = map(int, text.split(":"))
-    except ValueError:
-        raise Problem(400, "last is FILE:EVENT, two whole numbers") from None
-    return file_id, event_id
+    found = _LAST.fullmatch(text)
+    numbers = (0, 0) if found is None else (int(found[1]), int(found[2]))
+    if found is None or not all(-(2**63) <= number < 2**63 for number in numbers):
+        raise Problem(400, "last is FILE:EVENT, two whole numbers")
+    return numbers

@@ -47,6 +47,43 @@ def said(gateway: Gateway, file_id: int) -> list[tuple[int, str, int]]:
     return [(one.event_id, one.kind, one.verdict) for one in found if one.file_id == file_id]
 
 
+@pytest.mark.parametrize(
+    "last",
+    ["1", "1:2:3", "a:b", f"{'9' * 5_000}:1", f"{2**63}:1", "%EF%BC%91:2", "1_0:2", "%201:2", "1:2%00", "%1b[2J:1",
+     "'%20onload=alert(1):1", "<script>:1"],
+)  # fmt: skip
+def test_hostile_ids_of_the_audit_page_are_refused(web: Web, last: str) -> None:
+    answer = web.get(f"/audit?last={last}")
+    assert answer.status == 400, answer.body.decode()
+    assert "last is FILE:EVENT" in answer.body.decode()
+    assert "<script>:" not in answer.body.decode()
+
+
+@pytest.mark.parametrize("path", ["/audit", "/labels"])
+@pytest.mark.parametrize(
+    ("file_id", "event_id", "kind", "verdict"),
+    [
+        (2**63, 1, "jump", "confirmed"),
+        (1, -(2**63) - 1, "jump", "confirmed"),
+        ("1;DROP TABLE labels", 1, "jump", "confirmed"),
+        ("9" * 5_000, 1, "jump", "confirmed"),
+        ("\x00", 1, "jump", "confirmed"),
+        ("NaN", 1, "jump", "confirmed"),
+        (1, 1, "jump", "x" * 21),
+        (1, 1, "jump", "\x1b[2J"),
+        (1, 1, "jump", "4"),
+    ],
+)
+def test_hostile_ids_of_labels_are_refused_and_nothing_is_said(  # noqa: PLR0917 - the fields of the form
+    web: Web, keeper: Gateway, path: str, file_id: object, event_id: object, kind: str, verdict: str
+) -> None:
+    before = said(keeper, 1)
+    form = {"file_id": file_id, "event_id": event_id, "kind": kind, "verdict": verdict, "jump": verdict}
+    answer = web.post(path, urlencode(form).encode(), **FORM)
+    assert 400 <= answer.status < 500, answer.body.decode()
+    assert said(keeper, 1) == before
+
+
 def test_findings_of_an_item_are_labelled_by_one_key_each_and_undone(
     browser: Browser, web: Web, keeper: Gateway
 ) -> None:

@@ -187,3 +187,59 @@ def test_the_same_over_http_for_admins(repository: Path, tmp_path: Path) -> None
         assert begun.status == 202
         asked = f"/api/admin/ml/retrain?operationId={begun.json()['operation']['operationId']}"
         web.wait(lambda: web.get(asked, **admin).json()["operation"]["state"] == "OPERATION_STATE_SUCCEEDED", "end")
+
+
+def test_hostile_ids_over_http_are_refused_and_move_nothing(repository: Path, tmp_path: Path) -> None:
+    flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--lifecycle", str(tmp_path / "lifecycle"),
+             "--model-service", "--retrain-command", "echo done")  # fmt: skip
+    path, training = "/api/admin/ml/models", "/api/admin/ml/retrain"
+    with Gateway(*flags) as gateway, Web(gateway.target, tmp_path / "store") as web:
+        numbers = (
+            "0",
+            "-1",
+            str(2**31),
+            str(2**64),
+            "9" * 5_000,
+            "1e3",
+            "NaN",
+            "../1",
+            "1%00",
+            "%EF%BC%91.5",
+            "0x1",
+            "",
+        )
+        for one in numbers:
+            assert web.get(f"{path}?version={one}").status == 400, one
+        assert web.get(f"{path}?version={2**31 - 1}").status == 404
+        for one in (
+            "../promotions",
+            "..%2F..%2Fetc%2Fpasswd",
+            "%00",
+            "0" * 16,
+            "*",
+            "%1b[2J",
+            "%F0%9F%92%A3",
+            "",
+            "%FF",
+        ):
+            assert web.get(f"{training}?operationId={one}").status == 404, one
+            assert web.ask("DELETE", f"{training}?operationId={one}", b"", {}).status == 404, one
+        assert web.get(f"{training}?operationId={'0' * 65}").status == 400
+        bodies: list[object] = [
+            {"action": "promote", "version": one, "why": "x"}
+            for one in (0, -1, 2**31, 10**400, 1.5, "2; rm", None, [2], {})
+        ]
+        bodies += [
+            {"action": "../delete", "version": 2, "why": "x"},
+            {"action": "promote", "version": 2, "why": ""},
+            {"action": "promote", "version": 2, "why": "x" * 2_001},
+            {"action": "promote", "version": 2, "why": "x", "who": "root"},
+            [], "x", None,
+        ]  # fmt: skip
+        for body in bodies:
+            assert web.post(path, body).status == 400, body
+        for raw in (b'{"action": "promote", "version": 2, "why": "\\ud800"}', b"{", b"\xff", b"[" * 20_000):
+            assert web.post(path, raw, Content_Type="application/json").status == 400, raw[:60]
+        standing = web.get(path).json()["standing"]
+    assert standing["champion"] == 1
+    assert len((tmp_path / "lifecycle" / "promotions.jsonl").read_text().splitlines()) == 1
