@@ -42,7 +42,7 @@ def _one_of(names: Sequence[str]) -> AfterValidator:
 
 
 _Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-_WordList = Annotated[list[_Word], Field(min_length=1)]
+_WordList = Annotated[list[_Word], Field(min_length=1, max_length=1_000)]
 _MOST_LETTERS = 500
 
 
@@ -66,7 +66,9 @@ class Gs1Codes(_Strict):
     """GTINs with serials, see `gs1`."""
 
     scheme: Literal["gs1"]
-    company_prefixes: list[Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]] = []
+    company_prefixes: Annotated[
+        list[Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]], Field(max_length=10_000)
+    ] = []
 
     @cached_property
     def longest_first(self) -> list[str]:

@@ -44,7 +44,7 @@ def adopt(
     """Return whether the tables are to roll on."""
     if not settings.adopt_command or seen.runs(What.ADOPT):
         return []
-    last = seen.operation(What.ADOPT)
+    last = next((one for one in seen.operations if one.kind == What.ADOPT and one.was_begun), None)
     if last is not None and seen.at - instant(last.started_at) < timedelta(seconds=settings.adopt_every_s):
         return []
     why = "the first time" if last is None else f"the last time was {last.started_at[:16]}"

@@ -123,7 +123,8 @@ def read_verdicts(path: Path, events: Events, *, files_are_named: bool = False) 
     row = _rows_of(path, table, events, files_are_named=files_are_named)
     probability = _probabilities(path, table)
     said, (used, notices) = len(table), _of_use(path, table, row < 0, when > datetime.now(UTC) + _AHEAD)
-    table, when, who = (one[used].reset_index(drop=True) for one in (table, when, who))
+    table, when = table[used].reset_index(drop=True), when[used].reset_index(drop=True)
+    who = who[used].reset_index(drop=True)
     kind, anomalous, row, probability = kind[used], anomalous[used], row[used], probability[used]
     order = np.lexsort([np.arange(len(table)), when.to_numpy()])
     subject = pd.DataFrame({"row": row, "kind": kind, "who": who}).iloc[order]

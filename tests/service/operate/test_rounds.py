@@ -24,7 +24,7 @@ from service.feedback.verdicts import LabelVerdict
 from service.lifecycle.operations import Operations, Progressing
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
-from service.lifecycle.states import EMERGENCY, Entry
+from service.lifecycle.states import EMERGENCY, Action, Entry
 from service.operate.observing import Lookout
 from service.operate.rounds import RoundDone, Roundsman
 from service.operate.settings import OperateSettings
@@ -97,18 +97,27 @@ def one_round(world: Path, *, wait: bool = True, **settings: object) -> RoundDon
         return asyncio.run(do(operator))
 
 
-def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(world: Path, tmp_path: Path) -> None:
-    """Each step that touches the disk, or begins the retraining, is the last one of a process once."""
-    left, killed = set(), True
+def after_each_kill(world: Path, tmp_path: Path, **settings: object) -> Iterator[Path]:
+    """Yield copies of a world, in each of which a round was ended at another of its PLACES; in the last at none."""
     for number in range(1, 30):
         copy = shutil.copytree(world, tmp_path / f"world {number}", symlinks=True)
         if (child := os.fork()) == 0:
             try:
                 die_at(number, *PLACES)
-                one_round(copy, wait=False)
+                one_round(copy, wait=False, **settings)
             finally:
                 os._exit(0)
         killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        yield copy
+        if not killed:
+            return
+    raise AssertionError("a round has more steps")
+
+
+def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(world: Path, tmp_path: Path) -> None:
+    """Each step that touches the disk, or begins the retraining, is the last one of a process once."""
+    left = set()
+    for copy in after_each_kill(world, tmp_path):
         log, operations = register_of(copy).log, Operations(copy / "lifecycle" / "operations")
         newest = operations.latest("retrain")
         left.add((len(log.entries()), newest.state.value if newest else "", read_state(copy / "lifecycle").rounds))
@@ -118,12 +127,9 @@ def test_a_kill_at_any_step_leaves_what_can_go_on_and_nothing_is_done_twice(worl
         one_round(copy)
         assert [entry.why.startswith(EMERGENCY) for entry in log.entries()] == [False, True]
         assert log.standing().traffic == "rules=100"
-        assert (copy / "ran").read_text() == "ran\n", f"killed at step {number}"
+        assert (copy / "ran").read_text() == "ran\n", f"killed in {copy.name}"
         assert operations.latest("retrain").state is Progressing.SUCCEEDED  # type: ignore[union-attr]
         assert read_state(copy / "lifecycle").closely
-        if not killed:
-            break
-    assert not killed
     assert {(1, "", 0), (2, "", 0), (2, "failed", 0), (2, "running", 0), (2, "running", 1)} <= left
 
 
@@ -189,6 +195,40 @@ def test_a_challenger_earns_each_step_anew_and_loses_all_at_harm(world: Path) ->
     register.load(1, who="ops", why="another challenger")
     assert "before it" in round_with("act").done[0].why
     assert register.standing().traffic == "rules@champion=10"
+
+
+CANARY = {"fallback": "off", "retraining": "off", "traffic": "act"}
+
+
+def test_a_kill_while_the_share_of_a_challenger_moves_moves_it_once(world: Path, tmp_path: Path) -> None:
+    """One step of the canary is earned: the round that was killed makes it, or the next one, and not both."""
+    register_of(world).load(2, who="ops", why="to be compared")
+    both_judged(world / "verdicts", 1_000, challenger_is_right=True)
+    left = set()
+    for copy in after_each_kill(world, tmp_path, **CANARY):
+        log = register_of(copy).log
+        left.add(log.standing().traffic)
+        for _ in range(2):
+            one_round(copy, **CANARY)
+        assert log.standing().traffic == "lstm@challenger=10", f"killed in {copy.name}"
+        assert [one.action for one in log.entries()] == [Action.PROMOTE, Action.LOAD, Action.TRAFFIC]
+        assert log.standing().champion == 1
+    assert left == {"", "lstm@challenger=10"}
+
+
+def test_a_kill_while_tables_roll_on_and_a_challenger_comes_does_both_once(world: Path, tmp_path: Path) -> None:
+    rolling = {"fallback": "off", "retraining": "off",
+               "adopt_command": "sh -c 'echo ran >> \"{repository}.ran\"'"}  # fmt: skip
+    left = set()
+    for copy in after_each_kill(world, tmp_path, **rolling):
+        log, operations = register_of(copy).log, Operations(copy / "lifecycle" / "operations")
+        left.add((len(operations.listed()), log.standing().challenger))
+        one_round(copy, **rolling)
+        wait_for(lambda found=operations: found.latest("adopt").state is not Progressing.RUNNING)
+        one_round(copy, **rolling)
+        assert (copy / "repository.ran").read_text() == "ran\n", f"killed in {copy.name}"
+        assert [(one.action, one.version) for one in log.entries()] == [(Action.PROMOTE, 1), (Action.LOAD, 2)]
+    assert {(0, None), (1, None), (1, 2)} <= left
 
 
 def test_what_is_suggested_is_said_once_and_a_state_that_was_damaged_harms_nobody(world: Path) -> None:

@@ -186,6 +186,29 @@ def test_verdicts_on_other_events_are_left_out_and_said(  # noqa: PLR0917 - what
     assert "4 of 454 verdicts are left out, on events that these data do not have: line 452 event_id" in caplog.text
 
 
+def test_a_file_without_verdicts_is_refused_and_leaves_nothing(
+    tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path
+) -> None:
+    none = tmp_path / "none.csv"
+    none.write_text(verdicts.read_text().splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="0 verdicts that count are left of 0, and 100 are needed: label more"):
+        retrain(tiny_run, other_world, none, tmp_path / "out", OPTIONS, silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_verdicts_of_one_kind_that_all_say_the_same_are_gathered(
+    tiny_run: Path, other_world: Path, verdicts: Path, tmp_path: Path
+) -> None:
+    head, *lines = verdicts.read_text().splitlines()
+    same = tmp_path / "same.csv"
+    same.write_text("\n".join([head, *(one for one in lines if ",jump,confirmed,ann" in one)]) + "\n")
+    champion = Run.load(tiny_run)
+    found = gather(champion, OwnData.of(champion, strangers=True), other_world, same, 5, 7, silent)
+    known = np.flatnonzero(np.isfinite(found.labels).any(axis=0))
+    assert [KINDS[kind] for kind in known] == ["jump"]
+    assert found.record.counted == {"confirmed": int((found.labels == 1).sum()), "rejected": 0}
+
+
 def test_the_command_refuses_and_a_run_that_passed_becomes_the_challenger(
     tiny_run: Path, exported: Path, other_world: Path, verdicts: Path, tmp_path: Path
 ) -> None:
