@@ -238,10 +238,11 @@ def test_prometheus_finds_the_ports_of_triton_and_envoy_and_no_gateway_among_the
 
 
 def test_the_docs_and_the_component_use_real_settings() -> None:
+    from service.operate.settings import OperateSettings  # noqa: PLC0415
     from service.settings import ENV_PREFIX, Settings, flag_name  # noqa: PLC0415
 
     text = (ROOT / "docs" / "monitoring.md").read_text()
-    flags = {flag_name(field) for field in Settings.model_fields}
+    flags = {flag_name(field) for field in (*Settings.model_fields, *OperateSettings.model_fields)}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part", "--enable-feature"}
     component: Any = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     named = re.findall(rf"{ENV_PREFIX}(\w+)", json.dumps(component))
