@@ -124,7 +124,8 @@ def _fail(error: Exception) -> int:
     if debug:
         traceback.print_exception(error)
     for line in text.splitlines():
-        print(f"error: {line}", file=sys.stderr)
+        shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+        print(f"error: {shown}", file=sys.stderr)  # names of files and columns are others': none steers a terminal
     return code
 
 

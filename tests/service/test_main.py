@@ -17,3 +17,8 @@ def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help", COLUMNS="200")
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_what_fails_steers_no_terminal() -> None:
+    done = run("analyze", "a\x1b[2J\x07.csv")
+    assert_one_line(done, 1, r"a\x1b[2J\x07.csv")
