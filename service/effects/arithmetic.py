@@ -70,11 +70,16 @@ def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:
 
 
 def _hard_sigmoid_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    return [of(g) * (((y[0] > 0) & (y[0] < 1)) * np.float32(at["alpha"]))]
+    inside = y[0] > 0
+    inside &= y[0] < 1
+    slope = inside.astype(np.float32)
+    slope *= np.float32(at["alpha"])
+    slope *= of(g)
+    return [slope]
 
 
 def _layer_norm(at: Attributes, x: Array, weight: Array, bias: Array) -> tuple[Array, ...]:
-    centred = x - x.mean(axis=-1, keepdims=True)
+    centred = x - np.add.reduce(x, axis=-1, keepdims=True) / np.float32(x.shape[-1])
     variance = np.einsum("...i,...i", centred, centred)[..., None] / np.float32(x.shape[-1])
     deviation = np.sqrt(variance + np.float32(at["epsilon"]))
     normal = centred / deviation
@@ -85,7 +90,8 @@ def _layer_norm_back(_at: Attributes, inputs: Inputs, y: Outputs, g: Gradients) 
     _, normal, deviation = y
     scaled = of(g) * of(inputs, 1)
     along = np.einsum("...i,...i", scaled, normal)[..., None] / np.float32(normal.shape[-1])
-    return [(scaled - scaled.mean(axis=-1, keepdims=True) - normal * along) / deviation, None, None]
+    mean = np.add.reduce(scaled, axis=-1, keepdims=True) / np.float32(normal.shape[-1])
+    return [(scaled - mean - normal * along) / deviation, None, None]
 
 
 def _softmax(at: Attributes, x: Array) -> tuple[Array]:

@@ -50,11 +50,11 @@ class Effects:
 
     def named(self, event: int, kind: int) -> list[tuple[str, float]]:
         """Return (name, points) of all that moved the score of one event and kind (a place in K), the most first."""
-        pairs = [*zip(NAMES, self.features[event, kind].tolist(), strict=True)]
-        pairs.append((OTHER_EVENTS, float(self.other_events[event, kind])))
-        pairs += [(name, float(points[event, kind])) for name, points in self.steps.items()]
-        moved = [(name, points) for name, points in pairs if points != 0.0]
-        return sorted(moved, key=lambda pair: -abs(pair[1]))
+        names = [*NAMES, OTHER_EVENTS, *self.steps]
+        others = [self.other_events[event, kind], *(points[event, kind] for points in self.steps.values())]
+        points = np.concatenate([self.features[event, kind], others])
+        order = np.argsort(-np.abs(points), kind="stable")[: np.count_nonzero(points)]
+        return [(names[at], moved) for at, moved in zip(order.tolist(), points[order].tolist(), strict=True)]
 
 
 class NormalWindows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -33,14 +34,20 @@ def _where_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gr
 
 
 def _concat_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
-    ends = np.cumsum([of([one]).shape[at["axis"]] for one in inputs])[:-1]
-    parts = np.split(of(g), ends, axis=at["axis"])
+    parts = _cut(of(g), [of([one]).shape[at["axis"]] for one in inputs], at["axis"])
     return [part if part.any() else None for part in parts]  # SVMs of the kinds that nobody asks about, for one
 
 
 def _split(at: Attributes, x: Array, parts: Array | None = None) -> tuple[Array, ...]:
-    cut = at["num_outputs"] if parts is None else np.cumsum(parts)[:-1]
-    return tuple(np.split(x, cut, axis=at["axis"]))
+    if parts is None:
+        return tuple(np.split(x, at["num_outputs"], axis=at["axis"]))
+    return tuple(_cut(x, parts.tolist(), at["axis"]))
+
+
+def _cut(x: Array, sizes: list[int], axis: int) -> list[Array]:
+    """Return the parts of ``x`` along an axis; `np.split` takes five times as long for small ones."""
+    before, ends = (slice(None),) * (axis % x.ndim), accumulate(sizes, initial=0)
+    return [x[(*before, slice(begin, end))] for begin, end in pairwise(ends)]
 
 
 def _split_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:

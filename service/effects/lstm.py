@@ -103,9 +103,12 @@ def lstm_back(
             last = _last(T, lengths, asked, direction)
             above, answer = np.zeros_like(cells), above[0]
             above[last, :, np.arange(B)] = answer
-        read = np.zeros_like(x)
-        read[: len(cells)] = _read_back(above, w[direction], r[direction], (gates, cells, bent))
-        found += _turn(read, turned) if direction else read
+        read = _read_back(above, w[direction], r[direction], (gates, cells, bent))
+        if direction and turned is not None:
+            rest = np.zeros((T - len(read), *read.shape[1:]), dtype=read.dtype)
+            found += _turn(np.concatenate([read, rest]), turned)
+        else:
+            (found[::-1] if direction else found)[: len(read)] += read
     return [found, *(None for _ in inputs[1:])]
 
 
@@ -132,10 +135,13 @@ def _slopes(gates: Array, cells: Array, bent: Array) -> Array:
     """Return [S, 4, H, B]: by how much c (of the output gate: h) rises with what each gate is made of."""
     S, H, B = cells.shape
     gate = gates.reshape(S, 4, H, B)
-    slopes: Array = 1 - gate
-    slopes *= gate
-    candidate = gate[:, _CELL]
-    slopes[:, _CELL] = (1 - candidate * candidate) * gate[:, _INPUT]
+    slopes: Array = np.empty_like(gate)
+    sigmoids, candidate, of_candidate = gate[:, :_CELL], gate[:, _CELL], slopes[:, _CELL]
+    np.subtract(1, sigmoids, out=slopes[:, :_CELL])
+    slopes[:, :_CELL] *= sigmoids
+    np.multiply(candidate, candidate, out=of_candidate)
+    np.subtract(1, of_candidate, out=of_candidate)
+    of_candidate *= gate[:, _INPUT]
     slopes[:, _INPUT] *= candidate
     slopes[:, _OUTPUT] *= bent
     slopes[1:, _FORGET] *= cells[:-1]

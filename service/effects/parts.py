@@ -35,6 +35,7 @@ class Part:
 
     def __init__(self, nodes: Sequence[Node], sources: Collection[str], results: Collection[str]) -> None:
         self.nodes = _needed(nodes, sources, results)
+        self._forward = [OPERATORS[node.operator].forward for node in self.nodes]
         self.way = _on_the_way(self.nodes, sources, results)  # numbers of nodes
         self._sources = sources
         moved = {*sources, *(name for number in self.way for name in self.nodes[number].outputs)}
@@ -46,9 +47,8 @@ class Part:
         known, kept = dict(values), []
         # Far out in a clipped branch an intermediate may overflow; infinite or not, it is clipped.
         with np.errstate(over="ignore", under="ignore"):
-            for node in self.nodes:
-                inputs = [known[name] if name else None for name in node.inputs]
-                outputs = OPERATORS[node.operator].forward(node.attributes, *inputs)
+            for node, forward in zip(self.nodes, self._forward, strict=True):
+                outputs = forward(node.attributes, *[known[name] if name else None for name in node.inputs])
                 known.update(zip(filter(None, node.outputs), outputs, strict=False))
                 kept.append(outputs)
         return Pass(self, known, kept)
