@@ -40,7 +40,9 @@ def _arithmetic(function: Callable[..., Array], slopes: Callable[[Array, Array],
 
 
 def _gemm(at: Attributes, x: Array, w: Array, b: Array) -> tuple[Array]:
-    return (x @ (w.T if at.get("transB") else w) + b,)
+    y = x @ (w.T if at.get("transB") else w)
+    y += b
+    return (y,)
 
 
 def _gemm_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:

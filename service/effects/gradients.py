@@ -8,6 +8,7 @@ event replaced by the median normal event of its type and mode.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,10 +152,7 @@ def integrated_gradients(
         most: logits are taken as at most this, and at least -``most``.
     """
     (M, E, T, F), K = ends.shape, asked.kinds.shape[1]
-    mix = np.zeros((steps + E, E), dtype=np.float32)
-    mix[:steps, 1] = (np.arange(steps) + 0.5) / steps
-    mix[:steps, 0] = 1 - mix[:steps, 1]
-    mix[steps:] = np.eye(E)  # the ends in the same trace
+    mix = _mix(steps, E)
     lengths, position = asked.lengths.repeat(E, axis=0), asked.position.repeat(E)
     trace = network.trace(ends.reshape(M * E, T, F), lengths, position, mix)
     logits = trace.logits.reshape(M, steps + E, -1)
@@ -170,6 +168,17 @@ def integrated_gradients(
     return Way(said, moved)
 
 
+@lru_cache
+def _mix(steps: int, ends: int) -> NDArray[np.float32]:
+    """Return the shares [steps + E, E] of the ends in each window on the way; the ends are in the same trace."""
+    mix = np.zeros((steps + ends, ends), dtype=np.float32)
+    mix[:steps, 1] = (np.arange(steps) + 0.5) / steps
+    mix[:steps, 0] = 1 - mix[:steps, 1]
+    mix[steps:] = np.eye(ends)
+    mix.flags.writeable = False
+    return mix
+
+
 def _by_name(moved: Array, asked: Questions) -> Array:
     """Return [M, K, F + 1] for ``moved`` [M, K, T, F]: by feature of the event, then all of the other events.
 
@@ -180,9 +189,9 @@ def _by_name(moved: Array, asked: Questions) -> Array:
     padding = np.arange(T) >= asked.lengths
     same = (asked.features == asked.events[:, None]) | padding[:, :, None]  # [M, T, F]
     own = itself[:, :, None] | same.all(axis=1, keepdims=True)  # [M, T, F]
-    named = np.einsum("mktf,mtf->mkf", moved, own.astype(moved.dtype))
-    others = np.einsum("mktf,mtf->mk", moved, (~own).astype(moved.dtype))
-    return np.concatenate([named, others[:, :, None]], axis=2)
+    of_own = moved * own[:, None]
+    others = (moved - of_own).sum(axis=(2, 3))
+    return np.concatenate([of_own.sum(axis=2), others[:, :, None]], axis=2)
 
 
 def _chunks(asked: Questions, steps: int) -> list[NDArray[np.intp]]:

@@ -63,17 +63,28 @@ def _reshaped_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -
     return [of(g).reshape(of(inputs).shape), *(None for _ in inputs[1:])]
 
 
+def _unsqueeze(_at: Attributes, x: Array, axes: Array) -> tuple[Array]:
+    sizes, added = iter(x.shape), x.ndim + len(axes)
+    new = {axis % added for axis in axes.tolist()}
+    return (x.reshape([1 if axis in new else next(sizes) for axis in range(added)]),)
+
+
 def _transpose_back(at: Attributes, _inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     return [of(g).transpose(np.argsort(at["perm"]))]
 
 
 def _gather_nd(_at: Attributes, x: Array, index: Array) -> tuple[Array]:
-    return (x[tuple(np.moveaxis(index, -1, 0))],)
+    return (x[_places(index)],)
+
+
+def _places(index: Array) -> tuple[Array, ...]:
+    """Return the places along each axis that an index [.., axes] names."""
+    return tuple(index[..., axis] for axis in range(index.shape[-1]))
 
 
 def _gather_nd_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     x, index = of(inputs), of(inputs, 1)
-    gradient, places = np.zeros_like(x), tuple(np.moveaxis(index, -1, 0))
+    gradient, places = np.zeros_like(x), _places(index)
     if len(places) == 1 and len(np.unique(places[0])) == places[0].size:  # columns of features, each once
         gradient[places] = of(g)
     else:
@@ -98,7 +109,7 @@ LAYOUT: dict[str, Operator] = {
     "Concat": Operator(lambda at, *x: (np.concatenate(x, axis=at["axis"]),), _concat_back),
     "Split": Operator(_split, _split_back),
     "Reshape": Operator(_reshape, _reshaped_back),
-    "Unsqueeze": Operator(lambda _at, x, axes: (np.expand_dims(x, axes_of(axes)),), _reshaped_back),
+    "Unsqueeze": Operator(_unsqueeze, _reshaped_back),
     "Squeeze": Operator(lambda _at, x, axes=None: (np.squeeze(x, axes_of(axes) or None),), _reshaped_back),
     "Transpose": Operator(lambda at, x: (x.transpose(at["perm"]),), _transpose_back),
     "GatherND": Operator(_gather_nd, _gather_nd_back),
