@@ -115,7 +115,7 @@ def train(  # noqa: PLR0913, PLR0917
     measured = None if tuned is None else tuned.labelled
     found: dict[str, object] = {"metrics": evaluate.on_test_split(run, world, known, measured)}
     if tuned is not None:
-        found["tuning"] = tuned.record
+        found["tuning"] = tuned.record.model_copy(update={"share": fitted.share})
     if options.folds > 1:
         table = cross_validation.cross_validate(labelled, fitted, config, options.folds, progress)
         table.to_csv(out / cross_validation.FOLDS_FILE)

@@ -142,6 +142,7 @@ def train(
     if finished.record.tuning is not None:
         tuning = finished.record.tuning
         typer.echo(f"{tuning.labelled_events:,} labelled events to learn from: {tuning.way}, from {tuning.start}")
+        typer.echo(f"{tuning.share:.0%} of the tuned weights, the rest of the start: by labelled validation items")
     write_report(finished.record.metrics)
 
 

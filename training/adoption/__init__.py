@@ -8,6 +8,7 @@
 - alarms: from which score on a finding is raised, for a wanted number of alarms
 - planting: known faults, worked into the data's own journeys
 - trust: how many of them are found, and so how far each kind can be trusted
+- mixture: how many findings are of each of them
 - strangeness: how far the data are from what the network knows
 - audit: the journeys most worth a human look
 - report: what is said of it, for people and for programs

@@ -37,7 +37,7 @@ _SURE = 0.5
 _HINT = 0.003
 """Score from which the network does not contradict the rules: hardly any normal event that they suspect has as much.
 
-Clones that are sold again by the same shop have 0.004 to 0.17 by clean tables, and 0 once some are in the tables.
+Clones that the same shop sold again have little more by clean tables, and next to nothing once some are in the tables.
 """
 
 _MOST_ASIDE_STRICT = 0.8

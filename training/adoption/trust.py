@@ -1,9 +1,9 @@
 """How far each kind can be trusted where nobody labels: known faults are planted in the data's own journeys, and found.
 
 The recall of a kind is that of its faults, each as often as it seems to happen here. That is told by a forest of
-decision trees that learned on the planted events which fault looks like what: it names a fault for each finding, and
-for each event that the rules alone suspect. A fault that is mostly found is as frequent as its findings say, divided
-by its recall; one that is mostly missed as its suspects are.
+decision trees that learned on the planted events which fault looks like what: of the findings it says how many are of
+each fault (`mixture`), and it names one for each event that the rules alone suspect. A fault of which some are found is
+as frequent as its findings say, divided by its recall; one that is hardly ever found as its suspects are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
 from training.adoption.judging import JudgedEvents, judged
+from training.adoption.mixture import mixture
 from training.adoption.planting.bed import Planted
 from training.adoption.planting.plant import FAULTS, ITEMS, items_of_each, plant
 from training.runs.weights import TrainedWeights
@@ -27,11 +28,13 @@ from training.runs.weights import TrainedWeights
 _MOST_PASSES = 4
 """Times that faults are planted, where few items leave room for few of each at a time."""
 
-_MOSTLY = 0.5
-"""Recall from which a fault is mostly found."""
+_SOME = 0.25
+"""Recall from which the findings of a fault say how frequent it is; below, they are a few by chance."""
 
 _SURE = 0.8
 """Share of the trees that must name a fault for an event that only the rules suspect: they suspect noise too."""
+
+_TREES = 100
 
 _FEW = 20
 """Planted events of a fault, below which nothing is said of it."""
@@ -135,15 +138,16 @@ def _shares(kind: str, shown: _Shown, real: JudgedEvents, cuts: NDArray[np.float
     wanted = flagged | (rules.judge(real.features)[0][:, column] >= rules.THRESHOLD)
     if len(chosen) < 2 or not wanted.any():
         return alike
+    recalls = np.array([shown.hits[fault].mean() for fault in chosen])
     number = np.repeat(np.arange(len(chosen)), [len(shown.hits[fault]) for fault in chosen])
-    forest = RandomForestClassifier(60, random_state=0, class_weight="balanced", min_samples_leaf=3)
+    hits = np.concatenate([shown.hits[fault] for fault in chosen])
+    forest = RandomForestClassifier(_TREES, random_state=0, class_weight="balanced", min_samples_leaf=3, oob_score=True)
     forest.fit(np.concatenate([shown.features[fault] for fault in chosen]), number)
     likely = forest.predict_proba(real.features[wanted])
     sure, fault_of, seen = likely.max(axis=1), likely.argmax(axis=1), flagged[wanted]
-    found = np.bincount(fault_of[seen], minlength=len(chosen))
+    found = mixture(forest.oob_decision_function_[hits], number[hits], likely[seen])
     missed = np.bincount(fault_of[~seen & (sure >= _SURE)], minlength=len(chosen))
-    recalls = np.array([shown.hits[fault].mean() for fault in chosen])
-    frequency = np.where(recalls >= _MOSTLY, found / np.maximum(recalls, _MOSTLY), found + missed)
+    frequency = np.where(recalls >= _SOME, found / np.maximum(recalls, _SOME), found + missed)
     return np.asarray(frequency / frequency.sum() if frequency.any() else alike)
 
 

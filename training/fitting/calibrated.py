@@ -17,6 +17,7 @@ from service.features.reference import Reference
 from service.model.manifest import Ensemble, Points, Thresholds
 from service.progress import Progress
 from training.errors import DataError
+from training.fitting.candidates import chosen
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.fitting.loop import AfterEpoch, Curves, fit
@@ -50,6 +51,7 @@ class Fitted:
     points: Points | None  # None: costs decide, at every point
     check: list[Samples]  # validation, by mode
     curves: Curves
+    share: float = 1.0  # of the fitted weights in an average with those of the start: `candidates`
 
     def causal_flags(self, point: OperatingPoint) -> NDArray[np.bool_]:
         """Return what is found [N, 5] in the causal validation samples at an operating point."""
@@ -85,8 +87,8 @@ def fit_model(  # noqa: PLR0913, PLR0917
 ) -> Fitted:
     """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
 
-    ``start`` may give the weights to begin with; of material to tune on these stay unless an epoch is better on the
-    validation events whose labels somebody gave.
+    ``start`` may give the weights to begin with; of material to tune on as much of them stays as the validation events
+    whose labels somebody gave say: `candidates`.
 
     Raises:
         DataError: a part has no anomaly to learn from, or the checkpoint is of something else.
@@ -96,13 +98,15 @@ def fit_model(  # noqa: PLR0913, PLR0917
         if normal_events(labels).all():
             raise DataError(f"no event of the {part} part ({len(labels)} events) is labelled anomalous")
     check = labelled.samples("validation", labelled.reference("train"))
-    stop, may_stay = check, labelled.given is not None
+    stop, share = check, 1.0
     if labelled.given is not None:  # the start agrees with what it said itself
         given = labelled.given[labelled.rows("validation")]
         stop = [part.take(np.flatnonzero(given[part.index])) for part in check] if given.any() else check
-    model, curves = fit(config, draw or draw_from(labelled), stop, after_epoch, checkpoint, start, may_stay=may_stay)
+    model, curves = fit(config, draw or draw_from(labelled), stop, after_epoch, checkpoint, start)
+    if start is not None and labelled.given is not None:
+        model, share = chosen(start, model, stop, labelled.take("validation")[0].epc)
     calibrated, (thresholds, points) = _calibrate(model, check, config)
-    return Fitted(calibrated, thresholds, points, check, curves)
+    return Fitted(calibrated, thresholds, points, check, curves, share)
 
 
 def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tuple[CalibratedModel, Cuts]:

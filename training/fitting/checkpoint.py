@@ -32,7 +32,6 @@ class State:
     scaler: torch.amp.GradScaler
     anchor: Anchor | None = None  # None: nothing holds the weights
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
-    to_beat: float = -1.0  # score below which no epoch is kept: that of the start, if it may stay
     curves: list[dict[str, float]] = field(default_factory=list)  # by epoch: its number, loss, validation AP by mode
 
     @property

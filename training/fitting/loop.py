@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from service.events.vocabulary import MODES
 from service.features import table as features
 from service.model.sequences import pad
-from training.fitting.checkpoint import Checkpoint, State, score
+from training.fitting.checkpoint import Checkpoint, State
 from training.fitting.config import TrainConfig
 from training.fitting.start import Anchor
 from training.metrics import per_kind as metrics
@@ -51,14 +51,11 @@ def fit(  # noqa: PLR0913, PLR0917
     after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
     start: EpcLstm | None = None,
-    *,
-    may_stay: bool = False,
 ) -> tuple[EpcLstm, Curves]:
     """Return (the model of the best epoch, the curves).
 
     The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
-    ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones;
-    if ``may_stay``, it ends with them too unless an epoch is better on ``check``.
+    ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones.
 
     Raises:
         DataError: the checkpoint is of another config or of other data.
@@ -70,8 +67,6 @@ def fit(  # noqa: PLR0913, PLR0917
     torch.manual_seed(config.seed)
     first = _passes(draw, config, 0)
     state = _fresh(config, first, device, start)
-    if start is not None and may_stay:
-        state.to_beat, state.best = score(_checked(state.averaged, check)), copy.deepcopy(state.averaged.state_dict())
     if checkpoint is not None:
         checkpoint.restore(state)
     pool = ThreadPoolExecutor(1)
@@ -89,7 +84,7 @@ def fit(  # noqa: PLR0913, PLR0917
             state.curves.append(
                 {"epoch": epoch + 1, "loss": loss, **_checked(state.averaged, check), "wrong_labels": wrong}
             )
-            if state.since_best == 0 and score(state.curves[-1]) > state.to_beat:
+            if state.since_best == 0:
                 state.best = copy.deepcopy(state.averaged.state_dict())
             if checkpoint is not None:
                 checkpoint.save(state)

@@ -81,6 +81,7 @@ class TuningRecord(_Strict):
     start: str  # its title, or its run folder
     labelled_events: int  # of the training part, one kind of each at least
     way: str  # in words
+    share: float | None = None  # 0 .. 1 of the tuned weights in the average with those of the start; 0: these stayed
 
 
 class AveragingStep(_Strict):

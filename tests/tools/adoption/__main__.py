@@ -29,6 +29,9 @@ from training.runs.weights import weights_of_model
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 
+_NEAR = 0.05
+"""An estimate of recall that is not farther off is good enough."""
+
 
 def main(folder: Path, repository: Path) -> None:
     """Print the tables of a world."""
@@ -55,11 +58,14 @@ def main(folder: Path, repository: Path) -> None:
             scores = judged(world.events, reference, weights, causal=bool(causal)).scores
             print(f"| {name} | {mode} | {_measured(labels, scores, adoption.cuts.of(mode))} |", flush=True)
     print("| mode | kind | true recall | estimated | off |\n| --- | --- | --- | --- | --- |")
+    near = 0
     for mode in MODES:
         flags = adoption.scores[mode] >= adoption.cuts.of(mode)
         for at, kind in enumerate(KINDS):
             true, estimated = flags[labels[:, at] >= 0.5, at].mean(), adoption.trusted[mode][kind].recall
+            near += bool(abs(estimated - true) <= _NEAR)
             print(f"| {mode} | {kind} | {true:.3f} | {estimated:.3f} | {estimated - true:+.3f} |")
+    print(f"{near} of {len(MODES) * len(KINDS)} estimates are within {_NEAR} of the true recall.")
 
 
 def _measured(labels: NDArray[np.float32], scores: NDArray[np.float32], cuts: NDArray[np.float32]) -> str:

@@ -72,20 +72,6 @@ def test_a_training_begins_with_given_weights_and_an_anchor_holds_it_there() -> 
     assert all(torch.equal(before[name], value) for name, value in start.state_dict().items()), "start stays as it is"
 
 
-def test_a_start_that_no_epoch_beats_is_kept() -> None:
-    torch.manual_seed(0)
-    start, part = EpcLstm(TrainConfig(hidden=4).model()), windows_of([True, False, True])
-    part.features[:] = np.random.default_rng(3).normal(size=part.features.shape)
-    start = fitted_from(start, learning_rate=0.1)  # knows these windows
-    config = TrainConfig(hidden=4, epochs=1, windows_per_epoch=64, batch=8, learning_rate=10.0)  # forgets them
-
-    def end(*, may_stay: bool) -> EpcLstm:
-        draw, silent = (lambda _rng: (part, part)), (lambda _curves: None)
-        return fit(config, draw, [part, part], silent, start=start, may_stay=may_stay)[0]
-
-    assert max(moved(start, end(may_stay=True)).values()) == 0 < max(moved(start, end(may_stay=False)).values())
-
-
 def test_a_frozen_encoder_stays() -> None:
     torch.manual_seed(0)
     start = EpcLstm(TrainConfig(hidden=4).model())

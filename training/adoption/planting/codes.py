@@ -14,7 +14,7 @@ _Edit = Callable[[list[str], np.random.Generator], list[str]]
 _LAST_SERIAL = 999_999_999
 
 _WIDE_GAP = 20
-"""Serials that are missing between two of a lot, from which they were left out on purpose."""
+"""Steps of serials that are missing between two of a lot, from which they were left out on purpose."""
 
 
 def _forge(bed: Bed, edit: _Edit) -> None:
@@ -113,32 +113,33 @@ def _print_serials(bed: Bed, rows: ScanRows, serial_of: _Serial) -> None:
     _print(bed, rows, edit)
 
 
-def _above_its_lot(bed: Bed, low: int, high: int) -> None:
-    """Print serials so far above all of the lot; any length of the distance is as likely."""
+def _above_its_lot(bed: Bed, beyond: Callable[[float], float]) -> None:
+    """Print serials above all of the lot, by as much as ``beyond`` says of a number 0 .. 1."""
     most: dict[tuple[str, ...], int] = {}
     for code in _printed(bed):
         most[code[2:4]] = max(most.get(code[2:4], 0), int(code[5]))
-    _print_serials(bed, _first_scans(bed), lambda code, at: most[code[2:4]] + int(low * (high / low) ** at))
+    _print_serials(bed, _first_scans(bed), lambda code, at: most[code[2:4]] + int(beyond(at)))
 
 
 def serial_outside(bed: Bed) -> None:
-    """Some hundred numbers beyond its lot."""
-    _above_its_lot(bed, 300, 3_300)
+    """Some hundred or thousand numbers beyond its lot."""
+    _above_its_lot(bed, lambda at: 300 + 3_000 * at)
 
 
 def serial_far_outside(bed: Bed) -> None:
-    """Where no serial ever was."""
-    _above_its_lot(bed, 10_000, _LAST_SERIAL)
+    """Where no serial ever was; any length of the distance is as likely."""
+    _above_its_lot(bed, lambda at: 10_000 * (_LAST_SERIAL / 10_000) ** at)
 
 
 def serial_never_shipped(bed: Bed) -> None:
     """Among the serials of its lot, in the next gap between those that were shipped."""
     gap_after: dict[tuple[str, ...], tuple[int, int]] = {}  # by code: where the gap begins, and how wide it is
     ahead, after = None, None  # the next gap, and the code above
+    least = _WIDE_GAP * bed.reference.serial_step
     for code in sorted(_printed(bed), key=lambda code: (code[2], code[3], code[5]), reverse=True):
         if after is None or code[2:4] != after[2:4]:
             ahead = None
-        elif (width := int(after[5]) - int(code[5])) >= _WIDE_GAP:
+        elif (width := int(after[5]) - int(code[5])) >= least:
             ahead = int(code[5]), width
         if ahead is not None:
             gap_after[code] = ahead

@@ -51,9 +51,12 @@ def level_skipped(bed: Bed) -> None:
 
 
 def straight_to_a_shop(bed: Bed) -> None:
-    """Where the hub comes next, a shop does: two levels are left out, and the journey ends there."""
+    """From the factory's warehouse to a shop: the levels between are left out, and the journey ends there."""
     shop = EVENT_TYPES.index("R_Stock_Inbound")
-    rows = bed.pick(bed.inbound & bed.follows & (bed.level == 2))
+    warehouse = LEVEL_OF_TYPE[EVENT_TYPES.index("WMS_Outbound")]
+    left_it = np.append(False, bed.level[:-1] == warehouse)
+    between = (bed.level > warehouse) & (bed.level < LEVEL_OF_TYPE[shop])
+    rows = bed.pick(bed.inbound & bed.follows & left_it & between)
     shops = np.tile(bed.seen_at[:, LEVEL_OF_TYPE[shop]] > 0, (len(rows), 1))
     bed.columns["location_id"][rows] = bed.reference.location_id[bed.choose(shops)]
     bed.columns["event_type"][rows], bed.columns["step"][rows] = shop, LEVEL_OF_TYPE[shop]

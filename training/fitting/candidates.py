@@ -1,0 +1,63 @@
+"""How far a network moves from the weights that it started from: as far as held-out items say for certain.
+
+What few labels teach is better here and there, and worse where they say nothing. Averages of the weights before and
+after have much of both (WiSE-FT: Wortsman et al., 2022, "Robust fine-tuning of zero-shot models").
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.metrics import ranking
+from training.metrics.ranking import MACRO
+from training.network.lstm import EpcLstm
+from training.network.predict import predict
+from training.samples.samples import Samples
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the trained weights in an average with those of the start: the candidates, the nearest ones first."""
+
+_RESAMPLES, _SEED = 200, 7
+
+
+def averaged(start: EpcLstm, trained: EpcLstm, share: float) -> EpcLstm:
+    """Return ``start`` with weights of which ``share`` (0 .. 1) comes from ``trained``, another one of its shape."""
+    one, other = start.state_dict(), trained.state_dict()
+    mixed = copy.deepcopy(start)
+    floats = {name for name, value in one.items() if value.is_floating_point()}
+    mixed.load_state_dict(one | {name: one[name].lerp(other[name].to(one[name]), share) for name in floats})
+    return mixed.eval()
+
+
+def chosen(start: EpcLstm, trained: EpcLstm, check: list[Samples], epc: NDArray[np.integer]) -> tuple[EpcLstm, float]:
+    """Return an average of both networks, and the share of ``trained`` in it.
+
+    The one of the best macro AP on ``check``, or a nearer one that is worse by less than chance: by no more than a
+    standard error of their difference, on the same resamples of the items.
+
+    Args:
+        start: the network before.
+        trained: the network after.
+        check: samples by mode.
+        epc: item of each of the events that ``check`` was made from.
+    """
+    items = [np.unique(epc[part.index], return_inverse=True)[1] for part in check]
+    candidates = [averaged(start, trained, share) for share in SHARES]
+    values = np.stack([_macro_ap(each, check, items) for each in candidates])  # [C, 1 + R]
+    if np.isnan(values[:, 0]).any():  # nothing tells
+        return candidates[0], SHARES[0]
+    behind = values[np.argmax(values[:, 0])] - values
+    at = int(np.argmax(behind[:, 0] <= np.nanstd(behind[:, 1:], axis=1)))  # the first; the best one is within
+    return candidates[at], SHARES[at]
+
+
+def _macro_ap(model: EpcLstm, check: list[Samples], items: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """Return the macro AP [1 + R], mean of both modes: of the items, then of their resamples."""
+    found = []
+    for part, item in zip(check, items, strict=True):
+        weights = ranking.with_resamples(int(item.max()) + 1, _RESAMPLES, _SEED)
+        found.append(ranking.rank(part.labels, predict(model, part), item, weights)[MACRO]["ap"])
+    return np.asarray(np.mean(found, axis=0))
