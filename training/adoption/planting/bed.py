@@ -28,9 +28,8 @@ ScanMask = NDArray[np.bool_]
 
 _EARTH_KM = 6371.0
 
-_TEAM_SIZES = np.array([1, 1, 2, 4])
-"""Items that suffer a fault together: mates that are wrong hide each other, so that faults of items alone would seem to
-be found oftener than those that happen."""
+_TEAM_SIZES = np.array([1, 1, 1, 1, 2, 4])
+"""Items that suffer a fault together, most of them alone: mates that are wrong hide each other."""
 
 _SHIPMENT_US = 2 * HOUR_US
 """Scans at one place within this time are of one shipment, as for the features of companions."""
