@@ -30,7 +30,7 @@ _DOUBTFUL = (0.02, 0.95)
 """Scores between which verdicts of people rank events, the outer bands of the audit sample; beyond, all are alike.
 
 Of events of which both networks are sure most verdicts that say otherwise are errors, and which of a thousand such
-events comes first is chance: with 5 % of errors networks of the same weights differed by 0.007.
+events comes first is chance: networks of the same weights would seem to differ.
 """
 
 
