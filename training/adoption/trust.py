@@ -8,6 +8,7 @@ as frequent as its findings say, divided by its recall; one that is hardly ever 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -142,7 +143,9 @@ def _shares(kind: str, shown: _Shown, real: JudgedEvents, cuts: NDArray[np.float
     number = np.repeat(np.arange(len(chosen)), [len(shown.hits[fault]) for fault in chosen])
     hits = np.concatenate([shown.hits[fault] for fault in chosen])
     forest = RandomForestClassifier(_TREES, random_state=0, class_weight="balanced", min_samples_leaf=3, oob_score=True)
-    forest.fit(np.concatenate([shown.features[fault] for fault in chosen]), number)
+    with warnings.catch_warnings():  # of an event that all trees learned from: `mixture` leaves it out
+        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores", UserWarning)
+        forest.fit(np.concatenate([shown.features[fault] for fault in chosen]), number)
     likely = forest.predict_proba(real.features[wanted])
     sure, fault_of, seen = likely.max(axis=1), likely.argmax(axis=1), flagged[wanted]
     found = mixture(forest.oob_decision_function_[hits], number[hits], likely[seen])
