@@ -21,7 +21,6 @@ from service.commands import (
     check,
     explain,
     feedback,
-    flow,
     models,
     replay,
     serve,
@@ -30,6 +29,7 @@ from service.commands import (
     verify,
     web,
 )
+from service.commands.flow import group as flow
 from service.commands.loop import operate, retraining
 from service.environment import ENV_PREFIX, OPERATE_PREFIX, WEB_PREFIX
 from service.errors import CommandError, SentinelError

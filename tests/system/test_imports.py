@@ -14,7 +14,10 @@ from tests.support.gateway import ROOT
 
 FORBIDDEN = {"torch", "pandas", "sklearn", "pyarrow", "pickle", "onnx", "training", "export", "tests"}
 WEB_ALONE = {"fastapi", "starlette", "uvicorn", "duckdb", "psycopg"}  # of the extra web, which a gateway has not
-LAZY = {f"service/commands/{name}.py" for name in ("training", "adopt", "loop/retraining", "studies", "bench", "flow")}
+LAZY = {
+    f"service/commands/{name}.py"
+    for name in ("training", "adopt", "loop/retraining", "studies", "bench", "flow/learning")
+}
 """They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
