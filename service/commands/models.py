@@ -1,10 +1,11 @@
-"""``models``: the versions of the model, which one judges, and who decided that."""
+"""``models``: the versions of the models, which one is in use, and who decided that."""
 
 # ruff: noqa: PLC0415 - parts are imported when the command is called, --help must be quick
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +13,25 @@ import typer
 
 from service.commands.options import AccessOptions, NetworkOption, OptionGroup, TimeZoneOption, setting, spread
 from service.errors import CommandError, SettingsError
+from service.model.manifest import FLOW_NAME, MODEL_NAME
 from service.settings import load_settings
 
 if TYPE_CHECKING:
     from service.jobs.models import Managed
 
-models = typer.Typer(help="Versions of the model: which there are, which one judges, and who decided that.")
+models = typer.Typer(help="Versions of the models: which there are, which one is in use, and who decided that.")
 app = typer.Typer()
 app.add_typer(models, name="models")
 
+
+class ModelChoice(StrEnum):
+    """The models that have versions."""
+
+    EPC_LSTM = MODEL_NAME
+    EPC_FLOW = FLOW_NAME
+
+
+ModelOption = Annotated[ModelChoice, typer.Option(help="epc_lstm judges, epc_flow forecasts flow.")]
 VersionArgument = Annotated[int, typer.Argument(min=1, help="Number of the version.")]
 WhyOption = Annotated[str, typer.Option(help="Why: it stands in the log for good.")]
 InsteadOfOption = Annotated[
@@ -48,71 +59,98 @@ class WhereOptions(OptionGroup):
 
 @models.command("list")
 @spread
-def list_models(where: WhereOptions, access: AccessOptions, as_json: AsJson = False) -> None:
-    """List all versions, the newest first, with their states and what is wrong with them."""
+def list_models(
+    where: WhereOptions, access: AccessOptions, model: ModelOption = ModelChoice.EPC_LSTM, as_json: AsJson = False
+) -> None:
+    """List all versions of a model, the newest first, with their states and what is wrong with them."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    found: Any = _managed(where, access).ask("ListModels", pb.ModelServiceListModelsRequest())
+    found: Any = _managed(where, access).ask("ListModels", pb.ModelServiceListModelsRequest(model=model))
     _write_json(found) if as_json else job.write_list(found)
 
 
 @models.command()
 @spread
-def show(version: VersionArgument, where: WhereOptions, access: AccessOptions, as_json: AsJson = False) -> None:
+def show(
+    version: VersionArgument,
+    where: WhereOptions,
+    access: AccessOptions,
+    model: ModelOption = ModelChoice.EPC_LSTM,
+    as_json: AsJson = False,
+) -> None:
     """Show one version: metrics, lineage, and what was done with it."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
     managed = _managed(where, access)
-    found: Any = managed.ask("GetModel", pb.ModelServiceGetModelRequest(version=version))
+    found: Any = managed.ask("GetModel", pb.ModelServiceGetModelRequest(version=version, model=model))
     _write_json(found) if as_json else job.write_one(found.model)
 
 
 @models.command()
 @spread
-def load(version: VersionArgument, why: WhyOption, where: WhereOptions, access: AccessOptions) -> None:
-    """Make a version the challenger: checked, and loaded beside the champion."""
-    from service.pb.epcsentinel.v1 import models_pb2 as pb
-
-    managed = _managed(where, access)
-    _moved(managed, "LoadModel", pb.ModelServiceLoadModelRequest(version=version, why=why))
-
-
-@models.command()
-@spread
-def promote(
+def load(
     version: VersionArgument,
     why: WhyOption,
     where: WhereOptions,
     access: AccessOptions,
-    instead_of: InsteadOfOption = None,
+    model: ModelOption = ModelChoice.EPC_LSTM,
 ) -> None:
-    """Make a version the champion: gateways load it beside the one in use, and switch."""
+    """Make a version the challenger: checked, and loaded beside the champion."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    request = pb.ModelServicePromoteRequest(version=version, why=why, instead_of=instead_of or 0)
+    managed = _managed(where, access)
+    _moved(managed, "LoadModel", pb.ModelServiceLoadModelRequest(version=version, why=why, model=model))
+
+
+@models.command()
+@spread
+def promote(  # noqa: PLR0913, PLR0917 - a command has one parameter per flag
+    version: VersionArgument,
+    why: WhyOption,
+    where: WhereOptions,
+    access: AccessOptions,
+    model: ModelOption = ModelChoice.EPC_LSTM,
+    instead_of: InsteadOfOption = None,
+) -> None:
+    """Make a version the champion: gateways load it beside the one in use, and switch. One of flow passes a gate."""
+    from service.pb.epcsentinel.v1 import models_pb2 as pb
+
+    request = pb.ModelServicePromoteRequest(version=version, why=why, instead_of=instead_of or 0, model=model)
     _moved(_managed(where, access), "Promote", request)
 
 
 @models.command()
 @spread
-def rollback(why: WhyOption, where: WhereOptions, access: AccessOptions, instead_of: InsteadOfOption = None) -> None:
+def rollback(
+    why: WhyOption,
+    where: WhereOptions,
+    access: AccessOptions,
+    model: ModelOption = ModelChoice.EPC_LSTM,
+    instead_of: InsteadOfOption = None,
+) -> None:
     """Make the previous version the champion again; it is still loaded."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    request = pb.ModelServiceRollbackRequest(why=why, instead_of=instead_of or 0)
+    request = pb.ModelServiceRollbackRequest(why=why, instead_of=instead_of or 0, model=model)
     _moved(_managed(where, access), "Rollback", request)
 
 
 @models.command()
 @spread
-def delete(version: VersionArgument, why: WhyOption, where: WhereOptions, access: AccessOptions) -> None:
+def delete(
+    version: VersionArgument,
+    why: WhyOption,
+    where: WhereOptions,
+    access: AccessOptions,
+    model: ModelOption = ModelChoice.EPC_LSTM,
+) -> None:
     """Remove a version that no state and no entry of the log names; its number is never used again."""
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
     managed = _managed(where, access)
-    _moved(managed, "DeleteModel", pb.ModelServiceDeleteModelRequest(version=version, why=why))
+    _moved(managed, "DeleteModel", pb.ModelServiceDeleteModelRequest(version=version, why=why, model=model))
 
 
 @models.command()
@@ -124,16 +162,20 @@ def validate(  # noqa: PLR0913 - a command has one parameter per flag
     target: TargetOption = None,
     repository: RepositoryOption = None,
     trust: TrustOption = None,
+    lifecycle: LifecycleOption = None,
+    model: ModelOption = ModelChoice.EPC_LSTM,
     access: AccessOptions,
 ) -> None:
-    """Check files, signature, features and golden probe of a version; a gateway does as its --validate-command says."""
+    """Check files, signature and answers of a version, and its gate; a gateway does as its --validate-command says."""
     from service.jobs import models as job
     from service.pb.epcsentinel.v1 import models_pb2 as pb
 
-    managed = _managed(WhereOptions(target, repository, None, trust), access)
+    managed = _managed(WhereOptions(target, repository, lifecycle, trust), access)
     if target is None:
-        typer.echo(job.check(managed.settings, version))
+        typer.echo(job.check(managed.settings, version, model.value))
         return
+    if model is not ModelChoice.EPC_LSTM:
+        raise SettingsError("--target has a gateway check versions of epc_lstm; promote says the gate of others")
     begun: Any = managed.ask("Validate", pb.ModelServiceValidateRequest(version=version, why=why))
     ended = managed.follow(begun.operation)
     if ended.state != pb.OPERATION_STATE_SUCCEEDED:

@@ -11,5 +11,6 @@
 - alerts: sites whose stock or dwell leaves the band that it had kept to
 - advice: what follows, by rules with their numbers
 - shelf: the versions of the flow model in a repository
+- gate: what keeps a version from being the champion
 - kept: generated data, kept as files
 """

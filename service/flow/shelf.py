@@ -1,11 +1,17 @@
-"""The versions of the flow model in a repository: looked up at each question, so that a new one answers at once."""
+"""The versions of the flow model in a repository: looked up at each question, so that a new one answers at once.
+
+With a log of promotions its champion answers, and calls at work end with the version that they began with; without one,
+or before the first promotion, the newest version that can be used does.
+"""
 
 from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from service.errors import InvalidRequest, ModelRepositoryError, NoSuchModel, NotInThisState
 from service.flow.forecast.forecaster import FlowForecaster
@@ -25,14 +31,31 @@ class Shelved:
     version: int
     forecaster: FlowForecaster | None
     problem: str = ""
+    state: str = ""  # in the log of promotions, empty without one
+
+
+class Promoted(Protocol):
+    """A log of promotions of the flow model; asked at each question."""
+
+    def in_use(self) -> Sequence[int]:
+        """Return the versions that may answer, the champion first; none before the first promotion."""
+        ...
+
+    def state(self, version: int) -> str:
+        """Return what a version is to the gateways."""
+        ...
+
+    def delete(self, version: int) -> None:
+        """Remove a version for good; raises NotInThisState if the log names it, or it cannot be removed."""
+        ...
 
 
 class FlowShelf:
     """The flow models of one repository; may be asked from several threads at once."""
 
-    def __init__(self, repository: Path, trust: Trust | None = None) -> None:
+    def __init__(self, repository: Path, trust: Trust | None = None, promoted: Promoted | None = None) -> None:
         """Args: ``trust`` holds the keys, one of which must have signed a version; None: none must."""
-        self._repository, self._trust = repository, trust
+        self._repository, self._trust, self._promoted = repository, trust, promoted
         self._loaded: dict[tuple[int, int], FlowForecaster] = {}  # by version and time of its manifest
         self._lock = threading.Lock()
 
@@ -40,14 +63,15 @@ class FlowShelf:
         """Return all versions, the newest first."""
         return [self._shelved(version) for version in reversed(versions(self._repository, FLOW_MODEL))]
 
-    def newest(self) -> tuple[FlowForecaster, list[str]]:
-        """Return the newest version that can be used, and why newer ones cannot.
+    def answering(self) -> tuple[FlowForecaster, list[str]]:
+        """Return what answers, and why others cannot: the champion, else the version before it; or the newest.
 
         Raises:
             NotInThisState: there is none.
         """
         problems: list[str] = []
-        for version in reversed(versions(self._repository, FLOW_MODEL)):
+        wanted = self._promoted.in_use() if self._promoted else ()
+        for version in wanted or reversed(versions(self._repository, FLOW_MODEL)):
             found = self._shelved(version)
             if found.forecaster is not None:
                 return found.forecaster, problems
@@ -57,6 +81,11 @@ class FlowShelf:
             if problems
             else "model_id: this gateway has no flow model yet: train one (flow train, or Train)"
         )
+
+    def loaded(self) -> list[int]:
+        """Return the versions that are in memory."""
+        with self._lock:
+            return [version for version, _ in self._loaded]
 
     def one(self, model_id: str) -> FlowForecaster:
         """Return a version.
@@ -74,6 +103,9 @@ class FlowShelf:
     def delete(self, model_id: str) -> None:
         """Remove a version for good; raises as `one`, and NotInThisState if it cannot be removed."""
         version = self._existing(model_id)
+        if self._promoted is not None:
+            self._promoted.delete(version)
+            return
         try:
             retire(self._repository, FLOW_MODEL, version)
             shutil.rmtree(self._repository / FLOW_MODEL / str(version))
@@ -90,11 +122,12 @@ class FlowShelf:
         return int(model_id)
 
     def _shelved(self, version: int) -> Shelved:
+        state = self._promoted.state(version) if self._promoted else ""
         try:
-            return Shelved(version, self._forecaster(version))
+            return Shelved(version, self._forecaster(version), state=state)
         except ModelRepositoryError as error:
             said = str(error).replace(str(self._repository), "the repository")
-            return Shelved(version, None, said)
+            return Shelved(version, None, said, state)
 
     def _forecaster(self, version: int) -> FlowForecaster:
         try:

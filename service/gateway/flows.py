@@ -1,27 +1,113 @@
-"""What FlowService of a gateway works with."""
+"""What FlowService of a gateway works with, and which version of the flow model answers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from prometheus_client import CollectorRegistry
 
 from service.api.admission import Admission
 from service.api.flow.desk import FlowDesk, FlowMaking
 from service.api.flow.exposition import FlowAlertCollector
+from service.errors import InvalidRequest, ModelRepositoryError
+from service.flow.forecast.forecaster import FlowForecaster
+from service.flow.forecast.manifest import FLOW_MODEL, read_flow_version
+from service.flow.forecast.question import FlowQuestion
+from service.flow.gate import shortfall
 from service.flow.kept import KeptData
 from service.flow.shelf import FlowShelf
 from service.gateway.lineups import Lineups
 from service.lifecycle.operations import Operations
+from service.lifecycle.promotion_log import PromotionLog, Stamp
+from service.lifecycle.register import Described, Register
+from service.lifecycle.states import Standing
+from service.model.manifest import MANIFEST_FILE, digest_of
 from service.model.signing import load_trust
+from service.security.auth import caller
 from service.settings import Settings
 
+_LOG_FOLDER = "flow"
+"""Of the log of promotions of the flow model, in the folder of that of the model that judges."""
 
-def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, registry: CollectorRegistry) -> FlowDesk:
-    """Return it, with its alerts among the metrics of ``registry``.
+
+@dataclass(frozen=True, slots=True)
+class FlowRegister(Register):
+    """Versions of the flow model and their log; a champion has passed the gate."""
+
+    names: ClassVar[tuple[str, ...]] = (FLOW_MODEL,)
+
+    def try_out(self, version: int) -> None:
+        """See `Register.try_out`."""
+        try:
+            FlowForecaster.load(self.repository, version, self.trust).predict(FlowQuestion(days=1))
+        except InvalidRequest as error:
+            raise ModelRepositoryError("; ".join(f"{field} {text}" for field, text in error.violations)) from None
+
+    def read(self, version: int) -> tuple[Described, str]:
+        """See `Register.read`."""
+        return read_flow_version(self.repository, version, self.trust).manifest, ""
+
+    def gate(self, version: int, champion: int | None) -> str:
+        """Return why a version may not take the place of the champion, by the backtest in its manifest."""
+        metrics = read_flow_version(self.repository, version, self.trust).manifest.metrics
+        return shortfall(metrics, "" if champion is None else self.digest(champion))
+
+    def digest(self, version: int) -> str:
+        """Return the SHA-256 of a version's manifest."""
+        return digest_of(self.repository / FLOW_MODEL / str(version) / MANIFEST_FILE)
+
+
+class FlowPromotions:
+    """What the log says of the flow model, read again when it has grown."""
+
+    def __init__(self, register: FlowRegister) -> None:
+        self.register = register
+        self._stamp: Stamp | None = None
+        self._standing = Standing()
+
+    def in_use(self) -> Sequence[int]:
+        """See `Promoted.in_use`; raises ModelRepositoryError if the log cannot be read."""
+        standing = self._now()
+        return [one for one in (standing.champion, standing.previous) if one is not None]
+
+    def state(self, version: int) -> str:
+        """See `Promoted.state`."""
+        return self._now().state(version).value
+
+    def delete(self, version: int) -> None:
+        """See `Promoted.delete`."""
+        self.register.delete(version, who=caller().name, why="asked of FlowService")
+
+    def _now(self) -> Standing:
+        stamp = self.register.log.stamp()
+        if stamp != self._stamp:
+            self._standing, self._stamp = self.register.standing(), stamp
+        return self._standing
+
+
+def open_flow_register(settings: Settings) -> FlowRegister | None:
+    """Return the register of versions of the flow model, None without a log of promotions.
 
     Raises:
         SettingsError: the keys of signers cannot be read.
     """
+    if settings.lifecycle is None:
+        return None
     trust = load_trust(settings.trust) if settings.trust else None
+    return FlowRegister(settings.repository, PromotionLog(settings.lifecycle / _LOG_FOLDER), "", trust)
+
+
+def open_shelf(settings: Settings) -> FlowShelf:
+    """Return the versions of the flow model, of which the log's champion answers; raises as `open_flow_register`."""
+    register = open_flow_register(settings)
+    trust = load_trust(settings.trust) if settings.trust else None
+    return FlowShelf(settings.repository, trust, None if register is None else FlowPromotions(register))
+
+
+def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, registry: CollectorRegistry) -> FlowDesk:
+    """Return it, with its alerts among the metrics of ``registry``; raises as `open_flow_register`."""
     making = None
     if settings.flow is not None:
         making = FlowMaking(
@@ -31,7 +117,8 @@ def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, regist
             repository=settings.repository,
             train_command=settings.flow_train_command,
             own_data=settings.flow_data,
+            lifecycle=settings.lifecycle,
         )
-    desk = FlowDesk(FlowShelf(settings.repository, trust), lineups, lineups, admission, lineups.zones, making)
+    desk = FlowDesk(open_shelf(settings), lineups, lineups, admission, lineups.zones, making)
     registry.register(FlowAlertCollector(lambda: desk.last.alerts))
     return desk

@@ -15,13 +15,14 @@ from service.api.feedback import FEEDBACK, FeedbackServicer
 from service.api.flow.servicer import FLOW, FlowServicer
 from service.api.health import HealthServicer, follow_dependency, follow_model
 from service.api.interceptor import build_interceptor, build_probe_interceptor, rate
-from service.api.models.servicer import MODELS, ModelDesk, ModelServicer
+from service.api.models.servicer import MODELS, ManagedModel, ModelDesk, ModelServicer
 from service.api.servicer import SERVICE, AnomalyServicer
 from service.api.status import cut_off
 from service.feedback.sql import open_verdicts
+from service.flow.shelf import FlowShelf
 from service.gateway.build import build_shared, build_version
 from service.gateway.compiled import form_of_features
-from service.gateway.flows import flow_desk
+from service.gateway.flows import flow_desk, open_flow_register
 from service.gateway.following import Follower, first_wiring, open_register
 from service.gateway.lineups import Lineups
 from service.gateway.listen import Service, listen, listen_for_probes
@@ -83,8 +84,8 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     if (memory := wiring.memory) is not None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
-    desk = _desk(settings, register, follower, lineups)
     flows = flow_desk(settings, lineups, admission, monitoring.metrics.registry)
+    desk = _desk(settings, register, follower, lineups, flows.shelf)
     interceptor = build_interceptor(settings, monitoring.watch)
     feedback = FeedbackServicer(verdicts, lambda: monitoring.promised)
     services = [
@@ -159,15 +160,17 @@ def _show_lineups(settings: Settings, monitoring: Monitoring, lineups: Lineups, 
     )
 
 
-def _desk(settings: Settings, register: Register | None, follower: Follower, lineups: Lineups) -> ModelDesk | None:
+def _desk(
+    settings: Settings, register: Register | None, follower: Follower, lineups: Lineups, shelf: FlowShelf
+) -> ModelDesk | None:
     """Return what ModelService asks, None if it is not offered."""
-    if register is None or not settings.model_service:
+    flow = open_flow_register(settings)
+    if register is None or flow is None or not settings.model_service:
         return None
     return ModelDesk(
-        register,
+        ManagedModel(register, follower.look, lineups.versions.numbers),
+        ManagedModel(flow, loaded=shelf.loaded),
         Operations(register.log.folder / "operations"),
-        follower.look,
-        lineups.versions.numbers,
         settings.retrain_command,
         settings.validate_command,
     )

@@ -14,13 +14,15 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
 
-from service.api.models.servicer import MODELS, ModelDesk, answer
+from service.api.models.servicer import MODELS, ManagedModel, ModelDesk, answer
 from service.client.access import OPEN, Access
 from service.detect.traffic import Traffic
 from service.errors import CommandError, InvalidRequest, SettingsError
+from service.gateway.flows import open_flow_register
 from service.gateway.following import open_register
 from service.jobs.progress import shown_progress
 from service.lifecycle.operations import Operations
+from service.model.manifest import FLOW_NAME, MODEL_NAME
 from service.pb.epcsentinel.v1 import models_pb2 as pb
 from service.security.auth import EVERY_ROLE, named, set_caller
 from service.settings import Settings
@@ -52,16 +54,12 @@ class Managed:
             raise SettingsError("; ".join(f"{field} {text}" for field, text in error.violations)) from None
 
     async def _here(self, method: str, request: Message) -> Message:
-        register = open_register(self.settings)
-        if self.settings.lifecycle is None or register is None:
+        register, flow = open_register(self.settings), open_flow_register(self.settings)
+        if register is None or flow is None:
             raise SettingsError("--lifecycle FOLDER of the log of promotions, or --target HOST:PORT, is missing")
         set_caller(named("user", getpass.getuser(), EVERY_ROLE))
-
-        async def nothing() -> None:  # gateways look at the log by themselves
-            return
-
         operations = Operations(register.log.folder / "operations")
-        return await answer(ModelDesk(register, operations, nothing, tuple, "", ""), method, request)
+        return await answer(ModelDesk(ManagedModel(register), ManagedModel(flow), operations), method, request)
 
     def _by_gateway(self, method: str, request: Message) -> Message:
         answers = getattr(pb, MODELS.methods_by_name[method].output_type.name)
@@ -88,18 +86,22 @@ class Managed:
         return begun
 
 
-def check(settings: Settings, version: int) -> str:
-    """Return what can be said of a version that can be used.
+def check(settings: Settings, version: int, model: str = MODEL_NAME) -> str:
+    """Return what can be said of a version of a model that can be used.
 
     Raises:
         SentinelError: it cannot; says why.
     """
     log = settings.lifecycle or settings.repository / ".none"  # without one no version was ever moved
-    register = open_register(settings.model_copy(update={"lifecycle": log}))
+    opened = open_flow_register if model == FLOW_NAME else open_register
+    register = opened(settings.model_copy(update={"lifecycle": log}))
     assert register is not None  # noqa: S101 - a folder is named
-    model = register.check(version)
+    title = register.check(version)
     signed = f"signed by a key of {settings.trust}" if settings.trust else "signatures not asked for"
-    return f"{model.title}: whole, of this release's features, answers its golden probe; {signed}"
+    if model != FLOW_NAME:
+        return f"{title}: whole, of this release's features, answers its golden probe; {signed}"
+    reason = register.gate(version, register.standing().champion)
+    return f"{title}: whole, forecasts; {signed}; " + (f"no champion: {reason}" if reason else "passes the gate")
 
 
 def share(managed: Managed, shares: str, why: str) -> str:
@@ -125,9 +127,12 @@ def share(managed: Managed, shares: str, why: str) -> str:
 
 def write_list(found: pb.ModelServiceListModelsResponse) -> None:
     """Write all versions as a table."""
-    table = Table("version", "state", "trained", "SVMs", "loaded", "manifest", "problem", box=None, pad_edge=False)
+    table = Table(
+        "model", "version", "state", "trained", "SVMs", "loaded", "manifest", "problem", box=None, pad_edge=False
+    )
     for one in found.models:
         table.add_row(
+            one.model,
             str(one.version),
             _state(one.state),
             one.created_at[:16].replace("T", " "),
@@ -145,7 +150,7 @@ def write_list(found: pb.ModelServiceListModelsResponse) -> None:
 def write_one(one: pb.ModelVersion) -> None:
     """Write a version with what was done with it, and its metrics."""
     console = _console()
-    console.print(f"version {one.version}: {_state(one.state)}, trained {one.created_at}", highlight=False)
+    console.print(f"{one.model}/{one.version}: {_state(one.state)}, trained {one.created_at}", highlight=False)
     console.print(f"manifest {one.manifest_sha256}", highlight=False)
     if one.problem:
         console.print(f"problem: {one.problem}", highlight=False)

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import structlog
+from pydantic import JsonValue
 
 from service.errors import ModelRepositoryError, ModelUnavailable, NoSuchModel, NotInThisState
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.states import Action, Entry, ModelState, Standing
 from service.model.backend import probe
-from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, Manifest, digest_of
+from service.model.manifest import MANIFEST_FILE, MODEL_NAME, SVM_NAME, digest_of
 from service.model.onnx_backend import OnnxBackend
 from service.model.repository import Model, load, load_svm, read_version, retire, retired, versions
 from service.model.signing import Trust
 
 log = structlog.get_logger("epc_sentinel.register")
-
-_MODELS = (MODEL_NAME, SVM_NAME)
 
 
 class Mirror(Protocol):
@@ -47,13 +47,32 @@ class Mirror(Protocol):
         ...
 
 
+class Described(Protocol):
+    """What the manifests of all models say."""
+
+    @property
+    def created_at(self) -> str:
+        """When it was trained, ISO 8601, UTC."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, JsonValue]:
+        """What it reached on data that it had not seen."""
+        ...
+
+    @property
+    def lineage(self) -> Mapping[str, JsonValue]:
+        """What it was trained on, and how."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
     """A version as the register knows it."""
 
     version: int
     state: ModelState
-    manifest: Manifest | None  # None: it cannot be read
+    manifest: Described | None  # None: it cannot be read
     manifest_sha256: str
     problem: str  # why it cannot be used, "" if nothing is wrong
     has_svm: bool
@@ -62,7 +81,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Versions of one repository and their log."""
+    """Versions of one model in a repository and their log; as it stands here, of the model that judges."""
+
+    names: ClassVar[tuple[str, ...]] = (MODEL_NAME, SVM_NAME)
+    """Folders that have a version under its number, the model's own first."""
 
     repository: Path
     log: PromotionLog
@@ -77,7 +99,7 @@ class Register:
     def listed(self) -> list[Registered]:
         """Return all versions, the newest first, each with what is wrong with it; deleted ones are left out."""
         entries, standing = self.log.entries(), self.log.standing()
-        found = sorted(set(versions(self.repository)) - standing.deleted, reverse=True)
+        found = sorted(set(self.versions()) - standing.deleted, reverse=True)
         return [self._registered(version, standing, entries) for version in found]
 
     def one(self, version: int) -> Registered:
@@ -85,8 +107,12 @@ class Register:
         self._must_exist(version)
         return self._registered(version, self.log.standing(), self.log.entries())
 
-    def check(self, version: int) -> Model:
-        """Return a version that can be used: whole, signed, of this gateway's features, and right about its probe.
+    def versions(self) -> list[int]:
+        """Return the numbers of the versions that are there, ascending."""
+        return versions(self.repository, self.names[0])
+
+    def check(self, version: int) -> str:
+        """Return the name and number of a version that can be used: whole, signed, and right about its probe.
 
         Raises:
             NoSuchModel: there is none of that number.
@@ -96,14 +122,28 @@ class Register:
         if problem := self._other_model(version):
             raise NotInThisState(f"version {version} cannot be used: {problem}")
         try:
-            model = load(self.repository, version, feature_spec_hash=self.feature_spec_hash, trust=self.trust)
-            svm = load_svm(self.repository, model, feature_spec_hash=self.feature_spec_hash, trust=self.trust)
-            for one in (model, svm):
-                if one is not None:
-                    asyncio.run(_probe(one))
+            self.try_out(version)
         except (ModelRepositoryError, ModelUnavailable) as error:
             raise NotInThisState(f"version {version} cannot be used: {self.public(error)}") from None
-        return model
+        return f"{self.names[0]}/{version}"
+
+    def try_out(self, version: int) -> None:
+        """Load a version as a gateway does, and ask it something; raises ModelRepositoryError or ModelUnavailable."""
+        model = load(self.repository, version, feature_spec_hash=self.feature_spec_hash, trust=self.trust)
+        svm = load_svm(self.repository, model, feature_spec_hash=self.feature_spec_hash, trust=self.trust)
+        for one in (model, svm):
+            if one is not None:
+                asyncio.run(_probe(one))
+
+    def read(self, version: int) -> tuple[Described, str]:
+        """Return the manifest of a version, and why this release cannot use it; raises ModelRepositoryError."""
+        manifest = read_version(self.repository, version, self.trust)
+        fits = manifest.feature_spec_hash == self.feature_spec_hash
+        return manifest, "" if fits else "it was trained on other features than this release computes"
+
+    def gate(self, version: int, champion: int | None) -> str:  # noqa: ARG002 - of other models
+        """Return why a version may not take the place of the champion; of the model that judges, people say that."""
+        return ""
 
     def begin(self, version: int) -> Standing:
         """Make the version that is in use the champion if there is none yet; return what holds."""
@@ -152,7 +192,7 @@ class Register:
         self._must_exist(version)
         with self.log.turn() as standing:
             standing.check(Action.DELETE, version)
-            for name in _MODELS:
+            for name in self.names:
                 retire(self.repository, name, version)
             after = self._append(standing, Action.DELETE, version, who, why)
             self.finish(after)
@@ -161,7 +201,7 @@ class Register:
     def finish(self, standing: Standing) -> None:
         """Remove what is left of deleted versions, of a process that was killed before it had done so."""
         for version in standing.deleted:
-            for name in _MODELS:
+            for name in self.names:
                 if version in retired(self.repository, name):
                     shutil.rmtree(self.repository / name / str(version), ignore_errors=True)
 
@@ -202,6 +242,8 @@ class Register:
         with self.log.turn() as standing:
             if instead_of is not None and standing.champion != instead_of:
                 raise NotInThisState(f"the champion is version {standing.champion}, not {instead_of}: look again")
+            if action is Action.PROMOTE and (reason := self.gate(version, standing.champion)):
+                raise NotInThisState(f"version {version} does not pass the gate: {reason}")
             return self._append(standing, action, version, who, why)
 
     def _append(  # noqa: PLR0913, PLR0917 - what an entry has
@@ -229,7 +271,7 @@ class Register:
 
     def _digest(self, version: int) -> str:
         try:
-            return digest_of(self.repository / MODEL_NAME / str(version) / MANIFEST_FILE)
+            return digest_of(self.repository / self.names[0] / str(version) / MANIFEST_FILE)
         except OSError:
             return ""
 
@@ -241,21 +283,19 @@ class Register:
         return "its manifest is not the one that the log names: another model was put under its number"
 
     def _must_exist(self, version: int) -> None:
-        if version not in versions(self.repository) or version in self.log.standing().deleted:
+        if version not in self.versions() or version in self.log.standing().deleted:
             raise NoSuchModel(f"there is no version {version} of the model")
 
     def _registered(self, version: int, standing: Standing, entries: list[Entry]) -> Registered:
         manifest, problem = None, ""
         try:
-            manifest = read_version(self.repository, version, self.trust)
+            manifest, problem = self.read(version)
         except ModelRepositoryError as error:
             problem = self.public(error)
-        if manifest is not None and manifest.feature_spec_hash != self.feature_spec_hash:
-            problem = "it was trained on other features than this release computes"
         moved_by = [entry for entry in entries if entry.version == version]
         digest = self._digest(version)
         problem = problem or self._other_model(version)
-        has_svm = version in versions(self.repository, SVM_NAME)
+        has_svm = SVM_NAME in self.names and version in versions(self.repository, SVM_NAME)
         return Registered(version, standing.state(version), manifest, digest, problem, has_svm, moved_by)
 
 

@@ -11,6 +11,7 @@
 - blend: weights of a mean of methods
 - choice: what answers for each measure, and how wide its intervals are
 - backtest: all of that for one history
+- champion: the same of the version that answers now
 - train: from a history to a run folder
 - run: what a training leaves behind
 - report: a backtest as tables

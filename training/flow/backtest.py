@@ -8,6 +8,7 @@ import numpy as np
 
 from service.flow.forecast.intervals import band_of, bounds
 from service.flow.forecast.manifest import FlowMeasure
+from service.flow.gate import SERVED
 from service.flow.series import MEASURES
 from service.progress import Progress
 from training.flow.choice import choose, weighted
@@ -17,9 +18,6 @@ from training.flow.methods.learners import Learners, learn, plain_methods
 from training.flow.origins import HORIZONS, Origins, origins_of
 from training.flow.scores import FlowScore, score
 from training.flow.trials import Trials, groups_of, try_out
-
-SERVED = "served"
-"""What was chosen by the origins before the split, as a method beside the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from service.flow.gate import SERVED
 from service.flow.series import MEASURES
 from training.evaluation.tables import Sheet
-from training.flow.backtest import SERVED, Backtest
+from training.flow.backtest import Backtest
 from training.flow.origins import HORIZONS
 from training.flow.scores import mean_wape
 

@@ -10,9 +10,11 @@ from pydantic import JsonValue
 
 from service.flow.forecast.manifest import FlowMeasure
 from service.flow.forecast.smoothing import SMOOTHED_DAYS
+from service.flow.gate import CHAMPION
 from service.flow.series import MEASURES
 from service.progress import Progress
 from training.flow.backtest import Backtest, backtest
+from training.flow.champion import Champion, compare_with
 from training.flow.choice import widths
 from training.flow.config import FlowConfig
 from training.flow.history import FlowHistory
@@ -23,14 +25,20 @@ _TESTED = 0.75
 """Of the whole training, the backtest; then all days teach what is kept."""
 
 
-def train_flow(
-    history: FlowHistory, config: FlowConfig, out: Path, progress: Progress, source: str = ""
+def train_flow(  # noqa: PLR0913, PLR0917
+    history: FlowHistory,
+    config: FlowConfig,
+    out: Path,
+    progress: Progress,
+    source: str = "",
+    champion: Champion | None = None,
 ) -> tuple[FlowRun, Backtest]:
     """Choose by backtest what answers for each measure of a history, and write the run folder ``out``.
 
     What is kept has learned from all days, and the widths of its intervals are the mean of those from before and after
     the split; the measures in the record are those of the choice at the split. ``source`` says in the lineage what the
-    history is. What ``progress`` raises ends the training.
+    history is. With a ``champion`` the record says how that would have done from the same days.
+    What ``progress`` raises ends the training.
 
     Raises:
         DataError: the history is too short.
@@ -46,7 +54,7 @@ def train_flow(
         dimensions=list(series.dimensions),
         measures=_final(found),
         least_days=max(28, config.sequence_length),
-        metrics=metrics_of(found),
+        metrics=metrics_of(found) | ({CHAMPION: compare_with(champion, found)} if champion else {}),
         lineage={
             "source": source,
             "first_day": str(np.datetime64(series.first_day, "D")),

@@ -26,6 +26,7 @@ class FlowMaking:
     repository: Path
     train_command: str
     own_data: Path | None  # of the operator, to train on; None: what was generated last
+    lifecycle: Path | None = None  # of the log of promotions, whose champion a new model has to beat
 
 
 @dataclass(slots=True)

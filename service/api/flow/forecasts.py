@@ -30,7 +30,7 @@ def predict(shelf: FlowShelf, request: pb.FlowServicePredictRequest) -> pb.FlowS
         InvalidRequest: the question does not fit the model, or is impossible; names the fields.
         NoSuchModel, NotInThisState: there is no such model, or it cannot be used.
     """
-    forecaster, problems = (shelf.one(request.model_id), []) if request.model_id else shelf.newest()
+    forecaster, problems = (shelf.one(request.model_id), []) if request.model_id else shelf.answering()
     if long := [name for name in DIMENSIONS if len(getattr(request, name)) > _MOST_TEXT]:
         raise InvalidRequest([(name, f"is longer than {_MOST_TEXT} characters") for name in long])
     question = FlowQuestion(
@@ -105,7 +105,12 @@ def validate(request: pb.FlowServiceValidateRequest) -> pb.FlowServiceValidateRe
 
 def model_message(shelved: Shelved) -> pb.FlowModel:
     """Return a version of the flow model."""
-    message = pb.FlowModel(model_id=str(shelved.version), name=f"epc_flow/{shelved.version}", problem=shelved.problem)
+    message = pb.FlowModel(
+        model_id=str(shelved.version),
+        name=f"epc_flow/{shelved.version}",
+        problem=shelved.problem,
+        state=shelved.state,
+    )
     if shelved.forecaster is not None:
         _describe(message, shelved.forecaster)
     return message

@@ -87,6 +87,8 @@ async def train(making: FlowMaking, request: pb.FlowServiceTrainRequest) -> Oper
     command: list[str] = []
     for part in shlex.split(making.train_command):
         command += options if part == "{options}" else [part.format_map(values)]
+        if part == "{options}" and making.lifecycle is not None:
+            command += ["--lifecycle", str(making.lifecycle)]
     return await making.operations.start(KIND, command, who=caller().name, why=request.why)
 
 

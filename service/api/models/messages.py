@@ -28,8 +28,10 @@ _OPERATION_STATES: Mapping[Progressing, pb.OperationState.ValueType] = {
 }
 
 
-def version_message(found: Registered, loaded: Collection[int] = (), *, whole: bool = False) -> pb.ModelVersion:
-    """Return a version; ``whole``: with metrics, lineage and what was done with it."""
+def version_message(
+    model: str, found: Registered, loaded: Collection[int] = (), *, whole: bool = False
+) -> pb.ModelVersion:
+    """Return a version of a model; ``whole``: with metrics, lineage and what was done with it."""
     message = pb.ModelVersion(
         version=found.version,
         state=STATES[found.state],
@@ -38,6 +40,7 @@ def version_message(found: Registered, loaded: Collection[int] = (), *, whole: b
         problem=found.problem,
         has_svm=found.has_svm,
         loaded=found.version in loaded,
+        model=model,
     )
     if whole:
         message.promotions.extend(map(promotion_message, found.entries))

@@ -26,16 +26,45 @@ _MOST_WHY, _MOST_VERSION = 2_000, 2**31 - 1
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
+async def at_once() -> None:
+    """Take over what the log says, where whoever answers looks at it by himself."""
+
+
+def none_loaded() -> Collection[int]:
+    """Return the versions that are loaded where nothing is served."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedModel:
+    """The versions of one model of one gateway."""
+
+    register: Register
+    apply: Callable[[], Awaitable[None]] = at_once  # takes over at once what the log says now
+    loaded: Callable[[], Collection[int]] = none_loaded  # the versions that this gateway has loaded
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDesk:
     """What manages the versions of one gateway."""
 
-    register: Register
+    judging: ManagedModel
+    flow: ManagedModel
     operations: Operations
-    apply: Callable[[], Awaitable[None]]  # takes over at once what the log says now
-    loaded: Callable[[], Collection[int]]  # the versions that this gateway has loaded
-    retrain_command: str
-    validate_command: str
+    retrain_command: str = ""
+    validate_command: str = ""
+
+    @property
+    def register(self) -> Register:
+        """Of the model that judges."""
+        return self.judging.register
+
+    def of(self, model: str) -> ManagedModel:
+        """Return the versions of a model; raises InvalidRequest if there is none of this name."""
+        known = {"": self.judging, **{one.register.names[0]: one for one in (self.judging, self.flow)}}
+        if model not in known:
+            raise InvalidRequest([("model", f"is {model[:40]!r}: name {' or '.join(filter(None, known))}")])
+        return known[model]
 
 
 class ModelServicer:
@@ -93,43 +122,49 @@ def _check(request: Message) -> None:
         raise InvalidRequest(wrong)
 
 
-async def _list(desk: ModelDesk, _request: pb.ModelServiceListModelsRequest) -> Message:
-    found = await asyncio.to_thread(desk.register.listed)
-    standing = await asyncio.to_thread(desk.register.standing)
-    models = [version_message(one, desk.loaded()) for one in found]
+async def _list(desk: ModelDesk, request: pb.ModelServiceListModelsRequest) -> Message:
+    of = desk.of(request.model)
+    found = await asyncio.to_thread(of.register.listed)
+    standing = await asyncio.to_thread(of.register.standing)
+    models = [version_message(of.register.names[0], one, of.loaded()) for one in found]
     return pb.ModelServiceListModelsResponse(models=models, standing=standing_message(standing))
 
 
 async def _get(desk: ModelDesk, request: pb.ModelServiceGetModelRequest) -> Message:
-    found = await asyncio.to_thread(desk.register.one, request.version)
-    return pb.ModelServiceGetModelResponse(model=version_message(found, desk.loaded(), whole=True))
+    of = desk.of(request.model)
+    found = await asyncio.to_thread(of.register.one, request.version)
+    model = version_message(of.register.names[0], found, of.loaded(), whole=True)
+    return pb.ModelServiceGetModelResponse(model=model)
 
 
-async def _moved(desk: ModelDesk, move: Callable[..., Standing], *of: int, **options: object) -> pb.ModelStanding:
+async def _moved(of: ManagedModel, move: Callable[..., Standing], *version: int, **options: object) -> pb.ModelStanding:
     """Move a version, and return what is in use when this gateway has taken it over."""
-    standing = await asyncio.to_thread(move, *of, who=caller().name, **options)
-    await desk.apply()
+    standing = await asyncio.to_thread(move, *version, who=caller().name, **options)
+    await of.apply()
     return standing_message(standing)
 
 
 async def _load(desk: ModelDesk, request: pb.ModelServiceLoadModelRequest) -> Message:
-    standing = await _moved(desk, desk.register.load, request.version, why=request.why)
+    of = desk.of(request.model)
+    standing = await _moved(of, of.register.load, request.version, why=request.why)
     return pb.ModelServiceLoadModelResponse(standing=standing)
 
 
 async def _promote(desk: ModelDesk, request: pb.ModelServicePromoteRequest) -> Message:
-    instead_of = request.instead_of or None
-    standing = await _moved(desk, desk.register.promote, request.version, why=request.why, instead_of=instead_of)
+    of, instead_of = desk.of(request.model), request.instead_of or None
+    standing = await _moved(of, of.register.promote, request.version, why=request.why, instead_of=instead_of)
     return pb.ModelServicePromoteResponse(standing=standing)
 
 
 async def _rollback(desk: ModelDesk, request: pb.ModelServiceRollbackRequest) -> Message:
-    standing = await _moved(desk, desk.register.rollback, why=request.why, instead_of=request.instead_of or None)
+    of = desk.of(request.model)
+    standing = await _moved(of, of.register.rollback, why=request.why, instead_of=request.instead_of or None)
     return pb.ModelServiceRollbackResponse(standing=standing)
 
 
 async def _delete(desk: ModelDesk, request: pb.ModelServiceDeleteModelRequest) -> Message:
-    standing = await _moved(desk, desk.register.delete, request.version, why=request.why)
+    of = desk.of(request.model)
+    standing = await _moved(of, of.register.delete, request.version, why=request.why)
     return pb.ModelServiceDeleteModelResponse(standing=standing)
 
 

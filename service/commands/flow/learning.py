@@ -13,11 +13,13 @@ import typer
 
 from service.commands.options import DetectorChoice, OptionGroup, TimeZoneOption, need_train_extra, setting, spread
 from service.detect.names import DetectorName
-from service.errors import CommandError
+from service.errors import CommandError, SettingsError
 from service.settings import load_settings
 
 if TYPE_CHECKING:
+    from service.gateway.flows import FlowRegister
     from training.flow.backtest import Backtest
+    from training.flow.champion import Champion
     from training.flow.history import FlowHistory
 
 app = typer.Typer()
@@ -69,6 +71,10 @@ def train(
     repository: Annotated[
         Path | None, typer.Option(help="Model repository that gets the run as the next version of epc_flow.")
     ] = None,
+    lifecycle: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the log of promotions: the version becomes the champion if it passes the gate."),
+    ] = None,
     sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
     html: PageOption = None,
 ) -> None:
@@ -78,18 +84,54 @@ def train(
     from service.model.signing import load_signing_key
     from training.flow.config import flow_config
 
+    if lifecycle is not None and repository is None:
+        raise SettingsError("--lifecycle needs --repository: the log is one of versions there")
     key = load_signing_key(sign) if sign else None  # before the long work
     config = flow_config(**asdict(learning))
+    register = None if repository is None or lifecycle is None else _register(repository, lifecycle)
+    champion = None if register is None else _champion(register)
     history = _history(paths, of)
     from training.flow.train import train_flow
 
     with shown_progress() as progress:
-        _, found = train_flow(history, config, out, progress, ", ".join(path.name for path in paths))
+        source = ", ".join(path.name for path in paths)
+        _, found = train_flow(history, config, out, progress, source, champion)
     _show(found, html)
     if repository is not None:
         from export.flow import export_flow
 
-        typer.echo(f"exported to {export_flow(out, repository, sign=key)}")
+        made = export_flow(out, repository, sign=key)
+        typer.echo(f"exported to {made}")
+        if register is not None:
+            _promote(register, int(made.name))
+
+
+def _register(repository: Path, lifecycle: Path) -> FlowRegister:
+    from service.gateway.flows import open_flow_register
+
+    settings = load_settings(backend=f"onnx:{repository}", lifecycle=str(lifecycle))
+    register = open_flow_register(settings)
+    assert register is not None  # noqa: S101 - a folder is named
+    return register
+
+
+def _champion(register: FlowRegister) -> Champion | None:
+    """Return the version that answers now, None before the first promotion; raises ModelRepositoryError."""
+    from service.flow.forecast.forecaster import FlowForecaster
+    from training.flow.champion import Champion
+
+    version = register.standing().champion
+    if version is None:
+        return None
+    return Champion(FlowForecaster.load(register.repository, version, register.trust), register.digest(version))
+
+
+def _promote(register: FlowRegister, version: int) -> None:
+    """Make a version the champion; raises NotInThisState if it does not pass the gate: it stays, and answers nobody."""
+    import getpass
+
+    standing = register.promote(version, who=f"user:{getpass.getuser()}", why="trained, and passed the gate")
+    typer.echo(f"epc_flow/{version} is the champion now (entry {standing.number} of the log)")
 
 
 @app.command()

@@ -41,26 +41,25 @@ class QuestionOptions(OptionGroup):
 @spread
 def predict(
     about: QuestionOptions,
-    model: Annotated[str | None, typer.Option(help="Number of the flow model. [the newest]")] = None,
+    model: Annotated[str | None, typer.Option(help="Number of the flow model. [the champion, else the newest]")] = None,
     html: FlowPageOption = None,
     language: LanguageOption = LanguageChoice.ENGLISH,
     model_repository: Annotated[str | None, setting("model_repository")] = None,
+    lifecycle: Annotated[str | None, setting("lifecycle")] = None,
 ) -> None:
     """Forecast work in progress, throughput and cycle time of the days after a model's history, with 90 % bands."""
-    settings = load_settings(model_repository=model_repository)
-    repository = settings.repository if model_repository is None else settings.model_repository
+    backend = None if model_repository is None else f"onnx:{model_repository}"
+    settings = load_settings(backend=backend, lifecycle=lifecycle)
     check_page(html)
     from service.api.flow.forecasts import predict as answer_of
     from service.errors import InvalidRequest, SettingsError
-    from service.flow.shelf import FlowShelf
-    from service.model.signing import load_trust
+    from service.gateway.flows import open_shelf
     from service.pb.epcsentinel.v1 import flow_pb2 as pb
 
     given = {name: value for name, value in asdict(about).items() if value is not None}
     request = pb.FlowServicePredictRequest(model_id=model or "", **given)
-    trust = load_trust(settings.trust) if settings.trust else None
     try:
-        answer = answer_of(FlowShelf(repository, trust), request)
+        answer = answer_of(open_shelf(settings), request)
     except InvalidRequest as error:
         names = {"model_id": "model"}
         lines = [f"--{names.get(field, field).replace('_', '-')} {text}" for field, text in error.violations]

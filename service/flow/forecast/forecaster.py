@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +81,9 @@ class FlowForecaster:
                     )
                 ]
             )
-        grains = [self._grain(name, question) for name in MEASURES]
-        values = self._values(past, question.days, grains)
+        grain = ",".join(name for name in self.history.dimensions if name in question.chosen)
+        grains = [self._grain(name, grain) for name in MEASURES]
+        values = self.forecast(past, [grain], question.days)[0]
         if question.current_wip is not None:
             values = _with_stock(values, past, question.current_wip)
         widths = spread(past, question.days)[0]
@@ -120,23 +121,34 @@ class FlowForecaster:
             raise InvalidRequest([(next(iter(question.chosen)), f"{self.title} has never seen {names}")])
         return members
 
-    def _values(self, past: FlowPast, days: int, grains: list[FlowGrain]) -> _Numbers:
-        """Return the measures [days, 3] of one series."""
+    def forecast(self, past: FlowPast, grains: Sequence[str], days: int) -> _Numbers:
+        """Return the measures [S, days, 3] that this version says of S series from any past of theirs.
+
+        ``grains`` [S] are the dimensions that a series has a value of, joined by commas. Raises ValueError if a method
+        needs items, and the past knows none.
+        """
         forecasts: dict[str, _Numbers] = {}
-        values = np.zeros((days, len(MEASURES)))
-        for at, grain in enumerate(grains):
-            for method, by_band in grain.weights.items():
-                if method not in forecasts:
-                    forecasts[method] = self._methods[method].forecast(past, days)[0]
-                values[:, at] += np.array(by_band)[band_of(days)] * forecasts[method][:, at]
+        values = np.zeros((len(past), days, len(MEASURES)))
+        band = band_of(days)
+        for at, measure in enumerate(MEASURES):
+            for name in set(grains):
+                inside = np.array([one == name for one in grains])
+                for method, by_band in self._grain(measure, name).weights.items():
+                    if method not in forecasts:
+                        forecasts[method] = self._methods[method].forecast(past, days)
+                    values[inside, :, at] += np.array(by_band)[band] * forecasts[method][inside, :, at]
         return values
 
-    def _grain(self, measure: str, question: FlowQuestion) -> FlowGrain:
-        """Return how questions like this one are answered: of the same dimensions, or else of as many."""
+    def _grain(self, measure: str, dimensions: str) -> FlowGrain:
+        """Return how questions of these dimensions are answered: as they were measured, or else those of as many."""
         grains = self.manifest.measures[measure].grains
-        chosen = [name for name in self.history.dimensions if name in question.chosen]
-        alike = min(grains, key=lambda grain: abs(len([name for name in grain.split(",") if name]) - len(chosen)))
-        return grains.get(",".join(chosen), grains[alike])
+        wanted = _count(dimensions)
+        alike = min(grains, key=lambda grain: abs(_count(grain) - wanted))
+        return grains.get(dimensions, grains[alike])
+
+
+def _count(dimensions: str) -> int:
+    return len([name for name in dimensions.split(",") if name])
 
 
 def _bounded(values: _Numbers, widths: _Numbers, of_horizon: _Numbers) -> list[Bounded]:

@@ -8,12 +8,15 @@ from typing import Any
 
 import grpc
 import numpy as np
+from pydantic import JsonValue
 
+from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.intervals import BANDS, PROBABILITIES
 from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowGrain, FlowManifest, FlowMeasure
+from service.flow.gate import CHAMPION, SERVED
 from service.flow.plants import PlantDays, PlantPlan, generate
 from service.flow.series import MEASURES, PLANT_DIMENSIONS, FlowSeries
-from service.model.manifest import MANIFEST_FILE
+from service.model.manifest import MANIFEST_FILE, digest_of
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
 from tests.support.gateway import ROOT
 
@@ -26,6 +29,12 @@ def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Pa
     made.mkdir()
     for name in ("epc_lstm", "epc_svm"):
         (made / name).symlink_to(model / name)
+    flow_version(made)
+    return made
+
+
+def flow_version(repository: Path, number: int = 1, metrics: dict[str, JsonValue] | None = None) -> Path:
+    """Write a version of the flow model of two plants, and return its folder."""
     data = generate(PlantPlan(applications=["TV"], panel_sizes=["32", "55"], historical_days=60))
     history = series_of(data).to_bytes()
     quantiles = [np.quantile(np.random.default_rng(1).normal(size=999), PROBABILITIES).tolist() for _ in BANDS]
@@ -36,21 +45,34 @@ def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Pa
     manifest = FlowManifest(
         format=1,
         model="epc_flow",
-        version=1,
+        version=number,
         created_at="2026-01-01T00:00:00+00:00",
         dimensions=list(PLANT_DIMENSIONS),
         measures=dict.fromkeys(MEASURES, measure),
         least_days=28,
         settings={},
-        metrics={},
-        lineage={},
+        metrics=metrics or {},
+        lineage={"source": "plants"},
         files={HISTORY_FILE: hashlib.sha256(history).hexdigest()},
     )
-    version = made / FLOW_MODEL / "1"
+    version = repository / FLOW_MODEL / str(number)
     version.mkdir(parents=True)
     (version / HISTORY_FILE).write_bytes(history)
     (version / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
-    return made
+    return version
+
+
+def backtest_metrics(served: float = 0.1, plain: float = 0.1) -> dict[str, JsonValue]:
+    """Return the metrics of a backtest, of WAPEs that are the same for each measure and horizon."""
+    by_method: dict[str, JsonValue] = {one.name: {"7": {"wape": plain}} for one in BASELINES}
+    return {"errors": {measure: {SERVED: {"7": {"wape": served}}, **by_method} for measure in MEASURES}}
+
+
+def champion_metrics(champion: Path, its: float, served: float = 0.1) -> dict[str, JsonValue]:
+    """Return the metrics of a backtest that had the version in the folder ``champion`` beside it."""
+    errors: dict[str, JsonValue] = {measure: {"7": {SERVED: served, CHAMPION: its}} for measure in MEASURES}
+    compared: dict[str, JsonValue] = {"manifest_sha256": digest_of(champion / MANIFEST_FILE), "errors": errors}
+    return {**backtest_metrics(served), CHAMPION: compared}
 
 
 def series_of(data: PlantDays) -> FlowSeries:

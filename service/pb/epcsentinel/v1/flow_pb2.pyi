@@ -380,6 +380,7 @@ class FlowModel(google.protobuf.message.Message):
     LAST_DAY_FIELD_NUMBER: builtins.int
     METRICS_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     model_id: builtins.str
     """Its number, as text."""
     name: builtins.str
@@ -390,6 +391,10 @@ class FlowModel(google.protobuf.message.Message):
     """Why it cannot be used; empty if nothing is wrong with it."""
     last_day: builtins.str
     """The last day of its history: forecasts begin after it."""
+    state: builtins.str
+    """What it is to the gateways of a log of promotions: "champion", "challenger", "previous", "archived" or "none"; empty
+    without one, where the newest that can be used answers.
+    """
     @property
     def dimensions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FlowDimension]:
         """What questions can be about."""
@@ -418,9 +423,10 @@ class FlowModel(google.protobuf.message.Message):
         last_day: builtins.str = ...,
         metrics: google.protobuf.struct_pb2.Struct | None = ...,
         settings: google.protobuf.struct_pb2.Struct | None = ...,
+        state: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["metrics", b"metrics", "settings", b"settings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "dimensions", b"dimensions", "last_day", b"last_day", "methods", b"methods", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "problem", b"problem", "settings", b"settings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "dimensions", b"dimensions", "last_day", b"last_day", "methods", b"methods", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "problem", b"problem", "settings", b"settings", "state", b"state"]) -> None: ...
 
 Global___FlowModel: typing_extensions.TypeAlias = FlowModel
 
