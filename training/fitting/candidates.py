@@ -22,6 +22,9 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 _RESAMPLES, _SEED = 200, 7
 
+_ERRORS = 2.0
+"""Standard errors of a difference up to which it may be chance: later items differ from those that were labelled, too."""
+
 
 def averaged(start: EpcLstm, trained: EpcLstm, share: float) -> EpcLstm:
     """Return ``start`` with weights of which ``share`` (0 .. 1) comes from ``trained``, another one of its shape."""
@@ -35,8 +38,8 @@ def averaged(start: EpcLstm, trained: EpcLstm, share: float) -> EpcLstm:
 def chosen(start: EpcLstm, trained: EpcLstm, check: list[Samples], epc: NDArray[np.integer]) -> tuple[EpcLstm, float]:
     """Return an average of both networks, and the share of ``trained`` in it.
 
-    The one of the best macro AP on ``check``, or a nearer one that is worse by less than chance: by no more than a
-    standard error of their difference, on the same resamples of the items.
+    The one of the best macro AP on ``check``, or a nearer one that is worse by less than chance: by no more than two
+    standard errors of their difference, on the same resamples of the items.
 
     Args:
         start: the network before.
@@ -50,7 +53,7 @@ def chosen(start: EpcLstm, trained: EpcLstm, check: list[Samples], epc: NDArray[
     if np.isnan(values[:, 0]).any():  # nothing tells
         return candidates[0], SHARES[0]
     behind = values[np.argmax(values[:, 0])] - values
-    at = int(np.argmax(behind[:, 0] <= np.nanstd(behind[:, 1:], axis=1)))  # the first; the best one is within
+    at = int(np.argmax(behind[:, 0] <= _ERRORS * np.nanstd(behind[:, 1:], axis=1)))  # the first; the best one is within
     return candidates[at], SHARES[at]
 
 
