@@ -23,7 +23,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _RESAMPLES, _SEED = 200, 7
 
 _ERRORS = 2.0
-"""Standard errors of a difference up to which it may be chance: later items differ from those that were labelled, too."""
+"""Standard errors of a difference up to which it may be chance: later items differ from labelled ones, too."""
 
 
 def averaged(start: EpcLstm, trained: EpcLstm, share: float) -> EpcLstm:
