@@ -84,6 +84,22 @@ def test_a_table_is_learned_from_compared_and_exported(tmp_path: Path) -> None:
     assert html.count("data:image/png;base64,") >= 3
 
 
+def test_a_model_that_is_worse_than_a_baseline_is_kept_and_answers_nobody(tmp_path: Path) -> None:
+    table, repository, lifecycle = tmp_path / "plants.csv", tmp_path / "repository", tmp_path / "lifecycle"
+    plan = ("--plants", "P1", "--applications", "TV", "--panel-sizes", "32,55", "--historical-days", "80")
+    assert run("flow", "generate", "--out", table, *plan).returncode == 0
+    small = ("--out", tmp_path / "run", "--epochs", "1", "--trees", "5")
+    done = run("flow", "train", table, *small, "--lifecycle", lifecycle)
+    assert_one_line(done, 2, "--lifecycle needs --repository")
+    done = run("flow", "train", table, *small, "--lifecycle", lifecycle, "--repository", repository)
+    assert done.returncode == 1
+    assert "version 1 does not pass the gate: its WAPE of cycle_h 7 days ahead is" in done.stderr
+    assert "epc_flow/1" in done.stdout
+    where = ("--model", "epc_flow", "--repository", repository, "--lifecycle", lifecycle)
+    assert run("models", "list", *where).stdout.splitlines()[1].split()[:3] == ["epc_flow", "1", "-"]
+    assert "no champion: its WAPE of cycle_h" in run("models", "validate", "1", *where).stdout
+
+
 def test_a_setting_that_cannot_be_is_said_in_one_line() -> None:
     done = run("flow", "backtest", SAMPLE, "--dropout-rate", "1.5")
     assert_one_line(done, 1, "dropout_rate: Input should be less than 1")
