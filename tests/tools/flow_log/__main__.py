@@ -25,7 +25,6 @@ from training.flow.report import sheets_of
 
 LAST_DAY = "2012-02-29"
 _INTAKE = "A_SUBMITTED"
-_XES = "{http://www.xes-standard.org/}"
 
 Case = tuple[float, list[tuple[str, int]]]
 """The amount asked for, and the queues that the case came to with their times in microseconds, the end last."""
@@ -35,12 +34,12 @@ def cases(path: Path) -> Iterator[Case]:
     """Yield the cases of a gzipped XES log."""
     with gzip.open(path) as file:
         for _, trace in ElementTree.iterparse(file):
-            if trace.tag != f"{_XES}trace":
+            if trace.tag.rpartition("}")[2] != "trace":  # copies that tools saved again have no namespace
                 continue
             values = {one.get("key"): one.get("value") or "" for one in trace if one.get("key")}
             visits: list[tuple[str, int]] = []
             end = 0
-            for event in trace.findall(f"{_XES}event"):
+            for event in trace.findall("{*}event"):
                 of = {one.get("key"): one.get("value") or "" for one in event}
                 end = int(datetime.fromisoformat(of["time:timestamp"]).timestamp() * 1e6)
                 name = of["concept:name"] if of["concept:name"].startswith("W_") or not visits else visits[-1][0]
