@@ -7,8 +7,10 @@ after have much of both (WiSE-FT: Wortsman et al., 2022, "Robust fine-tuning of 
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from training.metrics import ranking
@@ -16,6 +18,8 @@ from training.metrics.ranking import MACRO
 from training.network.lstm import EpcLstm
 from training.network.predict import predict
 from training.samples.samples import Samples
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the trained weights in an average with those of the start: the candidates, the nearest ones first."""
@@ -26,12 +30,13 @@ _ERRORS = 2.0
 """Standard errors of a difference up to which it may be chance: later items differ from labelled ones, too."""
 
 
-def averaged(start: EpcLstm, trained: EpcLstm, share: float) -> EpcLstm:
-    """Return ``start`` with weights of which ``share`` (0 .. 1) comes from ``trained``, another one of its shape."""
-    one, other = start.state_dict(), trained.state_dict()
-    mixed = copy.deepcopy(start)
-    floats = {name for name, value in one.items() if value.is_floating_point()}
-    mixed.load_state_dict(one | {name: one[name].lerp(other[name].to(one[name]), share) for name in floats})
+def averaged(start: Network, trained: Network, share: float) -> Network:
+    """Return ``start`` with numbers of which ``share`` (0 .. 1) comes from ``trained``, another one of its shape."""
+    mixed, other = copy.deepcopy(start), trained.state_dict()
+    with torch.no_grad():
+        for name, value in mixed.state_dict().items():  # shares its memory with the network
+            if value.is_floating_point():
+                value.lerp_(other[name].to(value), share)
     return mixed.eval()
 
 

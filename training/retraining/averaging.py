@@ -8,12 +8,10 @@ weights learned from nor the gate compares on.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from service.events.columns import Events
@@ -23,6 +21,7 @@ from training.datasets.truth import Truth
 from training.evaluation.detectors import MODEL
 from training.evaluation.slices import DetectorVerdicts, Judged
 from training.fitting.calibrated import Fitted, cuts_of
+from training.fitting.candidates import averaged
 from training.fitting.config import TrainConfig
 from training.network.lstm import CalibratedModel
 from training.network.predict import predict
@@ -83,7 +82,8 @@ def average(  # noqa: PLR0913, PLR0917
     kept: Fitted | None = None
     best = (-np.inf, 0.0)
     for share in SHARES:
-        model = between(champion.model, tuned.model, share)
+        # In calibration, too: anew on a part that it judges without an error it would be so sure that all findings tie.
+        model = averaged(champion.model, tuned.model, share)
         cuts = cuts_of([predict(model, part) for part in tuned.check], tuned.check, config)
         found = replace(tuned, model=model, thresholds=cuts.thresholds, points=cuts.points)
         ground = replay.ground(champion, found)
@@ -95,16 +95,3 @@ def average(  # noqa: PLR0913, PLR0917
             kept, best = found, best if refused else (gain, share)
     assert kept is not None  # noqa: S101 - the first one is kept
     return kept, AveragingRecord(share=best[1], steps=steps)
-
-
-def between(start: CalibratedModel, end: CalibratedModel, share: float) -> CalibratedModel:
-    """Return a network ``share`` of the way from one to another that it was tuned to, in weights and calibration.
-
-    Calibrated anew on a part that it judges without an error, it would be so sure that all its findings tie.
-    """
-    found, aim = copy.deepcopy(start), end.state_dict()
-    with torch.no_grad():
-        for name, value in found.state_dict().items():  # shares its memory with the network
-            if value.is_floating_point():
-                value.lerp_(aim[name], share)
-    return found.eval()

@@ -13,9 +13,10 @@ from service.events.vocabulary import KINDS, OperatingPoint
 from training.datasets.truth import Truth
 from training.evaluation.data_under_test import OwnData
 from training.fitting.calibrated import Fitted
+from training.fitting.candidates import averaged
 from training.network.lstm import CalibratedModel
 from training.network.predict import predict
-from training.retraining.averaging import SHARES, Proving, average, between
+from training.retraining.averaging import SHARES, Proving, average
 from training.retraining.gate import refusals
 from training.retraining.paired import MEAN, compare
 from training.runs.folder import Run
@@ -48,7 +49,7 @@ def tuned_to(champion: Run, model: CalibratedModel, home: Proving) -> Fitted:
 
 def noisy(champion: Run) -> CalibratedModel:
     """The network with noise in its weights: one that has forgotten what it knew."""
-    model = between(champion.model, champion.model, 0.0)
+    model = averaged(champion.model, champion.model, 0.0)
     torch.manual_seed(1)
     with torch.no_grad():
         for weight in model.parameters():
@@ -56,14 +57,14 @@ def noisy(champion: Run) -> CalibratedModel:
     return model
 
 
-def test_between_goes_from_one_network_to_the_other_and_changes_neither(champion: Run, home: Proving) -> None:
+def test_weights_and_calibration_are_averaged_and_neither_network_changes(champion: Run, home: Proving) -> None:
     start, end = champion.model, noisy(champion)
     end.a += 1.0
     part = home.champion[1]
     before = predict(start, part), predict(end, part)
-    np.testing.assert_array_equal(predict(between(start, end, 0.0), part), before[0])
-    np.testing.assert_allclose(predict(between(start, end, 1.0), part), before[1], atol=1e-5)
-    middle = between(start, end, 0.25)
+    np.testing.assert_array_equal(predict(averaged(start, end, 0.0), part), before[0])
+    np.testing.assert_allclose(predict(averaged(start, end, 1.0), part), before[1], atol=1e-5)
+    middle = averaged(start, end, 0.25)
     assert torch.allclose(middle.a, start.a + 0.25)
     np.testing.assert_array_equal(predict(start, part), before[0])
     np.testing.assert_array_equal(predict(end, part), before[1])
