@@ -33,8 +33,10 @@ def shortfall(metrics: Mapping[str, JsonValue], champion: str) -> str:
         champion: SHA-256 of the manifest of the version that answers now, empty without one.
     """
     errors: Any = metrics.get("errors")
-    if not isinstance(errors, dict) or set(errors) != set(MEASURES):
+    if not isinstance(errors, dict) or not errors:
         return "its manifest has no backtest: train it again"
+    if missing := [measure for measure in MEASURES if measure not in errors]:
+        return f"its backtest has no {', '.join(missing)}: train it on data that have"
     for measure, by_method in errors.items():
         for horizon, served in by_method[SERVED].items():
             plain = {one.name: by_method[one.name][horizon]["wape"] for one in BASELINES}
@@ -57,7 +59,8 @@ def _against_champion(compared: Any, champion: str) -> str:  # noqa: ANN401 - as
 def _worse(measure: str, horizon: str, wape: float, whose: str, bar: float) -> str:
     if wape <= bar * (1 + MOST_WORSE):
         return ""
+    above = f"{wape / bar - 1:.1%} above" if bar else "above"
     return (
-        f"its WAPE of {measure} {horizon} days ahead is {wape:.3f}, {wape / max(bar, 1e-9) - 1:.1%} above {whose},"
-        f" {bar:.3f}; at most {MOST_WORSE:.0%} may be"
+        f"its WAPE of {measure} {horizon} days ahead is {wape:.3f}, {above} {whose}, {bar:.3f};"
+        f" at most {MOST_WORSE:.0%} may be"
     )

@@ -1,7 +1,8 @@
 """The versions of the flow model in a repository: looked up at each question, so that a new one answers at once.
 
-With a log of promotions its champion answers, and calls at work end with the version that they began with; without one,
-or before the first promotion, the newest version that can be used does.
+With a log of promotions its champion answers, and calls at work end with the version that they began with; before the
+first promotion the newest version that passes the gate does, or where none does, the newest, with a warning. Without a
+log the newest version that can be used answers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 from service.errors import InvalidRequest, ModelRepositoryError, NoSuchModel, NotInThisState
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.manifest import FLOW_MODEL
+from service.flow.gate import shortfall
 from service.model.manifest import MANIFEST_FILE
 from service.model.repository import retire, versions
 from service.model.signing import Trust
@@ -64,18 +66,27 @@ class FlowShelf:
         return [self._shelved(version) for version in reversed(versions(self._repository, FLOW_MODEL))]
 
     def answering(self) -> tuple[FlowForecaster, list[str]]:
-        """Return what answers, and why others cannot: the champion, else the version before it; or the newest.
+        """Return what answers, and why others do not: the champion, else the version before it; or the newest.
 
         Raises:
             NotInThisState: there is none.
+            ModelRepositoryError: the log cannot be read, and never could.
         """
         problems: list[str] = []
+        refused: FlowForecaster | None = None
         wanted = self._promoted.in_use() if self._promoted else ()
+        gated = self._promoted is not None and not wanted
         for version in wanted or reversed(versions(self._repository, FLOW_MODEL)):
             found = self._shelved(version)
-            if found.forecaster is not None:
+            if found.forecaster is None:
+                problems.append(f"{FLOW_MODEL}/{version} cannot be used: {found.problem}")
+            elif gated and (reason := shortfall(found.forecaster.manifest.metrics, "")):
+                problems.append(f"{FLOW_MODEL}/{version} does not pass the gate: {reason}")
+                refused = refused or found.forecaster
+            else:
                 return found.forecaster, problems
-            problems.append(f"{FLOW_MODEL}/{version} cannot be used: {found.problem}")
+        if refused is not None:
+            return refused, problems
         raise NotInThisState(
             problems[0]
             if problems

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from service.api.admission import Admission
@@ -23,10 +25,11 @@ from service.lifecycle.operations import Operations
 from service.lifecycle.promotion_log import PromotionLog, Stamp
 from service.lifecycle.register import Described, Register
 from service.lifecycle.states import Standing
-from service.model.manifest import MANIFEST_FILE, digest_of
 from service.model.signing import load_trust
 from service.security.auth import caller
 from service.settings import Settings
+
+log = structlog.get_logger("epc_sentinel.flows")
 
 _LOG_FOLDER = "flow"
 """Of the log of promotions of the flow model, in the folder of that of the model that judges."""
@@ -50,13 +53,17 @@ class FlowRegister(Register):
         return read_flow_version(self.repository, version, self.trust).manifest, ""
 
     def gate(self, version: int, champion: int | None) -> str:
-        """Return why a version may not take the place of the champion, by the backtest in its manifest."""
-        metrics = read_flow_version(self.repository, version, self.trust).manifest.metrics
-        return shortfall(metrics, "" if champion is None else self.digest(champion))
+        """Return why a version may not take the place of the champion, by the backtest in its manifest.
 
-    def digest(self, version: int) -> str:
-        """Return the SHA-256 of a version's manifest."""
-        return digest_of(self.repository / FLOW_MODEL / str(version) / MANIFEST_FILE)
+        A champion that cannot be read is no bar: nothing could ever take its place.
+        """
+        metrics = read_flow_version(self.repository, version, self.trust).manifest.metrics
+        digest = ""
+        if champion is not None and champion != version:
+            with suppress(ModelRepositoryError):
+                read_flow_version(self.repository, champion, self.trust)
+                digest = self.digest(champion)
+        return shortfall(metrics, digest)
 
 
 class FlowPromotions:
@@ -83,7 +90,13 @@ class FlowPromotions:
     def _now(self) -> Standing:
         stamp = self.register.log.stamp()
         if stamp != self._stamp:
-            self._standing, self._stamp = self.register.standing(), stamp
+            try:
+                self._standing = self.register.standing()
+            except ModelRepositoryError as error:
+                if self._stamp is None:
+                    raise
+                log.error("the log of promotions of flow cannot be read: what it said last holds", reason=str(error))
+            self._stamp = stamp
         return self._standing
 
 
@@ -118,6 +131,7 @@ def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, regist
             train_command=settings.flow_train_command,
             own_data=settings.flow_data,
             lifecycle=settings.lifecycle,
+            trust=settings.trust,
         )
     desk = FlowDesk(open_shelf(settings), lineups, lineups, admission, lineups.zones, making)
     registry.register(FlowAlertCollector(lambda: desk.last.alerts))

@@ -228,7 +228,7 @@ class Register:
         if self.mirror is None:
             return
         try:
-            self.mirror.publish(standing, {kept: self._digest(kept) for kept in standing.kept})
+            self.mirror.publish(standing, {kept: self.digest(kept) for kept in standing.kept})
         except ModelUnavailable as error:
             log.warning("the registry does not show the log yet", entry=standing.number, reason=str(error))
 
@@ -250,7 +250,7 @@ class Register:
         self, standing: Standing, action: Action, version: int, who: str, why: str, traffic: str = ""
     ) -> Standing:
         standing.check(action, version)
-        digest = "" if action in (Action.TRAFFIC, Action.DELETE) else self._digest(version)
+        digest = "" if action in (Action.TRAFFIC, Action.DELETE) else self.digest(version)
 
         def make(number: int, at: str, before: str) -> Entry:
             return Entry(
@@ -269,7 +269,8 @@ class Register:
         self._publish(after)
         return after
 
-    def _digest(self, version: int) -> str:
+    def digest(self, version: int) -> str:
+        """Return the SHA-256 of a version's manifest, empty if there is none."""
         try:
             return digest_of(self.repository / self.names[0] / str(version) / MANIFEST_FILE)
         except OSError:
@@ -278,7 +279,7 @@ class Register:
     def _other_model(self, version: int) -> str:
         """Return what is wrong if the log names another model of this number."""
         named = {entry.manifest_sha256 for entry in self.log.entries() if entry.version == version} - {""}
-        if not named or named == {self._digest(version)}:
+        if not named or named == {self.digest(version)}:
             return ""
         return "its manifest is not the one that the log names: another model was put under its number"
 
@@ -293,7 +294,7 @@ class Register:
         except ModelRepositoryError as error:
             problem = self.public(error)
         moved_by = [entry for entry in entries if entry.version == version]
-        digest = self._digest(version)
+        digest = self.digest(version)
         problem = problem or self._other_model(version)
         has_svm = SVM_NAME in self.names and version in versions(self.repository, SVM_NAME)
         return Registered(version, standing.state(version), manifest, digest, problem, has_svm, moved_by)

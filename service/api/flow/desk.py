@@ -27,6 +27,7 @@ class FlowMaking:
     train_command: str
     own_data: Path | None  # of the operator, to train on; None: what was generated last
     lifecycle: Path | None = None  # of the log of promotions, whose champion a new model has to beat
+    trust: Path | None = None  # keys of signers: the new model must be one that this gateway may use
 
 
 @dataclass(slots=True)

@@ -89,6 +89,7 @@ async def train(making: FlowMaking, request: pb.FlowServiceTrainRequest) -> Oper
         command += options if part == "{options}" else [part.format_map(values)]
         if part == "{options}" and making.lifecycle is not None:
             command += ["--lifecycle", str(making.lifecycle)]
+            command += ["--trust", str(making.trust)] if making.trust else []
     return await making.operations.start(KIND, command, who=caller().name, why=request.why)
 
 

@@ -75,6 +75,7 @@ def train(
         Path | None,
         typer.Option(help="Folder of the log of promotions: the version becomes the champion if it passes the gate."),
     ] = None,
+    trust: Annotated[str | None, setting("trust")] = None,
     sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
     html: PageOption = None,
 ) -> None:
@@ -88,7 +89,7 @@ def train(
         raise SettingsError("--lifecycle needs --repository: the log is one of versions there")
     key = load_signing_key(sign) if sign else None  # before the long work
     config = flow_config(**asdict(learning))
-    register = None if repository is None or lifecycle is None else _register(repository, lifecycle)
+    register = None if repository is None or lifecycle is None else _register(repository, lifecycle, trust)
     champion = None if register is None else _champion(register)
     history = _history(paths, of)
     from training.flow.train import train_flow
@@ -106,28 +107,33 @@ def train(
             _promote(register, int(made.name))
 
 
-def _register(repository: Path, lifecycle: Path) -> FlowRegister:
+def _register(repository: Path, lifecycle: Path, trust: str | None) -> FlowRegister:
     from service.gateway.flows import open_flow_register
 
-    settings = load_settings(backend=f"onnx:{repository}", lifecycle=str(lifecycle))
+    settings = load_settings(backend=f"onnx:{repository}", lifecycle=str(lifecycle), trust=trust)
     register = open_flow_register(settings)
     assert register is not None  # noqa: S101 - a folder is named
     return register
 
 
 def _champion(register: FlowRegister) -> Champion | None:
-    """Return the version that answers now, None before the first promotion; raises ModelRepositoryError."""
+    """Return the version that answers now, None before the first promotion or if it cannot be used any more."""
+    from service.errors import ModelRepositoryError
     from service.flow.forecast.forecaster import FlowForecaster
     from training.flow.champion import Champion
 
     version = register.standing().champion
     if version is None:
         return None
-    return Champion(FlowForecaster.load(register.repository, version, register.trust), register.digest(version))
+    try:
+        return Champion(FlowForecaster.load(register.repository, version, register.trust), register.digest(version))
+    except ModelRepositoryError as error:
+        typer.echo(f"the champion cannot be used, so the baselines alone decide: {error}", err=True)
+        return None
 
 
 def _promote(register: FlowRegister, version: int) -> None:
-    """Make a version the champion; raises NotInThisState if it does not pass the gate: it stays, and answers nobody."""
+    """Make a version the champion; raises NotInThisState if it does not pass the gate: it stays without answering."""
     import getpass
 
     standing = register.promote(version, who=f"user:{getpass.getuser()}", why="trained, and passed the gate")

@@ -64,7 +64,7 @@ class TrainBody(FlowBody):
 class PredictBody(FlowBody):
     """Which days are asked for, of what."""
 
-    model_id: _Name | None = Field(None, description="usually the newest model")
+    model_id: _Name | None = Field(None, description="usually the champion, or the newest model")
     site: _Name | None = Field(None, description="number of the location, of models of scans")
     step: _Name | None = Field(None, description="such as WMS, of models of scans")
     product: _Name | None = Field(None, description="of models of scans")

@@ -31,3 +31,13 @@ def test_the_champion_is_the_bar_too(its: float, reason: str, tmp_path: Path) ->
 def test_who_was_not_compared_with_the_champion_does_not_pass() -> None:
     assert "was not compared with the champion" in shortfall(backtest_metrics(), "0" * 64)
     assert shortfall({}, "") == "its manifest has no backtest: train it again"
+
+
+def test_a_measure_that_the_data_do_not_have_is_named() -> None:
+    metrics = backtest_metrics()
+    del metrics["errors"]["cycle_h"]  # type: ignore[index, union-attr, call-overload, arg-type]
+    assert shortfall(metrics, "") == "its backtest has no cycle_h: train it on data that have"
+
+
+def test_errors_above_none_at_all_are_no_share() -> None:
+    assert "is 0.100, above that of seasonal naive, 0.000" in shortfall(backtest_metrics(0.1, 0.0), "")

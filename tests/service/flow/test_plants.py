@@ -31,7 +31,8 @@ def test_what_is_generated_obeys_littles_law(
     made = generate(plan)
     area, stays_h = made.mean_wip.sum(axis=1), np.nansum(made.dwell_h * made.departures, axis=1)
     at_ends = (made.wip - made.arrivals + made.departures)[:, 0] + made.wip[:, -1]
-    assert (np.abs(area - stays_h / 24) <= at_ends * np.nanmax(made.dwell_h, axis=1) / 24).all(), "but what ends cut"
+    cut = np.abs(area - stays_h / 24)
+    assert (cut <= at_ends * np.nanmax(made.dwell_h, axis=1) / 24 + 1e-6 * area).all(), "but what the ends cut off"
     assert made.law_error == pytest.approx(np.abs(1 - stays_h / 24 / area))
     assert (np.diff(made.wip) == (made.arrivals - made.departures)[:, 1:]).all(), "no item is lost"
     assert (made.wip >= 0).all()

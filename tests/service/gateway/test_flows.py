@@ -62,7 +62,7 @@ def managed(tmp_path: Path) -> Iterator[Managed]:
 def test_a_version_of_flow_is_promoted_by_its_backtest_alone(managed: Managed) -> None:
     [only] = managed.ask("ListModels").models
     assert (only.model, only.version, only.state) == (FLOW, 1, models_pb2.MODEL_STATE_NONE)
-    assert managed.answering() == "epc_flow/1"  # the newest, before the first promotion
+    assert managed.answering() == "epc_flow/1"  # the newest, where none passes the gate
     assert "its manifest has no backtest" in managed.refusal("Promote", version=1, why="try")
     second = flow_version(managed.repository, 2, backtest_metrics())
     assert managed.ask("Promote", version=2, why="first").standing.champion == 2
@@ -86,6 +86,35 @@ def test_a_version_of_flow_is_promoted_by_its_backtest_alone(managed: Managed) -
     assert states == {"1": "none", "2": "champion", "3": "none", "4": "archived"}
     assert managed.ask("DeleteModel", version=3, why="never used").standing.champion == 2
     assert [one.version for one in managed.ask("ListModels").models] == [4, 2, 1]
+
+
+def test_before_the_first_promotion_the_newest_that_passes_the_gate_answers(managed: Managed) -> None:
+    flow_version(managed.repository, 2, backtest_metrics())
+    flow_version(managed.repository, 3, backtest_metrics(served=0.2))
+    found = ask_flow(managed.target, "Predict", prediction_days=1)
+    assert found.model == "epc_flow/2"
+    assert any("epc_flow/3 does not pass the gate: its WAPE of" in line for line in found.warnings)
+
+
+def test_a_champion_that_cannot_be_read_does_not_stay_for_ever(managed: Managed) -> None:
+    champion = flow_version(managed.repository, 2, backtest_metrics())
+    managed.ask("Promote", version=2, why="first")
+    flow_version(managed.repository, 3, backtest_metrics())
+    assert "was not compared with the champion" in managed.refusal("Promote", version=3, why="next")
+    (champion / "history.npz").unlink(missing_ok=True)
+    (champion / "manifest.json").write_text("{}")
+    assert managed.ask("Promote", version=3, why="the champion is broken").standing.champion == 3
+    assert managed.answering() == "epc_flow/3"
+
+
+def test_a_log_that_is_damaged_leaves_in_use_what_was(managed: Managed) -> None:
+    flow_version(managed.repository, 2, backtest_metrics())
+    managed.ask("Promote", version=2, why="first")
+    assert managed.answering() == "epc_flow/2"
+    flow_version(managed.repository, 3, backtest_metrics())
+    with (managed.folder / "flow" / "promotions.jsonl").open("a") as log:
+        log.write("no entry\n")
+    assert managed.answering() == "epc_flow/2"
 
 
 def test_the_model_that_judges_has_a_log_of_its_own(managed: Managed) -> None:

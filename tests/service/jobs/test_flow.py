@@ -11,6 +11,7 @@ import pytest
 from service.jobs.flow import COLUMNS
 from tests.support.command import HEADER, assert_one_line, run
 from tests.support.gateway import ROOT
+from tests.support.secrets import OTHER, public_pem
 
 SAMPLE = ROOT / "tests" / "data" / "real_events_sample.tsv"
 
@@ -84,7 +85,7 @@ def test_a_table_is_learned_from_compared_and_exported(tmp_path: Path) -> None:
     assert html.count("data:image/png;base64,") >= 3
 
 
-def test_a_model_that_is_worse_than_a_baseline_is_kept_and_answers_nobody(tmp_path: Path) -> None:
+def test_a_model_that_is_worse_than_a_baseline_is_kept_and_no_champion(tmp_path: Path) -> None:
     table, repository, lifecycle = tmp_path / "plants.csv", tmp_path / "repository", tmp_path / "lifecycle"
     plan = ("--plants", "P1", "--applications", "TV", "--panel-sizes", "32,55", "--historical-days", "80")
     assert run("flow", "generate", "--out", table, *plan).returncode == 0
@@ -98,6 +99,11 @@ def test_a_model_that_is_worse_than_a_baseline_is_kept_and_answers_nobody(tmp_pa
     where = ("--model", "epc_flow", "--repository", repository, "--lifecycle", lifecycle)
     assert run("models", "list", *where).stdout.splitlines()[1].split()[:3] == ["epc_flow", "1", "-"]
     assert "no champion: its WAPE of cycle_h" in run("models", "validate", "1", *where).stdout
+    (tmp_path / "other.pem").write_bytes(public_pem(OTHER))
+    again = ("--lifecycle", lifecycle, "--repository", repository, "--trust", tmp_path / "other.pem")
+    done = run("flow", "train", table, *small, *again)
+    assert done.returncode == 1
+    assert "is not signed" in done.stderr.splitlines()[-1]
 
 
 def test_a_setting_that_cannot_be_is_said_in_one_line() -> None:

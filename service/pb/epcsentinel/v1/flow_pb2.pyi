@@ -897,7 +897,7 @@ class FlowServicePredictRequest(google.protobuf.message.Message):
     PLANNED_THROUGHPUT_FIELD_NUMBER: builtins.int
     PREDICTION_DAYS_FIELD_NUMBER: builtins.int
     model_id: builtins.str
-    """Number of the model; empty: the newest."""
+    """Number of the model; empty: the champion, or the newest where there is no log of promotions."""
     site: builtins.str
     """Number of the location, of models of scans."""
     step: builtins.str

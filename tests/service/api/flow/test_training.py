@@ -23,6 +23,25 @@ def commands_in(folder: Path) -> list[str]:
     return found
 
 
+def test_a_training_beside_a_log_of_promotions_ends_at_the_gate(tmp_path: Path) -> None:
+    repository, folder = flow_repository(tmp_path), tmp_path / "flow"
+    flags = ("--flow", str(folder), "--lifecycle", str(tmp_path / "lifecycle"))
+    with Gateway("--backend", f"onnx:{repository}", *flags) as gateway:
+        ask_flow(gateway.target, "GenerateData", plants=["A"], applications=["TV"], historical_days=80)
+        began = ask_flow(gateway.target, "Train", epochs=1).operation
+
+        def now() -> pb.FlowOperation:
+            answer: pb.FlowServiceGetOperationResponse
+            answer = ask_flow(gateway.target, "GetOperation", operation_id=began.operation_id)
+            return answer.operation
+
+        wait_for(lambda: now().state != "running", 120)
+        states = {one.model_id: one.state for one in ask_flow(gateway.target, "ListModels").models}
+        passed = now().state == "succeeded"
+        assert states == {"1": "none", "2": "champion" if passed else "none"}
+        assert ("epc_flow/2 is the champion now" if passed else "version 2 does not pass the gate") in now().message
+
+
 def test_a_training_at_work_is_cancelled(tmp_path: Path) -> None:
     repository, folder = flow_repository(tmp_path), tmp_path / "flow"
     with Gateway("--backend", f"onnx:{repository}", "--flow", str(folder)) as gateway:
