@@ -62,6 +62,15 @@ class Managed:
         return await answer(ModelDesk(ManagedModel(register), ManagedModel(flow), operations), method, request)
 
     def _by_gateway(self, method: str, request: Message) -> Message:
+        model = getattr(request, "model", "")
+        if model in {"", MODEL_NAME}:
+            return self._called(method, request)
+        listed = self._called("ListModels", pb.ModelServiceListModelsRequest(model=model))
+        if problem := unknown_to(listed, model, moves=method not in _READS):  # type: ignore[arg-type]
+            raise CommandError(f"{self.target}: {problem}")
+        return listed if method == "ListModels" else self._called(method, request)
+
+    def _called(self, method: str, request: Message) -> Message:
         answers = getattr(pb, MODELS.methods_by_name[method].output_type.name)
         with self.access.channel(self.target or "") as channel:
             call: Any = channel.unary_unary(
@@ -84,6 +93,18 @@ class Managed:
                 found = self.ask("GetOperation", pb.ModelServiceGetOperationRequest(operation_id=begun.operation_id))
                 begun = found.operation  # type: ignore[attr-defined]
         return begun
+
+
+def unknown_to(listed: pb.ModelServiceListModelsResponse, model: str, *, moves: bool) -> str:
+    """Return why a gateway that lists this may not know the model, "" if it does; ``moves``: it is to move a version.
+
+    Releases that know but one model pass over the name in a request, and would move the version of that one.
+    """
+    if any(one.model != model for one in listed.models):
+        return f"this gateway knows no model {model}: update it first"
+    if moves and not listed.models:
+        return f"this gateway has no version of {model}; if it knows no such model, update it first"
+    return ""
 
 
 def check(settings: Settings, version: int, model: str = MODEL_NAME) -> str:

@@ -72,8 +72,8 @@ class Operation(BaseModel):
 
     @property
     def was_begun(self) -> bool:
-        """Whether its command has run: not if whoever was to run it was killed before."""
-        return self.child != 0 or self.state in (Progressing.RUNNING, Progressing.SUCCEEDED)
+        """Whether it was tried to run its command: not if whoever was to do so was killed before."""
+        return self.child != 0 or self.message != _GONE
 
     @property
     def was_refused(self) -> bool:

@@ -56,10 +56,6 @@ class Situation:
         """Return the champion's network as a judge."""
         return JudgedBy(Method.LSTM, f"{MODEL_NAME}/{self.standing.champion}", mode)
 
-    def operation(self, kind: str) -> Operation | None:
-        """Return the operation of a kind that was started last."""
-        return next((one for one in self.operations if one.kind == kind), None)
-
     def runs(self, kind: str) -> bool:
         """Return whether an operation of a kind runs."""
         return any(one.kind == kind and one.state is Progressing.RUNNING for one in self.operations)

@@ -72,6 +72,8 @@ def operate(
     """Watch accuracy and drift, and respond. A flag is also a variable: --batches is EPC_SENTINEL_OPERATE_BATCHES."""
     given = {name: value for name, value in locals().items() if name in OperateSettings.model_fields}
     own = load_operate_settings(**given | (_ONLY_SAY if due else {}))
+    if (once or due) and own.metrics_port is not None:
+        raise SettingsError("--metrics-port goes not with --once or --due: the round ends before anybody asks for it")
     of_gateways = load_settings(
         lifecycle=lifecycle,
         backend=None if repository is None else f"onnx:{repository}",

@@ -32,7 +32,7 @@ from service.operate.state import STATE_FILE, OperateState, read_state
 from service.operate.steps import What
 from tests.k8s.workflow import step
 from tests.service.feedback.samples import label, sampled
-from tests.support.command import run
+from tests.support.command import assert_one_line, run
 from tests.support.gateway import ROOT
 from tests.support.processes import die_at, end, wait_for
 from tests.support.versions import flip_last_byte
@@ -153,6 +153,22 @@ def test_a_damaged_version_is_refused_once_and_said_and_the_champion_stays(world
     assert (standing.champion, standing.challenger, standing.number) == (1, None, 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [(What.ADOPT, {"retraining": "off", "adopt_command": "no-such-program"}), (What.RETRAIN, {"retraining": "act"})],
+)
+def test_a_command_whose_program_is_missing_is_not_tried_every_round(
+    world: Path, kind: What, settings: dict[str, str]
+) -> None:
+    with operating(world, fallback="off", **settings) as operator:
+        operator.commands[kind] = "no-such-program"
+        found = [asyncio.run(operator.once()) for _ in range(2)]
+    [only] = Operations(world / "lifecycle" / "operations").listed()
+    assert [one.begun for one in found] == [[only], []]
+    assert (only.state, only.message) == (
+        Progressing.FAILED, "no-such-program cannot be run: there is no such program")  # fmt: skip
+
+
 def both_judged(folder: Path, first: int, *, challenger_is_right: bool) -> None:
     """Write 120 events of jumps and none, with verdicts, of which only one of the versions has any idea."""
     store = open_verdicts(str(folder))
@@ -251,6 +267,13 @@ def test_the_workflow_asks_once_in_a_cool_down_whether_a_retraining_is_due(world
     assert [one.stdout for one in said] == ["yes\n", "no\n"], said[0].stderr
     assert "40 new verdicts" in said[0].stderr
     assert register_of(world).standing().number == 1
+
+
+@pytest.mark.parametrize("flag", ["--once", "--due"])
+def test_metrics_of_a_single_round_are_refused_for_nobody_could_ask_for_them(world: Path, flag: str) -> None:
+    done = run("operate", flag, "--lifecycle", world / "lifecycle", "--metrics-port", 0)
+    assert_one_line(done, 2, "--metrics-port goes not with --once or --due")
+    assert not (world / "lifecycle" / STATE_FILE).exists()
 
 
 def test_a_log_that_has_moved_on_is_looked_at_again(world: Path) -> None:
