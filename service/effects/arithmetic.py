@@ -62,7 +62,7 @@ def _clip(_at: Attributes, x: Array | None, low: Array | None = None, high: Arra
 
 
 def _clip_back(_at: Attributes, inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    return [of(g) * (y[0] == inputs[0]), *(None for _ in inputs[1:])]  # a fifth of the time of `np.where`
+    return [of(g) * (y[0] == inputs[0]), *(None for _ in inputs[1:])]  # faster than `np.where`
 
 
 def _hard_sigmoid(at: Attributes, x: Array) -> tuple[Array]:

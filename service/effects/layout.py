@@ -45,7 +45,7 @@ def _split(at: Attributes, x: Array, parts: Array | None = None) -> tuple[Array,
 
 
 def _cut(x: Array, sizes: list[int], axis: int) -> list[Array]:
-    """Return the parts of ``x`` along an axis; `np.split` takes five times as long for small ones."""
+    """Return the parts of ``x`` along an axis; `np.split` takes longer for small ones."""
     before, ends = (slice(None),) * (axis % x.ndim), accumulate(sizes, initial=0)
     return [x[(*before, slice(begin, end))] for begin, end in pairwise(ends)]
 

@@ -55,7 +55,7 @@ class Questions:
         return self.features[np.arange(len(self)), self.position]
 
     def take(self, rows: NDArray[np.intp]) -> Questions:
-        """Return some of the questions, with windows no longer than they need."""
+        """Return some of the questions, with windows no longer than they need; a single one stays as it is."""
         if len(rows) == len(self) == 1:
             return self
         lengths = self.lengths[rows]

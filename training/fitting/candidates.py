@@ -19,18 +19,21 @@ from training.network.lstm import EpcLstm
 from training.network.predict import predict
 from training.samples.samples import Samples
 
-Network = TypeVar("Network", bound=torch.nn.Module)
+_Network = TypeVar("_Network", bound=torch.nn.Module)
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the trained weights in an average with those of the start: the candidates, the nearest ones first."""
 
 _RESAMPLES, _SEED = 200, 7
 
+_LEAST_ITEMS = 20
+"""Anomalous items of a mode; by fewer nothing is told."""
+
 _ERRORS = 2.0
 """Standard errors of a difference up to which it may be chance: later items differ from labelled ones, too."""
 
 
-def averaged(start: Network, trained: Network, share: float) -> Network:
+def averaged(start: _Network, trained: _Network, share: float) -> _Network:
     """Return ``start`` with numbers of which ``share`` (0 .. 1) comes from ``trained``, another one of its shape."""
     mixed, other = copy.deepcopy(start), trained.state_dict()
     with torch.no_grad():
@@ -44,7 +47,9 @@ def chosen(start: EpcLstm, trained: EpcLstm, check: list[Samples], epc: NDArray[
     """Return an average of both networks, and the share of ``trained`` in it.
 
     The one of the best macro AP on ``check``, or a nearer one that is worse by less than chance: by no more than two
-    standard errors of their difference, on the same resamples of the items.
+    standard errors of their difference, on the same resamples of the items. Of fewer than _LEAST_ITEMS that are
+    anomalous in a mode nothing is told, and the start stays. The trained network is the best epoch of the same items,
+    which favours moving.
 
     Args:
         start: the network before.
@@ -53,6 +58,9 @@ def chosen(start: EpcLstm, trained: EpcLstm, check: list[Samples], epc: NDArray[
         epc: item of each of the events that ``check`` was made from.
     """
     items = [np.unique(epc[part.index], return_inverse=True)[1] for part in check]
+    anomalous = [item[(part.labels >= 0.5).any(axis=1)] for part, item in zip(check, items, strict=True)]
+    if min(len(np.unique(each)) for each in anomalous) < _LEAST_ITEMS:
+        return averaged(start, trained, SHARES[0]), SHARES[0]
     candidates = [averaged(start, trained, share) for share in SHARES]
     values = np.stack([_macro_ap(each, check, items) for each in candidates])  # [C, 1 + R]
     if np.isnan(values[:, 0]).any():  # nothing tells

@@ -1,4 +1,8 @@
-"""How the version that answers now would have done where a backtest measures: what the gate of a new one rests on."""
+"""How the version that answers now would have done where a backtest measures: what the gate of a new one rests on.
+
+Where it cannot be said there are no errors, and a note says why: too few days that are new to it, a history of other
+dimensions, or a forecast that the version refuses. The gate then asks nothing of the new one but to beat the baselines.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,8 @@ def compare_with(champion: Champion, found: Backtest) -> dict[str, JsonValue]:
     """Return the errors of the champion and of what was chosen, by measure and horizon, from the same origins.
 
     Those are the origins after the end of the champion's history: it has learned from all days before. Without enough
-    of them, or for a history of other dimensions, ``errors`` is empty and ``note`` says why.
+    of them, for a history of other dimensions, or if the champion refuses to forecast from one of them, ``errors`` is
+    empty and ``note`` says why.
     """
     said: dict[str, JsonValue] = {"manifest_sha256": champion.manifest_sha256, "model": champion.forecaster.title}
     history, trials = champion.forecaster.history, found.testing

@@ -61,7 +61,7 @@ def rank(
     found: Samplings = {}
     for column, kind in enumerate(KINDS):
         found[kind] = Ranking.of(labels[:, column] >= 0.5, scores[:, column], item, len(weights)).measure(weights)
-    found[MACRO] = {metric: _mean([found[kind][metric] for kind in KINDS]) for metric in METRICS}
+    found[MACRO] = {metric: mean_of_known([found[kind][metric] for kind in KINDS]) for metric in METRICS}
     return found
 
 
@@ -132,7 +132,8 @@ def _count(
     return csr_matrix((counts.astype(np.float32), (row, item)), shape=shape)
 
 
-def _mean(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def mean_of_known(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the mean [R] of values [R] each; those that are NaN are passed over, and it is NaN where all are."""
     stacked = np.stack(values)
     known = ~np.isnan(stacked)
     with np.errstate(invalid="ignore"):

@@ -28,6 +28,7 @@ from training.network.predict import predict
 from training.retraining import by_slice, paired
 from training.retraining.gate import refusals
 from training.retraining.ground import Ground
+from training.retraining.paired import MEAN
 from training.runs.folder import Run
 from training.runs.record import AveragingRecord, AveragingStep
 from training.samples.samples import Samples
@@ -76,11 +77,12 @@ def average(  # noqa: PLR0913, PLR0917
     """Return the average to go on with, with thresholds of its own, and what was found at each of SHARES.
 
     Of the shares at which the gate would refuse nothing on the ``replay`` it is the one that gains most on what was
-    ``audited``, the greatest of equal ones; 0 if it would at each.
+    ``audited``, the smallest of equal ones; 0 if it would at each, or nothing tells of a gain. Every kind counts, those
+    of few anomalies, too: what is set apart for this is little.
     """
     steps: list[AveragingStep] = []
     kept: Fitted | None = None
-    best = (-np.inf, 0.0)
+    best = (-np.inf, -SHARES[0])  # the gain, and minus the share
     for share in SHARES:
         # In calibration, too: anew on a part that it judges without an error it would be so sure that all findings tie.
         model = averaged(champion.model, tuned.model, share)
@@ -88,10 +90,11 @@ def average(  # noqa: PLR0913, PLR0917
         found = replace(tuned, model=model, thresholds=cuts.thresholds, points=cuts.points)
         ground = replay.ground(champion, found)
         refused = refusals(paired.compare(ground, resamples=resamples), by_slice.changes(ground))
-        gains = [one.difference for one in paired.compare(audited.ground(champion, found), resamples=0)]
-        gain = float(np.mean(gains)) if gains else 0.0
-        steps.append(AveragingStep(share=share, refused=refused, gain=round(gain, 6)))
-        if kept is None or (not refused and (gain, share) > best):
-            kept, best = found, best if refused else (gain, share)
+        compared = paired.compare(audited.ground(champion, found), resamples=0)
+        gains = [one.difference for one in compared if one.kind != MEAN]
+        gain = round(float(np.mean(gains)), 6) if gains else 0.0
+        steps.append(AveragingStep(share=share, refused=refused, gain=gain))
+        if kept is None or (not refused and (gain, -share) > best):
+            kept, best = found, best if refused else (gain, -share)
     assert kept is not None  # noqa: S101 - the first one is kept
-    return kept, AveragingRecord(share=best[1], steps=steps)
+    return kept, AveragingRecord(share=-best[1], steps=steps)

@@ -11,7 +11,7 @@ from training.retraining import by_slice, paired
 from training.retraining.by_slice import SliceChange
 from training.retraining.gate import refusals, untold
 from training.retraining.ground import Ground, contest_of, read_ground
-from training.retraining.paired import RESAMPLES, Comparison
+from training.retraining.paired import LEAST_ANOMALIES, RESAMPLES, Comparison
 from training.retraining.worst_errors import WorstJourney, worst_journeys
 from training.runs.folder import Run
 
@@ -67,4 +67,15 @@ def compare_on(grounds: Sequence[Ground], notices: Sequence[str], resamples: int
     compared = [one for ground in grounds for one in paired.compare(ground, resamples=resamples)]
     changes = sorted((one for ground in grounds for one in by_slice.changes(ground)), key=lambda one: one.change)
     worst = [one for ground in grounds for one in worst_journeys(ground, "retrospective", WORST)]
-    return RunComparison([*notices, *untold(compared)], compared, changes, refusals(compared, changes), worst)
+    refused = [*refusals(compared, changes), *_unheard(grounds, compared)]
+    return RunComparison([*notices, *untold(compared)], compared, changes, refused, worst)
+
+
+def _unheard(grounds: Sequence[Ground], compared: Sequence[Comparison]) -> list[str]:
+    """Return of which grounds people said too little: a challenger that they are to judge would pass unseen."""
+    heard = {one.ground for one in compared if one.anomalies >= LEAST_ANOMALIES}
+    return [
+        f"{ground.name}: nothing is told: fewer than {LEAST_ANOMALIES} known anomalies of every kind, label more"
+        for ground in grounds
+        if ground.said_by_people and ground.name not in heard
+    ]

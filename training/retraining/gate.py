@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from training.retraining.by_slice import SliceChange
-from training.retraining.paired import MEAN, Comparison
+from training.retraining.paired import LEAST_ANOMALIES, MEAN, Comparison
 
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
     """What a challenger is refused for."""
 
-    ap: float = 0.002  # the lower bound of the difference of AP must be above minus this
+    ap: float = 0.002  # the lower bound of the difference of AP (by verdicts: of the mean) must be above minus this
     ece: float = 0.005  # the calibration error must not rise by more
     cost_share: float = 0.05  # the cost must not rise by more than this share of the champion's, beyond chance
     slice_fall: float = 0.02  # no slice may fall by more
-    least_anomalies: int = 20  # of a kind on a ground; of fewer nothing can be told
+    least_anomalies: int = LEAST_ANOMALIES  # of a kind on a ground; of fewer nothing can be told
 
 
 _LIMITS = GateLimits()
@@ -55,13 +55,11 @@ def untold(compared: Iterable[Comparison], limits: GateLimits = _LIMITS) -> list
 def _of_kind(one: Comparison, limits: GateLimits) -> list[str]:
     where = f"{one.ground}, {one.mode}, {one.kind}"
     found = []
-    of_mean = one.kind == MEAN
-    if (one.high < 0) if one.by_people and not of_mean else not one.low > -limits.ap:
+    one_of_many = one.by_people and one.kind != MEAN
+    if (one.high < 0) if one_of_many else not one.low > -limits.ap:
+        rule = "the upper bound must not be below 0" if one_of_many else f"the lower bound must be above -{limits.ap}"
         why = "is worse" if one.high < 0 else "may be worse, by what is known"
-        found.append(
-            f"{where}: {why}: AP differs by {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f}), the lower bound"
-            f" must be above -{limits.ap}"
-        )
+        found.append(f"{where}: {why}: AP differs by {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f}), {rule}")
     if one.ece_difference > limits.ece:
         found.append(f"{where}: calibration error rises by {one.ece_difference:.4f}, by more than {limits.ece}")
     if one.cost_low > limits.cost_share * one.cost:

@@ -24,10 +24,14 @@ from training.retraining.ground import Ground
 RESAMPLES, SEED = 1_000, 7
 
 MEAN = "mean"
-"""In the place of a kind: of all kinds and modes."""
+"""In the place of a kind: of all modes, and of the kinds with LEAST_ANOMALIES."""
+
+LEAST_ANOMALIES = 20
+"""Of a kind in a mode; by fewer nothing is told: where one of three is ranked first is luck."""
 
 _DOUBTFUL = (0.02, 0.95)
-"""Scores between which verdicts of people rank events, the outer bands of the audit sample; beyond, all are alike.
+"""Scores between which verdicts of people rank events, the outer BANDS of `service.feedback.sampling`; beyond, all are
+alike.
 
 Of events of which both networks are sure most verdicts that say otherwise are errors, and which of a thousand such
 events comes first is chance: networks of the same weights would seem to differ.
@@ -58,33 +62,25 @@ class Comparison:
 def compare(ground: Ground, *, resamples: int = RESAMPLES, seed: int = SEED) -> list[Comparison]:
     """Return the comparison of the networks of both runs for every mode and kind of which anything is known.
 
-    By verdicts of people their MEAN is the last one.
+    By verdicts of people their MEAN is the last one, if a kind has LEAST_ANOMALIES.
     """
     weights = ranking.with_resamples(len(ground.events.epc_codes), resamples, seed)
     found = [one for mode in MODES for one in _of_mode(ground, mode, weights)]
     compared = [one for one, _ in found]
-    if not ground.said_by_people or not found:
+    telling = [(one, difference) for one, difference in found if one.anomalies >= LEAST_ANOMALIES]
+    if not ground.said_by_people or not telling:
         return compared
     mean = Comparison(
         ground.name,
         " and ".join(MODES),
         MEAN,
-        sum(one.anomalies for one in compared),
-        float(np.mean([one.ap for one in compared])),
-        *ranking.interval(_mean([difference for _, difference in found])),
+        max(sum(one.anomalies for one, _ in telling if one.mode == mode) for mode in MODES),  # both judge the same
+        float(np.mean([one.ap for one, _ in telling])),
+        *ranking.interval(ranking.mean_of_known([difference for _, difference in telling])),
         *(nan,) * 6,
         by_people=True,
     )
     return [*compared, mean]
-
-
-def _mean(differences: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the mean [1 + R] of those that a resample has."""
-    stacked = np.stack(differences)
-    known = ~np.isnan(stacked)
-    with np.errstate(invalid="ignore"):
-        mean: NDArray[np.float64] = np.where(known, stacked, 0.0).sum(axis=0) / known.sum(axis=0)
-    return mean
 
 
 def _of_mode(

@@ -165,9 +165,10 @@ def _averaged(  # noqa: PLR0913, PLR0917
 def both_worlds(own: OwnData, gathered: Gathered, max_length: int) -> Material:
     """Return the champion's material and the new events as one; labels that nobody knows are NaN.
 
-    So what is replayed is seen with the tables of both, as it will be judged: with its own alone, how much a table
-    counts would tell the worlds apart. EPCs of which something is known are _AUDITED_SHARE of what is drawn, the other
-    new ones only teach tables, and those that are held out, or say how far to go, are in no part.
+    So what is replayed is seen with tables that count both: with its own alone, how much a table counts would tell the
+    worlds apart. What judges has the counts of home where home has any (`tables_of_both`). EPCs of
+    which something is known are _AUDITED_SHARE of what is drawn, the other new ones only teach tables, and those that
+    are held out, or say how far to go, are in no part.
     """
     home = own.labelled(max_length)
     both, request = join([home.events, gathered.events])

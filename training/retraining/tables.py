@@ -56,7 +56,7 @@ def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] 
     both, _ = join([events, new.events.take(rows)])
     at_home = normal_events(labels)
     normal = np.concatenate([at_home, new.normal[rows]])
-    masters = united(own.world.masters, new.masters)
+    masters = _with_places(united(own.world.masters, new.masters), both.location_id[normal])
     genuine = np.concatenate([np.ones(len(events), dtype=np.bool_), new.cleared[rows]])
     issued = learn(both, normal & genuine, masters)
     learned = replace(learn(both, normal, masters), **{name: getattr(issued, name) for name in _OF_CODES})
@@ -68,7 +68,12 @@ def extended(home: Reference, both: Reference) -> Reference:
 
     A new scan or lane counts from _SEEN times on: of the anomalies that nothing finds some would teach what is normal,
     each once or twice.
+
+    Raises:
+        ValueError: they number places differently, so that a key of one means something else in the other.
     """
+    if not np.array_equal(home.location_id, both.location_id):
+        raise ValueError("tables of other places cannot be added: their keys are made of the places' numbers")
     tables: dict[str, Any] = {}
     for name, beside in _COUNTED.items():
         old, new = getattr(home, name), getattr(both, name)
@@ -83,6 +88,19 @@ def extended(home: Reference, both: Reference) -> Reference:
             values[known] = before[row[known]]
             tables[each or name] = values[kept] if each else Counts(new.key[kept], values[kept])
     return replace(home, **tables)
+
+
+def _with_places(masters: Masters, seen: NDArray[np.int64]) -> Masters:
+    """Return the masters with all places ``seen`` [n]; nobody knows where those are that were in none."""
+    extra = np.setdiff1d(seen, masters.location_id)
+    location_id = np.concatenate([masters.location_id, extra])
+    order, unknown = np.argsort(location_id), np.full(len(extra), np.nan)
+    return replace(
+        masters,
+        location_id=location_id[order],
+        latitude=np.concatenate([masters.latitude, unknown])[order],
+        longitude=np.concatenate([masters.longitude, unknown])[order],
+    )
 
 
 def united(home: Masters, new: Masters) -> Masters:

@@ -55,10 +55,10 @@ def _date_not_of_lot(f: Facts, w: Words, row: int) -> str:
 
 def _serial_outside(f: Facts, w: Words, row: int) -> str:
     code, lot = f.code(row), f.norms.lot(f.code(row))
-    if lot is None:
-        return outside_block(f, w, row)
     if code.serial < 0:
         return _unusual(f, w, row)
+    if lot is None:
+        return outside_block(f, w, row)
     low, high = lot.serials
     message = "The serial {serial} lies {off} outside of those of its lot: {n} issued codes, serials {low} to {high}"
     off = max(low - code.serial, code.serial - high, 0)

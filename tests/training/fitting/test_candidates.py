@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from service.events.vocabulary import KINDS
 from service.model.sequences import Windows
+from training.fitting import candidates
 from training.fitting.candidates import SHARES, averaged, chosen
 from training.fitting.config import TrainConfig
 from training.network.lstm import EpcLstm
@@ -65,3 +67,22 @@ def test_what_tells_nothing_keeps_the_start() -> None:
     nothing = [events_of(3)] * 2
     assert chosen(start, trained, nothing, np.arange(EVENTS))[1] == 0.0
     assert chosen(start, start, true_to(start, 3, wrong=0.2), np.arange(EVENTS))[1] == SHARES[0]
+
+
+def test_few_anomalous_items_tell_nothing() -> None:
+    """19 of them, all as the trained network says, move nothing; one more does."""
+    start, trained, epc = network(1), network(2), np.arange(EVENTS)
+    check = true_to(trained, 3)
+    few = np.flatnonzero(check[0].labels.any(axis=1))[19:]
+    check[0].labels[few[1:]] = 0
+    assert chosen(start, trained, check, epc)[1] > 0
+    check[0].labels[few[0]] = 0
+    assert chosen(start, trained, check, epc)[1] == 0.0
+
+
+def test_what_is_ahead_by_less_than_chance_is_not_gone_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, trained, epc = network(1), network(2), np.arange(EVENTS)
+    check = true_to(trained, 5, wrong=0.4)
+    share = chosen(start, trained, check, epc)[1]
+    monkeypatch.setattr(candidates, "_ERRORS", 0.0)
+    assert share < chosen(start, trained, check, epc)[1] == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from export.flow import export_flow
 from service.flow.forecast.forecaster import FlowForecaster
+from service.flow.forecast.manifest import read_flow_version
+from service.flow.forecast.stock import StockFlow
 from service.flow.series import MEASURES, FlowSeries
 from tests.training.flow.plants import CONFIG, LAST_DAY, plants
 from training.flow.backtest import Backtest, backtest
@@ -50,3 +53,20 @@ def test_days_that_the_champion_has_learned_from_say_nothing(
     )
     said = compare_with(champion_of(renamed, tmp_path), found)
     assert (said["errors"], said["note"]) == ({}, "its history is of site, step, product")
+
+
+def test_a_champion_that_cannot_forecast_from_these_data_has_no_errors_and_says_why(
+    found: Backtest, tmp_path: Path
+) -> None:
+    """One that forecasts by items, and the new data are counts by day, of which nobody knows the items."""
+    champion = champion_of(plants().until(LAST_DAY - 20), tmp_path)
+    version = read_flow_version(tmp_path)
+    by_items = version.manifest.model_copy(deep=True)
+    for measure in by_items.measures.values():
+        for name, grain in measure.grains.items():
+            bands = next(iter(grain.weights.values()))
+            whole = {StockFlow.name: type(bands)(1.0 for _ in bands)}
+            measure.grains[name] = grain.model_copy(update={"weights": whole})
+    other = FlowForecaster(replace(version, manifest=by_items))
+    said = compare_with(replace(champion, forecaster=other), found)
+    assert (said["errors"], said["note"]) == ({}, "the history knows no items")

@@ -150,6 +150,28 @@ def test_a_slice_that_falls_refuses_and_few_anomalies_are_said() -> None:
     ]
 
 
+def test_people_who_say_too_little_let_nobody_pass(tiny_run: Path, ground: Ground) -> None:
+    """However good a challenger is where the truth is known: on what people were asked about nothing is told."""
+    run = Run.load(tiny_run)
+    whole = Contest(run, run).ground("whole", ground.events, ground.known)
+    labels = np.full_like(ground.known.labels, np.nan)
+    few = np.flatnonzero(ground.known.labels.max(axis=1) >= 0.5)[:10]
+    said = []
+    for rows in (few, np.arange(len(labels))):
+        labels[rows] = ground.known.labels[rows]
+        said.append(
+            Contest(run, run).ground(
+                "audited", ground.events, Truth(labels.copy()), represents=False, said_by_people=True
+            )
+        )
+    little, much = said
+    reason = "audited: nothing is told: fewer than 20 known anomalies of every kind, label more"
+    assert compare_on([whole, little], [], FEW).refused == [reason]
+    mute = replace(little, name="mute", champion=known(little.champion, np.full_like(labels, np.nan)))
+    assert compare_on([whole, mute], [], FEW).refused == [reason.replace("audited", "mute")]
+    assert compare_on([whole, much], [], FEW).passes
+
+
 def test_the_command(  # noqa: PLR0917 - what a comparison is of
     tiny_run: Path, exported: Path, worse_run: Path, other_world: Path, tiny_world: TinyWorld, tmp_path: Path
 ) -> None:
