@@ -195,7 +195,8 @@ class Settings(BaseSettings):
     flow_train_command: str = Field(
         "epc-sentinel flow train {data} --out {folder}/runs/{now} --repository {repository} {options}",
         description="command that Train of FlowService runs, with {data}, {options} (flags of the settings that the"
-        " request gives, and --lifecycle and --trust where the gateway has them), {folder}, {repository} and {now}; empty: none",
+        " request gives, and --lifecycle and --trust where the gateway has them), {folder}, {repository} and {now};"
+        " empty: none",
     )
     flow_data: Path | None = Field(
         None,

@@ -125,4 +125,5 @@ def united(home: Masters, new: Masters) -> Masters:
         route_hours=of("route_hours", kept),
         route_count=of("route_count", kept),
         zones=new.zones,
+        dialect=new.dialect or home.dialect,
     )

@@ -110,9 +110,12 @@ def test_as_many_files_as_events_cost_no_more_than_one_file() -> None:
             events.event_id, events.epc, events.epc_codes, events.location_id, events.step, events.event_type,
             events.time_us, file_id,
         )  # fmt: skip
-        started = time.perf_counter()
-        build_responses(columns, judgement(flags))
-        return time.perf_counter() - started
+        took = []
+        for _ in range(3):
+            started = time.process_time()  # not what others of the machine do meanwhile
+            build_responses(columns, judgement(flags))
+            took.append(time.process_time() - started)
+        return min(took)
 
     assert seconds(np.arange(count)) < 10 * seconds(np.zeros(count, dtype=np.int64)) + 0.5
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.dialect.dialect import Dialect
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, type_index
 from service.features.keys import scan_key
@@ -16,7 +18,7 @@ from tests.support.worlds import ROUTE, Scan, masters, normal_scans, shipment, t
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.evaluation.data_under_test import OwnData
-from training.retraining.tables import NewEvents, extended, tables_of_both
+from training.retraining.tables import NewEvents, extended, tables_of_both, united
 from training.samples.reference import learn
 
 UNLISTED = 3
@@ -76,3 +78,9 @@ def test_tables_of_other_places_are_not_mixed() -> None:
     home, wider = learn(HOME, normal, masters()), learn(other, np.ones(len(other), dtype=np.bool_), masters())
     with pytest.raises(ValueError, match="tables of other places"):
         extended(home, wider)
+
+
+def test_a_network_keeps_its_own_words() -> None:
+    own_words = Dialect(columns={"epc_code": "tag"})
+    assert united(replace(masters(), dialect=own_words), masters()).dialect == own_words
+    assert united(masters(), masters()).dialect is None
