@@ -243,8 +243,7 @@ def test_the_docs_and_the_component_use_real_settings() -> None:
 
     text = (ROOT / "docs" / "monitoring.md").read_text()
     flags = {flag_name(field) for field in (*Settings.model_fields, *OperateSettings.model_fields)}
-    of_commands = {"--data", "--part", "--enable-feature", "--once"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | of_commands
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part", "--enable-feature"}
     component: Any = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     named = re.findall(rf"{ENV_PREFIX}(\w+)", json.dumps(component))
     assert named

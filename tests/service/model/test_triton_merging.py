@@ -84,7 +84,8 @@ def production(bundled_repository: Path) -> Iterator[TritonServer]:
 
 def test_the_gateway_merges_the_calls_of_its_clients(production: TritonServer) -> None:
     body = many(50).SerializeToString()  # 10 journeys of 5 events: one length, nothing but time keeps them apart
-    flags = ("--backend", f"triton://{production.url}", "--no-fallback", "--probe-interval-s", "3600")
+    flags = ("--backend", f"triton://{production.url}", "--no-fallback", "--probe-interval-s", "3600",
+             "--model-timeout-s", "30")  # fmt: skip  # a slow machine is no reason to try a pass again
     with Gateway(*flags) as gateway, grpc.insecure_channel(gateway.target) as channel:
         analyze = channel.unary_unary(f"/{SERVICE}/Analyze")
         analyze(body, timeout=30)
@@ -92,6 +93,6 @@ def test_the_gateway_merges_the_calls_of_its_clients(production: TritonServer) -
         answers = [call.result() for call in [analyze.future(body, timeout=30) for _ in range(CALLS)]]
         done = Counted.at(production.url) - before
     assert {pb.AnalyzeResponse.FromString(answer).method for answer in answers} == {"lstm-deep-learning"}
-    assert done.inferences >= 10 * CALLS, "more only where a slow machine had a pass tried again"
+    assert done.inferences == 10 * CALLS
     assert done.executions <= done.requests < CALLS, f"the gateway's passes are of several calls: {done}"
     assert done.inferences > 10 * done.executions, f"more sequences in a run than any call has: {done}"
