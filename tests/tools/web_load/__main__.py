@@ -2,6 +2,7 @@
 
 ``python -m tests.tools.web_load`` starts a gateway and a web service, uploads a simulated world, then lets USERS people
 look at reports while files are uploaded, and measures a caller of the gateway before and meanwhile.
+``--postgresql`` keeps the findings in a server of the system instead of a folder.
 ``--large`` sends 50,000 events to each of the old paths instead, ``--gigabytes`` uploads one file of that size.
 """
 
@@ -16,13 +17,15 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from google.protobuf.json_format import MessageToDict
 
 from service.web.oldpaths.routes import PATH
+from tests.servers.postgres import Postgres
 from tests.support.gateway import Gateway
 from tests.support.requests import many
 from tests.support.web.server import Web
@@ -174,10 +177,21 @@ def peak_mb(pid: int) -> int:
     return int(line.split()[1]) // 1000
 
 
+@contextmanager
+def stored(folder: Path, postgresql: bool) -> Iterator[Path | str]:
+    """Yield where a web service keeps its findings: a folder, or a database of a server of its own."""
+    if not postgresql:
+        yield folder / "kept"
+        return
+    with Postgres() as server:
+        yield server.url()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="50,000 events to each old path, and nothing else")
     parser.add_argument("--gigabytes", type=float, help="one upload of this size, and nothing else")
+    parser.add_argument("--postgresql", action="store_true", help="keep the findings there, not in a folder")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3, help="how often callers are measured alone and meanwhile")
@@ -186,7 +200,12 @@ def main() -> None:
     parser.add_argument("--epcs", type=int, default=20_000, help="items of the simulated world, of which the files are")
     parser.add_argument("--paths", nargs="*", help="what people look at instead of the pages of a report")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, Gateway() as gateway, Web(gateway.target, Path(name) / "kept") as web:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        stored(Path(name), arguments.postgresql) as store,
+        Gateway() as gateway,
+        Web(gateway.target, store) as web,
+    ):
         if arguments.large:
             large(web)
         elif arguments.gigabytes:
