@@ -50,6 +50,12 @@ def test_every_object_is_valid(objects: list[Object]) -> None:
     assert all(found[3:]), "the check can fail"
 
 
+def test_single_rounds_say_how_often_they_run(objects: list[Object]) -> None:
+    [minutes] = find("CronWorkflow", "epc-sentinel-operate", objects)["spec"]["schedules"]
+    assert minutes == "*/5 * * * *"
+    assert "--interval-s=300" in CONTAINERS["operate"]["args"]
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_every_step_is_a_command_with_options_that_it_has(name: str) -> None:
     command: Any = typer.main.get_command(app)
