@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf import text_format
 
 from export.flow_graphs import lstm_graph, trees_graph
+from export.repository import CONFIG_FILE, CPU_CONFIG_FILE, write_atomically
 from service.errors import ModelRepositoryError
 from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, STOCK_FILE, TREES_FILE, FlowManifest
-from service.model.manifest import MANIFEST_FILE, MODEL_FILE
+from service.flow.forecast.onnx_forecast import INPUT_WINDOW, OUTPUT_MEASURES
+from service.flow.forecast.windows import FEATURES
+from service.flow.series import MEASURES
+from service.model.backend import CHUNK
+from service.model.manifest import MANIFEST_FILE, MODEL_FILE, digest_of
 from service.model.repository import retired, versions
 from service.model.signing import SIGNATURE_FILE
+from service.model.triton_config import config_type
 from training.flow.run import FlowRun
 
 
@@ -28,7 +36,8 @@ def export_flow(
 ) -> Path:
     """Export a run as ``version`` (default: the next one) of the flow model; return its folder.
 
-    The folder is whole from the first moment it is there.
+    The folder is whole from the first moment it is there. ``config.pbtxt`` and ``configs/cpu.pbtxt`` beside it say how
+    Triton runs the network.
 
     Raises:
         DataError: it is no run folder.
@@ -68,7 +77,32 @@ def export_flow(
     files[MANIFEST_FILE] = text
     if sign is not None:
         files[SIGNATURE_FILE] = sign.sign(text)
-    return _place(repository / FLOW_MODEL / str(number), files)
+    made = _place(repository / FLOW_MODEL / str(number), files)
+    _write_configs(repository / FLOW_MODEL, [*{*taken, number}], run.learned.length)
+    return made
+
+
+def _write_configs(folder: Path, numbers: Sequence[int], length: int) -> None:
+    """Write how Triton runs the network of ``length`` days, on a GPU and on processors.
+
+    One file stands for all versions: those of another length run by it only where the gateway says what is loaded.
+    """
+    digests = {f"manifest_sha256.{one}": digest_of(folder / str(one) / MANIFEST_FILE) for one in sorted(numbers)}
+    (folder / "configs").mkdir(exist_ok=True)
+    for file, device, count in ((CONFIG_FILE, "KIND_GPU", 1), (CPU_CONFIG_FILE, "KIND_CPU", 2)):
+        parameters = digests | ({"intra_op_thread_count": "1"} if device == "KIND_CPU" else {})
+        config = config_type("flow train --repository", "train")(
+            name=FLOW_MODEL,
+            backend="onnxruntime",
+            max_batch_size=4 * CHUNK,
+            input=[{"name": INPUT_WINDOW, "data_type": "TYPE_FP32", "dims": [length, len(FEATURES)]}],
+            output=[{"name": OUTPUT_MEASURES, "data_type": "TYPE_FP32", "dims": [len(MEASURES)]}],
+            version_policy={"all": {}},
+            instance_group=[{"kind": device, "count": count}],
+            dynamic_batching={},
+            parameters={key: {"string_value": value} for key, value in parameters.items()},
+        )
+        write_atomically(folder / file, text_format.MessageToString(config))
 
 
 def _place(target: Path, files: dict[str, bytes]) -> Path:

@@ -22,6 +22,9 @@ from service.model.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Probe, d
 from service.model.repository import read_manifest, versions
 from service.model.signing import SIGNATURE_FILE
 from service.model.triton_config import config_type
+from service.model.verify import CONFIGS
+
+CONFIG_FILE, CPU_CONFIG_FILE = CONFIGS
 
 MAX_QUEUE_DELAY_US = 10_000
 """SPEC.md: a request waits at most 10 ms for others to share its batch."""
@@ -109,8 +112,8 @@ def write_version(  # noqa: PLR0913 - two of them are options, given by name
     production, cpu = map(render_config, specs_of([*others, manifest]))  # before anything is written
     (model_folder / "configs").mkdir(parents=True, exist_ok=True)
     _place(target, onnx, manifest, sign)
-    _write_atomically(model_folder / "config.pbtxt", production)
-    _write_atomically(model_folder / "configs" / "cpu.pbtxt", cpu)
+    write_atomically(model_folder / CONFIG_FILE, production)
+    write_atomically(model_folder / CPU_CONFIG_FILE, cpu)
     return target
 
 
@@ -183,7 +186,8 @@ def _place(target: Path, onnx: Path, manifest: Manifest, sign: Ed25519PrivateKey
         fresh.rename(target)
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that is whole from the first moment it is there."""
     scratch = path.with_name(f".{path.name}.tmp")
     try:
         scratch.write_text(text, encoding="utf-8")

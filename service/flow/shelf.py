@@ -14,16 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from service.errors import InvalidRequest, ModelRepositoryError, NoSuchModel, NotInThisState
+import structlog
+
+from service.errors import InvalidRequest, ModelRepositoryError, ModelUnavailable, NoSuchModel, NotInThisState
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.manifest import FLOW_MODEL
+from service.flow.forecast.triton_network import TritonPlace
 from service.flow.gate import shortfall
 from service.model.manifest import MANIFEST_FILE
 from service.model.repository import retire, versions
 from service.model.signing import Trust
 
 _KEPT = 4
+_LINGER_S = 10.0
+"""Seconds after which the network of a version that left is unloaded: calls that began with it end before."""
 _MOST_VERSION_DIGITS = 9
+
+log = structlog.get_logger("epc_sentinel.flows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,22 @@ class Promoted(Protocol):
 class FlowShelf:
     """The flow models of one repository; may be asked from several threads at once."""
 
-    def __init__(self, repository: Path, trust: Trust | None = None, promoted: Promoted | None = None) -> None:
-        """Args: ``trust`` holds the keys, one of which must have signed a version; None: none must."""
-        self._repository, self._trust, self._promoted = repository, trust, promoted
+    def __init__(
+        self,
+        repository: Path,
+        trust: Trust | None = None,
+        promoted: Promoted | None = None,
+        triton: TritonPlace | None = None,
+    ) -> None:
+        """Take what answers.
+
+        Args:
+            repository: the folder that holds ``epc_flow/``.
+            trust: keys, one of which must have signed a version; None: none must.
+            promoted: the log of promotions; None: there is none.
+            triton: what runs the networks; None: this process does.
+        """
+        self._repository, self._trust, self._promoted, self._triton = repository, trust, promoted, triton
         self._loaded: dict[tuple[int, int], FlowForecaster] = {}  # by version and time of its manifest
         self._lock = threading.Lock()
 
@@ -148,9 +168,27 @@ class FlowShelf:
         with self._lock:
             if found := self._loaded.get((version, stamp)):
                 return found
-        made = FlowForecaster.load(self._repository, version, self._trust)
+        made = FlowForecaster.load(self._repository, version, self._trust, self._triton)
         with self._lock:
             self._loaded[version, stamp] = made
-            while len(self._loaded) > _KEPT:
-                self._loaded.pop(next(iter(self._loaded)))
+            left = [self._loaded.pop(key) for key in list(self._loaded)[:-_KEPT]]
+        self._let_go(left)
         return made
+
+    def _let_go(self, left: Sequence[FlowForecaster]) -> None:
+        """Have the networks of versions unloaded a little later, but for those that are loaded again by then."""
+
+        def unload() -> None:
+            for one in left:
+                with self._lock:
+                    is_back = any(one.title == held.title for held in self._loaded.values())
+                try:
+                    if not is_back:
+                        one.retire()
+                except ModelUnavailable as error:
+                    log.warning("a network could not be unloaded", model=one.title, reason=str(error))
+
+        if left and self._triton is not None:
+            timer = threading.Timer(_LINGER_S, unload)
+            timer.daemon = True
+            timer.start()

@@ -17,6 +17,7 @@ from service.errors import InvalidRequest, ModelRepositoryError
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.manifest import FLOW_MODEL, read_flow_version
 from service.flow.forecast.question import FlowQuestion
+from service.flow.forecast.triton_network import TritonPlace
 from service.flow.gate import shortfall
 from service.flow.kept import KeptData
 from service.flow.shelf import FlowShelf
@@ -26,8 +27,9 @@ from service.lifecycle.promotion_log import PromotionLog, Stamp
 from service.lifecycle.register import Described, Register
 from service.lifecycle.states import Standing
 from service.model.signing import load_trust
+from service.model.triton_backend import Outgoing, untraced
 from service.security.auth import caller
-from service.settings import Settings
+from service.settings import Settings, TritonTarget
 
 log = structlog.get_logger("epc_sentinel.flows")
 
@@ -41,10 +43,14 @@ class FlowRegister(Register):
 
     names: ClassVar[tuple[str, ...]] = (FLOW_MODEL,)
 
+    triton: TritonPlace | None = None  # runs the networks; None: this process does
+
     def try_out(self, version: int) -> None:
-        """See `Register.try_out`."""
+        """See `Register.try_out`; a model server has the network loaded, beside those that answer, and probed."""
         try:
-            FlowForecaster.load(self.repository, version, self.trust).predict(FlowQuestion(days=1))
+            forecaster = FlowForecaster.load(self.repository, version, self.trust, self.triton)
+            forecaster.prepare()
+            forecaster.predict(FlowQuestion(days=1))
         except InvalidRequest as error:
             raise ModelRepositoryError("; ".join(f"{field} {text}" for field, text in error.violations)) from None
 
@@ -109,17 +115,36 @@ def open_flow_register(settings: Settings) -> FlowRegister | None:
     if settings.lifecycle is None:
         return None
     trust = load_trust(settings.trust) if settings.trust else None
-    return FlowRegister(settings.repository, PromotionLog(settings.lifecycle / _LOG_FOLDER), "", trust)
+    log_of_flow = PromotionLog(settings.lifecycle / _LOG_FOLDER)
+    return FlowRegister(settings.repository, log_of_flow, "", trust, triton=_triton(settings, untraced))
 
 
-def open_shelf(settings: Settings) -> FlowShelf:
+def open_shelf(settings: Settings, outgoing: Outgoing = untraced) -> FlowShelf:
     """Return the versions of the flow model, of which the log's champion answers; raises as `open_flow_register`."""
     register = open_flow_register(settings)
     trust = load_trust(settings.trust) if settings.trust else None
-    return FlowShelf(settings.repository, trust, None if register is None else FlowPromotions(register))
+    promoted = None if register is None else FlowPromotions(register)
+    return FlowShelf(settings.repository, trust, promoted, _triton(settings, outgoing))
 
 
-def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, registry: CollectorRegistry) -> FlowDesk:
+def _triton(settings: Settings, outgoing: Outgoing) -> TritonPlace | None:
+    """Return the model server that runs networks, None where this process does."""
+    target = settings.target
+    if not isinstance(target, TritonTarget):
+        return None
+    return TritonPlace(
+        target.address,
+        settings.repository,
+        is_explicit=settings.triton_control == "explicit",
+        config=settings.triton_config,
+        timeout_s=settings.model_timeout_s,
+        outgoing=outgoing,
+    )
+
+
+def flow_desk(
+    settings: Settings, lineups: Lineups, admission: Admission, registry: CollectorRegistry, outgoing: Outgoing
+) -> FlowDesk:
     """Return it, with its alerts among the metrics of ``registry``; raises as `open_flow_register`."""
     making = None
     if settings.flow is not None:
@@ -133,6 +158,6 @@ def flow_desk(settings: Settings, lineups: Lineups, admission: Admission, regist
             lifecycle=settings.lifecycle,
             trust=settings.trust,
         )
-    desk = FlowDesk(open_shelf(settings), lineups, lineups, admission, lineups.zones, making)
+    desk = FlowDesk(open_shelf(settings, outgoing), lineups, lineups, admission, lineups.zones, making)
     registry.register(FlowAlertCollector(lambda: desk.last.alerts))
     return desk

@@ -84,7 +84,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     monitoring.metrics.gauge("events_in_flight", "Events at work or waiting for their turn.", lambda: admission.events)
     if (memory := wiring.memory) is not None:
         monitoring.metrics.gauge("history_events", "Events in the history's index.", lambda: len(memory))
-    flows = flow_desk(settings, lineups, admission, monitoring.metrics.registry)
+    flows = flow_desk(settings, lineups, admission, monitoring.metrics.registry, outgoing)
     desk = _desk(settings, register, follower, lineups, flows.shelf)
     interceptor = build_interceptor(settings, monitoring.watch)
     feedback = FeedbackServicer(verdicts, lambda: monitoring.promised)

@@ -23,7 +23,7 @@ PATIENCE_S = 30.0
 
 _PARALLEL = 4  # chunks of one request in flight: keeps the server's instances busy, leaves room for other requests
 
-_CHANNEL_OPTIONS = (
+CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # gRPC's default grows to two minutes: a restarted server would stay unused for that long.
@@ -87,7 +87,7 @@ class TritonBackend:
     def _open(self) -> Any:  # noqa: ANN401 - tritonclient has no types
         """Return the client, made now if there is none."""
         if self._client is None:
-            self._client = self._triton.InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
+            self._client = self._triton.InferenceServerClient(self._url, channel_args=CHANNEL_OPTIONS)
         return self._client
 
     async def prepare(self) -> None:

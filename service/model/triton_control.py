@@ -8,6 +8,7 @@ verified here: Triton needs no repository that could hold others.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format, text_format
@@ -35,7 +36,7 @@ class ControlledTriton(TritonBackend):
         self._own_name = f"{model.name}_v{model.version}"
         super().__init__(url, self._own_name, model.version, outgoing)
         self._file, self._onnx = f"file:{model.version}/{MODEL_FILE}", model.read_onnx()
-        self._config = _as_own(model, config, self._own_name)
+        self._config = own_config(model.onnx_path.parents[1], config, self._own_name)
 
     async def prepare(self) -> None:
         """See `Backend.prepare`."""
@@ -58,13 +59,25 @@ class ControlledTriton(TritonBackend):
             raise map_error(error) from error
 
 
-def _as_own(model: Model, config: str, own_name: str) -> str:
-    """Return Triton's config of the model as JSON, under another name."""
-    folder = model.onnx_path.parents[1]
+def own_config(folder: Path, config: str, own_name: str, dims: Mapping[str, Sequence[int]] | None = None) -> str:
+    """Return Triton's config of the model in ``folder`` as JSON, under another name.
+
+    Args:
+        folder: of the model, with its configs.
+        config: file of ``configs/``, "" is config.pbtxt.
+        own_name: to write into it.
+        dims: of inputs that are of this version alone, by name.
+
+    Raises:
+        ModelRepositoryError: there is no such file.
+    """
     path: Path = folder / "configs" / f"{config}.pbtxt" if config else folder / "config.pbtxt"
     try:
         parsed = text_format.Parse(path.read_text(), config_type("--triton-control explicit", "triton")())
     except (OSError, text_format.ParseError):
         raise ModelRepositoryError(f"{path} is missing or no config of Triton: export a version again") from None
     parsed.name = own_name
+    for one in parsed.input:
+        if dims is not None and one.name in dims:
+            one.dims[:] = dims[one.name]
     return str(json_format.MessageToJson(parsed, preserving_proto_field_name=True))

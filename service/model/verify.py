@@ -47,12 +47,18 @@ def verify(repository: Path, trust: Trust | None = None) -> list[str]:
             _check_config(folder / config, name, digests)
             named.add(folder / config)
         verified += [f"{name}/{version}" for version in found]
-    for version in versions(repository, FLOW_NAME):  # it has no config: Triton makes one of the graph
-        folder, title = repository / FLOW_NAME / str(version), f"{FLOW_NAME}/{version}"
+    flow, digests = repository / FLOW_NAME, {}
+    for version in versions(repository, FLOW_NAME):
+        folder, title = flow / str(version), f"{FLOW_NAME}/{version}"
         _, files = read_whole(folder, f"{title} in {repository}", trust)
         named |= {folder / file for file in (*files, MANIFEST_FILE, SIGNATURE_FILE)}
-        named.add(folder.parent / RETIRED_FILE)
+        named.add(flow / RETIRED_FILE)
+        digests[f"manifest_sha256.{version}"] = digest_of(folder / MANIFEST_FILE)
         verified.append(title)
+    for path in (flow / config for config in CONFIGS):
+        if digests and path.exists():  # those of earlier releases have none
+            _check_config(path, FLOW_NAME, digests)
+            named.add(path)
     for path in _files(repository):
         if path.is_symlink():  # it may lead anywhere, and elsewhere later
             raise ModelRepositoryError(f"{path} is a link: put the file itself there")

@@ -29,6 +29,12 @@ def test_a_repository_with_flow_models_is_verified(flow_repository: Path, tmp_pa
         shutil.copytree(ROOT / "model_repository" / name, tmp_path / name)
     shutil.copytree(flow_repository / FLOW_MODEL, tmp_path / FLOW_MODEL)
     assert verify(tmp_path)[-1] == "epc_flow/1"
+    config = tmp_path / FLOW_MODEL / "config.pbtxt"
+    config.write_text(config.read_text().replace('name: "epc_flow"', 'name: "epc_flow"\ndefault_model_filename: "x"'))
+    with pytest.raises(ModelRepositoryError, match="has default_model_filename, which export never writes"):
+        verify(tmp_path)
+    config.unlink()
+    assert verify(tmp_path)[-1] == "epc_flow/1"  # as repositories of earlier releases are
     with (tmp_path / FLOW_MODEL / "1" / HISTORY_FILE).open("ab") as file:
         file.write(b"more")
     with pytest.raises(ModelRepositoryError, match=r"history.npz of epc_flow/1 .* is not the file that was exported"):

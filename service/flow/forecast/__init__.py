@@ -6,6 +6,7 @@
 - stock: forecasts by the items that are there
 - windows: forecasts by what was learned, and what it sees
 - onnx_forecast: what was learned, run by onnxruntime
+- triton_network: the network, run by a Triton server
 - intervals: how far forecasts were off, as bounds and chances
 - question: what is asked, and what is answered
 - manifest: what a model says of itself

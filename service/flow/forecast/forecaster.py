@@ -25,6 +25,7 @@ from service.flow.forecast.past import MOST_DAYS, FlowMethod, FlowPast
 from service.flow.forecast.question import Answering, Bounded, FlowDay, FlowForecast, FlowQuestion
 from service.flow.forecast.smoothing import Ets, Theta
 from service.flow.forecast.stock import Stock, StockFlow
+from service.flow.forecast.triton_network import TritonNetwork, TritonPlace
 from service.flow.forecast.windows import LSTM, TREES
 from service.flow.series import MEASURES, FlowSeries
 from service.model.manifest import MODEL_FILE
@@ -36,8 +37,8 @@ _Numbers = NDArray[np.float64]
 class FlowForecaster:
     """Answers from the history of its model alone; may be asked from several threads at once."""
 
-    def __init__(self, version: FlowVersion) -> None:
-        """Take a verified version.
+    def __init__(self, version: FlowVersion, triton: TritonPlace | None = None) -> None:
+        """Take a verified version. Args: ``triton`` runs its network, None: this process does.
 
         Raises:
             ModelRepositoryError: one of its files cannot be used.
@@ -49,26 +50,51 @@ class FlowForecaster:
             self._ahead = _ahead(version, len(self.history))
         except (ValueError, KeyError, OSError) as error:
             raise ModelRepositoryError(f"a history of {version.title} cannot be read: {error}") from None
-        self._methods = {method.name: method for method in _methods(version)}
+        self._network: TritonNetwork | None = None
+        if triton is not None and MODEL_FILE in version.files:
+            self._network = triton.network(version)
+        self._methods = {method.name: method for method in _methods(version, self._network)}
         measures = version.manifest.measures.values()
         wanted = {name for measure in measures for grain in measure.grains.values() for name in grain.weights}
         if missing := wanted - set(self._methods):
             raise ModelRepositoryError(f"{version.title} needs methods that this release lacks: {', '.join(missing)}")
+        self._asks_network = LSTM in wanted
 
     @classmethod
-    def load(cls, repository: Path, version: int | None = None, trust: Trust | None = None) -> FlowForecaster:
+    def load(
+        cls, repository: Path, version: int | None = None, trust: Trust | None = None, triton: TritonPlace | None = None
+    ) -> FlowForecaster:
         """Return the forecaster of a version (default: the newest) in ``repository``.
 
         Raises:
             ModelRepositoryError: there is none, or it cannot be used.
         """
-        return cls(read_flow_version(repository, version, trust))
+        return cls(read_flow_version(repository, version, trust), triton)
+
+    def prepare(self) -> None:
+        """Have its network loaded and probed where another process runs it, so that the first question need not wait.
+
+        Raises:
+            ModelUnavailable: it cannot be loaded, or does not answer as it should.
+        """
+        if self._network is not None and self._asks_network:
+            self._network.prepare()
+
+    def retire(self) -> None:
+        """Have its network unloaded where another process runs it; a later question has it loaded again.
+
+        Raises:
+            ModelUnavailable: the other process does not do so.
+        """
+        if self._network is not None and self._asks_network:
+            self._network.retire()
 
     def predict(self, question: FlowQuestion) -> FlowForecast:
         """Return what is expected of the days after the model's history.
 
         Raises:
             InvalidRequest: the question does not fit the model, or is impossible; names the fields.
+            ModelUnavailable: the answer needs a network that the model server does not run now.
         """
         question.check()
         past = FlowPast.of(self.history, self._members(question)[None, :], self._ahead)
@@ -169,11 +195,13 @@ def _ahead(version: FlowVersion, keys: int) -> _Numbers | None:
     return Stock.from_bytes(version.files[STOCK_FILE]).ahead_of_series(keys)
 
 
-def _methods(version: FlowVersion) -> Iterator[FlowMethod]:
+def _methods(version: FlowVersion, network: TritonNetwork | None) -> Iterator[FlowMethod]:
     """Yield what the version can forecast by."""
     yield from (*BASELINES, Ets(), Theta(), StockFlow())
     for name, file in ((LSTM, MODEL_FILE), (TREES, TREES_FILE)):
-        if file in version.files:
+        if name == LSTM and network is not None:
+            yield network.learned()
+        elif file in version.files:
             yield load_learned(name, version.files[file], f"{file} of {version.title}")
 
 

@@ -113,10 +113,10 @@ class Learned:
         """Take what answers with [B, 3] to rows [B, ``length``, F]."""
         self.name = name
         self.least_days = max(4 * WEEK, length)
-        self._length, self._run = length, run
+        self.length, self.run = length, run
 
     def forecast(self, past: FlowPast, days: int) -> _Numbers:
         """See `FlowMethod.forecast`."""
-        windows = FlowWindows.of(past, days, self._length)
-        said = self._run(windows.rows).reshape(len(past), days, 3).astype(np.float64)
+        windows = FlowWindows.of(past, days, self.length)
+        said = self.run(windows.rows).reshape(len(past), days, 3).astype(np.float64)
         return np.maximum(windows.anchor + said * windows.scale, 0)
