@@ -224,6 +224,13 @@ class Settings(BaseSettings):
         description="share of the judged events that people are asked about, the audit sample of verdicts and detection"
         " log, 0 to 1",
     )
+    auditor_error_rate: float = Field(
+        0.0,
+        ge=0,
+        le=0.4,
+        description="share of the verdicts that are wrong, 0 to 0.4, by which accuracy is measured; where persons"
+        " who judge the same contradict each other oftener, what that shows",
+    )
     audit_key: Path | None = Field(
         None,
         description="file with the secret by which the audit sample is chosen, the same for all gateways; default: a"

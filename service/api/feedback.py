@@ -50,14 +50,20 @@ _NUMBERS = {verdict: number for number, verdict in _VERDICTS.items()}
 class FeedbackServicer:
     """Serves FeedbackService. All work with the store is in threads: it is on a disk or a server."""
 
-    def __init__(self, store: VerdictStore | None, baselines: Callable[[], Mapping[JudgedKind, float]] = dict) -> None:
+    def __init__(
+        self,
+        store: VerdictStore | None,
+        baselines: Callable[[], Mapping[JudgedKind, float]] = dict,
+        error_rate: float = 0.0,
+    ) -> None:
         """Make the servicer.
 
         Args:
             store: None: every call is refused with what the operator would have to set.
             baselines: returns the average precision that the manifests of the gateway's models promise.
+            error_rate: share of the verdicts that are wrong, as `accuracy` takes it.
         """
-        self._store, self._baselines = store, baselines
+        self._store, self._baselines, self._error_rate = store, baselines, error_rate
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register at the server."""
@@ -113,7 +119,12 @@ class FeedbackServicer:
             raise InvalidRequest([("batches", f"is {request.batches}: 1 to {MOST:,}, or 0 for {BATCHES}")])
         if wrong := _text_problems(("model_version", request.model_version, _MOST_VERSION)):
             raise InvalidRequest(wrong)
-        found = accuracy(store, batches=request.batches or BATCHES, model_version=request.model_version)
+        found = accuracy(
+            store,
+            batches=request.batches or BATCHES,
+            model_version=request.model_version,
+            error_rate=self._error_rate,
+        )
         promised = self._baselines()
         return feedback_pb2.AccuracyResponse(
             kinds=(encode_accuracy(one, promised.get((one.judge, one.kind))) for one in found)

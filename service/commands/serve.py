@@ -58,6 +58,7 @@ def serve(
     detection_log_max_bytes: Annotated[str | None, setting("detection_log_max_bytes")] = None,
     verdicts: Annotated[str | None, setting("verdicts")] = None,
     audit_share: Annotated[str | None, setting("audit_share")] = None,
+    auditor_error_rate: Annotated[str | None, setting("auditor_error_rate")] = None,
     audit_key: Annotated[str | None, setting("audit_key")] = None,
     tracing: Annotated[str | None, setting("tracing")] = None,
     tracing_share: Annotated[str | None, setting("tracing_share")] = None,

@@ -5,6 +5,7 @@
 - sql: it in SQLite or PostgreSQL
 - tables: its tables there
 - sampling: which events people are asked about
+- believed: what the words of people who err make of an event
 - estimators: accuracy of all events from a sample whose probabilities are known
 - accuracy: how good each detector is, over the latest files
 - paired: how much better one version is than another on the same events

@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 
 from service.detect.names import Method
 from service.events.vocabulary import KINDS, MODES
-from service.feedback.estimators import MEASURES, RESAMPLES, Interval, LabelledSample, expected_precision, measure
+from service.feedback.estimators import (
+    MEASURES,
+    RESAMPLES,
+    Errors,
+    Interval,
+    LabelledSample,
+    expected_precision,
+    measure,
+)
 from service.feedback.sampling import BANDS
 from service.feedback.store import SampledEvent, SampledFile, VerdictStore
-from service.feedback.verdicts import Claim, agreed
+from service.feedback.verdicts import Claim, shown_error_rate, votes_of
 
 BATCHES: Final = 50
 """Files of the window; a batch is a file."""
@@ -49,7 +57,12 @@ class KindAccuracy:
 
 
 def accuracy(
-    store: VerdictStore, *, batches: int = BATCHES, model_version: str = "", resamples: int = RESAMPLES
+    store: VerdictStore,
+    *,
+    batches: int = BATCHES,
+    model_version: str = "",
+    resamples: int = RESAMPLES,
+    error_rate: float = 0.0,
 ) -> list[KindAccuracy]:
     """Return how good each judge is at each kind, over the ``batches`` latest files that have labels.
 
@@ -61,16 +74,19 @@ def accuracy(
         batches: files of the window, of each judge.
         model_version: measure this one alone; "": all.
         resamples: of the intervals.
+        error_rate: share of the words that are wrong, 0 to 0.4; where those of several persons show that it is
+            more, that.
 
     Raises:
         VerdictsUnavailable: the store cannot be used.
     """
-    verdicts = agreed(store.labels())
+    labels = store.labels()
+    verdicts, error_rate = votes_of(labels), max(error_rate, shown_error_rate(labels))
     judges: dict[JudgedBy, list[SampledFile]] = {}
     for file in store.sampled_files(model_version):
         judges.setdefault(JudgedBy(file.method, file.model_version, MODES[int(file.causal)]), []).append(file)
     return [
-        _of_kind(judge, kind, events, verdicts, files, resamples)
+        _of_kind(judge, kind, events, verdicts, files, resamples, error_rate)
         for judge, sampled in sorted(judges.items())
         for events, files in [_window(store, judge, sampled, verdicts, batches)]
         for kind in range(len(KINDS))
@@ -78,7 +94,7 @@ def accuracy(
 
 
 def _window(
-    store: VerdictStore, judge: JudgedBy, files: list[SampledFile], verdicts: Mapping[Claim, bool], batches: int
+    store: VerdictStore, judge: JudgedBy, files: list[SampledFile], verdicts: Mapping[Claim, int], batches: int
 ) -> tuple[list[SampledEvent], int]:
     """Return (the events of the latest files that have labels, how many files these are), of one judge.
 
@@ -106,28 +122,32 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
     judge: JudgedBy,
     kind: int,
     events: Sequence[SampledEvent],
-    verdicts: Mapping[Claim, bool],
+    verdicts: Mapping[Claim, int],
     files: int,
     resamples: int,
+    error_rate: float,
 ) -> KindAccuracy:
-    said = [verdicts.get((event.file_id, event.event_id, KINDS[kind])) for event in events]
-    labelled = np.array([verdict is not None for verdict in said], dtype=np.bool_)
-    anomalous = np.array([bool(verdict) for verdict in said], dtype=np.bool_)
+    said = [verdicts.get((event.file_id, event.event_id, KINDS[kind]), 0) for event in events]
+    votes = np.array(said, dtype=np.int64)
+    labelled = votes != 0
     scores = np.array([event.scores[kind] for event in events])
     flags = np.array([event.flags[kind] for event in events], dtype=np.bool_)
     weights = 1 / np.array([event.probability for event in events])
     items = np.unique([event.epc_code for event in events], return_inverse=True)[1].astype(np.int64)
     rng = np.random.default_rng(_SEED)
+    # The rules' scores are no probabilities, and promise nothing.
+    promises = judge.method not in (Method.RULES, Method.RULES_AS_FALLBACK)
     measures = measure(
         LabelledSample(
             scores[labelled],
             flags[labelled],
-            anomalous[labelled],
+            votes[labelled],
             answered_weights(scores, weights, labelled),
             np.unique(items[labelled], return_inverse=True)[1].astype(np.int64),
         ),
         rng,
         resamples,
+        Errors(error_rate, is_calibrated=promises),
     )
     flagged_items = np.unique(items[flags], return_inverse=True)[1].astype(np.int64)
     return KindAccuracy(
@@ -136,12 +156,11 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
         batches=files,
         sampled=len(events),
         labels=int(labelled.sum()),
-        confirmed=int(anomalous.sum()),
+        confirmed=int((votes > 0).sum()),
         measures={name: measures[name] for name in MEASURES if name in measures},
-        # The rules' scores are no probabilities, and promise nothing.
-        expected_precision=None
-        if judge.method in (Method.RULES, Method.RULES_AS_FALLBACK)
-        else expected_precision(scores[flags], weights[flags], flagged_items, rng, resamples),
+        expected_precision=expected_precision(scores[flags], weights[flags], flagged_items, rng, resamples)
+        if promises
+        else None,
     )
 
 

@@ -8,6 +8,9 @@ recall of exactly 1, however small it is; so each group of alike events, of one 
 threshold, also counts one event that nobody saw: half anomalous and half normal in the lowest and the highest band
 (the prior of Jeffreys), as anomalous as its score says in those between. An interval reaches from the lower to the
 higher end of those with and without such events.
+
+Where people err, a word is no truth: an event counts as anomalous as their words make it likely
+(`service.feedback.believed`), and each resample finds anew how many of each group are.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.feedback.believed import believed
 from service.feedback.sampling import BANDS
 
 RESAMPLES: Final = 400
@@ -49,17 +53,37 @@ class LabelledSample:
 
     scores: NDArray[np.float64]  # [N] 0 .. 1
     flags: NDArray[np.bool_]  # [N]
-    anomalous: NDArray[np.bool_]  # [N]
+    votes: NDArray[np.int64]  # [N] words for an anomaly less words against; not 0
     weights: _Numbers  # [N] how many events each stands for
     items: NDArray[np.int64]  # [N] number of the event's item, from 0
 
 
-def measure(sample: LabelledSample, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, Interval]:
-    """Return each of MEASURES that the sample can tell: recall, for one, needs an anomalous event."""
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How words and truth differ."""
+
+    rate: float = 0.0  # share of the words that are wrong, 0 to below 0.5
+    is_calibrated: bool = False  # the scores are probabilities, which hold until words contradict them
+
+
+_NONE = Errors()
+
+
+def measure(
+    sample: LabelledSample, rng: np.random.Generator, resamples: int = RESAMPLES, errors: Errors = _NONE
+) -> dict[str, Interval]:
+    """Return each of MEASURES that the sample can tell: recall, for one, needs an anomalous event.
+
+    Args:
+        sample: what is measured.
+        rng: draws the resamples.
+        resamples: of the intervals.
+        errors: of the words.
+    """
     if not len(sample.scores):
         return {}
-    [values] = _measured(_ranked(sample), np.ones((1, len(sample.scores))))
-    drawn = _resampled(sample, rng, resamples)
+    [values] = _measured(sample, _believed(sample, np.ones((1, len(sample.scores))), errors))
+    drawn = _resampled(sample, rng, resamples, errors)
     return {
         name: _interval(values[at], drawn[0, :, at], drawn[1, :, at])
         for at, name in enumerate(MEASURES)
@@ -79,19 +103,29 @@ def expected_precision(
     return _interval(float(np.average(scores, weights=weights)), drawn)
 
 
-def _ranked(sample: LabelledSample) -> LabelledSample:
-    order = np.argsort(-sample.scores, kind="stable")
-    return LabelledSample(*(getattr(sample, field.name)[order] for field in fields(sample)))
-
-
-def _measured(sample: LabelledSample, counts: _Numbers) -> _Numbers:
-    """Return MEASURES [B, 6] of a ranked sample whose events count ``counts`` [B, N] times; NaN where there is none."""
-    ends = np.flatnonzero(np.append(np.diff(sample.scores) != 0, True))  # of the events of one score
+def _believed(sample: LabelledSample, counts: _Numbers, errors: Errors) -> tuple[_Numbers, _Numbers]:
+    """Return for how many anomalous and for how many normal events each event stands, both [B, N]."""
     weights = counts * sample.weights
-    hits, alarms = weights * sample.anomalous, weights * ~sample.anomalous
+    scores = sample.scores if errors.is_calibrated else None
+    anomalous = weights * believed(sample.votes, _alike(sample), weights, errors.rate, scores)
+    return anomalous, weights - anomalous
+
+
+def _alike(sample: LabelledSample) -> NDArray[np.int64]:
+    """Return the group [N] of each event, of one band of scores and one side of the threshold."""
+    groups: NDArray[np.int64] = np.searchsorted(BANDS, sample.scores, side="right") * 2 + sample.flags
+    return groups
+
+
+def _measured(sample: LabelledSample, stand_for: tuple[_Numbers, _Numbers]) -> _Numbers:
+    """Return MEASURES [B, 6] where the events stand for so many anomalous and normal ones; NaN where there is none."""
+    order = np.argsort(-sample.scores, kind="stable")
+    flags, scores = sample.flags[order], sample.scores[order]
+    hits, alarms = (one[:, order] for one in stand_for)
+    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # of the events of one score
     found, false = np.cumsum(hits, axis=1)[:, ends], np.cumsum(alarms, axis=1)[:, ends]  # [B, distinct scores]
     anomalous, normal = found[:, -1], false[:, -1]
-    flagged_hits, flagged_alarms = hits[:, sample.flags].sum(axis=1), alarms[:, sample.flags].sum(axis=1)
+    flagged_hits, flagged_alarms = hits[:, flags].sum(axis=1), alarms[:, flags].sum(axis=1)
     before_found, before_false = _shifted(found), _shifted(false)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision_at = np.where(found + false > 0, found / (found + false), 0.0)
@@ -110,21 +144,20 @@ def _measured(sample: LabelledSample, counts: _Numbers) -> _Numbers:
         )
 
 
-def _resampled(sample: LabelledSample, rng: np.random.Generator, resamples: int) -> _Numbers:
+def _resampled(sample: LabelledSample, rng: np.random.Generator, resamples: int, errors: Errors) -> _Numbers:
     """Return MEASURES [2, B, 6] of ``resamples`` samples, with and without what nobody saw."""
     unseen, shapes = _unseen(sample)
-    whole = _ranked(
-        LabelledSample(
-            *(np.concatenate([getattr(part, field.name) for part in (sample, unseen)]) for field in fields(sample))
-        )
+    whole = LabelledSample(
+        *(np.concatenate([getattr(part, field.name) for part in (sample, unseen)]) for field in fields(sample))
     )
     step = max(1, _CHUNK // len(whole.scores))
-    parts, seen = [], int(sample.items.max()) + 1
+    parts = []
     for begin in range(0, resamples, step):
         of_items = rng.standard_gamma(shapes, (min(step, resamples - begin), len(shapes)))
-        with_unseen = _measured(whole, of_items[:, whole.items])
-        of_items[:, seen:] = 0
-        parts.append(np.stack([with_unseen, _measured(whole, of_items[:, whole.items])]))
+        seen = _believed(sample, of_items[:, sample.items], errors)
+        beside = _believed(unseen, of_items[:, unseen.items], _NONE)
+        both = np.concatenate([seen[0], beside[0]], axis=1), np.concatenate([seen[1], beside[1]], axis=1)
+        parts.append(np.stack([_measured(whole, both), _measured(sample, seen)]))
     return np.concatenate(parts, axis=1)
 
 
@@ -133,19 +166,18 @@ def _unseen(sample: LabelledSample) -> tuple[LabelledSample, _Numbers]:
 
     Where in its group an unseen event has its score is left open: it is cut into as many parts as there are PLACES.
     """
-    items = int(sample.items.max()) + 1
-    band = np.searchsorted(BANDS, sample.scores, side="right")
+    items, groups = int(sample.items.max()) + 1, _alike(sample)
     made, shapes = [], []
-    for one in np.unique(band * 2 + sample.flags).tolist():
-        inside = band * 2 + sample.flags == one
+    for one in np.unique(groups).tolist():
+        inside = groups == one
         scores, weights = sample.scores[inside], sample.weights[inside]
         typical = float((weights**2).sum() / weights.sum())
         rate = 0.5 if one // 2 in _SURE else float(np.average(scores, weights=weights))
         for score in np.quantile(scores, (np.arange(_PLACES) + 0.5) / _PLACES):
-            made += [(score, bool(one % 2), anomalous, typical) for anomalous in (True, False)]
+            made += [(score, bool(one % 2), vote, typical) for vote in (1, -1)]
             shapes += [rate / _PLACES, (1 - rate) / _PLACES]
-    scores, flags, anomalous, weights = map(np.array, zip(*made, strict=True))
-    unseen = LabelledSample(scores, flags, anomalous, weights, items + np.arange(len(made)))
+    scores, flags, votes, weights = map(np.array, zip(*made, strict=True))
+    unseen = LabelledSample(scores, flags, votes, weights, items + np.arange(len(made)))
     return unseen, np.concatenate([np.ones(items), shapes])
 
 

@@ -45,15 +45,21 @@ class AccuracyCollector(Collector):
     """The gauges ``epc_sentinel_rolling_*``."""
 
     def __init__(
-        self, store: VerdictStore, baselines: Callable[[], Mapping[JudgedKind, float]], least_s: float = LEAST_S
+        self,
+        store: VerdictStore,
+        baselines: Callable[[], Mapping[JudgedKind, float]],
+        error_rate: float = 0.0,
+        least_s: float = LEAST_S,
     ) -> None:
         """Make the gauges.
 
         Args:
             store: of verdicts and audit sample.
             baselines: returns the average precision that the manifests of the gateway's models promise.
+            error_rate: share of the verdicts that are wrong, as `accuracy` takes it.
             least_s: seconds between two measurements, at least.
         """
+        self._error_rate = error_rate
         self._store, self._baselines, self._least_s = store, baselines, least_s
         self._lock = threading.Lock()
         self._state, self._measured_s, self._found = "", -least_s, list[KindAccuracy]()
@@ -88,7 +94,10 @@ class AccuracyCollector(Collector):
             try:
                 state = self._store.state()
                 if state != self._state:
-                    self._found, self._state = accuracy(self._store, resamples=_RESAMPLES), state
+                    self._found, self._state = (
+                        accuracy(self._store, resamples=_RESAMPLES, error_rate=self._error_rate),
+                        state,
+                    )
             except VerdictsUnavailable as error:
                 log.warning("accuracy cannot be measured", reason=str(error))
             self._measured_s = time.monotonic()

@@ -97,7 +97,7 @@ class Monitoring:
         self._http = None
         if settings.metrics_port is not None:
             self.metrics.registry.register(DriftCollector(lambda: self._drifts))
-            self._show_accuracy(verdicts)
+            self._show_accuracy(verdicts, settings.auditor_error_rate)
             if http:
                 self._http = metrics_endpoint.listen(settings, self.metrics.registry, self.drift)
 
@@ -192,9 +192,9 @@ class Monitoring:
         show.counter("detections", "Events written to the detection log.", lambda: detections.written)
         show.counter("detections_dropped", "Events that the detection log lost.", lambda: detections.dropped)
 
-    def _show_accuracy(self, verdicts: VerdictStore | None) -> None:
+    def _show_accuracy(self, verdicts: VerdictStore | None, error_rate: float) -> None:
         if verdicts is not None:
-            self.metrics.registry.register(AccuracyCollector(verdicts, lambda: self.promised))
+            self.metrics.registry.register(AccuracyCollector(verdicts, lambda: self.promised, error_rate))
 
     def _show_sampled(self, sampled: SampleWriter) -> None:
         show = self.metrics

@@ -87,7 +87,7 @@ async def serve(settings: Settings, bond: Bond | None = None) -> None:
     flows = flow_desk(settings, lineups, admission, monitoring.metrics.registry, outgoing)
     desk = _desk(settings, register, follower, lineups, flows.shelf)
     interceptor = build_interceptor(settings, monitoring.watch)
-    feedback = FeedbackServicer(verdicts, lambda: monitoring.promised)
+    feedback = FeedbackServicer(verdicts, lambda: monitoring.promised, settings.auditor_error_rate)
     services = [
         Service(SERVICE.full_name, servicer.handler()),
         Service(FEEDBACK.full_name, feedback.handler(), described=verdicts is not None),

@@ -45,6 +45,7 @@ class Lookout:
     verdicts: VerdictStore | None
     settings: OperateSettings
     tls: ssl.SSLContext | None = None  # of the gateways' metrics
+    error_rate: float = 0.0  # share of the verdicts that are wrong
     _state: str = ""
     _labels: list[EventLabel] = field(default_factory=list)
     _waiting: int = 0
@@ -94,7 +95,9 @@ class Lookout:
             self._state, self._labels, self._measured = state, self.verdicts.labels(), {}
             self._waiting = self.verdicts.waiting("", 0)[1]
         if batches not in self._measured:
-            self._measured[batches] = accuracy(self.verdicts, batches=batches, resamples=_RESAMPLES)
+            self._measured[batches] = accuracy(
+                self.verdicts, batches=batches, resamples=_RESAMPLES, error_rate=self.error_rate
+            )
         return self._measured[batches]
 
     def _beside(self, standing: Standing, since: int) -> Beside | None:

@@ -37,6 +37,7 @@ def operate(
     lifecycle: Annotated[str | None, setting("lifecycle")] = None,
     repository: Annotated[Path | None, typer.Option(help="Folder of versions. [model_repository]")] = None,
     verdicts: Annotated[str | None, setting("verdicts")] = None,
+    auditor_error_rate: Annotated[str | None, setting("auditor_error_rate")] = None,
     retrain_command: Annotated[str | None, setting("retrain_command")] = None,
     trust: Annotated[str | None, setting("trust")] = None,
     registry: Annotated[str | None, setting("registry")] = None,
@@ -78,6 +79,7 @@ def operate(
         lifecycle=lifecycle,
         backend=None if repository is None else f"onnx:{repository}",
         verdicts=verdicts,
+        auditor_error_rate=auditor_error_rate,
         retrain_command=retrain_command,
         trust=trust,
         registry=registry,
@@ -108,7 +110,7 @@ def _operator(of_gateways: Settings, own: OperateSettings, tls: ssl.SSLContext |
     operations = Operations(register.log.folder / "operations")
     verdicts = open_verdicts(of_gateways.verdicts) if of_gateways.verdicts else None
     commands = {What.RETRAIN: of_gateways.retrain_command, What.ADOPT: own.adopt_command}
-    return Roundsman(Lookout(register, operations, verdicts, own, tls), own, commands)
+    return Roundsman(Lookout(register, operations, verdicts, own, tls, of_gateways.auditor_error_rate), own, commands)
 
 
 def _tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:

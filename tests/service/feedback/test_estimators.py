@@ -15,7 +15,7 @@ def population(count: int, seed: int) -> LabelledSample:
     items = np.arange(count) // 4
     anomalous = (rng.random(items[-1] + 1) < 0.1)[items] & (rng.random(count) < 0.7)
     scores = np.where(anomalous, rng.beta(4, 1.5, count), rng.beta(0.3, 8, count)).round(2)
-    return LabelledSample(scores, scores >= 0.5, anomalous, np.ones(count), items.astype(np.int64))
+    return LabelledSample(scores, scores >= 0.5, np.where(anomalous, 1, -1), np.ones(count), items.astype(np.int64))
 
 
 def rates(scores: np.ndarray) -> np.ndarray:
@@ -27,17 +27,18 @@ def test_the_measures_are_those_of_scikit_learn_by_weights() -> None:
     sample = population(3_000, 1)
     weights = np.random.default_rng(2).uniform(1, 100, 3_000)
     found = measure(
-        LabelledSample(sample.scores, sample.flags, sample.anomalous, weights, sample.items),
+        LabelledSample(sample.scores, sample.flags, sample.votes, weights, sample.items),
         np.random.default_rng(0),
         10,
     )
-    given = (sample.anomalous, sample.scores)
+    anomalous = sample.votes > 0
+    given = (anomalous, sample.scores)
     assert found["average_precision"].value == pytest.approx(average_precision_score(*given, sample_weight=weights))
     assert found["auc"].value == pytest.approx(roc_auc_score(*given, sample_weight=weights))
-    given = (sample.anomalous, sample.flags)
+    given = (anomalous, sample.flags)
     assert found["precision"].value == pytest.approx(precision_score(*given, sample_weight=weights))
     assert found["recall"].value == pytest.approx(recall_score(*given, sample_weight=weights))
-    alarms = 1 - recall_score(~sample.anomalous, ~sample.flags, sample_weight=weights)
+    alarms = 1 - recall_score(~anomalous, ~sample.flags, sample_weight=weights)
     assert found["false_positive_rate"].value == pytest.approx(alarms)
     assert found["false_negative_rate"].value == pytest.approx(1 - found["recall"].value)
 
@@ -51,7 +52,7 @@ def test_intervals_hold_the_truth_in_95_of_100_samples() -> None:
     for _ in range(samples):
         at = np.flatnonzero(rng.random(len(probability)) < probability)
         items = np.unique(whole.items[at], return_inverse=True)[1]
-        sample = LabelledSample(whole.scores[at], whole.flags[at], whole.anomalous[at], 1 / probability[at], items)
+        sample = LabelledSample(whole.scores[at], whole.flags[at], whole.votes[at], 1 / probability[at], items)
         for name, one in measure(sample, rng, 120).items():
             inside[name] += one.low <= truth[name] <= one.high
             sums[name] += one.value
@@ -63,11 +64,13 @@ def test_intervals_hold_the_truth_in_95_of_100_samples() -> None:
 
 def test_a_sample_without_a_miss_leaves_room_for_some() -> None:
     scores = np.repeat([0.001, 0.99], [300, 30])
-    sample = LabelledSample(scores, scores > 0.5, scores > 0.5, np.repeat([100.0, 2.0], [300, 30]), np.arange(330))
+    sample = LabelledSample(
+        scores, scores > 0.5, np.where(scores > 0.5, 1, -1), np.repeat([100.0, 2.0], [300, 30]), np.arange(330)
+    )
     found = measure(sample, np.random.default_rng(0))
     assert found["recall"].value == found["recall"].high == 1
     assert found["recall"].low < 0.5  # a miss stands for 100 events, and 60 were found
-    larger = LabelledSample(*(np.tile(part, 30) for part in (scores, scores > 0.5, scores > 0.5, sample.weights / 30)),
+    larger = LabelledSample(*(np.tile(part, 30) for part in (scores, sample.flags, sample.votes, sample.weights / 30)),
                             np.arange(330 * 30))  # fmt: skip
     assert measure(larger, np.random.default_rng(0))["recall"].low > 0.85
 
@@ -75,11 +78,13 @@ def test_a_sample_without_a_miss_leaves_room_for_some() -> None:
 def test_what_labels_cannot_tell_is_left_out() -> None:
     nobody = np.empty(0)
     assert (
-        measure(LabelledSample(nobody, nobody > 0, nobody > 0, nobody, nobody.astype(int)), np.random.default_rng(0))
+        measure(
+            LabelledSample(nobody, nobody > 0, nobody.astype(int), nobody, nobody.astype(int)), np.random.default_rng(0)
+        )
         == {}
     )
     scores = np.array([0.1, 0.9])
-    normal = LabelledSample(scores, scores > 0.5, scores > 1, np.ones(2), np.arange(2))
+    normal = LabelledSample(scores, scores > 0.5, np.array([-1, -1]), np.ones(2), np.arange(2))
     assert set(measure(normal, np.random.default_rng(0), 50)) == {"precision", "false_positive_rate"}
     assert expected_precision(nobody, nobody, nobody.astype(int), np.random.default_rng(0)) is None
     promised = expected_precision(scores, np.array([1.0, 3.0]), np.arange(2), np.random.default_rng(0))

@@ -2,5 +2,6 @@
 
 - auditor: a sheet, filled in by the truth and some errors
 - two_versions: how often equal versions differ, and better ones are seen
+- erring: what is measured where auditors err, and where the detector does
 - study: what a sample of one in a hundred tells of a whole world
 """

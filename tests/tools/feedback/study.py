@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -32,17 +33,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--share", type=float, default=0.01)
     given = parser.parse_args()
-    log = pd.concat([pd.read_parquet(file) for file in sorted(given.detections.glob("*.parquet"))], ignore_index=True)
-    truth = pd.read_parquet(given.truth).set_index("event_id").loc[log.event_id, list(KINDS)].to_numpy(bool)
-    scores = log[list(KINDS)].to_numpy(np.float32)
-    flags = log[[f"{kind}Flag" for kind in KINDS]].to_numpy(bool)
-    events = _events(log)
+    log, truth = read_world(given.detections, given.truth)
+    scores, flags, events = scores_of(log), flags_of(log), events_of(log)
     manifest = load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash()).manifest
     sample = AuditSample.of(manifest, given.share)
     probability = sample.probabilities(events, scores, causal=False)
     wholes = [
         LabelledSample(
-            scores[:, at].astype(float), flags[:, at], truth[:, at], np.ones(len(log)), events.epc.astype(int)
+            scores[:, at].astype(float), flags[:, at], votes_of(truth[:, at]), np.ones(len(log)), events.epc.astype(int)
         )
         for at in range(len(KINDS))
     ]
@@ -54,9 +52,7 @@ def main() -> None:
         sizes.append(len(at))
         items = np.unique(events.epc[at], return_inverse=True)[1]
         for kind, whole in enumerate(wholes):
-            labelled = LabelledSample(
-                whole.scores[at], whole.flags[at], whole.anomalous[at], 1 / probability[at], items
-            )
+            labelled = LabelledSample(whole.scores[at], whole.flags[at], whole.votes[at], 1 / probability[at], items)
             for name, one in measure(labelled, np.random.default_rng(number)).items():
                 found.setdefault((kind, name), []).append(one)
     for kind, whole in enumerate(wholes):
@@ -71,7 +67,29 @@ def main() -> None:
     console.print(f"{given.samples} samples of {np.mean(sizes):,.0f} of {len(log):,} events.", highlight=False)
 
 
-def _events(log: pd.DataFrame) -> Events:
+def read_world(detections: Path, truth: Path) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return (a detection log, the truth [N, 5] of its events)."""
+    log = pd.concat([pd.read_parquet(file) for file in sorted(detections.glob("*.parquet"))], ignore_index=True)
+    return log, pd.read_parquet(truth).set_index("event_id").loc[log.event_id, list(KINDS)].to_numpy(bool)
+
+
+def scores_of(log: pd.DataFrame) -> NDArray[np.float32]:
+    """Return the scores [N, 5] of a detection log."""
+    return log[list(KINDS)].to_numpy(np.float32, copy=True)
+
+
+def flags_of(log: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the findings [N, 5] of a detection log."""
+    return log[[f"{kind}Flag" for kind in KINDS]].to_numpy(bool, copy=True)
+
+
+def votes_of(anomalous: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return what one person says who knows the truth [N]."""
+    return np.where(anomalous, 1, -1)
+
+
+def events_of(log: pd.DataFrame) -> Events:
+    """Return the events of a detection log, as the audit sample looks at them."""
     epc, codes = factorize(log.epc_code.tolist())
     nothing = np.zeros(len(log), dtype=np.int8)
     return Events(
