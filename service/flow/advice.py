@@ -3,6 +3,7 @@
 - bottleneck: of the sites whose stock grows, the one where what comes is nearest to the most that ever left in a week.
 - excess_stock: a site has more than what leaves it, times its usual dwell: Little's law.
 - feasible_throughput: what a stock lets leave at a cycle time: Little's law again.
+- stalled: of a stock, what stands still, so that a forecast expects none of it to leave.
 - little: what each number of a plan would have to be, the other two kept.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.flow.alerts import BAND_DAYS, LAST_DAYS
+from service.flow.forecast.stock import STALLED
 from service.flow.little import Check
 from service.flow.sites import SiteDays
 
@@ -75,6 +77,17 @@ def of_forecast(wip: float, throughput_per_day: float, cycle_h: float, planned: 
     else:
         text += f", the plan of {planned:,.1f} needs no more than {numbers['needed_wip']:,.1f} items in work"
     return [Advice("feasible_throughput", text, numbers)]
+
+
+def of_stalled(items: float, wip: float) -> list[Advice]:
+    """Return how much of a stock stands still, nothing if less than one item does."""
+    if items < 1:
+        return []
+    text = (
+        f"{items:,.0f} of {wip:,.0f} items stand still longer than {1 - STALLED:.0%} of such items stay: they are part"
+        " of the stock, and none of them is expected to leave"
+    )
+    return [Advice("stalled", text, {"stalled_items": items, "wip": wip, "stays": STALLED})]
 
 
 def _bottleneck(sites: SiteDays) -> list[Advice]:

@@ -9,7 +9,8 @@
 - trials: forecasts of each method from each origin, beside what came
 - scores: how good they were
 - blend: weights of a mean of methods
-- choice: what answers for each measure, and how wide its intervals are
+- choice: what answers for each measure
+- calibration: how wide intervals are
 - backtest: all of that for one history
 - champion: the same of the version that answers now
 - train: from a history to a run folder

@@ -70,8 +70,8 @@ class Backtest:
         for at, measure in enumerate(MEASURES):
             inside = np.zeros(trials.truth.shape[:3], dtype=np.bool_)
             for number, grain in enumerate(trials.groups.grain.tolist()):
-                table = np.array(self.chosen[measure].grains[grain].quantiles)[band]
-                lower, upper = bounds(served[:, number, :, at], trials.spread[:, number, :, at], table)
+                table = np.array(self.chosen[measure].grains[grain].quantiles)[trials.kind[:, number]][:, band]
+                lower, upper = bounds(served[:, number, :, at], trials.width[:, number, :, at], table)
                 came = trials.truth[:, number, :, at]
                 inside[:, number] = (came >= lower) & (came <= upper)
             known = ~np.isnan(trials.truth[..., at])

@@ -1,4 +1,4 @@
-"""What answers for each measure and grain, and how wide its intervals are.
+"""What answers for each measure and grain.
 
 Each grain (questions that name the same dimensions) has a blend of its own: a network as a whole flows steadily, a
 product at a site comes and goes in shipments. Its weights start from those of all grains together.
@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.flow.forecast.baselines import BASELINES
-from service.flow.forecast.intervals import BANDS, band_of, quantiles
+from service.flow.forecast.intervals import BANDS, band_of
 from service.flow.forecast.manifest import FlowGrain, FlowMeasure
 from service.flow.series import MEASURES
 from training.flow.blend import fit_weights
+from training.flow.calibration import LEAST_ERRORS, ScaledErrors, calibrated
 from training.flow.scores import in_time, mean_wape
 from training.flow.trials import Trials
 
 BLEND = "blend"
-
-_LEAST_ERRORS = 60
-"""Fewer tell no 90 % interval, and no weights; a range of horizons with fewer is as the one before."""
 
 _NEGLIGIBLE = 0.02
 """Weights below are left out: a method has to run for them."""
@@ -39,13 +37,15 @@ class _Material:
 
     said: _Said  # [O, S, H] by method
     truth: _Some  # [O, S, H]
-    spread: _Some  # [O, S, H]
+    width: _Some  # [O, S, H]
+    kind: NDArray[np.intp]  # [O, S]
     grain: NDArray[np.str_]  # [S]
 
     def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
         """Return some of the series and of the origins."""
         said = {name: one[origins][:, series] for name, one in self.said.items()}
-        return _Material(said, self.truth[origins][:, series], self.spread[origins][:, series], self.grain[series])
+        truth, width = (one[origins][:, series] for one in (self.truth, self.width))
+        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series])
 
 
 def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
@@ -54,7 +54,9 @@ def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
     chosen = {}
     for at, name in enumerate(MEASURES):
         said = {method: forecasts[..., at] for method, forecasts in trials.forecasts.items()}
-        chosen[name] = _measure(_Material(said, truth[..., at], trials.spread[..., at], trials.groups.grain))
+        chosen[name] = _measure(
+            _Material(said, truth[..., at], trials.width[..., at], trials.kind, trials.groups.grain)
+        )
     return chosen
 
 
@@ -65,17 +67,6 @@ def weighted(said: _Said, weights: dict[str, list[float]]) -> _Some:
     parts = [np.array(by_band, dtype=np.float32)[band] * said[method] for method, by_band in weights.items()]
     mean: _Some = np.sum(parts, axis=0)
     return mean
-
-
-def widths(errors: _Some) -> list[list[float]]:
-    """Return the quantiles [bands, Q] of errors [N, H] in units of the spread."""
-    band = band_of(errors.shape[1])
-    rows: list[list[float]] = []
-    for number in range(len(BANDS)):
-        here = errors[:, band == number].astype(np.float64)
-        here = here[~np.isnan(here)]
-        rows.append(quantiles(here).tolist() if len(here) >= _LEAST_ERRORS or not rows else rows[-1])
-    return rows
 
 
 def _measure(material: _Material) -> FlowMeasure:
@@ -112,13 +103,13 @@ def _grain(material: _Material, common: _Table) -> FlowGrain:
     said = weighted(everyone, {name: [float(one == name) for one in best] for name in set(best)})
     errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
     baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-    scaled = (material.truth - said) / material.spread
+    scaled = ScaledErrors((material.truth - said) / material.width, material.kind)
     return FlowGrain(
         method=best[0] if len(set(best)) == 1 else BLEND,
         weights=_named(material, table),
         baseline=baseline,
         gain=1 - mean_wape(said, material.truth) / errors[baseline],
-        quantiles=widths(scaled.reshape(-1, scaled.shape[2])),
+        quantiles=calibrated(scaled).tolist(),
     )
 
 
@@ -132,7 +123,7 @@ def _best_by_band(everyone: _Said, truth: _Some) -> list[str]:
     best: list[str] = []
     for number in range(len(BANDS)):
         came = truth[:, :, band == number]
-        if np.isfinite(came).sum() < _LEAST_ERRORS:
+        if np.isfinite(came).sum() < LEAST_ERRORS:
             best.append(best[-1] if best else BLEND)
             continue
         off = {name: np.abs(said[:, :, band == number] - came) for name, said in everyone.items()}
@@ -164,7 +155,7 @@ def _weights(material: _Material, start: _Table | None) -> _Table:
     for number in range(len(BANDS)):
         came = truth[:, :, band == number]
         known = ~np.isnan(came)
-        if known.sum() < _LEAST_ERRORS:
+        if known.sum() < LEAST_ERRORS:
             before = found[-1] if found else np.full(len(names), 1 / len(names))
             found.append(before if start is None else start[number])
             continue

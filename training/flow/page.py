@@ -57,8 +57,9 @@ def _fans(found: Backtest, at: int, series: int) -> Figure:
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     for number, axes in enumerate(figure.subplots(1, 3).tolist()):
         measure = MEASURES[number]
-        said, width = served[at, series, :, number], trials.spread[at, series, :, number]
-        table = np.array(found.chosen[measure].grains[grain].quantiles)[band_of(len(said))]
+        said, width = served[at, series, :, number], trials.width[at, series, :, number]
+        kind = int(trials.kind[at, series])
+        table = np.array(found.chosen[measure].grains[grain].quantiles[kind])[band_of(len(said))]
         days = (origin + 1 + np.arange(len(said))).astype("datetime64[D]")
         for step, edges in enumerate(_FAN):
             low, high = (table[:, np.abs(PROBABILITIES - edge).argmin()] for edge in edges)

@@ -14,8 +14,8 @@ from service.flow.gate import CHAMPION
 from service.flow.series import MEASURES
 from service.progress import Progress
 from training.flow.backtest import Backtest, backtest
+from training.flow.calibration import ScaledErrors, calibrated
 from training.flow.champion import Champion, compare_with
-from training.flow.choice import widths
 from training.flow.config import FlowConfig
 from training.flow.history import FlowHistory
 from training.flow.methods.learners import learn
@@ -76,11 +76,11 @@ def _final(found: Backtest) -> dict[str, FlowMeasure]:
     trials, served = found.testing, found.served(found.testing)
     final = {}
     for at, measure in enumerate(MEASURES):
+        scaled = (trials.truth[..., at] - served[..., at]) / trials.width[..., at]
         grains = {}
         for grain, one in found.chosen[measure].grains.items():
             inside = trials.groups.grain == grain
-            scaled = ((trials.truth - served) / trials.spread)[:, inside, :, at]
-            late = np.array(widths(scaled.reshape(-1, scaled.shape[2])))
+            late = calibrated(ScaledErrors(scaled[:, inside], trials.kind[:, inside]))
             grains[grain] = one.model_copy(update={"quantiles": ((np.array(one.quantiles) + late) / 2).tolist()})
         final[measure] = found.chosen[measure].model_copy(update={"grains": grains})
     return final

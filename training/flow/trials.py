@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.flow.forecast.intervals import spread
+from service.flow.forecast.intervals import kind_of_series, width
 from service.flow.forecast.past import FlowMethod
 from service.flow.series import FlowSeries
 from service.progress import Progress
@@ -36,7 +36,8 @@ class Trials:
     origin: NDArray[np.int64]  # [O] days since 1970
     groups: FlowGroups
     truth: _Numbers  # [O, S, H, 3]
-    spread: _Numbers  # [O, S, H, 3]
+    width: _Numbers  # [O, S, H, 3] what errors are divided by
+    kind: NDArray[np.intp]  # [O, S] of the series, as it was known then
     forecasts: dict[str, _Numbers]  # [O, S, H, 3] by method
 
     @property
@@ -72,13 +73,14 @@ def try_out(  # noqa: PLR0913, PLR0917
     whole, first = rolling.whole, rolling.history.series.first_day
     came = np.pad(whole.stacked(), ((0, 0), (0, days), (0, 0)), constant_values=np.nan)
     shape = len(origins), len(groups.name), days, 3
-    truth, width = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    truth, widths = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    kind = np.empty(shape[:2], np.intp)
     forecasts = {method.name: np.empty(shape, np.float32) for method in methods}
     for at, origin in enumerate(origins.tolist()):
         known = origin - first + 1
         past = rolling.past_at(origin)
-        truth[at], width[at] = came[:, known : known + days], spread(past, days)
+        truth[at], widths[at], kind[at] = came[:, known : known + days], width(past, days), kind_of_series(past)
         for method in methods:
             forecasts[method.name][at] = method.forecast(past, days)
         progress("forecasts of the past", (at + 1) / len(origins))
-    return Trials(origins, groups, truth, width, forecasts)
+    return Trials(origins, groups, truth, widths, kind, forecasts)

@@ -8,7 +8,7 @@ from google.protobuf import json_format, struct_pb2
 
 from service.api.flow.rows import advice_messages, day_text
 from service.errors import InvalidRequest
-from service.flow.advice import Advice, of_forecast, of_plan
+from service.flow.advice import Advice, of_forecast, of_plan, of_stalled
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.question import DIMENSIONS, Bounded, FlowForecast, FlowQuestion
 from service.flow.little import check_plan
@@ -75,7 +75,8 @@ def _advice(found: FlowForecast, question: FlowQuestion) -> list[Advice]:
     left = sum(one.throughput.value for one in found.days)
     wip = question.current_wip if question.current_wip is not None else found.days[0].wip.value
     hours = sum(one.cycle_h.value * one.throughput.value for one in found.days)
-    return of_forecast(wip, left / days, hours / left if left > 0 else 0.0, question.planned_throughput)
+    stalled = of_stalled(found.stalled_items or 0.0, found.last_wip)
+    return [*of_forecast(wip, left / days, hours / left if left > 0 else 0.0, question.planned_throughput), *stalled]
 
 
 def validate(request: pb.FlowServiceValidateRequest) -> pb.FlowServiceValidateResponse:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidRequest, ModelRepositoryError
 from service.flow.forecast.baselines import BASELINES
-from service.flow.forecast.intervals import BANDS, band_of, bounds, chance_of_reaching, spread
+from service.flow.forecast.intervals import BANDS, band_of, bounds, chance_of_reaching, kind_of_series, width
 from service.flow.forecast.manifest import (
     HISTORY_FILE,
     STOCK_FILE,
@@ -47,7 +47,7 @@ class FlowForecaster:
         self.manifest: FlowManifest = version.manifest
         try:
             self.history = FlowSeries.from_bytes(version.files[HISTORY_FILE])
-            self._ahead = _ahead(version, len(self.history))
+            self._ahead, self._stalled = _stock(version, len(self.history))
         except (ValueError, KeyError, OSError) as error:
             raise ModelRepositoryError(f"a history of {version.title} cannot be read: {error}") from None
         self._network: TritonNetwork | None = None
@@ -97,7 +97,8 @@ class FlowForecaster:
             ModelUnavailable: the answer needs a network that the model server does not run now.
         """
         question.check()
-        past = FlowPast.of(self.history, self._members(question)[None, :], self._ahead)
+        members = self._members(question)
+        past = FlowPast.of(self.history, members[None, :], self._ahead)
         if past.days < self.manifest.least_days:
             raise InvalidRequest(
                 [
@@ -112,8 +113,8 @@ class FlowForecaster:
         values = self.forecast(past, [grain], question.days)[0]
         if question.current_wip is not None:
             values = _with_stock(values, past, question.current_wip)
-        widths = spread(past, question.days)[0]
-        tables = [np.array(grain.quantiles)[band_of(question.days)] for grain in grains]
+        widths, kind = width(past, question.days)[0], int(kind_of_series(past)[0])
+        tables = [np.array(grain.quantiles[kind])[band_of(question.days)] for grain in grains]
         wip, throughput, cycle_h = (_bounded(values[:, at], widths[:, at], table) for at, table in enumerate(tables))
         chances = _chances(question, values[:, 1], widths[:, 1], tables[1])
         days = [
@@ -124,7 +125,8 @@ class FlowForecaster:
             Answering(name, grain.method, grain.baseline, grain.gain)
             for name, grain in zip(MEASURES, grains, strict=True)
         ]
-        return FlowForecast(self.title, days, answering, _warnings(question, past))
+        stalled = None if self._stalled is None else float(self._stalled[members].sum())
+        return FlowForecast(self.title, days, answering, _warnings(question, past), float(past.wip[0, -1]), stalled)
 
     def _members(self, question: FlowQuestion) -> NDArray[np.bool_]:
         """Return the keys [K] that a question is about."""
@@ -188,11 +190,12 @@ def _chances(question: FlowQuestion, values: _Numbers, widths: _Numbers, of_hori
     return [*map(float, chance_of_reaching(question.planned_throughput, values, widths, of_horizon))]
 
 
-def _ahead(version: FlowVersion, keys: int) -> _Numbers | None:
-    """Return what the stock lets expect of each key, worked out once: it takes a third of a second."""
+def _stock(version: FlowVersion, keys: int) -> tuple[_Numbers | None, _Numbers | None]:
+    """Return what the stock lets expect of each key, worked out once: it takes a third of a second; and what stands."""
     if STOCK_FILE not in version.files:
-        return None
-    return Stock.from_bytes(version.files[STOCK_FILE]).ahead_of_series(keys)
+        return None, None
+    stock = Stock.from_bytes(version.files[STOCK_FILE])
+    return stock.ahead_of_series(keys), stock.stalled_of_series(keys)
 
 
 def _methods(version: FlowVersion, network: TritonNetwork | None) -> Iterator[FlowMethod]:

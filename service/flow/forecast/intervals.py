@@ -2,7 +2,9 @@
 
 Split conformal prediction: errors of the backtest, by measure and horizon, each divided by what its series usually
 varies by. Items move in shipments, so a count varies far more than a Poisson one of its size would: the divisor is what
-the series itself did, day by day, not the root of the count.
+the series itself did, day by day, not the root of the count. Series that stand still most of the time err otherwise
+than those that flow, so each kind has quantiles of its own (Mondrian conformal prediction): else what a network that
+grows has not reached yet, and what is forecast without an error, would make all others look sure.
 """
 
 from __future__ import annotations
@@ -23,9 +25,21 @@ BANDS = (1, 3, 7, 14, 30, 60)
 """The last days of the ranges of horizons that share quantiles: day 1, days 2-3, 4-7, 8-14, 15-30, 31-60."""
 
 COVERAGE = 0.9
-"""Of the intervals: from the quantile .05 to .95."""
+"""Of the intervals."""
+
+LOWER, UPPER = (int(np.abs(PROBABILITIES - chance).argmin()) for chance in ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+"""Numbers of the quantiles, of Q, that intervals go from and to: .05 and .95."""
 
 _SPREAD_DAYS = 56
+
+KINDS_OF_SERIES = 2
+"""Those that stand still, and those that flow."""
+
+_FLOWING_DAYS = 5
+"""Of the last 56 days, on which something leaves a series that flows."""
+
+_LEAST_OF_CYCLE = 0.1
+"""Of the usual cycle time, its least width: of a series that few items left nobody knows what it varies by."""
 
 
 def band_of(days: int) -> NDArray[np.intp]:
@@ -57,6 +71,20 @@ def spread(past: FlowPast, days: int) -> _Numbers:
     )
 
 
+def width(past: FlowPast, days: int) -> _Numbers:
+    """Return what errors of the measures [S, days, 3] are divided by: their spread, for cycle times with a floor."""
+    found = spread(past, days)
+    usual = _LEAST_OF_CYCLE * past.usual_cycle_h(_SPREAD_DAYS)
+    found[..., 2] = np.maximum(found[..., 2], usual[:, None])
+    return found
+
+
+def kind_of_series(past: FlowPast) -> NDArray[np.intp]:
+    """Return the kind [S] of each series, of KINDS_OF_SERIES."""
+    days = (past.departures[:, -_SPREAD_DAYS:] > 0).sum(axis=1)
+    return np.where(days >= _FLOWING_DAYS, np.intp(1), np.intp(0))
+
+
 def quantiles(errors: _Numbers) -> _Numbers:
     """Return the quantiles [Q] of N errors in units of their spread, each a rank further out than the sample's.
 
@@ -77,8 +105,8 @@ def quantiles(errors: _Numbers) -> _Numbers:
 def bounds(
     forecast: NDArray[np.floating[Any]], width: NDArray[np.floating[Any]], of_horizon: _Numbers
 ) -> tuple[_Numbers, _Numbers]:
-    """Return the lower and upper bounds of a forecast [..., days], ``width`` its spread, quantiles [days, Q]."""
-    low, high = (of_horizon[:, _at(probability)] for probability in ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+    """Return the lower and upper bounds of a forecast [..., days] by its ``width`` and its quantiles [..., days, Q]."""
+    low, high = (of_horizon[..., LOWER], of_horizon[..., UPPER])
     lower = np.maximum(forecast + np.minimum(low, 0) * width, 0)
     return lower, forecast + np.maximum(high, 0) * width
 
@@ -90,7 +118,3 @@ def chance_of_reaching(wanted: float, forecast: _Numbers, width: _Numbers, of_ho
         np.interp(one, row, PROBABILITIES, left=0.0, right=1.0) for one, row in zip(needed, of_horizon, strict=True)
     ]
     return 1 - np.array(below)
-
-
-def _at(probability: float) -> int:
-    return int(np.abs(PROBABILITIES - probability).argmin())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from service.errors import ModelRepositoryError
-from service.flow.forecast.intervals import BANDS, PROBABILITIES
+from service.flow.forecast.intervals import BANDS, KINDS_OF_SERIES, PROBABILITIES
 from service.flow.series import MEASURES
 from service.model.manifest import FLOW_NAME, MANIFEST_FILE, FileName, Sha256
 from service.model.repository import read_whole, versions
@@ -50,7 +50,16 @@ class FlowGrain(_Strict):
     weights: dict[str, _Shares] = Field(min_length=1)  # of the methods whose weighted mean it is
     baseline: str  # the best of those that need no training
     gain: float  # share by which its WAPE is below the baseline's in the backtest
-    quantiles: _Bands
+    quantiles: Annotated[list[_Bands], Field(min_length=KINDS_OF_SERIES, max_length=KINDS_OF_SERIES)]  # by kind
+
+    @field_validator("quantiles", mode="before")
+    @classmethod
+    def _for_all_kinds(cls, value: Any) -> Any:  # noqa: ANN401 - whatever is in the file
+        """Versions of before have quantiles of all kinds of series together."""
+        match value:
+            case [[float() | int(), *_], *_]:
+                return [value] * KINDS_OF_SERIES
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

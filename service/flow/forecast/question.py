@@ -89,6 +89,8 @@ class FlowForecast:
     days: list[FlowDay]
     answering: list[Answering]  # by measure, in the order of MEASURES
     warnings: list[str]
+    last_wip: float  # items there on the last day of the history
+    stalled_items: float | None  # of these, those that stand still: none is expected to leave; None: nobody knows
 
     @property
     def method(self) -> str:

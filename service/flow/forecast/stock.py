@@ -3,6 +3,7 @@
 The stock of each key (a node, which is a site or the sales of one, and a product) is kept by age in days. A day ahead,
 a share of each age leaves, the hazard of Kaplan and Meier (1958), moved by the weekday; what left comes to the next
 node some days later, as others did before it; what is new to the network comes as on this weekday in the last weeks.
+What stands still longer than 99 of 100 such items stay has stalled: nobody knows when it goes on, so it stays.
 No package for survival is used: the hazards are two counts by age.
 """
 
@@ -21,6 +22,9 @@ _Numbers = NDArray[np.float64]
 
 AGES = 120
 """Days of age that are told apart; older items are as those."""
+
+STALLED = 0.01
+"""An item has stalled at an age to which fewer of those at its node stay: ``Analyze`` says so with its next scan."""
 
 LAGS = 21
 """Days on the way that are told apart, from 0 on; what takes longer is a last one."""
@@ -53,6 +57,18 @@ class Stock:
     moves: _Numbers  # [LAGS, N, N] share of what leaves a node that comes to another so many days later
     entering: _Numbers  # [K, 7] items a day that are new to the network, by day modulo 7
 
+    @property
+    def stalled(self) -> _Numbers:
+        """Items [K, AGES] by whole days since they came that stand still: no part of what is expected to leave."""
+        stays = np.cumprod(1 - self.hazard, axis=1)  # to that age and beyond
+        stood: _Numbers = np.where(stays[self.node] < STALLED, self.there, 0.0)
+        return stood
+
+    def stalled_of_series(self, series: int) -> _Numbers:
+        """Return the items [keys] that stand still for each of the keys of a ``series`` of that many."""
+        kept = self.series_key >= 0
+        return np.bincount(self.series_key[kept], self.stalled.sum(axis=1)[kept], minlength=series).astype(np.float64)
+
     def ahead_of_series(self, series: int, days: int = MOST_DAYS) -> _Numbers:
         """Return `ahead` for each of the keys of a ``series`` of that many: [keys, 1 + days, 3]."""
         kept = self.series_key >= 0
@@ -62,10 +78,12 @@ class Stock:
 
     def ahead(self, days: int = MOST_DAYS) -> _Numbers:
         """Return wip, departures and the hours of what leaves, summed, [K, 1 + days, 3]; first of the last day."""
-        there, hours = self.there.copy(), self.hours.copy()
+        stalled = self.stalled
+        standing = stalled.sum(axis=1)
+        there, hours = self.there - stalled, np.where(stalled > 0, 0.0, self.hours)
         left, left_hours = self.left.copy(), self.left_hours.copy()
         found = np.zeros((len(self.node), days + 1, 3))
-        found[:, 0, 0] = there.sum(axis=1)
+        found[:, 0, 0] = standing + there.sum(axis=1)
         same_day, later = self._ways()
         for at in range(days):
             weekday = (self.last_day + 1 + at) % 7
@@ -90,7 +108,7 @@ class Stock:
                 now_hours += now * _STAY_H[0]
                 left[:, 0] += now
                 left_hours[:, 0] += now_hours
-            found[:, at + 1] = np.stack([there.sum(axis=1), left[:, 0], left_hours[:, 0]], axis=1)
+            found[:, at + 1] = np.stack([standing + there.sum(axis=1), left[:, 0], left_hours[:, 0]], axis=1)
         return found
 
     def _ways(self) -> tuple[_Way, _Way]:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from service.flow.forecast.baselines import BASELINES
-from service.flow.forecast.intervals import BANDS, PROBABILITIES
+from service.flow.forecast.intervals import BANDS, KINDS_OF_SERIES, PROBABILITIES
 from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowGrain, FlowManifest, FlowMeasure
 from service.flow.gate import CHAMPION, SERVED
 from service.flow.plants import PlantDays, PlantPlan, generate
@@ -39,7 +39,11 @@ def flow_version(repository: Path, number: int = 1, metrics: dict[str, JsonValue
     history = series_of(data).to_bytes()
     quantiles = [np.quantile(np.random.default_rng(1).normal(size=999), PROBABILITIES).tolist() for _ in BANDS]
     grain = FlowGrain(
-        method=METHOD, weights={METHOD: [1.0] * len(BANDS)}, baseline=METHOD, gain=0.0, quantiles=quantiles
+        method=METHOD,
+        weights={METHOD: [1.0] * len(BANDS)},
+        baseline=METHOD,
+        gain=0.0,
+        quantiles=[quantiles] * KINDS_OF_SERIES,
     )
     measure = FlowMeasure(method=METHOD, baseline=METHOD, gain=0.0, grains={"": grain})
     manifest = FlowManifest(

@@ -222,7 +222,7 @@ class FlowAdvice(google.protobuf.message.Message):
     LOCATION_ID_FIELD_NUMBER: builtins.int
     NUMBERS_FIELD_NUMBER: builtins.int
     rule: builtins.str
-    """Which rule: "bottleneck", "excess_stock", "feasible_throughput", "little"."""
+    """Which rule: "bottleneck", "excess_stock", "feasible_throughput", "stalled", "little"."""
     text: builtins.str
     """In one sentence."""
     location_id: builtins.int

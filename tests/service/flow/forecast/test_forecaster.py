@@ -10,7 +10,9 @@ import pytest
 
 from service.errors import InvalidRequest, ModelRepositoryError
 from service.flow.forecast.forecaster import FlowForecaster
-from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE
+from service.flow.forecast.intervals import kind_of_series, spread, width
+from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowGrain, read_flow_version
+from service.flow.forecast.past import FlowPast
 from service.flow.forecast.question import FlowQuestion
 from service.flow.series import MEASURES
 from tests.training.flow.plants import LAST_DAY
@@ -88,6 +90,25 @@ def test_questions_that_do_not_fit_name_the_field(
     ((name, text),) = error.value.violations
     assert name == field
     assert said in text
+
+
+def test_versions_of_before_have_one_table_of_quantiles_for_all_series(flow_repository: Path) -> None:
+    one = read_flow_version(flow_repository).manifest.measures["wip"].grains[""].model_dump()
+    table = one["quantiles"][1]
+    assert FlowGrain.model_validate(one | {"quantiles": table}).quantiles == [table, table]
+    with pytest.raises(ValueError, match="quantiles"):
+        FlowGrain.model_validate(one | {"quantiles": [table]})
+
+
+def test_what_stands_still_has_bounds_of_its_own(forecaster: FlowForecaster) -> None:
+    still = replace(forecaster.history, departures=np.zeros_like(forecaster.history.departures))
+    standing = FlowPast.of(still, np.ones((1, len(still)), np.bool_))
+    flowing = FlowPast.of(forecaster.history, np.ones((1, len(still)), np.bool_))
+    assert (kind_of_series(standing).tolist(), kind_of_series(flowing).tolist()) == ([0], [1])
+    usual = flowing.usual_cycle_h(56)[0]
+    calm = replace(flowing, cycle_h=np.full_like(flowing.cycle_h, usual))  # cycle times that never vary
+    assert width(calm, 3)[0, :, 2] == pytest.approx(np.full(3, 0.1 * usual))
+    assert (spread(calm, 3)[0, :, 2] < 0.1 * usual).all()
 
 
 def test_a_changed_file_is_not_loaded(flow_repository: Path, tmp_path: Path) -> None:

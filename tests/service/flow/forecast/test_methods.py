@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from service.events.zones import TimeZones
 from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.past import MOST_DAYS, FlowMethod, FlowPast
 from service.flow.forecast.smoothing import Ets, Theta
 from service.flow.forecast.stock import Stock, StockFlow
 from service.flow.forecast.windows import FEATURES, FlowWindows
-from service.flow.measures import measure
-from service.flow.series import FlowSeries
-from service.flow.stays import stays_of
-from tests.support.worlds import ROUTE, Scan, code, journey, to_events
+from tests.support.flows.items import items
 from training.flow.history import FlowHistory
-from training.flow.items import ItemDays
 
 WEEK = np.array([5.0, 10, 20, 30, 20, 5, 0])
 
@@ -50,20 +47,6 @@ def test_ets_follows_a_stock_that_grows() -> None:
     np.testing.assert_allclose(said, 183 + np.arange(1, 8), atol=3.5)
 
 
-def items(count: int, every_h: float) -> tuple[FlowSeries, ItemDays]:
-    """Return items that each take the same journey, one every so many hours."""
-    scans: list[Scan] = [
-        scan
-        for serial in range(count)
-        for scan in journey(code(serial), ROUTE[:5], [every_h * serial + hour for hour in (0, 1, 72, 120, 240)])
-    ]
-    events = to_events(scans)
-    zones = TimeZones("UTC")
-    stays = stays_of(events)
-    series = FlowSeries.from_flow(measure(stays, events.epc_codes, zones))
-    return series, ItemDays.of(stays, events.epc_codes, zones, series)
-
-
 def test_items_leave_by_their_age_and_come_to_the_next_place() -> None:
     series, known = items(300, 8.0)
     split = series.last_day - 30  # new items come until a week after that
@@ -79,6 +62,22 @@ def test_items_leave_by_their_age_and_come_to_the_next_place() -> None:
     assert history.stock(split) is not None
     again = Stock.from_bytes(stock.to_bytes())
     np.testing.assert_allclose(again.ahead(5), stock.ahead(5), rtol=1e-5)
+
+
+def test_a_shipment_that_stands_still_is_not_expected_to_leave() -> None:
+    series, known = items(300, 8.0)
+    split = series.last_day - 30
+    stock = known.stock(split)
+    assert stock.stalled.sum() == 0
+    site = int(np.flatnonzero(stock.there.sum(axis=1) > 0)[0])
+    there = stock.there.copy()
+    there[site, 60] += 40  # came two months ago, where all others stay for days
+    stuck = replace(stock, there=there)
+    np.testing.assert_allclose(stuck.stalled[site].sum(), 40)
+    np.testing.assert_allclose(stuck.stalled_of_series(len(series)).sum(), 40)
+    usual, found = stock.ahead(14), stuck.ahead(14)
+    np.testing.assert_allclose(found[:, :, 1:], usual[:, :, 1:])  # no departure more, nor any later
+    np.testing.assert_allclose(found[site, :, 0], usual[site, :, 0] + 40)  # and still part of the stock
 
 
 def test_a_past_without_items_has_no_stock_flow() -> None:
