@@ -84,7 +84,7 @@ def of_stalled(items: float, wip: float) -> list[Advice]:
     if items < 1:
         return []
     text = (
-        f"{items:,.0f} of {wip:,.0f} items stand still longer than {1 - STALLED:.0%} of such items stay: they are part"
+        f"{items:,.0f} of {wip:,.0f} items stand still longer than {1 - STALLED:.1%} of such items stay: they are part"
         " of the stock, and none of them is expected to leave"
     )
     return [Advice("stalled", text, {"stalled_items": items, "wip": wip, "stays": STALLED})]

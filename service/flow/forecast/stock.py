@@ -3,7 +3,7 @@
 The stock of each key (a node, which is a site or the sales of one, and a product) is kept by age in days. A day ahead,
 a share of each age leaves, the hazard of Kaplan and Meier (1958), moved by the weekday; what left comes to the next
 node some days later, as others did before it; what is new to the network comes as on this weekday in the last weeks.
-What stands still longer than 99 of 100 such items stay has stalled: nobody knows when it goes on, so it stays.
+What stands still longer than 199 of 200 such items stay has stalled: nobody knows when it goes on, so it stays.
 No package for survival is used: the hazards are two counts by age.
 """
 
@@ -23,7 +23,7 @@ _Numbers = NDArray[np.float64]
 AGES = 120
 """Days of age that are told apart; older items are as those."""
 
-STALLED = 0.01
+STALLED = 0.005
 """An item has stalled at an age to which fewer of those at its node stay: ``Analyze`` says so with its next scan."""
 
 LAGS = 21
