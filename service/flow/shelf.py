@@ -136,7 +136,13 @@ class FlowShelf:
         version = self._existing(model_id)
         if self._promoted is not None:
             self._promoted.delete(version)
-            return
+        else:
+            self._remove(version)
+        with self._lock:
+            left = [self._loaded.pop(key) for key in list(self._loaded) if key[0] == version]
+        self._let_go(left)
+
+    def _remove(self, version: int) -> None:
         try:
             retire(self._repository, FLOW_MODEL, version)
             shutil.rmtree(self._repository / FLOW_MODEL / str(version))
