@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import text_format
+from pydantic import JsonValue, ValidationError
 
 from export.flow_graphs import lstm_graph, trees_graph
 from export.repository import CONFIG_FILE, CPU_CONFIG_FILE, write_atomically
@@ -78,16 +79,19 @@ def export_flow(
     if sign is not None:
         files[SIGNATURE_FILE] = sign.sign(text)
     made = _place(repository / FLOW_MODEL / str(number), files)
-    _write_configs(repository / FLOW_MODEL, [*{*taken, number}], run.learned.length)
+    _write_configs(repository / FLOW_MODEL, sorted({*taken, number}), run.learned.length)
     return made
 
 
 def _write_configs(folder: Path, numbers: Sequence[int], length: int) -> None:
     """Write how Triton runs the network of ``length`` days, on a GPU and on processors.
 
-    One file stands for all versions: those of another length run by it only where the gateway says what is loaded.
+    One file stands for all versions. It leaves out those of another length, with one of which Triton would load none:
+    they run only where the gateway says what is loaded.
     """
-    digests = {f"manifest_sha256.{one}": digest_of(folder / str(one) / MANIFEST_FILE) for one in sorted(numbers)}
+    digests = {f"manifest_sha256.{one}": digest_of(folder / str(one) / MANIFEST_FILE) for one in numbers}
+    alike = [one for one in numbers if _length(folder / str(one)) == length]
+    policy = {"all": {}} if alike == list(numbers) else {"specific": {"versions": alike}}
     (folder / "configs").mkdir(exist_ok=True)
     for file, device, count in ((CONFIG_FILE, "KIND_GPU", 1), (CPU_CONFIG_FILE, "KIND_CPU", 2)):
         parameters = digests | ({"intra_op_thread_count": "1"} if device == "KIND_CPU" else {})
@@ -97,12 +101,20 @@ def _write_configs(folder: Path, numbers: Sequence[int], length: int) -> None:
             max_batch_size=4 * CHUNK,
             input=[{"name": INPUT_WINDOW, "data_type": "TYPE_FP32", "dims": [length, len(FEATURES)]}],
             output=[{"name": OUTPUT_MEASURES, "data_type": "TYPE_FP32", "dims": [len(MEASURES)]}],
-            version_policy={"all": {}},
+            version_policy=policy,
             instance_group=[{"kind": device, "count": count}],
             dynamic_batching={},
             parameters={key: {"string_value": value} for key, value in parameters.items()},
         )
         write_atomically(folder / file, text_format.MessageToString(config))
+
+
+def _length(version: Path) -> JsonValue:
+    """Return the days that the network of a version sees, 0 where its manifest cannot be read."""
+    try:
+        return FlowManifest.model_validate_json((version / MANIFEST_FILE).read_bytes()).settings.get("sequence_length")
+    except (OSError, ValidationError):
+        return 0
 
 
 def _place(target: Path, files: dict[str, bytes]) -> Path:

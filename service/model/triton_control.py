@@ -77,6 +77,7 @@ def own_config(folder: Path, config: str, own_name: str, dims: Mapping[str, Sequ
     except (OSError, text_format.ParseError):
         raise ModelRepositoryError(f"{path} is missing or no config of Triton: export a version again") from None
     parsed.name = own_name
+    parsed.version_policy.all.SetInParent()  # it has but one
     for one in parsed.input:
         if dims is not None and one.name in dims:
             one.dims[:] = dims[one.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -15,11 +16,8 @@ from service.model.manifest import MANIFEST_FILE
 from tests.support.flows.model import METHOD
 
 
-def network_version(
-    exported: Path, repository: Path, number: int, share: float = 1.0, metrics: dict[str, JsonValue] | None = None
-) -> Path:
-    """Write a version that says a ``share`` of what the network of ``exported`` says, the rest being the usual."""
-    of = read_flow_version(exported).manifest
+def by_network(of: FlowManifest, share: float = 1.0, **changes: Any) -> FlowManifest:  # noqa: ANN401 - its fields
+    """Return a manifest of answers that are a ``share`` of what the network says, the rest being the usual."""
     weights = {LSTM: [share] * len(BANDS), METHOD: [1 - share] * len(BANDS)}
     measures = {}
     for name in MEASURES:
@@ -28,8 +26,14 @@ def network_version(
             grain: how.model_copy(update={"method": "blend", "weights": weights}) for grain, how in one.grains.items()
         }
         measures[name] = one.model_copy(update={"grains": grains})
-    changes = {"version": number, "measures": measures, "metrics": metrics or {}}
-    manifest = FlowManifest.model_validate(of.model_copy(update=changes).model_dump())
+    return FlowManifest.model_validate(of.model_copy(update={"measures": measures, **changes}).model_dump())
+
+
+def network_version(
+    exported: Path, repository: Path, number: int, share: float = 1.0, metrics: dict[str, JsonValue] | None = None
+) -> Path:
+    """Write a version whose answers are a ``share`` of what the network of ``exported`` says, with its configs."""
+    manifest = by_network(read_flow_version(exported).manifest, share, version=number, metrics=metrics or {})
     folder = repository / FLOW_MODEL
     shutil.copytree(exported / FLOW_MODEL / "1", folder / str(number))
     (folder / str(number) / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")

@@ -13,16 +13,20 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 
+from export.flow import export_flow
 from service.errors import ModelRepositoryError, ModelUnavailable, WrongModel
 from service.flow.forecast.forecaster import FlowForecaster
-from service.flow.forecast.manifest import FLOW_MODEL
+from service.flow.forecast.manifest import FLOW_MODEL, FlowVersion, read_flow_version
 from service.flow.forecast.question import FlowForecast, FlowQuestion
 from service.flow.forecast.triton_network import TritonPlace
 from service.flow.shelf import FlowShelf
 from service.model.manifest import MODEL_FILE
 from tests.servers.triton.fixture import TritonServer
-from tests.support.flows.network import network_version
+from tests.support.flows.network import by_network, network_version
 from tests.support.processes import wait_for
+from tests.training.flow.plants import CONFIG, plants
+from training.flow.history import FlowHistory
+from training.flow.train import train_flow
 
 QUESTIONS = (FlowQuestion(days=60), FlowQuestion(plant="P1", days=7), FlowQuestion(application="TV", current_wip=90.0))
 
@@ -62,13 +66,23 @@ def test_triton_answers_as_this_process_does(triton: TritonServer, flow_reposito
 
 
 def test_a_repository_that_triton_loads_by_itself_answers_too(flow_repository: Path, tmp_path: Path) -> None:
-    network_version(flow_repository, tmp_path, 1)
-    with TritonServer(tmp_path) as server:
-        there = FlowForecaster.load(tmp_path, triton=place(server, tmp_path, explicit=False))
+    repository = tmp_path / "repository"
+    network_version(flow_repository, repository, 1)
+    shorter = CONFIG.model_copy(update={"sequence_length": 7, "epochs": 1, "trees": 1})
+    train_flow(FlowHistory(plants(80)), shorter, tmp_path / "run", lambda _what, _done: None)
+    export_flow(tmp_path / "run", repository)  # its config is for 7 days, which version 1 does not see
+    second = read_flow_version(repository, 2)
+    second = FlowVersion(by_network(second.manifest), second.files)
+    with TritonServer(repository) as server:
+        told = place(server, repository, explicit=False)
+        with pytest.raises(ModelUnavailable, match="for the network of epc_flow/1"):
+            FlowForecaster.load(repository, 1, triton=told).prepare()
+        there = FlowForecaster(second, told)
         found = numbers(there.predict(QUESTIONS[0]))
-        np.testing.assert_allclose(found, numbers(FlowForecaster.load(tmp_path).predict(QUESTIONS[0])), rtol=1e-5)
+        expected = numbers(FlowForecaster(second).predict(QUESTIONS[0]))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
         server.stop()
-        with pytest.raises(ModelUnavailable, match="cannot be reached or is not ready, for the network of epc_flow/1"):
+        with pytest.raises(ModelUnavailable, match="cannot be reached or is not ready, for the network of epc_flow/2"):
             there.predict(QUESTIONS[0])
         server.start()
         wait_for(lambda: _answers(there))
