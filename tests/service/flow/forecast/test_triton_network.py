@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +116,27 @@ def test_another_network_under_the_name_of_a_version_is_refused(
     wait_for(lambda: _answers(there))  # and is asked again once it is right
     there.retire()
     client.close()
+
+
+def test_a_server_that_hangs_costs_one_call_its_time_and_others_nothing(
+    triton: TritonServer, flow_repository: Path, tmp_path: Path
+) -> None:
+    network_version(flow_repository, tmp_path, 9)
+    there = FlowForecaster.load(tmp_path, triton=replace(place(triton, tmp_path), timeout_s=1.0))
+    wait_for(lambda: _answers(there))
+    os.kill(triton.pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(ModelUnavailable, match="did not answer for epc_flow/9 in time"):
+            there.predict(QUESTIONS[0])
+        assert 0.9 < time.monotonic() - begun < 5
+        begun = time.monotonic()
+        with pytest.raises(ModelUnavailable, match="did not answer for epc_flow/9 in time"):
+            there.predict(QUESTIONS[0])
+        assert time.monotonic() - begun < 0.5
+    finally:
+        os.kill(triton.pid, signal.SIGCONT)
+    wait_for(lambda: _answers(there))
 
 
 def test_versions_that_leave_the_shelf_are_unloaded(
