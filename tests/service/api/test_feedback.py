@@ -11,8 +11,10 @@ import grpc
 import pytest
 
 from service.api.feedback import FEEDBACK
+from service.feedback.sql import open_verdicts
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
 from tests.service.feedback.labels import ask, label_some, wait_for_sample
+from tests.service.feedback.samples import judge_with_errors
 from tests.support.gateway import Gateway
 from tests.support.observed import samples, scrape, value
 from tests.support.requests import call, many
@@ -139,3 +141,11 @@ def test_accuracy_is_that_of_the_labels(start_gateway: Callable[..., Gateway], t
     assert value(found, "rolling_labels", kind="epcFake") == 40
     assert value(found, "rolling_expected_precision", kind="epcFake") > 0.9
     assert value(found, "audit_sampled_total") == 100
+
+
+def test_a_gateway_is_told_how_often_auditors_err(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    judge_with_errors(open_verdicts(str(tmp_path)))
+    running = start_gateway("--verdicts", str(tmp_path), "--auditor-error-rate", "0.05", "--metrics-port", "0")
+    [jump] = [one for one in ask(running.target, fb.AccuracyRequest()).kinds if one.kind == "jump"]
+    assert jump.average_precision.value > 0.97
+    assert value(samples(scrape(running)), "rolling_average_precision", kind="jump") > 0.97

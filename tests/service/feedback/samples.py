@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
-from service.feedback.store import SampledEvent
+from service.feedback.store import SampledEvent, VerdictStore
 from service.feedback.verdicts import EventLabel, LabelVerdict
 
 JUMP = KINDS.index("jump")
@@ -26,6 +26,13 @@ def sampled(event_id: int, score: float = 0.9, **fields: object) -> SampledEvent
         event_id, 1, f"code-{event_id}", 1, "Factory", "Aggregation", 10**15, False, "lstm-deep-learning",
         "epc_lstm/1", 2_000, 0.25, tuple(scores.tolist()), tuple(flags.tolist()),
     )._replace(**fields)  # fmt: skip
+
+
+def judge_with_errors(store: VerdictStore) -> None:
+    """Ask about 40 findings that are right, and 760 normal events, of which every twentieth is confirmed by mistake."""
+    store.add_sample([sampled(at, 0.99 if at < 40 else 0.001) for at in range(800)])
+    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
+    store.append([label(at, said[at < 40 or at % 20 == 0]) for at in range(800)])
 
 
 def events_at(locations: NDArray[np.int64], *, per_item: int = 4) -> Events:

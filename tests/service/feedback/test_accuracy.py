@@ -14,7 +14,7 @@ from service.feedback.exposition import AccuracyCollector
 from service.feedback.sql import SqlVerdicts, open_verdicts
 from service.feedback.verdicts import LabelVerdict
 from service.model.repository import load, load_svm
-from tests.service.feedback.samples import label, sampled
+from tests.service.feedback.samples import judge_with_errors, label, sampled
 
 LSTM = JudgedBy("lstm-deep-learning", "epc_lstm/1", "retrospective")
 
@@ -91,17 +91,16 @@ def test_the_baselines_are_those_of_the_manifests(bundled_repository: Path) -> N
 
 
 def test_wrong_words_are_allowed_for_as_stated_or_shown(store: SqlVerdicts) -> None:
-    """Forty findings that are right, and 760 normal events, of which every twentieth is confirmed by mistake."""
-    store.add_sample([sampled(at, 0.99 if at < 40 else 0.001) for at in range(800)])
-    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
-    store.append([label(at, said[at < 40 or at % 20 == 0]) for at in range(800)])
+    judge_with_errors(store)
     words, stated = (accuracy(store, resamples=50, error_rate=rate) for rate in (0.0, 0.05))
     [naive], [allowed] = ([one for one in found if one.kind == "jump"] for found in (words, stated))
     assert naive.measures["average_precision"].value < 0.6
     assert allowed.measures["average_precision"].value > 0.97
     assert (allowed.confirmed, allowed.labels) == (naive.confirmed, naive.labels)
+    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
     for at, who in enumerate(("bob", "cay"), 1):
-        store.append([label(event, said[event < 40 or event % 20 == at], who=who) for event in range(800)])
+        verdicts = [said[event < 40 or event % 20 == at] for event in range(800)]
+        store.append([label(event, verdict, who=who) for event, verdict in enumerate(verdicts)])
     assert of_jump(store).measures["average_precision"].value > 0.97
     collector = AccuracyCollector(store, dict, error_rate=0.05, least_s=0)
     [shown] = [family for family in collector.collect() if family.name == "epc_sentinel_rolling_average_precision"]

@@ -31,7 +31,7 @@ from service.operate.settings import OperateSettings
 from service.operate.state import STATE_FILE, OperateState, read_state
 from service.operate.steps import What
 from tests.k8s.workflow import step
-from tests.service.feedback.samples import label, sampled
+from tests.service.feedback.samples import judge_with_errors, label, sampled
 from tests.support.command import assert_one_line, run
 from tests.support.gateway import ROOT
 from tests.support.processes import die_at, end, wait_for
@@ -95,6 +95,20 @@ def one_round(world: Path, *, wait: bool = True, **settings: object) -> RoundDon
 
     with operating(world, **settings) as operator, operator.turn():
         return asyncio.run(do(operator))
+
+
+def test_errors_of_auditors_alone_are_nothing_to_respond_to(two_versions: Path, tmp_path: Path) -> None:
+    register = Register(two_versions, PromotionLog(tmp_path / "lifecycle"), feature_spec_hash())
+    register.begin(1)
+    store = open_verdicts(str(tmp_path / "verdicts"))
+    judge_with_errors(store)
+    store.close()
+    flags = ("--lifecycle", str(tmp_path / "lifecycle"), "--verdicts", str(tmp_path / "verdicts"), "--repository",
+             str(two_versions), "--retraining", "suggest", "--least-labels", "40", "--log-format", "json")  # fmt: skip
+    assert "retrain" in run("operate", "--once", *flags).stderr
+    said = run("operate", "--once", "--auditor-error-rate", "0.05", *flags).stderr
+    assert '"performance": 0.0' in said
+    assert "retrain" not in said
 
 
 def after_each_kill(world: Path, tmp_path: Path, **settings: object) -> Iterator[Path]:
