@@ -80,6 +80,7 @@ pages:
 # Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
 e2e: .venv/dev .triton/installed
 	$(BIN)/python -m tests.tools.e2e
+	$(BIN)/python -m tests.tools.feedback.closing
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
