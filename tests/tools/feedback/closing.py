@@ -61,6 +61,7 @@ class Loop:
     world: DriftingWorld
     target: str
     retrain_above: float
+    flipped: float  # share of the words of the last of AUDITORS that he flips on purpose
     retrained: int = -(10**6)  # the week of the last retraining
     retrainings: int = 0
     stage: int = -1  # of CANARY that holds; -1: there is no challenger
@@ -114,8 +115,9 @@ def week_ends(loop: Loop, week: int) -> None:
     sheet, filled = loop.folder / "waiting.csv", loop.folder / "filled.csv"
     if sheet.exists():
         for number, who in enumerate(AUDITORS):
+            errors = ERRORS + (loop.flipped if who == AUDITORS[-1] else 0.0)
             run("tests.tools.feedback.auditor", str(sheet), str(loop.folder / "world" / "truth.parquet"), str(filled),
-                "--errors", str(ERRORS), "--seed", str(week * len(AUDITORS) + number))  # fmt: skip
+                "--errors", str(errors), "--seed", str(week * len(AUDITORS) + number))  # fmt: skip
             run("service", "audit", "import", str(filled), "--who", who, "--target", loop.target)
         measure(loop, week)
     run("service", "audit", "export", "--out", str(sheet), "--limit", "10000", "--target", loop.target)
@@ -125,7 +127,7 @@ def week_ends(loop: Loop, week: int) -> None:
         go_on(loop, week, said)
     elif len(begun := sorted((loop.folder / "runs").glob("2*"))) > loop.retrainings:
         loop.retrained, loop.retrainings = week, len(begun)
-        loop.say(week, f"retraining {len(begun)}")
+        loop.say(week, f"retraining {len(begun)}{set_aside(begun[-1])}")
         gate = begun[-1] / "gate.json"
         reasons = json.loads(gate.read_text())["refused"] if gate.exists() else said.strip().splitlines()[-1:]
         if reasons:
@@ -133,6 +135,14 @@ def week_ends(loop: Loop, week: int) -> None:
         else:
             loop.say(week, PASSES)
             go_on(loop, week, "")
+
+
+def set_aside(run_folder: Path) -> str:
+    """Return whose verdicts a retraining did not learn from, in words."""
+    record = run_folder / "run.json"
+    audited = json.loads(record.read_text())["lineage"]["audited"] if record.exists() else {"auditors": []}
+    names = [one["who"] for one in audited["auditors"] if one["set_aside"]]
+    return f", {', '.join(names)} set aside" if names else ""
 
 
 def measure(loop: Loop, week: int) -> None:
@@ -258,6 +268,7 @@ def main() -> int:
     parser.add_argument("--epcs", type=int, default=20_000, help="of each world")
     parser.add_argument("--audit-share", type=float, default=0.5, help="of some 600 events a day")
     parser.add_argument("--retrain-above", type=float, default=0.4, help="severity above which operate retrains")
+    parser.add_argument("--flipped", type=float, default=0.0, help="share of one auditor's words that he flips, too")
     parser.add_argument("--keep", type=Path, help="folder that is left as it is; worlds and run in it are used again")
     given = parser.parse_args()
     began = time.monotonic()
@@ -276,7 +287,7 @@ def main() -> int:
                     "--verdicts", str(folder / "verdicts"), "--audit-share", str(given.audit_share),
                     "--auditor-error-rate", str(ERRORS), "--shadow-percent", "100")
         )  # fmt: skip
-        loop = Loop(folder, world, looped.target, given.retrain_above)
+        loop = Loop(folder, world, looped.target, given.retrain_above, given.flipped)
         print(f"all is ready after {time.monotonic() - began:.0f} s", flush=True)
         calls, lost = stream(loop, [looped.target, still.target], events, day)
         for one in (still, looped):
