@@ -45,7 +45,7 @@ proto: .venv/dev
 		$(PROTOS:protos/%=%) grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
 # Regenerates the bundled model from nothing, in a quarter of an hour on 2 cores: from one world, from the items of another
-# that it only learns from, and from twelve random networks with tables of their own.
+# that it only learns from, and from twelve random networks with tables of their own. Its points are from four worlds more.
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
 	$(BIN)/epc-sentinel simulate --out data/other --epcs 60000 --seed 17
@@ -53,6 +53,8 @@ model: .venv/dev
 	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --more-data data/other \
 		$$(printf ' --other-network data/network%s' 1 2 3 4 5 6 7 8 9 10 11 12) --epochs 48 --patience 48 --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
+	for n in 41 42 43 44; do $(BIN)/epc-sentinel simulate --out data/check$$n --epcs 60000 --seed $$n; done
+	$(BIN)/epc-sentinel points model_repository $$(printf ' --data data/check%s' 41 42 43 44) --version 1 --replace
 
 # The same request on the embedded model and on a real Triton: findings and latency.
 compare: .venv/dev .triton/installed

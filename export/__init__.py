@@ -2,6 +2,7 @@
 
 - run: the whole way
 - adopted: weights as they are, with tables and thresholds of another network
+- points: operating points from worlds that the training never saw
 - to_onnx: a model as ONNX, and the proof
 - from_onnx: the network of a repository as torch again
 - repository: versions and Triton's config, written whole

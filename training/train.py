@@ -24,7 +24,7 @@ from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.network.predict import predict
 from training.runs.drift_histograms import reference_histograms
-from training.runs.expected_error import expected_error
+from training.runs.expected_error import expected_error, known_events
 from training.runs.folder import Run, padded_lengths
 from training.runs.lineage import contents, lineage, probe, write_curves
 from training.runs.median_events import median_events
@@ -144,7 +144,9 @@ def run_of(fitted: Fitted, labelled: Material, reference: Reference, origins: Li
         svm_operating_points=of_svm.points,
         ensemble=fit_ensemble(fitted.model, svm, fitted.check, config),
         baseline=median_events(fitted.check),
-        expected_error=expected_error(fitted.check[1], fitted.causal_flags(OperatingPoint.BALANCED)),
+        expected_error=expected_error(
+            known_events(fitted.check[1]), fitted.check[1].labels, fitted.causal_flags(OperatingPoint.BALANCED)
+        ),
         lineage=origins,
         probe=probe(fitted.check[0], lengths[0]),
         histograms=reference_histograms(

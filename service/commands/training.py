@@ -218,6 +218,33 @@ def export(
     typer.echo(f"exported to {folder}" + (f", the challenger of {lifecycle}" if lifecycle is not None else ""))
 
 
+@app.command()
+def points(
+    repository: Annotated[Path, typer.Argument(help="Model repository, whose newest version is taken.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of raw files with their truth, which the training had not; several.",
+        ),
+    ],
+    version: Annotated[int | None, typer.Option(min=1, help="Number of the version; default: the next one.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the version if it exists.")] = False,
+    sign: Annotated[Path | None, typer.Option(help="PEM file of the Ed25519 private key to sign it with.")] = None,
+) -> None:
+    """Find the balanced and the precise point of a version anew, on data that its training never saw."""
+    need_train_extra()
+    from service.model.signing import load_signing_key
+
+    key = load_signing_key(sign) if sign else None  # before the long work
+    from export.points import set_points
+
+    with shown_progress() as progress:
+        folder = set_points(repository, data, progress, version, replace=replace, sign=key)
+    typer.echo(f"points set in {folder}")
+
+
 def start_from(folder: Path | None, truth: Path | None) -> StartNetwork | None:
     """Return the network to start from, None if none is named.
 

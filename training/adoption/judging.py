@@ -17,8 +17,8 @@ from training.runs.weights import TrainedWeights
 from training.samples.samples import samples
 
 _REQUEST_ITEMS = 20_000
-"""Items judged together at most: among 137,000 the bundled weights take three in four for forged, having never seen so
-much company."""
+"""Items judged together at most: much more company than weights ever saw is strange to them in itself, and they take
+genuine items for forged."""
 
 _KNOWN = 0.9
 """Quantile of a count in the weights' histograms, up to which they know it well."""
@@ -54,9 +54,8 @@ def judged(events: Events, reference: Reference, weights: TrainedWeights, *, cau
 def within(reference: Reference, weights: TrainedWeights) -> Reference:
     """Return the tables with no count of codes that the weights never saw: beyond, they would guess.
 
-    A table with a count far above the greatest that they know is capped at the 90 % quantile of what they know. In a
-    world of 137,000 items a cap at the greatest leaves 5 % false alarms of epcFake, and 18 % causally; that at the
-    quantile next to none. In one of 60,000, 1.4 times the greatest, it would cost macro AP 0.05: so it stays as it is.
+    A table with a count far above the greatest that they know is capped at the 90 % quantile of what they know: at the
+    greatest itself they are unsure. Below, the table stays as it is: a cap takes away what the counts tell.
     Weights without histograms get all.
     """
     if not weights.histograms:

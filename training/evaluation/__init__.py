@@ -10,6 +10,7 @@
 - importance: what one-class SVMs go by
 - causes: what causes and incidents are worth
 - later: anomalies that the list of causes was not made for
+- mistakes: what the balanced point gets wrong
 - points: the operating points, and the budget of false alarms
 - tables: tables for people
 - inside: tables of what models go by

@@ -23,9 +23,9 @@ from training.datasets.truth import truth_beside
 from training.errors import DataError
 from training.evaluation.data_under_test import Subject, whole
 from training.evaluation.later import LATER, planted
+from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, worth_sheet
 from training.evaluation.slices import DetectorVerdicts
 from training.evaluation.tables import Sheet
-from training.metrics.per_kind import at_thresholds
 from training.runs.under_test import UnderTest
 from training.samples.samples import Samples, samples
 from training.samples.splits import normal_events
@@ -105,10 +105,13 @@ def _sheets(network: UnderTest, subject: Subject, seed: int, progress: Progress)
         events, labels, limit = subject.events, subject.known.labels, network.weights.max_length
         part = samples(events, labels, network.reference, causal=bool(causal), limit=limit)
         verdicts = DetectorVerdicts(network.weights.model(part), network.balanced(mode), calibrated=True)
-        found.append(_worth_sheet(mode, part.labels, verdicts.flags))
-        truly = (part.labels >= 0.5) & verdicts.flags
+        truth = part.labels >= 0.5
+        truly = truth & verdicts.flags
         causes = _causes(part, events, verdicts.flags, causal=bool(causal))
         variant = subject.known.details["variant"][part.index].astype(str)
+        number = journeys.spread(np.arange(len(journeys.start)))
+        found.append(worth_sheet(mode, part.labels, verdicts))
+        found.append(mistakes_sheet(mode, PlantedAndFound(truth, verdicts.flags, causes, variant, number)))
         noisy = _noisy(subject, part, journeys)
         rows = list(_by_variant(causes, truly, variant, noisy))
         rows += list(_later(network, subject, mode, rng))
@@ -263,12 +266,6 @@ def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
     named[place] = _causes(disturbed, moved, wanted[place], causal=bool(causal))
     same = named[part.index][truly] == causes[truly]
     return ["same after re-reads and reordering", str(len(same)), f"{same.mean():.4f}"]
-
-
-def _worth_sheet(mode: str, labels: NDArray[np.float32], flags: NDArray[np.bool_]) -> Sheet:
-    worth = at_thresholds(labels, flags)
-    rows = [[kind, *(f"{worth[kind][metric]:.4f}" for metric in ("precision", "recall"))] for kind in KINDS]
-    return Sheet(f"{mode}: the balanced point", "of the network", ["", "precision", "recall"], rows)
 
 
 def _incident_sheet(

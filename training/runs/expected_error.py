@@ -16,18 +16,24 @@ _SHRINK = 10.0
 """A share counts as much as that of its kind when it is of this many findings: fewer are chance."""
 
 
-def expected_error(check: Samples, flags: NDArray[np.bool_]) -> ExpectedError:
-    """Return the share [5][KNOWN] of the findings that are wrong, by kind and known events, the judged one included.
+def known_events(part: Samples) -> NDArray[np.intp]:
+    """Return how many events of its item are known [N] with each row, itself included; `KNOWN` stands for more, too."""
+    windows = part.windows
+    known: NDArray[np.intp] = np.minimum(windows.length[windows.window_of], KNOWN)
+    return known
 
-    ``check`` are the causal samples of the validation part, ``flags`` [N, 5] what is found there at the balanced point.
+
+def expected_error(known: NDArray[np.intp], labels: NDArray[np.float32], flags: NDArray[np.bool_]) -> ExpectedError:
+    """Return the share [5][KNOWN] of the findings that are wrong, by kind and known events.
+
+    ``known`` [N] are the `known_events` of causal samples that nothing was learned from, ``labels`` [N, 5] theirs, and
+    ``flags`` [N, 5] what is found there at the balanced point.
     """
-    windows = check.windows
-    known = np.minimum(windows.length[windows.window_of], KNOWN) - 1
-    wrong = flags & (check.labels < 0.5)
+    wrong = flags & (labels < 0.5)
     shares = []
     for kind in range(len(KINDS)):
         found, mistaken = (
-            np.bincount(known[which[:, kind]], minlength=KNOWN).astype(np.float64) for which in (flags, wrong)
+            np.bincount(known[which[:, kind]] - 1, minlength=KNOWN).astype(np.float64) for which in (flags, wrong)
         )
         of_kind = (mistaken.sum() + 1) / (found.sum() + 2)  # 1/2 where nothing was ever found
         shares.append(((mistaken + _SHRINK * of_kind) / (found + _SHRINK)).round(6).tolist())

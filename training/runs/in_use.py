@@ -9,7 +9,7 @@ from training.errors import DataError
 from training.runs.folder import RUN_FILE
 from training.runs.record import RunRecord, read_record
 
-_NOT_OF_RUN = {"config", "parity_max_abs_difference"}
+_NOT_OF_RUN = {"config", "parity_max_abs_difference", "points"}
 """Keys of the lineage in a manifest that the record of its run has elsewhere, or not."""
 
 

@@ -83,7 +83,7 @@ def test_no_detector_calls_another_network_forged(
     (events, forged), wiring = foreign, build()
     spared = analyze(wiring, events, detector)
     flagged = analyze(build(unknown_codes="flagged"), events, detector)
-    assert fake(flagged)[~forged].mean() > 0.9
+    assert fake(flagged)[~forged].mean() > 0.75  # else there would be nothing to spare
     assert fake(spared)[~forged].mean() < 0.05
     assert fake(spared)[forged].mean() > 0.4  # malformed codes at least, and dates that are none of the lot's
     assert all(one.spared for one in spared.coverage.values())
@@ -149,7 +149,7 @@ def test_a_stream_is_spared_once_enough_was_seen(build: Callable[..., Wiring], f
     alarms = [fake(one)[~forged[part]].mean() for one, part in zip(judgements, parts, strict=True)]
     spared = [all(one.spared for one in judgement.coverage.values()) for judgement in judgements]
     turned = spared.index(True)
-    assert min(alarms[:turned]) > 0.9
+    assert min(alarms[:turned]) > 0.75
     assert max(alarms[turned:]) < 0.15
     assert all(spared[turned:])
 

@@ -11,7 +11,7 @@ import pytest
 from service.events.vocabulary import KINDS
 from service.model.manifest import MANIFEST_FILE, Manifest
 from service.model.sequences import Windows
-from training.runs.expected_error import KNOWN, expected_error
+from training.runs.expected_error import KNOWN, expected_error, known_events
 from training.samples.samples import Samples
 
 JUMP = KINDS.index("jump")
@@ -32,7 +32,7 @@ def test_the_share_of_wrong_findings_leans_on_that_of_the_kind_as_if_that_were_t
     flags = np.zeros((2 * EACH, 5), dtype=np.bool_)
     flags[:30, JUMP] = True  # normal events, at the first scan of their items
     flags[EACH : EACH + 70, JUMP] = True  # jumps, each of them
-    found = expected_error(check(), flags)
+    found = expected_error(known_events(check()), check().labels, flags)
     of_kind = 31 / 102
     assert found[JUMP][0] == pytest.approx((30 + 10 * of_kind) / 40, abs=1e-6)
     assert found[JUMP][1:-1] == pytest.approx([of_kind] * (KNOWN - 2), abs=1e-6)
@@ -40,7 +40,7 @@ def test_the_share_of_wrong_findings_leans_on_that_of_the_kind_as_if_that_were_t
 
 
 def test_where_nothing_was_ever_found_nobody_knows() -> None:
-    found = expected_error(check(), np.zeros((2 * EACH, 5), dtype=np.bool_))
+    found = expected_error(known_events(check()), check().labels, np.zeros((2 * EACH, 5), dtype=np.bool_))
     assert found == [[0.5] * KNOWN] * len(KINDS)
 
 
