@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.lifecycle.promotion_log import PromotionLog
 from tests.support.gateway import ROOT, Gateway
+from tests.tools.e2e import end_by_signal
 from tests.tools.feedback.drifting import DriftingWorld, drifting_world
 from training.datasets import dataset
 from training.simulation.world import simulate
@@ -113,7 +115,7 @@ def prepare(folder: Path, epcs: int) -> None:
 def week_ends(loop: Loop, week: int) -> None:
     """Let people answer what they were asked a week ago, look at the accuracy, and do what follows."""
     sheet, filled = loop.folder / "waiting.csv", loop.folder / "filled.csv"
-    if sheet.exists():
+    if sheet.exists() and len(sheet.read_text(encoding="utf-8-sig").splitlines()) > 1:  # somebody was asked
         for number, who in enumerate(AUDITORS):
             errors = ERRORS + (loop.flipped if who == AUDITORS[-1] else 0.0)
             run("tests.tools.feedback.auditor", str(sheet), str(loop.folder / "world" / "truth.parquet"), str(filled),
@@ -271,6 +273,8 @@ def main() -> int:
     parser.add_argument("--flipped", type=float, default=0.0, help="share of one auditor's words that he flips, too")
     parser.add_argument("--keep", type=Path, help="folder that is left as it is; worlds and run in it are used again")
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_by_signal)
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
