@@ -43,7 +43,7 @@ async def page(request: Request) -> HTMLResponse:
 
 
 def _operation(path: str, method: str, told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"<h2><code>{method} {escape(path)}</code></h2><p><b>{escape(told.get('summary', ''))}.</b>"
+    yield f"<h2><code>{method} {escape(path)}</code></h2><p><b>{escape(_sentence(told.get('summary', '')))}</b>"
     yield f" {escape(told.get('description', ''))}</p>"
     if parameters := told.get("parameters"):
         rows = (
@@ -58,6 +58,10 @@ def _operation(path: str, method: str, told: Mapping[str, Any]) -> Iterator[str]
         for content in answer.get("content", {}).values():
             if "example" in content:
                 yield f"<h3>{escape(status)}: {escape(answer['description'])}</h3>{_json(content['example'])}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", "!")) else f"{text}."
 
 
 def _json(value: object) -> str:

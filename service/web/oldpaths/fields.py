@@ -53,9 +53,14 @@ class EventFields:
         read = whole(value)
         if read is None:
             self.fault(at, snake, f"{_shown(value)} is no whole number")
-        elif abs(read) >= MOST_ID:
-            self.fault(at, snake, f"{_shown(value)} is beyond 2^53, where readers of JSON begin to round")
-        return read or 0
+        return self.bounded(at, snake, read or 0, value)
+
+    def bounded(self, at: int, snake: str, read: int, value: object) -> int:
+        """Return an id, sent as ``value``; 0 for one that is refused."""
+        if -MOST_ID < read < MOST_ID:
+            return read
+        self.fault(at, snake, f"{_shown(value)} is beyond 2^53, where readers of JSON begin to round")
+        return 0
 
     def texts(self, snake: str) -> list[str]:
         """Return the texts of a field [N], "" where there is none."""

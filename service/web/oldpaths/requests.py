@@ -89,14 +89,15 @@ class RequestReader:
             return columns.ids("location_id", UNKNOWN_PLACE), []
         found, unknown = [], []
         for at, (value, name) in enumerate(zip(columns.values("location_id"), names, strict=True)):
-            number = whole(name if value is None else value)
+            field, sent = ("scan_location", name) if value is None else ("location_id", value)
+            number = whole(sent)
             if number is None and value is None and isinstance(name, str):
                 number = self.places.get(name.strip(), UNKNOWN_PLACE)
                 if number == UNKNOWN_PLACE:
                     unknown.append(name)
-            elif number is None and (value is not None or name is not None):
-                columns.fault(at, "scan_location" if value is None else "location_id", "is no place: send id or name")
-            found.append(number or UNKNOWN_PLACE)
+            elif number is None and sent is not None:
+                columns.fault(at, field, "is no place: send id or name")
+            found.append(columns.bounded(at, field, number or UNKNOWN_PLACE, sent))
         return found, unknown
 
     def _words(self, steps: Sequence[str], types: Sequence[str]) -> tuple[list[str], list[str]]:
