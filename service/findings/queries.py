@@ -122,6 +122,7 @@ class Reading(ABC):
         """See `FindingsStore.items`."""
         if not epc_codes:
             return []
+        epc_codes = [kept_text(code) for code in epc_codes]
         where, values = self._items_where(epc_codes)
         sql = f"SELECT {', '.join(_SCAN)} FROM {{scans}} WHERE report_id = ? AND {where} ORDER BY time_us, number"  # noqa: S608
         scans = self._rows(report_id, sql, [report_id, *values])
@@ -169,6 +170,11 @@ def _among(epc_codes: Sequence[str]) -> str:
     return f"epc_code IN ({', '.join('?' * len(epc_codes))})"
 
 
+def kept_text(text: str) -> str:
+    """Return a text as stores keep it: PostgreSQL has no NUL."""
+    return text.replace("\x00", "\u2400")
+
+
 def lot_key(epc_code: str) -> str:
     """Return header.company.product.lot of a code, "" of one that has other parts."""
     parts = epc_code.split(".")
@@ -205,7 +211,7 @@ def _of_findings(report_id: int, which: FindingFilter) -> tuple[str, list[object
     if which.kind:
         where.append(f"{kinds[0]}_score IS NOT NULL")
     if which.cause:
-        any_kind("cause = ?", which.cause)
+        any_kind("cause = ?", kept_text(which.cause))
     if which.min_score > 0:
         any_kind("score >= ?", which.min_score)
     if which.incident is not None:
@@ -213,8 +219,8 @@ def _of_findings(report_id: int, which: FindingFilter) -> tuple[str, list[object
     for condition, value in (
         ("location_id = ?", which.location_id),
         ("epc_code LIKE ? ESCAPE '!'", _part(which.epc_code)),
-        ("product = ?", which.product or None),
-        ("lot = ?", which.lot or None),
+        ("product = ?", kept_text(which.product) or None),
+        ("lot = ?", kept_text(which.lot) or None),
         ("local_us >= ?", which.since_us),
         ("local_us < ?", which.until_us),
     ):
@@ -228,7 +234,7 @@ def _part(text: str) -> str | None:
     """Return the pattern of LIKE for texts that have ``text`` in them, None for all."""
     if not text:
         return None
-    return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+    return "%" + kept_text(text).replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
 def _report(row: Sequence[Any]) -> FileReport:

@@ -19,7 +19,7 @@ from service.errors import CommandError
 from service.events.columns import clean_codes
 from service.events.zones import TimeZones
 from service.findings.catalog import sync
-from service.findings.queries import lot_key
+from service.findings.queries import kept_text, lot_key
 from service.findings.settle import quoted
 from service.rawfiles.parts import read_parts
 from service.rawfiles.table import FileRows
@@ -98,7 +98,7 @@ class Staging:
             for number, table in enumerate(read_parts(source, name, self.most_bytes, on_bytes)):
                 if not len(table):
                     continue
-                places = table.places | places
+                places = {place: kept_text(name) for place, name in table.places.items()} | places
                 if table.warning:
                     warnings[f"{name} {table.warning}."] = None
                 file_id = file_id or int(table.file_id[0])
@@ -119,7 +119,7 @@ class Staging:
         """Return (the columns of a part as DuckDB takes them, how many codes had dirt of their transport around)."""
         sent, texts = table.code
         epc, codes, spelling = clean_codes(sent, [self.aliases.code(text) for text in texts])
-        clean = np.array([_kept(text) for text in codes], dtype=object)
+        clean = np.array([kept_text(text) for text in codes], dtype=object)
         (step_of, steps), (type_of, types) = table.step, table.event_type
         step_names = [self.aliases.step(step) for step in steps]
         pair, first = np.unique(step_of.astype(np.int64) * len(types) + type_of, return_inverse=True)
@@ -132,8 +132,8 @@ class Staging:
             "code": clean[epc],
             "lot_key": np.array([lot_key(code) for code in codes], dtype=object)[epc],
             "location_id": table.location_id,
-            "step": np.array([_kept(step) for step in step_names], dtype=object)[step_of],
-            "event_type": np.array([_kept(one) for one in meant], dtype=object)[first],
+            "step": np.array([kept_text(step) for step in step_names], dtype=object)[step_of],
+            "event_type": np.array([kept_text(one) for one in meant], dtype=object)[first],
             "time_us": time_us,
             "local_us": self.zones.local_us(time_us, table.location_id),
         }
@@ -193,11 +193,6 @@ def _write_part(writer: duckdb.DuckDBPyConnection, columns: dict[str, Any], path
     writer.register("part", columns)
     writer.execute(f"COPY (SELECT {_COLUMNS} FROM part) TO {quoted(path)} (FORMAT parquet)")  # noqa: S608 - our names
     writer.unregister("part")
-
-
-def _kept(text: str) -> str:
-    """Return a text as stores keep it: PostgreSQL has no NUL."""
-    return text.replace("\x00", "\u2400")
 
 
 def _to_json(staged: Staged) -> dict[str, Any]:

@@ -72,6 +72,7 @@ def test_reports_are_listed_newest_first_in_parts_and_by_filters(opened: Opened,
     assert not store.reports(Window(100)).rows
     assert store.reports(Window(), ReportFilter(file_name="E 3_%")).total == 1
     assert store.reports(Window(), ReportFilter(file_name="_%%")).total == 0  # letters, no pattern
+    assert store.reports(Window(), ReportFilter(file_name="\x00")).total == 0
     assert store.reports(Window(), ReportFilter(detector="lstm")).total == 1
     assert store.reports(Window(), ReportFilter(kind="jump")).total == 5
     assert store.reports(Window(), ReportFilter(since_us=START_US + 1, until_us=START_US + 4)).total == 3
@@ -91,6 +92,7 @@ def test_reports_are_listed_newest_first_in_parts_and_by_filters(opened: Opened,
         (FindingFilter(epc_code="<script>"), [106]),
         (FindingFilter(epc_code="'); DROP TABLE reports; --"), []),
         (FindingFilter(product="1293291", lot="010004"), [102, 104]),
+        (FindingFilter(cause="\x00", epc_code="\x00", product="\x00", lot="\x00"), []),
         (FindingFilter(incident=1), [106]),
         (FindingFilter(since_us=START_US + 3 * DAY_US, until_us=START_US + 6 * DAY_US), [104]),
     ],
@@ -152,6 +154,7 @@ def test_an_item_and_its_mates(opened: Opened, held: ReportContent) -> None:
     [mate] = store.mates(report.report_id, CODE.format(1), 10)
     assert (mate.epc_code, mate.scans, mate.findings) == (CODE.format(2), 2, 1)
     assert store.mates(report.report_id, HOSTILE, 10) == []
+    assert store.items(report.report_id, ["\x00"]) == [[]]
 
 
 def test_the_oldest_go_where_there_is_no_room(opened: Opened, held: ReportContent) -> None:

@@ -182,6 +182,16 @@ def test_a_file_that_cannot_be_used_says_why(web: Web, body: bytes, part: str) -
     assert "/" not in job["error"]
 
 
+def test_a_nul_which_postgresql_has_not_is_kept_as_its_picture(web: Web) -> None:
+    rows = (
+        HEADER.replace("location_id", "location_id,scan_location")
+        + "no\0code,1,place\0 1,Factory,Aggregation,2025-07-01 10:34:17\n"
+    )
+    job = done(web, web.post("/api/files?name=nul.csv&detector=rules", rows.encode()))
+    [found] = findings(web, job["reportId"])
+    assert (found["epcCode"], found["scanLocation"]) == ("no\u2400code", "place\u2400 1")
+
+
 def test_what_is_no_upload(web: Web, own: Web) -> None:
     assert web.post("/api/files", b"").status == 400
     assert web.post("/api/files?detector=oracle", b"x").status == 400
