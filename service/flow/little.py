@@ -17,6 +17,9 @@ from service.flow.stays import Stays
 
 _HOUR_US = 3.6e9
 
+LEAST, MOST = 1e-9, 1e12
+"""Of the numbers of a plan: what lies outside is a mistake, and products of it are no numbers any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class LittlesLaw:
@@ -93,11 +96,11 @@ def check_plan(wip: float, throughput_per_day: float, cycle_days: float, toleran
     """Return whether ``wip`` items, ``throughput_per_day`` and ``cycle_days`` can be at the same time.
 
     Raises:
-        ValueError: a number is not above 0, or the tolerance is not from 0 to 1; the text names it.
+        ValueError: a number is not from `LEAST` to `MOST`, or the tolerance is not from 0 to 1; the text names it.
     """
     for name, value in (("wip", wip), ("throughput", throughput_per_day), ("cycle time", cycle_days)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} is {value:g}: give a number above 0")
+        if not LEAST <= value <= MOST:
+            raise ValueError(f"{name} is {value:g}: give a number from {LEAST:g} to {MOST:g}")
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is {tolerance:g}: give a share from 0 to 1, like 0.02")
     ratio = wip / (throughput_per_day * cycle_days)

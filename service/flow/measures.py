@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import InvalidRequest
 from service.events.codes import parse
 from service.events.zones import TimeZones
 from service.flow.stays import Known, Stays
@@ -16,6 +17,10 @@ DAY_US = 86_400_000_000
 
 SURE_SHARE = 0.95
 """A day counts as complete if so much of what leaves on it would have been seen at the next place by the last scan."""
+
+MOST_DAYS, MOST_CELLS = 3_660, 100_000_000
+"""Of what is measured: one scan of a clock that was wrong must not cost the memory of millennia without any. Cells are
+days of a site, step and product."""
 
 _Numbers = NDArray[np.float64]
 _Ids = NDArray[np.int64]
@@ -46,10 +51,13 @@ class Flow:
         return Flow(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def measure(stays: Stays, epc_codes: Sequence[str], zones: TimeZones) -> Flow:
+def measure(stays: Stays, epc_codes: Sequence[str], zones: TimeZones, most_cells: int = MOST_CELLS) -> Flow:
     """Return the measures of stays of items with ``epc_codes``; sales are no stays, and count where they are sold.
 
     Memory is that of sites x products x days, whatever the number of events.
+
+    Raises:
+        InvalidRequest: there are more than `MOST_DAYS` days, or more than ``most_cells`` of those; of the field data.
     """
     product = parse(epc_codes).product[stays.epc]
     keys = np.stack([stays.location_id, stays.step.astype(np.int64), product])
@@ -60,6 +68,18 @@ def measure(stays: Stays, epc_codes: Sequence[str], zones: TimeZones) -> Flow:
     left_us = zones.local_us(np.where(left, stays.left_us, stays.last_us), stays.location_id)
     first_day = int(arrived_us.min()) // DAY_US
     days = int(max(left_us.max(), arrived_us.max())) // DAY_US - first_day + 1
+    if days > MOST_DAYS:
+        raise InvalidRequest([("data", too_long(first_day, days))])
+    if groups.shape[1] * days > most_cells:
+        raise InvalidRequest(
+            [
+                (
+                    "data",
+                    f"has {groups.shape[1]:,} sites with their steps and products, on {days:,} days each: give at most"
+                    f" {most_cells:,} of these days",
+                )
+            ]
+        )
     came, went = _Days(group, arrived_us, first_day, days), _Days(group[left], left_us[left], first_day, days)
     shape = groups.shape[1], days
     arrivals, departures = came.counts(shape), went.counts(shape)
@@ -85,6 +105,15 @@ def measure(stays: Stays, epc_codes: Sequence[str], zones: TimeZones) -> Flow:
         dwell_h=dwell[at, day],
         cycle_h=cycle[at, day],
         is_complete=zones.instant_us((day + first_day + 1) * DAY_US, groups[0, at]) <= complete_until_us,
+    )
+
+
+def too_long(first_day: int, days: int) -> str:
+    """Return what is wrong with so many days from a day since 1970 on."""
+    first, last = (np.datetime64(day, "D") for day in (first_day, first_day + days - 1))
+    return (
+        f"is from {first} to {last}, {days:,} days: at most {MOST_DAYS:,} can be measured; if a clock was wrong,"
+        " leave its scans out"
     )
 
 

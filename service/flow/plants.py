@@ -202,14 +202,14 @@ def write_plants(data: PlantDays, out: IO[str]) -> None:
 def _names(field: str, names: Sequence[str]) -> list[tuple[str, str]]:
     if not names:
         return [(field, "is empty: give at least one name")]
-    if len(set(names)) < len(names):
-        return [(field, "has a name twice: give each once")]
     if any(not name.strip() or len(name) > _MOST_NAME or not name.isprintable() for name in names):
         return [(field, f"has a name that is empty, not printable or longer than {_MOST_NAME} characters")]
+    if len(set(names)) < len(names):
+        return [(field, "has a name twice: give each once")]
     return []
 
 
 def _within(field: str, value: float, low: float, high: float) -> list[tuple[str, str]]:
-    if np.isfinite(value) and low <= value <= high:
+    if low <= value <= high:
         return []
     return [(field, f"is {value:g}: give a number from {low:g} to {high:g}")]

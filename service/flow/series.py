@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events.vocabulary import LEVELS
-from service.flow.measures import Flow
+from service.flow.measures import MOST_DAYS, Flow, too_long
 
 _Numbers = NDArray[np.float64]
 
@@ -66,7 +66,8 @@ class FlowSeries:
         A key has nothing on days without a row of it. Cycle times of days without departures do not count.
 
         Raises:
-            ValueError: there are no rows, two are of the same key and day, or a number is negative or none.
+            ValueError: there are no rows, two are of the same key and day, a number is negative or none, or there are
+                more than `MOST_DAYS` days.
         """
         if not len(day):
             raise ValueError("there are no rows")
@@ -74,11 +75,14 @@ class FlowSeries:
         for name, column in zip(("wip", "departures"), values, strict=True):
             if not (np.isfinite(column) & (column >= 0)).all():
                 raise ValueError(f"{name} has a value that is negative or no number")
+        first = int(day.min())
+        days = int(day.max()) - first + 1
+        if days > MOST_DAYS:
+            raise ValueError(too_long(first, days))
         names, key = np.unique(np.stack([np.asarray(column, dtype=np.str_) for column in keys], axis=1), axis=0,
                                return_inverse=True)  # fmt: skip
         key = key.reshape(-1)
-        first = int(day.min())
-        shape = len(names), int(day.max()) - first + 1
+        shape = len(names), days
         place = key * shape[1] + (day - first)
         if len(np.unique(place)) < len(place):
             raise ValueError("two rows are of the same key and day")

@@ -26,7 +26,7 @@ class FlowConfig(BaseModel):
     train_test_split: float = Field(default=0.8, gt=0.2, lt=1)  # share of the days before those that only measure
     patience: int = Field(default=8, ge=1)  # epochs without a better validation loss before it stops
     trees: int = Field(default=150, ge=1, le=2000)  # of each measure
-    seed: int = Field(default=7, ge=0)
+    seed: int = Field(default=7, ge=0, lt=2**31)
 
 
 def flow_config(**changes: Any) -> FlowConfig:  # noqa: ANN401 - of the fields' types

@@ -11,7 +11,7 @@ from service.errors import InvalidRequest
 from service.flow.advice import Advice, of_forecast, of_plan, of_stalled
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.question import DIMENSIONS, Bounded, FlowForecast, FlowQuestion
-from service.flow.little import check_plan
+from service.flow.little import LEAST, MOST, check_plan
 from service.flow.shelf import FlowShelf, Shelved
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
 
@@ -85,9 +85,9 @@ def validate(request: pb.FlowServiceValidateRequest) -> pb.FlowServiceValidateRe
     plan = request.wip, request.throughput, request.cycle_time_days
     names = ("wip", "throughput", "cycle_time_days")
     wrong = [
-        (name, f"is {value:g}: give a number above 0, at most 1e+12")
+        (name, f"is {value:g}: give a number from {LEAST:g} to {MOST:g}")
         for name, value in zip(names, plan, strict=True)
-        if not 0 < value <= 1e12
+        if not LEAST <= value <= MOST
     ]
     if not 0 <= tolerance < 1:
         wrong.append(("tolerance", f"is {tolerance:g}: give a share from 0 to 1, such as 0.02"))

@@ -29,6 +29,9 @@ from service.pb.epcsentinel.v1 import flow_pb2 as pb
 from service.runtime import threads
 from service.runtime.deadline import Deadline
 
+_MOST_CELLS = 3_000_000
+"""Days of a site, step and product in one request: each may be a row of the answer, some 300 bytes of memory."""
+
 _NONE = "none"
 _JUMP, _STALLED = KINDS.index("jump"), "stalled"
 
@@ -106,7 +109,7 @@ def _answer(
     events = asked.events.take(counts)
     stays, zones = stays_of(events), desk.zones()
     law = little(stays, *_window(stays, asked))
-    flow = measure(stays, events.epc_codes, zones)
+    flow = measure(stays, events.epc_codes, zones, _MOST_CELLS)
     standing = stalled_stays(stays, events, stalled[counts])
     usual = measure(stays.take(~standing), events.epc_codes, zones) if standing.any() and not standing.all() else flow
     sites = site_days(usual)

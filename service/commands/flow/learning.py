@@ -177,7 +177,7 @@ def _history(paths: list[Path], options: HistoryOptions) -> FlowHistory:
     measured = run_to_completion(job.measure_files(paths, judge, settings, options.time_zone))
     try:
         series = FlowSeries.from_flow(measured.flow)
-    except ValueError:
+    except ValueError:  # more days than are possible are refused before
         raise CommandError("no day of the data is complete: forecasts need two months of scans") from None
     return FlowHistory(series, ItemDays.of(measured.stays, measured.epc_codes, measured.raw.zones, series))
 

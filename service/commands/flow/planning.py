@@ -51,17 +51,24 @@ def predict(
     backend = None if model_repository is None else f"onnx:{model_repository}"
     settings = load_settings(backend=backend, lifecycle=lifecycle)
     check_page(html)
+    from service.api.flow.forecasts import USUAL_DAYS
     from service.api.flow.forecasts import predict as answer_of
     from service.errors import InvalidRequest, SettingsError
+    from service.flow.forecast.question import FlowQuestion
     from service.gateway.flows import open_shelf
     from service.pb.epcsentinel.v1 import flow_pb2 as pb
 
     given = {name: value for name, value in asdict(about).items() if value is not None}
-    request = pb.FlowServicePredictRequest(model_id=model or "", **given)
     try:
+        FlowQuestion(
+            current_wip=about.current_wip,
+            planned_throughput=about.planned_throughput,
+            days=USUAL_DAYS if about.prediction_days is None else about.prediction_days,
+        ).check()  # 0 days, or more than the message holds, would be something else there
+        request = pb.FlowServicePredictRequest(model_id=model or "", **given)
         answer = answer_of(open_shelf(settings), request)
     except InvalidRequest as error:
-        names = {"model_id": "model"}
+        names = {"model_id": "model", "days": "prediction_days"}
         lines = [f"--{names.get(field, field).replace('_', '-')} {text}" for field, text in error.violations]
         raise SettingsError("\n".join(lines)) from None
     _show_forecast(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import grpc
@@ -52,7 +53,5 @@ def _named_here(found: Problem, asked: Message) -> Problem:
     field, colon, text = detail.partition(": ")
     if not faults and colon and field in names:  # of errors that name one field in words alone
         faults = [(names[field], text)]
-    for name, here in names.items():
-        if detail.startswith(f"{name}: "):
-            detail = f"{here}: {detail.removeprefix(f'{name}: ')}"
+    detail = re.sub(r"(?:^|(?<=; ))\w+(?=: )", lambda field: names.get(field[0], field[0]), detail)
     return Problem(found.status, detail, faults, found.headers)

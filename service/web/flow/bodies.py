@@ -73,7 +73,7 @@ class PredictBody(FlowBody):
     panel_size: _Name | None = Field(None, description="of models of plants")
     current_wip: _Number | None = Field(None, alias="currentWIP", description="items; usually those of the last day")
     planned_throughput: _Number | None = Field(None, description="items per day that are to leave")
-    prediction_days: _Whole | None = Field(None, description="1 to 60; usually 30")
+    prediction_days: Annotated[_Whole, Field(ge=1)] | None = Field(None, description="1 to 60; usually 30")
 
 
 class ValidateBody(FlowBody):

@@ -76,6 +76,9 @@ def test_a_plan_that_holds_and_what_would_make_another_hold() -> None:
         ((1, -1, 1), "throughput"),
         ((1, 1, float("nan")), "cycle time"),
         ((1, 1, 1, 1.5), "tolerance"),
+        ((1, 1, 1, float("nan")), "tolerance"),
+        ((1, 1e308, 1e308), "throughput"),
+        ((1, 1e-300, 1e-300), "throughput"),
     ],
 )
 def test_impossible_numbers_are_named(plan: tuple[float, ...], named: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC as UTC_ZONE
+from datetime import datetime, timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.errors import InvalidRequest
 from service.events.zones import TimeZones
 from service.flow.measures import DAY_US, Flow, measure
 from service.flow.stays import Stays, stays_of
@@ -63,6 +67,15 @@ def test_days_are_those_of_the_site_and_products_apart() -> None:
     first = {int(site): int(flow.day[flow.location_id == site].min()) for site in (1, 5)}
     assert first[5] == first[1] + 1  # an hour after 9 o'clock in UTC
     assert set(flow.product.tolist()) == {1_293_291, 1_293_292}
+
+
+def test_a_clock_that_was_wrong_costs_no_memory() -> None:
+    scans = journey(code(1))
+    with pytest.raises(InvalidRequest, match=r"data: is from 1970-01-01 to .* at most 3,660 can be measured"):
+        flow_of([replace(scans[0], time=datetime(1970, 1, 1, tzinfo=UTC_ZONE)), *scans[1:]])
+    stays = stays_of(to_events(scans))
+    with pytest.raises(InvalidRequest, match=r"data: has .* sites with their steps and products"):
+        measure(stays, to_events(scans).epc_codes, UTC, most_cells=3)
 
 
 def test_the_last_days_are_not_complete_because_departures_are_known_late() -> None:

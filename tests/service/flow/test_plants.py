@@ -68,6 +68,7 @@ def test_the_numbers_of_the_plan_are_those_of_the_data_and_the_seed_makes_them()
         ({"seasonality": -0.1}, "seasonality"),
         ({"noise_level": 3}, "noise_level"),
         ({"seed": -1}, "seed"),
+        ({"seed": 10**20}, "seed"),
         ({"panel_sizes": [str(at) for at in range(400)]}, "panel_sizes"),
     ],
 )

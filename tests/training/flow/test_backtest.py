@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from service.flow.forecast.intervals import COVERAGE, bounds, quantiles
 from service.flow.forecast.windows import LSTM, TREES
-from service.flow.plants import PlantPlan, generate, write_plants
+from service.flow.plants import PLANT_COLUMNS, PlantPlan, generate, write_plants
 from service.flow.series import PLANT_DIMENSIONS
 from tests.training.flow.plants import plants
 from training.errors import DataError
@@ -83,6 +84,35 @@ def test_tables_of_daily_flow_are_read(tmp_path: Path) -> None:
         read_table(path)
     path.write_text("day,wip,departures,cycle_h\n")
     with pytest.raises(DataError, match="neither the columns location_id"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("2025-12-30", "", "line 9: day is ''"),
+        ("2025-12-30", "2025-13-30", "line 9: day is '2025-13-30'"),
+        ("2025-12-30", "1925-12-30", "36,527 days: at most 3,660"),
+        ("2025-12-30", "9999-12-30", "at most 3,660"),
+        ("2025-12-31", "2025-12-30", "two rows are of the same key and day"),
+        ("P1,TV,32,2025-12-30,70,51,91,", "P1,TV,32,2025-12-30,70,51,many,", "line 9: wip is 'many'"),
+        ("P1,TV,32,2025-12-30,70,51,91,", "P1,TV,32,2025-12-30,70,-1,91,", "line 9: departures is '-1'"),
+        ("P1,TV,32,2025-12-30,70,51,91,", "P1,TV,32,2025-12-30,70,nan,91,", "line 9: departures is 'nan'"),
+        ("P1,TV,32,2025-12-30,70,51,91,", "P1,TV,32,2025-12-30,70,51,inf,", "line 9: wip is 'inf'"),
+        ("P1,TV,32,2025-12-30,70,51,91,", "P1,TV,32,2025-12-30,70,51\n", "line 9: has no wip"),
+        ("2.5,True", "-2.5,True", "line 10: cycle_h is '-2.5'"),
+        ("2.5,True", "1e300,True", "line 10: cycle_h is '1e300'"),
+    ],
+)
+def test_a_table_that_cannot_be_says_where(tmp_path: Path, before: str, after: str, said: str) -> None:
+    rows = [f"P1,TV,32,2025-12-{day},70,51,91,80.5,2.5,2.5,True" for day in range(23, 32)]
+    text = "\n".join(["\ufeff" + ",".join(PLANT_COLUMNS), *rows]) + "\n"  # as spreadsheets write it
+    path = tmp_path / "plants.csv"
+    path.write_text(text, encoding="utf-8")
+    assert read_table(path).days == 9
+    at = text.rindex(before)
+    path.write_text(text[:at] + after + text[at + len(before) :], encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(said)):
         read_table(path)
 
 

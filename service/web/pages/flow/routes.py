@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from service.errors import InvalidRequest
+from service.flow.forecast.past import MOST_DAYS
 from service.pb.epcsentinel.v1 import flow_pb2 as pb
 from service.web.flow.ask import ask_flow
 from service.web.pages.flow.forecast import ForecastPage, forecast_page
@@ -46,9 +48,9 @@ async def _forecast(
     try:
         asked = pb.FlowServicePredictRequest(
             model_id=query.get("model_id", ""),
-            prediction_days=int(query["days"]),
-            current_wip=_number(query.get("current_wip")),
-            planned_throughput=_number(query.get("planned_throughput")),
+            prediction_days=_days(query["days"]),
+            current_wip=_number(query, "current_wip"),
+            planned_throughput=_number(query, "planned_throughput"),
         )
         for name in _DIMENSIONS:
             setattr(asked, name, query.get(name, ""))
@@ -66,7 +68,7 @@ async def _checked(
     request: Request, parts: TheParts, query: Mapping[str, str], refusals: list[str]
 ) -> pb.FlowServiceValidateResponse | None:
     try:
-        asked = pb.FlowServiceValidateRequest(**{name: _number(query.get(name)) or 0.0 for name in _PLAN})
+        asked = pb.FlowServiceValidateRequest(**{name: _number(query, name) or 0.0 for name in _PLAN})
     except ValueError as error:
         refusals.append(str(error))
         return None
@@ -78,8 +80,19 @@ async def _checked(
     return checked
 
 
-def _number(text: str | None) -> float | None:
-    return float(text.replace(",", "")) if text else None
+def _number(query: Mapping[str, str], name: str) -> float | None:
+    text = query.get(name, "").strip()
+    try:
+        return float(text.replace(",", "")) if text else None
+    except ValueError:
+        raise ValueError(f"{name}: {text[:40]!r} is no number") from None
+
+
+def _days(text: str) -> int:
+    days = int(text) if text.strip().isdecimal() else 0
+    if not 1 <= days <= MOST_DAYS:  # 0 would be the usual number of days to the gateway
+        raise ValueError(f"days: {text[:40]!r} is no number of days from 1 to {MOST_DAYS}")
+    return days
 
 
 async def _tried(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 - a message, or text
@@ -97,7 +110,10 @@ async def of_report(parts: TheParts, pages: ThePages, request: Request, report_i
     if file.events > MOST_EVENTS:
         raise Problem(413, f"the file has more than {MOST_EVENTS:,} events: use epc-sentinel flow measure --html")
     scans = await blocking(lambda: parts.store.flow_scans(file.report_id))
-    made = await blocking(lambda: stored_flow(file, scans, pages.atlas, parts.reader.zones))
+    try:
+        made = await blocking(lambda: stored_flow(file, scans, pages.atlas, parts.reader.zones))
+    except InvalidRequest as error:
+        raise Problem(413, f"its flow cannot be shown: {error}") from None
     if made is None:
         raise Problem(404, "no scan of this file counts: all are flagged, or of flagged items")
     return page(

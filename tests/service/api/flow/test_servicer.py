@@ -98,6 +98,15 @@ def test_scans_are_measured_without_what_is_flagged(served: Served) -> None:
     assert (judged.left_out, judged.method) == (1, "rule-based")
 
 
+def test_scans_of_clocks_that_were_wrong_are_refused(served: Served) -> None:
+    scans = [pb.FlowScan.FromString(one.SerializeToString()) for one in many(40).data]
+    scans[0].event_time.FromJsonString("9999-01-01T00:00:00Z")
+    with pytest.raises(grpc.RpcError) as caught:
+        served.ask("Measure", "analyze", data=scans, detector="none")
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "data" in fields_of(caught.value)
+
+
 def test_a_plan_is_checked(served: Served) -> None:
     assert served.ask("Validate", "analyze", wip=100, throughput=50, cycle_time_days=2).holds
     found = served.ask("Validate", "analyze", wip=100, throughput=50, cycle_time_days=2.5)
@@ -140,6 +149,7 @@ BAD = [
     ("Validate", PLAN | {"throughput": -1}, "throughput"),
     ("Validate", PLAN | {"cycleTimeDays": 1e13}, "cycleTimeDays"),
     ("Validate", PLAN | {"tolerance": 1}, "tolerance"),
+    ("Validate", PLAN | {"throughput": 1e-300, "cycleTimeDays": 1e-300}, "throughput"),
     ("GenerateData", {"plants": ["A", "A"]}, "plants"),
     ("GenerateData", {"historicalDays": 0}, "historicalDays"),
     ("GenerateData", {"baseWIP": 0}, "baseWIP"),
@@ -179,12 +189,25 @@ def fields_of(error: Any) -> list[str]:  # noqa: ANN401 - of gRPC
 
 
 @pytest.mark.parametrize(
-    ("method", "body"), [("Predict", {"plantt": "P1"}), ("Validate", {"wip": "many"}), ("Validate", {"wip": 1})]
+    ("method", "body"),
+    [
+        ("Predict", {"plantt": "P1"}),
+        ("Predict", {"predictionDays": 0}),
+        ("Validate", {"wip": "many"}),
+        ("Validate", {"wip": 1}),
+    ],
 )
 def test_what_is_no_request_is_said_by_http(served: Served, method: str, body: dict[str, Any]) -> None:
     said = served.web.post(PATHS[method], body, **ANALYST)
     assert said.status == 400
-    assert {one["field"] for one in said.json()["errors"]} & {"plantt", "wip", "throughput"}
+    assert {one["field"] for one in said.json()["errors"]} & {"plantt", "predictionDays", "wip", "throughput"}
+
+
+def test_all_fields_have_the_names_of_json(served: Served) -> None:
+    said = served.web.post(PATHS["GenerateData"], {"historicalDays": 0, "baseWIP": -1}, **ADMIN).json()
+    assert {one["field"] for one in said["errors"]} == {"historicalDays", "baseWIP"}
+    assert said["detail"].startswith("historicalDays: is 0: ")
+    assert "; baseWIP: is -1: " in said["detail"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ def test_a_forecast_a_plan_and_the_flow_of_a_file(browser: Browser, site: str, t
         assert not faults_for_people(page)
         page.fill("input[name=days]", "90")
         page.click("button:has-text('Forecast')")
-        expect(page.locator("[role=alert]")).to_contain_text("predictionDays")
+        expect(page.locator("[role=alert]")).to_contain_text("days: '90' is no number of days from 1 to 60")
+        page.goto(f"{site}/flow?throughput=many")
+        expect(page.locator("[role=alert]")).to_have_text("throughput: 'many' is no number")
+        page.goto(f"{site}/flow?days=0&planned_throughput=40")
+        expect(page.locator("[role=alert]")).to_contain_text("days: '0'")
         page.goto(f"{site}/flow?wip=100&throughput=50&cycle_time_days=2.5")
         expect(page.locator("[role=status]")).to_contain_text("The plan cannot hold. Let work in progress be 125.0")
         page.goto(f"{site}/files")
@@ -74,5 +78,6 @@ def test_each_is_one_file(browser: Browser, repository: Path, tmp_path: Path) ->
         page.goto(forecast.as_uri())
         expect(page.locator(".chart canvas")).to_have_count(3)
         expect(page.locator("h1")).to_contain_text("흐름")
-    refused = run("flow", "predict", "--site", "1", "--model-repository", repository)
-    assert (refused.returncode, "--site" in refused.stderr) == (2, True)
+    for flag, value in (("--site", "1"), ("--prediction-days", "0"), ("--prediction-days", "99999999999")):
+        refused = run("flow", "predict", flag, value, "--model-repository", repository)
+        assert (refused.returncode, flag in refused.stderr) == (2, True), refused.stderr
