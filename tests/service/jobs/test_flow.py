@@ -56,7 +56,7 @@ def test_a_window_without_events_says_where_the_data_are() -> None:
     ("plan", "said"),
     [
         (("--wip", "100", "--throughput", "50", "--cycle-time", "2.5"), "let WIP be 125.0 items, or throughput 40.00"),
-        (("--wip", "100", "--throughput", "0", "--cycle-time", "2"), "throughput is 0: give a number above 0"),
+        (("--wip", "100", "--throughput", "0", "--cycle-time", "2"), "throughput is 0: give a number from 1e-09"),
     ],
 )
 def test_a_plan_that_does_not_hold_fails_and_says_why(plan: tuple[str, ...], said: str) -> None:
