@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,14 @@ def flow_repository(folder: Path, model: Path = ROOT / "model_repository") -> Pa
     return made
 
 
-def flow_version(repository: Path, number: int = 1, metrics: dict[str, JsonValue] | None = None) -> Path:
+def flow_version(
+    repository: Path,
+    number: int = 1,
+    metrics: dict[str, JsonValue] | None = None,
+    panel_sizes: Sequence[str] = ("32", "55"),
+) -> Path:
     """Write a version of the flow model of two plants, and return its folder."""
-    data = generate(PlantPlan(applications=["TV"], panel_sizes=["32", "55"], historical_days=60))
+    data = generate(PlantPlan(applications=["TV"], panel_sizes=panel_sizes, historical_days=60))
     history = series_of(data).to_bytes()
     quantiles = [np.quantile(np.random.default_rng(1).normal(size=999), PROBABILITIES).tolist() for _ in BANDS]
     grain = FlowGrain(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.command import run
-from tests.support.flows.model import flow_repository
+from tests.support.flows.model import backtest_metrics, flow_repository, flow_version
 from tests.support.gateway import Gateway
 from tests.support.web.browser import faults_for_people, opened
 from tests.support.web.raw import write_day
@@ -61,6 +61,22 @@ def test_a_forecast_a_plan_and_the_flow_of_a_file(browser: Browser, site: str, t
     with opened(browser, locale="ko-KR") as page:
         page.goto(f"{site}/flow?plant=P1&days=5")
         expect(page.locator("h1")).to_have_text("흐름")
+
+
+def test_the_form_asks_what_the_champion_knows(browser: Browser, tmp_path: Path) -> None:
+    repository, lifecycle = flow_repository(tmp_path), tmp_path / "lifecycle"
+    flow_version(repository, 2, backtest_metrics())
+    of = ("--model", "epc_flow", "--repository", repository, "--lifecycle", lifecycle, "--why", "good")
+    promoted = run("models", "promote", "2", *of)
+    assert promoted.returncode == 0, promoted.stderr
+    flow_version(repository, 3, backtest_metrics(), panel_sizes=["65"])
+    with (
+        Gateway("--backend", f"onnx:{repository}", "--lifecycle", str(lifecycle)) as gateway,
+        Web(gateway.target, tmp_path / "store") as web,
+        opened(browser) as page,
+    ):
+        page.goto(f"http://127.0.0.1:{web.port}/flow")
+        assert page.locator("select[name=panel_size] option").all_inner_texts() == ["all", "32", "55"]
 
 
 def test_each_is_one_file(browser: Browser, repository: Path, tmp_path: Path) -> None:
