@@ -59,6 +59,8 @@ class FlowForecaster:
         if missing := wanted - set(self._methods):
             raise ModelRepositoryError(f"{version.title} needs methods that this release lacks: {', '.join(missing)}")
         self._asks_network = LSTM in wanted
+        known = self.history.cycle_h[~np.isnan(self.history.cycle_h)]
+        self._most = (np.inf, np.inf, float(known.max(initial=0.0)) or np.inf)  # of MEASURES, that an interval reaches
 
     @classmethod
     def load(
@@ -115,7 +117,9 @@ class FlowForecaster:
             values = _with_stock(values, past, question.current_wip)
         widths, kind = width(past, question.days)[0], int(kind_of_series(past)[0])
         tables = [np.array(grain.quantiles[kind])[band_of(question.days)] for grain in grains]
-        wip, throughput, cycle_h = (_bounded(values[:, at], widths[:, at], table) for at, table in enumerate(tables))
+        wip, throughput, cycle_h = (
+            _bounded(values[:, at], widths[:, at], table, self._most[at]) for at, table in enumerate(tables)
+        )
         chances = _chances(question, values[:, 1], widths[:, 1], tables[1])
         days = [
             FlowDay(past.last_day + 1 + at, wip[at], throughput[at], cycle_h[at], chances[at])
@@ -179,8 +183,9 @@ def _count(dimensions: str) -> int:
     return len([name for name in dimensions.split(",") if name])
 
 
-def _bounded(values: _Numbers, widths: _Numbers, of_horizon: _Numbers) -> list[Bounded]:
+def _bounded(values: _Numbers, widths: _Numbers, of_horizon: _Numbers, most: float) -> list[Bounded]:
     lower, upper = bounds(values, widths, of_horizon)
+    upper = np.minimum(upper, np.maximum(values, most))
     return [Bounded(*map(float, row)) for row in zip(values, lower, upper, strict=True)]
 
 

@@ -35,6 +35,21 @@ def test_each_day_has_values_within_their_bounds(forecaster: FlowForecaster, day
     assert answer.model == "epc_flow/1"
 
 
+def test_no_interval_of_a_cycle_time_reaches_beyond_the_longest_there_ever_was(flow_repository: Path) -> None:
+    version = read_flow_version(flow_repository)
+    measure = version.manifest.measures["cycle_h"]
+    wild = {
+        name: grain.model_copy(update={"quantiles": (1e6 * np.array(grain.quantiles)).tolist()})
+        for name, grain in measure.grains.items()
+    }
+    measures = version.manifest.measures | {"cycle_h": measure.model_copy(update={"grains": wild})}
+    forecaster = FlowForecaster(replace(version, manifest=version.manifest.model_copy(update={"measures": measures})))
+    longest = np.nanmax(forecaster.history.cycle_h)
+    for one in forecaster.predict(FlowQuestion(plant="P1", days=7)).days:
+        assert one.cycle_h.upper == pytest.approx(longest)
+        assert one.throughput.upper > one.throughput.value
+
+
 def test_what_flows_by_weekday_is_forecast_so(forecaster: FlowForecaster) -> None:
     answer = forecaster.predict(FlowQuestion(plant="P2", days=14))
     weekday = np.array([1.0, 1.1, 1.2, 1.1, 1.0, 0.4, 0.2])
