@@ -63,6 +63,10 @@ class WrongModel(ModelUnavailable):
     """The backend answers, but not as the model of the manifest does: no answer of it can be used."""
 
 
+class ModelHangs(ModelUnavailable):
+    """The model server may answer some day: whoever asks next would wait as long."""
+
+
 class NoUsableModel(ModelUnavailable):
     """The repository has no version that this gateway can use; the rules judge until one comes."""
 

@@ -19,6 +19,7 @@ from service.errors import (
     Draining,
     HistoryUnavailable,
     InvalidRequest,
+    ModelHangs,
     ModelRepositoryError,
     ModelUnavailable,
     NoSuchEvent,
@@ -49,6 +50,7 @@ CODES: dict[type[SentinelError], grpc.StatusCode] = {
     Draining: grpc.StatusCode.UNAVAILABLE,
     ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
     WrongModel: grpc.StatusCode.UNAVAILABLE,
+    ModelHangs: grpc.StatusCode.UNAVAILABLE,
     NoUsableModel: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnusableFeatures: grpc.StatusCode.FAILED_PRECONDITION,  # again with the next try, so none is advised

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, ModelUnavailable, WrongModel
+from service.errors import DeadlineExceeded, ModelHangs, ModelUnavailable, WrongModel
 from service.flow.forecast.manifest import FLOW_MODEL, FlowVersion
 from service.flow.forecast.onnx_forecast import INPUT_WINDOW, OUTPUT_MEASURES, load_learned
 from service.flow.forecast.windows import FEATURES, LSTM, Learned
@@ -125,7 +125,7 @@ class TritonNetwork:
         try:
             yield
         except ModelUnavailable as error:
-            hung = isinstance(error, _Hung)
+            hung = isinstance(error, ModelHangs)
             with self._lock:
                 self._breaker.failed(str(error), hung=hung, trial=trial)
             raise
@@ -141,7 +141,7 @@ class TritonNetwork:
         whole = np.concatenate([self._probe, rows])
         try:
             found = self._infer(whole)
-        except _Hung:
+        except ModelHangs:
             raise
         except ModelUnavailable:
             if not self._place.is_explicit:
@@ -166,7 +166,7 @@ class TritonNetwork:
             ModelUnavailable: it cannot be loaded.
         """
         if not self._loading.acquire(timeout=LOAD_S):
-            raise _Hung(f"the model server has been loading {self._title} for {LOAD_S:.0f} s")
+            raise ModelHangs(f"the model server has been loading {self._title} for {LOAD_S:.0f} s")
         try:
             if self._told(lambda client: client.is_model_ready(self._model, self._version, client_timeout=LOAD_S)):
                 return
@@ -206,9 +206,5 @@ class TritonNetwork:
         except Exception as error:  # not only its own: a truncated tensor is a ValueError
             known = map_error(error)
             if isinstance(known, DeadlineExceeded):
-                raise _Hung(f"the model server did not answer for {self._title} in time") from error
+                raise ModelHangs(f"the model server did not answer for {self._title} in time") from error
             raise ModelUnavailable(f"{known}, for the network of {self._title}") from error
-
-
-class _Hung(ModelUnavailable):
-    """It may answer some day: whoever asks next would wait as long."""
