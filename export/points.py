@@ -1,7 +1,8 @@
 """The operating points of a version, found on worlds that its training never saw.
 
-The validation part of a training is a seventh of one world, and its items are of lots that the training had: 14 lots of
-the bundled model. How many genuine items look forged depends on the lots, so points from there do not hold elsewhere.
+The validation part of a training is a seventh of one world, and has few lots: 16 of the bundled model, half of which
+the training had, too. How many genuine items look forged depends on the lots, so points from there do not hold
+elsewhere.
 """
 
 from __future__ import annotations
