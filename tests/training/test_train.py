@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -71,8 +72,9 @@ _LIMITED = (
 def limited(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command that can write no file of more than 20 kB, as on a full disk."""
     command = [sys.executable, "-c", f"{_LIMITED} runpy.run_module('service', run_name='__main__')"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # its data are larger
     return subprocess.run(
-        [*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [*command, *map(str, arguments)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 
