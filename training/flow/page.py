@@ -25,12 +25,13 @@ _FAN = ((0.005, 0.995), (0.05, 0.95), (0.2, 0.8))
 def write_backtest(found: Backtest, path: Path) -> None:
     """Write the page; texts of the data are escaped."""
     body = ["<h1>Backtest of flow</h1>", *map(sheet_html, sheets_of(found))]
-    at = _origin(found)
+    at, covered = _origin(found), found.coverage()
+    held = {measure: covered[measure, 0][0] for measure in MEASURES}
     for series in _shown(found):
         name = found.testing.groups.name[series] or "Everything"
         day = np.datetime64(int(found.testing.origin[at]), "D")
         note = f"forecast on {day}: 99 %, 90 % and 60 % intervals; the black line is what came"
-        body.append(picture_html(name, note, png(_fans(found, at, series))))
+        body.append(picture_html(name, note, png(_fans(found, at, series, held))))
     path.write_text(page_html("Backtest of flow", body), encoding="utf-8")
 
 
@@ -47,7 +48,8 @@ def _shown(found: Backtest) -> list[int]:
     return [0, *single[: _SERIES - 1]]
 
 
-def _fans(found: Backtest, at: int, series: int) -> Figure:
+def _fans(found: Backtest, at: int, series: int, held: dict[str, float]) -> Figure:
+    """Return the fans of a series; ``held`` has which share of all that came lay in the 90 % intervals, by measure."""
     trials, served = found.testing, found.served(found.testing)
     whole, origin = found.rolling.whole, int(trials.origin[at])
     grain = str(trials.groups.grain[series])
@@ -70,6 +72,6 @@ def _fans(found: Backtest, at: int, series: int) -> Figure:
         axes.plot(days, said, color="C0")
         came = whole.stacked()[series, begin : known + len(said), number]
         axes.plot((first + begin + np.arange(len(came))).astype("datetime64[D]"), came, color="black", lw=1)
-        axes.set_title(_LABELS[measure])
+        axes.set_title(f"{_LABELS[measure]}\n90 % intervals of all series held {held[measure]:.0%}", fontsize="medium")
         axes.xaxis.set_major_locator(AutoDateLocator(maxticks=5))  # type: ignore[no-untyped-call]
     return figure

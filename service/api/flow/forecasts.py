@@ -47,7 +47,9 @@ def predict(shelf: FlowShelf, request: pb.FlowServicePredictRequest) -> pb.FlowS
         model=found.model,
         days=_days(found),
         methods=[
-            pb.FlowMethod(measure=one.measure, method=one.method, baseline=one.baseline, gain=one.gain)
+            pb.FlowMethod(
+                measure=one.measure, method=one.method, baseline=one.baseline, gain=one.gain, coverage=one.coverage
+            )
             for one in found.answering
         ],
         advice=advice_messages(_advice(found, question)),
@@ -122,7 +124,9 @@ def _describe(message: pb.FlowModel, forecaster: FlowForecaster) -> None:
     message.created_at, message.last_day = manifest.created_at, day_text(history.last_day)
     message.dimensions.extend(pb.FlowDimension(name=name, values=history.values(name)) for name in history.dimensions)
     message.methods.extend(
-        pb.FlowMethod(measure=name, method=one.method, baseline=one.baseline, gain=one.gain)
+        pb.FlowMethod(
+            measure=name, method=one.method, baseline=one.baseline, gain=one.gain, coverage=manifest.coverage(name)
+        )
         for name, one in manifest.measures.items()
     )
     for field, content in ((message.metrics, manifest.metrics), (message.settings, manifest.settings)):

@@ -93,9 +93,10 @@ def _show_forecast(answer: FlowServicePredictResponse) -> None:
     console = Console(highlight=False)
     console.print(table)
     for method in answer.methods:
+        held = f"; the 90 % intervals held {method.coverage:.0%} there" if method.HasField("coverage") else ""
         console.print(
             f"{method.measure}: {method.method} answers; in the backtest its error is {method.gain:.1%} below that of"
-            f" {method.baseline}"
+            f" {method.baseline}{held}"
         )
     for text in (*(one.text for one in answer.advice), *answer.warnings):
         console.print(text)

@@ -126,7 +126,7 @@ class FlowForecaster:
             for at in range(question.days)
         ]
         answering = [
-            Answering(name, grain.method, grain.baseline, grain.gain)
+            Answering(name, grain.method, grain.baseline, grain.gain, self.manifest.coverage(name))
             for name, grain in zip(MEASURES, grains, strict=True)
         ]
         stalled = None if self._stalled is None else float(self._stalled[members].sum())

@@ -100,6 +100,14 @@ class FlowManifest(_Strict):
             raise ValueError(f"files must name {HISTORY_FILE}")
         return self
 
+    def coverage(self, measure: str) -> float | None:
+        """Return which share, 0 .. 1, of a measure lay in the intervals in the backtest; None where nothing says so."""
+        by_measure: Any = self.metrics.get("coverage")
+        match by_measure.get(measure) if isinstance(by_measure, dict) else None:
+            case {"all": float() | int() as share} if 0 <= share <= 1:
+                return float(share)
+        return None
+
     def to_json(self) -> str:
         """Return the canonical text."""
         content = self.model_dump(mode="json")

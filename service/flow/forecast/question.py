@@ -53,7 +53,7 @@ class FlowQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A value with the interval that holds 90 % of what comes."""
+    """A value with the interval that is to hold 90 % of what comes; `Answering.coverage` says what it held."""
 
     value: float
     lower: float
@@ -79,6 +79,7 @@ class Answering:
     method: str
     baseline: str  # the best of those that need no training
     gain: float  # share by which the backtest's WAPE is below the baseline's; negative: it is worse
+    coverage: float | None  # share of what came in the backtest that lay in the intervals; None: the version has none
 
 
 @dataclass(frozen=True, slots=True)

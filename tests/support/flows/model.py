@@ -78,6 +78,11 @@ def backtest_metrics(served: float = 0.1, plain: float = 0.1) -> dict[str, JsonV
     return {"errors": {measure: {SERVED: {"7": {"wape": served}}, **by_method} for measure in MEASURES}}
 
 
+def coverage_metrics(*shares: float) -> dict[str, JsonValue]:
+    """Return the metrics of a backtest whose intervals held these ``shares``, by measure."""
+    return {"coverage": {measure: {"7": 0.5, "all": share} for measure, share in zip(MEASURES, shares, strict=True)}}
+
+
 def champion_metrics(champion: Path, its: float, served: float = 0.1) -> dict[str, JsonValue]:
     """Return the metrics of a backtest that had the version in the folder ``champion`` beside it."""
     errors: dict[str, JsonValue] = {measure: {"7": {SERVED: served, CHAMPION: its}} for measure in MEASURES}

@@ -245,7 +245,7 @@ Global___FlowAdvice: typing_extensions.TypeAlias = FlowAdvice
 
 @typing.final
 class FlowValue(google.protobuf.message.Message):
-    """A number with the interval that holds 90 % of what comes."""
+    """A number with the interval that is to hold 90 % of what comes; FlowMethod.coverage says what it held."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -321,6 +321,7 @@ class FlowMethod(google.protobuf.message.Message):
     METHOD_FIELD_NUMBER: builtins.int
     BASELINE_FIELD_NUMBER: builtins.int
     GAIN_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
     measure: builtins.str
     """"wip", "throughput" or "cycle_h"."""
     method: builtins.str
@@ -329,6 +330,10 @@ class FlowMethod(google.protobuf.message.Message):
     """The best of those that need no training."""
     gain: builtins.float
     """Share by which the error of the backtest (WAPE) is below that of the baseline; negative: it is worse."""
+    coverage: builtins.float
+    """Share, 0 to 1, of what came after the split of the backtest that lay in the 90 % intervals, of all series and days
+    ahead together; absent of versions that do not know it.
+    """
     def __init__(
         self,
         *,
@@ -336,8 +341,11 @@ class FlowMethod(google.protobuf.message.Message):
         method: builtins.str = ...,
         baseline: builtins.str = ...,
         gain: builtins.float = ...,
+        coverage: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline", b"baseline", "gain", b"gain", "measure", b"measure", "method", b"method"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coverage", b"_coverage", "coverage", b"coverage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coverage", b"_coverage", "baseline", b"baseline", "coverage", b"coverage", "gain", b"gain", "measure", b"measure", "method", b"method"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_coverage", b"_coverage"]) -> typing.Literal["coverage"] | None: ...
 
 Global___FlowMethod: typing_extensions.TypeAlias = FlowMethod
 

@@ -115,6 +115,20 @@ def test_versions_of_before_have_one_table_of_quantiles_for_all_series(flow_repo
         FlowGrain.model_validate(one | {"quantiles": [table]})
 
 
+def test_what_intervals_held_is_said_where_the_manifest_has_a_share(flow_repository: Path) -> None:
+    manifest = read_flow_version(flow_repository).manifest
+    for metrics, said in (
+        ({"coverage": {"wip": {"7": 0.5, "all": 0.88}}}, 0.88),
+        ({"coverage": {"wip": {"all": 1}}}, 1.0),
+        ({"coverage": {"wip": {"7": 0.5}}}, None),
+        ({"coverage": {"wip": {"all": 1.5}}}, None),
+        ({"coverage": {"cycle_h": {"all": 0.88}}}, None),
+        ({"coverage": [0.88]}, None),
+        ({}, None),
+    ):
+        assert manifest.model_copy(update={"metrics": metrics}).coverage("wip") == said
+
+
 def test_what_stands_still_has_bounds_of_its_own(forecaster: FlowForecaster) -> None:
     still = replace(forecaster.history, departures=np.zeros_like(forecaster.history.departures))
     standing = FlowPast.of(still, np.ones((1, len(still)), np.bool_))

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.command import run
-from tests.support.flows.model import backtest_metrics, flow_repository, flow_version
+from tests.support.flows.model import backtest_metrics, coverage_metrics, flow_repository, flow_version
 from tests.support.gateway import Gateway
 from tests.support.web.browser import faults_for_people, opened
 from tests.support.web.raw import write_day
@@ -77,6 +77,30 @@ def test_the_form_asks_what_the_champion_knows(browser: Browser, tmp_path: Path)
     ):
         page.goto(f"http://127.0.0.1:{web.port}/flow")
         assert page.locator("select[name=panel_size] option").all_inner_texts() == ["all", "32", "55"]
+
+
+def test_a_page_says_what_the_intervals_held_in_the_backtest_where_the_version_knows(
+    browser: Browser, tmp_path: Path
+) -> None:
+    repository, page_file = flow_repository(tmp_path), tmp_path / "forecast.html"
+    flow_version(repository, 2, coverage_metrics(0.884, 0.912, 0.9))
+
+    def told(version: str, language: str) -> tuple[str, list[str]]:
+        of = ("--model", version, "--model-repository", repository, "--language", language)
+        done = run("flow", "predict", "--prediction-days", "2", "--html", page_file, *of)
+        assert done.returncode == 0, done.stderr
+        with opened(browser) as page:
+            page.goto(page_file.as_uri())
+            return " ".join(done.stdout.split()), page.locator("p.help").all_inner_texts()
+
+    said, helps = told("2", "en")
+    assert [part.split()[0] for part in said.split("the 90 % intervals held ")[1:]] == ["88%", "91%", "90%"]
+    assert [one.partition("it held ")[2] for one in helps] == [f"{held} % in the backtest." for held in (88, 91, 90)]
+    assert "88 %가 들어갔습니다" in told("2", "ko")[1][0]
+    said, helps = told("1", "en")
+    assert "held" not in said
+    assert not any("held" in one for one in helps)
+    assert all(one.endswith("The band is the 90 % interval.") for one in helps)
 
 
 def test_each_is_one_file(browser: Browser, repository: Path, tmp_path: Path) -> None:
