@@ -141,7 +141,8 @@ def _judged(folder: Path, network: Model, svm: Model | None) -> tuple[list[_Said
 
 def _learned_from(lineage: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the hashes of the files of each folder that a training learned from."""
-    folders = [lineage, lineage.get("more_data") or {}, *(lineage.get("other_networks") or [])]
+    more = lineage.get("more_data") or []  # a list, but one folder alone in manifests of earlier releases
+    folders = [lineage, *(more if isinstance(more, list) else [more]), *(lineage.get("other_networks") or [])]
     return [one["files_sha256"] for one in folders if "files_sha256" in one]
 
 

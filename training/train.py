@@ -38,16 +38,16 @@ from training.samples.splits import normal_events
 CHECKPOINT = "checkpoint.pt"
 """In the run folder while the training is not finished."""
 
-MORE_QUARANTINE = "quarantine_more_data.csv"
-"""The rows of the other folder that cannot be used."""
+MORE_QUARANTINE = ("quarantine_more_data.csv", "quarantine_more_data_{number}.csv")
+"""The rows of the first other folder that cannot be used, and of the next ones, counted from 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
     """How to train, besides the settings of the model."""
 
-    more_data: Path | None = None  # another labelled folder, whose items are only learned from: `Strangers`
-    more_truth: Path | None = None  # its labels; default: truth.parquet or truth.csv in it, or else the rules'
+    more_data: tuple[Path, ...] = ()  # other labelled folders, whose items are only learned from: `Strangers`
+    more_truth: Path | None = None  # labels of the one; default: truth.parquet or truth.csv in it, or else the rules'
     other_networks: tuple[Path, ...] = ()  # labelled folders of other networks: `OtherNetwork`
     start: StartNetwork | None = None  # whose weights the training begins with; None: random ones
     resume: bool = False  # go on with an unfinished training
@@ -97,7 +97,7 @@ def train(  # noqa: PLR0913, PLR0917
     origin: dict[str, object] = {
         "config": config.model_dump(),
         "data": _hashes(origins),
-        "more data": _hashes(more),
+        "more data": [_hashes(each) for each in more],
         "other networks": [_hashes(each) for each in others],
     }
     if options.dialect is not None:
@@ -157,14 +157,18 @@ def run_of(fitted: Fitted, labelled: Material, reference: Reference, origins: Li
     return Run(fitted.model, reference, record, svm)
 
 
-def _strangers(options: TrainOptions, data: Path, home: Masters, out: Path) -> tuple[Strangers | None, Contents | None]:
+def _strangers(
+    options: TrainOptions, data: Path, home: Masters, out: Path
+) -> tuple[tuple[Strangers, ...], list[Contents]]:
     """Return the strangers of the options and what the lineage says of them; rows set aside are listed in ``out``."""
-    if (folder := options.more_data) is None:
-        return None, None
-    strangers, other, truth = labelled_data.load_strangers(
-        folder, options.more_truth, data, home, out / MORE_QUARANTINE
+    loaded = [
+        (folder, *labelled_data.load_strangers(folder, options.more_truth, data, home, out / _quarantine(number)))
+        for number, folder in enumerate(options.more_data, 1)
+    ]
+    return (
+        tuple(strangers for _, strangers, _, _ in loaded),
+        [contents(folder, truth, other) for folder, _, other, truth in loaded],
     )
-    return strangers, contents(folder, truth, other)
 
 
 def _other_networks(options: TrainOptions, config: TrainConfig) -> tuple[tuple[OtherNetwork, ...], list[Contents]]:
@@ -176,5 +180,10 @@ def _other_networks(options: TrainOptions, config: TrainConfig) -> tuple[tuple[O
     )
 
 
-def _hashes(folder: Contents | None) -> dict[str, dict[str, str]] | None:
-    return None if folder is None else folder.model_dump(include={"files_sha256", "other_files_sha256"})
+def _quarantine(number: int) -> str:
+    first, next_ones = MORE_QUARANTINE
+    return first if number == 1 else next_ones.format(number=number)
+
+
+def _hashes(folder: Contents) -> dict[str, dict[str, str]]:
+    return folder.model_dump(include={"files_sha256", "other_files_sha256"})

@@ -112,7 +112,7 @@ DataOption = Annotated[Path, typer.Option(help="Folder of raw CSV files, locatio
 TruthOption = Annotated[Path | None, typer.Option(help="Truth table (csv or parquet); default: the rules label.")]
 
 MoreDataOption = Annotated[
-    Path | None, typer.Option(help="Another labelled folder, only learned from: a later period, another site.")
+    list[Path] | None, typer.Option(help="Another labelled folder, only learned from: a later period, another site.")
 ]
 
 MoreTruthOption = Annotated[
@@ -134,10 +134,14 @@ def setting(field: str, *names: str, of: type[BaseSettings] = Settings) -> Any: 
     return typer.Option(*names, help=f"{described.description}{default}", show_default=False)
 
 
-def check_more(data: Path | None, truth: Path | None) -> None:
-    """Raise BadParameter if there is a truth without the data that it is of."""
-    if truth is not None and data is None:
+def more_folders(data: list[Path] | None, truth: Path | None) -> tuple[Path, ...]:
+    """Return the folders of --more-data. Raise BadParameter if there is a truth without the one that it is of."""
+    folders = tuple(data or ())
+    if truth is not None and not folders:
         raise typer.BadParameter("--more-truth is of --more-data, which is missing; name its folder")
+    if truth is not None and len(folders) > 1:
+        raise typer.BadParameter("--more-truth is of one --more-data; of several, each folder has its truth.parquet")
+    return folders
 
 
 def need_train_extra() -> None:

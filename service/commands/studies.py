@@ -17,7 +17,7 @@ from service.commands.options import (
     MoreDataOption,
     MoreTruthOption,
     TruthOption,
-    check_more,
+    more_folders,
     need_train_extra,
 )
 from service.commands.training import network_of
@@ -50,7 +50,7 @@ def tune(
 ) -> None:
     """Search for better training settings: highest validation AP."""
     need_train_extra()
-    check_more(more_data, more_truth)
+    folders = more_folders(more_data, more_truth)
     from dataclasses import replace
 
     from training.fitting.config import load_config
@@ -62,9 +62,8 @@ def tune(
     with shown_progress() as progress:
         progress("reading the data", 0.0)
         *_, labelled = labelled_data.load(data, truth, settings.max_length, time_zone=settings.time_zone)
-        if more_data is not None:
-            strangers, *_ = labelled_data.load_strangers(more_data, more_truth, data, labelled.masters)
-            labelled = replace(labelled, strangers=strangers)
+        others = [labelled_data.load_strangers(folder, more_truth, data, labelled.masters)[0] for folder in folders]
+        labelled = replace(labelled, strangers=tuple(others))
         study = run(labelled, out, settings, Budget(trials, seconds), progress)
     typer.echo(
         f"validation AP {study.best_value:.4f} after {len(study.trials)} trials, settings in {out / CONFIG_FILE}"

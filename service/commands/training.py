@@ -20,7 +20,7 @@ from service.commands.options import (
     OtherNetworkOption,
     SitesZoneOption,
     TruthOption,
-    check_more,
+    more_folders,
     need_train_extra,
 )
 from service.errors import CommandError
@@ -114,7 +114,7 @@ def train(
     need_train_extra()
     from service.dialect.load import load_dialect
 
-    check_more(more_data, more_truth)
+    folders = more_folders(more_data, more_truth)
     from training.evaluation.report import write_report
     from training.fitting.config import load_config
     from training.train import TrainOptions
@@ -135,7 +135,7 @@ def train(
     )
     dialect = load_dialect(network) if network else None
     options = TrainOptions(
-        more_data, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds, dialect
+        folders, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds, dialect
     )
     with shown_progress() as progress:
         finished = run(data, truth, out, settings, progress, options)

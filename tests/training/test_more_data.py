@@ -24,7 +24,7 @@ from training.train import TrainOptions, train
 def run(tiny_world: TinyWorld, other_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that learned from both worlds; tests only read it."""
     folder = tmp_path_factory.mktemp("run")
-    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent, TrainOptions(more_data=other_world))
+    train(tiny_world.folder, tiny_world.truth, folder, SHORT, silent, TrainOptions(more_data=(other_world,)))
     return folder
 
 
@@ -43,11 +43,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights_with_the_same_strangers_
             tmp_path,
             SHORT,
             stop_after_the_first_epoch,
-            TrainOptions(more_data=other_world),
+            TrainOptions(more_data=(other_world,)),
         )
     with pytest.raises(DataError, match=r"another more data.*--resume"):
         train(tiny_world.folder, tiny_world.truth, tmp_path, SHORT, silent, TrainOptions(resume=True))
-    again = TrainOptions(more_data=other_world, resume=True)
+    again = TrainOptions(more_data=(other_world,), resume=True)
     train(tiny_world.folder, tiny_world.truth, tmp_path, SHORT, silent, again)
     assert same_weights(run, tmp_path)
     assert not same_weights(run, tiny_run), "the strangers have taught something"
@@ -55,7 +55,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights_with_the_same_strangers_
 
 def test_the_lineage_names_the_other_folder(run: Path, tiny_run: Path, other_world: Path) -> None:
     kept = json.loads((run / "run.json").read_text())["lineage"]
-    more = kept["more_data"]
+    (more,) = kept["more_data"]
     assert (more["data"], more["truth"], more["epcs"]) == (
         str(other_world),
         str(other_world / "truth.parquet"),
@@ -67,8 +67,8 @@ def test_the_lineage_names_the_other_folder(run: Path, tiny_run: Path, other_wor
         assert digest == hashlib.sha256((other_world / name).read_bytes()).hexdigest()
     assert more["events"] == sum(more["rows_by_file"].values())
     alone = json.loads((tiny_run / "run.json").read_text())["lineage"]
-    assert alone["more_data"] is None
-    assert kept | {"more_data": None} == alone, "all else is as without"
+    assert alone["more_data"] == []
+    assert kept | {"more_data": []} == alone, "all else is as without"
 
 
 def run_of_a_copy(run: Path, other_world: Path, folder: Path) -> tuple[Path, Path]:
@@ -76,7 +76,7 @@ def run_of_a_copy(run: Path, other_world: Path, folder: Path) -> tuple[Path, Pat
     copy = shutil.copytree(other_world, folder / "copy")
     moved = shutil.copytree(run, folder / "run")
     record = json.loads((moved / "run.json").read_text())
-    record["lineage"]["more_data"] |= {"data": str(copy), "truth": str(copy / "truth.parquet")}
+    record["lineage"]["more_data"][0] |= {"data": str(copy), "truth": str(copy / "truth.parquet")}
     (moved / "run.json").write_text(json.dumps(record))
     return moved, copy
 
@@ -103,7 +103,7 @@ def test_strangers_are_no_unseen_data(run: Path, other_world: Path) -> None:
 def test_the_baselines_learn_from_strangers_too(run: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(run, tmp_path / "run")
     record = json.loads((alone / "run.json").read_text())
-    record["lineage"]["more_data"] = None
+    record["lineage"]["more_data"] = []
     (alone / "run.json").write_text(json.dumps(record))
     both = [evaluate(folder, None, None, EvaluateOptions(resamples=0), silent) for folder in (run, alone)]
     for name, same in ((MODEL, True), (LIGHTGBM, False)):
@@ -121,4 +121,7 @@ def test_the_command_takes_a_second_folder(tiny_world: TinyWorld, other_world: P
     assert "--more-data" in refused.output + str(refused.exception)
     done = CliRunner().invoke(app, [str(argument) for argument in [*arguments, "--more-data", other_world]])
     assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["lineage"]["more_data"]["epcs"] == OTHER_EPCS
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["lineage"]["more_data"][0]["epcs"] == OTHER_EPCS
+    twice = CliRunner().invoke(app, [*map(str, arguments), *("--more-data", str(other_world)) * 2])
+    assert twice.exit_code != 0
+    assert "of one --more-data" in twice.output + str(twice.exception)

@@ -45,7 +45,7 @@ class OwnData:
 
     world: Dataset
     known: Truth  # the labels of the training: the truth, or the rules'
-    strangers: Strangers | None = None  # what else was learned from
+    strangers: tuple[Strangers, ...] = ()  # what else was learned from
 
     @classmethod
     def of(cls, run: Run, *, strangers: bool) -> OwnData:
@@ -58,8 +58,8 @@ class OwnData:
         world = dataset.load(Path(lineage.data), time_zone=run.reference.zones.default, dialect=run.reference.dialect)
         if world.files != lineage.files_sha256:
             raise DataError(f"the files of {lineage.data} are not those of the training; name others with --data")
-        more = lineage.more_data if strangers else None
-        return cls(world, labels_of(world, truth_of(run)), _same_strangers(more, world) if more else None)
+        more = lineage.more_data if strangers else []
+        return cls(world, labels_of(world, truth_of(run)), tuple(_same_strangers(kept, world) for kept in more))
 
     def labelled(self, max_length: int) -> Material:
         """Return the material of the training."""
@@ -75,7 +75,9 @@ class OwnData:
     @property
     def codes(self) -> list[str]:
         """Return the EPC codes of all that the run was made from."""
-        return [*self.world.events.epc_codes, *(self.strangers.events.epc_codes if self.strangers else ())]
+        return [
+            code for events in (self.world.events, *(s.events for s in self.strangers)) for code in events.epc_codes
+        ]
 
     @cached_property
     def _split(self) -> NDArray[np.int8]:

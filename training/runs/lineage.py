@@ -28,7 +28,7 @@ def lineage(  # noqa: PLR0913, PLR0917
     truth: Path | None,
     world: Dataset,
     split: NDArray[np.int8],
-    more_data: Contents | None,
+    more_data: list[Contents],
     other_networks: list[Contents],
 ) -> Lineage:
     """Return what `contents` says of ``world``, its events by ``split`` [N], and what else was learned from."""

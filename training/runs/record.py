@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from service.features import table as features
 from service.model.manifest import Ensemble, ExpectedError, NormalEvents, Points, Sha256, Thresholds
@@ -35,6 +35,11 @@ class Contents(_Strict):
     events: int
     epcs: int
     quarantined_rows: int
+
+
+def _listed(more: object) -> object:
+    """Return the folders of --more-data as a list: runs of earlier releases have one, or null, or do not say."""
+    return more if isinstance(more, list) else [] if more is None else [more]
 
 
 class AuditorRecord(_Strict):
@@ -69,7 +74,7 @@ class Lineage(Contents):
 
     labels: str  # who labelled, in words
     events_by_split: dict[str, int]
-    more_data: Contents | None = None  # of --more-data; runs of earlier releases do not say
+    more_data: Annotated[list[Contents], BeforeValidator(_listed)] = []  # of --more-data
     other_networks: list[Contents] = []  # of --other-network
     audited: AuditedData | None = None  # of a retraining
     retrained_from: Sha256 | None = None  # the weights that it started from; of a retraining

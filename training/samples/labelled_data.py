@@ -51,7 +51,7 @@ class Material:
     split: NDArray[np.int8]  # [U] index into SPLITS, -1 for an EPC that is left out
     masters: Masters
     max_length: int  # events of a window
-    strangers: Strangers | None = None
+    strangers: tuple[Strangers, ...] = ()
     networks: tuple[OtherNetwork, ...] = ()
     teaching: NDArray[np.bool_] | None = None  # [N] events that tables are learned from; None: the normal ones
     draws: NDArray[np.float32] | None = None  # [U] how much oftener sequences of an EPC are drawn; None: all alike
@@ -88,15 +88,13 @@ class Material:
         """Return the samples of a part, retrospective and causal, all its events in one request."""
         return [samples(*self.take(part), reference, causal=causal, limit=self.max_length) for causal in (False, True)]
 
-    def teaching_strangers(self) -> Strangers | None:
+    def teaching_strangers(self) -> list[Strangers]:
         """Return the strangers without those whose EPC code is also in validation or test: codes of one are nowhere
-        learned from, also where both folders have events of the same items. None if nothing is left.
+        learned from, also where folders have events of the same items. Those of whom nothing is left are missing.
         """
-        if self.strangers is None:
-            return None
         held_out = np.array(self.events.epc_codes, dtype=np.str_)[self.split > SPLITS.index("train")]
-        rows = rows_of_others(self.strangers.events, held_out)
-        return Strangers(self.strangers.events.take(rows), self.strangers.labels[rows]) if len(rows) else None
+        kept = [(each, rows_of_others(each.events, held_out)) for each in self.strangers]
+        return [Strangers(each.events.take(rows), each.labels[rows]) for each, rows in kept if len(rows)]
 
 
 def draw_from(labelled: Material) -> Draw:
@@ -104,12 +102,13 @@ def draw_from(labelled: Material) -> Draw:
     events, labels = labelled.take("train")
     normal, draws = labelled.normal("train"), labelled.draws_of(events)
     limit, strangers = labelled.max_length, labelled.teaching_strangers()
-    reference = labelled.reference("train") if strangers else None
+    reference = labelled.reference("train")
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
         parts = [training_pass(events, labels, labelled.masters, rng, limit, normal, draws)]
-        if strangers is not None and reference is not None:
-            parts.append(pass_over_strangers(strangers.events, strangers.labels, reference, rng, limit))
+        if strangers:
+            one = strangers[rng.integers(len(strangers))]
+            parts.append(pass_over_strangers(one.events, one.labels, reference, rng, limit))
         for each in labelled.networks:
             parts.append(training_pass(each.events, each.labels, each.masters, rng, limit, each.teaching(rng)))
         whole, causal = zip(*parts, strict=True)

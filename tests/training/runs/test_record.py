@@ -12,7 +12,7 @@ import pytest
 
 from training.errors import DataError
 from training.runs.folder import RUN_FILE, SVM_FILE, Run
-from training.runs.record import read_record
+from training.runs.record import Contents, read_record
 
 Content = dict[str, Any]
 
@@ -40,8 +40,20 @@ def test_a_run_of_an_earlier_release_is_read_and_nothing_is_added_to_it(tiny_run
     earlier = changed(tiny_run, tmp_path, of_an_earlier_release)
     (earlier / SVM_FILE).unlink()
     record = Run.load(earlier).record
-    assert (record.svm_thresholds, record.ensemble, record.lineage.more_data, record.folds) == (None,) * 4
+    assert (record.svm_thresholds, record.ensemble, record.folds) == (None,) * 3
+    assert record.lineage.more_data == []
     assert record.to_json() == (earlier / RUN_FILE).read_text()
+
+
+@pytest.mark.parametrize("folders", [0, 1])
+def test_the_one_folder_of_more_data_of_an_earlier_release_is_read(
+    tiny_run: Path, tmp_path: Path, folders: int
+) -> None:
+    home = json.loads((tiny_run / RUN_FILE).read_text())["lineage"]
+    more = {name: value for name, value in home.items() if name in Contents.model_fields} if folders else None
+    earlier = changed(tiny_run, tmp_path, lambda content: content["lineage"].update(more_data=more))
+    kept = Run.load(earlier).record.lineage.more_data
+    assert [one.model_dump() for one in kept] == [more] * folders
 
 
 def test_the_manifest_has_the_words_of_the_record(tiny_run: Path, exported: Path) -> None:

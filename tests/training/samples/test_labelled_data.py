@@ -24,7 +24,7 @@ from training.samples.splits import SPLITS
 
 def with_strangers(tiny_world: TinyWorld, folder: Path) -> Material:
     strangers, *_ = load_strangers(folder, None, tiny_world.folder, tiny_world.labelled.masters)
-    return replace(tiny_world.labelled, strangers=strangers)
+    return replace(tiny_world.labelled, strangers=(strangers,))
 
 
 def of_lots(first: int, items: int) -> Events:
@@ -55,8 +55,7 @@ def test_tables_validation_and_test_are_those_without_strangers(tiny_world: Tiny
 
 def test_a_pass_has_every_stranger_once_behind_the_own_items(tiny_world: TinyWorld, other_world: Path) -> None:
     both = with_strangers(tiny_world, other_world)
-    teaching = both.teaching_strangers()
-    assert teaching is not None
+    (teaching,) = both.teaching_strangers()
     own = training_pass(*both.take("train"), both.masters, np.random.default_rng(3), both.max_length)
     for alone, part in zip(own, draw_from(both)(np.random.default_rng(3)), strict=True):
         np.testing.assert_array_equal(part.features[: len(alone.features)], alone.features)
@@ -68,7 +67,7 @@ def test_a_pass_has_every_stranger_once_behind_the_own_items(tiny_world: TinyWor
 def test_tables_do_not_know_the_strangers_that_they_judge() -> None:
     home, away = of_lots(20_000, 60), of_lots(30_000, 30)
     split = np.zeros(60, dtype=np.int8)
-    labelled = Material(home, normal(home), split, masters(), 32, Strangers(away, normal(away)))
+    labelled = Material(home, normal(home), split, masters(), 32, (Strangers(away, normal(away)),))
     for seed in range(3):
         for table in drawn(labelled, seed):
             strangers = table[len(home) :]
@@ -77,10 +76,20 @@ def test_tables_do_not_know_the_strangers_that_they_judge() -> None:
             assert (strangers[:, features.INDEX["code_company_log"]] > 0).all(), "the tables are those of the others"
 
 
+def test_a_pass_has_the_items_of_one_of_the_folders_and_each_gets_its_turn() -> None:
+    home, folders = of_lots(20_000, 60), [of_lots(30_000, 30), of_lots(40_000, 20), of_lots(50_000, 10)]
+    strangers = tuple(Strangers(away, normal(away)) for away in folders)
+    labelled = Material(home, normal(home), np.zeros(60, dtype=np.int8), masters(), 32, strangers)
+    added = {len(drawn(labelled, seed)[0]) - len(home) for seed in range(20)}
+    assert added == {len(away) for away in folders}
+
+
 def test_items_of_one_code_and_events_of_one_id_stay_apart() -> None:
     home = of_lots(20_000, 60)
     away = replace(of_lots(20_000, 60), time_us=home.time_us + 7_200_000_000)
-    labelled = Material(home, normal(home), np.zeros(60, dtype=np.int8), masters(), 32, Strangers(away, normal(away)))
+    labelled = Material(
+        home, normal(home), np.zeros(60, dtype=np.int8), masters(), 32, (Strangers(away, normal(away)),)
+    )
     whole = draw_from(labelled)(np.random.default_rng(0))[0]
     assert len(whole.windows.length) == 120
     assert set(whole.windows.length.tolist()) == {10}, "no journey has events of both"
@@ -88,15 +97,14 @@ def test_items_of_one_code_and_events_of_one_id_stay_apart() -> None:
 
 def test_a_code_of_validation_or_test_is_never_learned_from(tiny_world: TinyWorld) -> None:
     alone = tiny_world.labelled
-    again = replace(alone, strangers=Strangers(alone.events, alone.labels)).teaching_strangers()
-    assert again is not None
+    (again,) = replace(alone, strangers=(Strangers(alone.events, alone.labels),)).teaching_strangers()
     held_out = np.array(alone.events.epc_codes)[alone.split > SPLITS.index("train")]
     assert not set(again.events.epc_codes) & set(held_out.tolist())
     assert len(again.events.epc_codes) == len(alone.events.epc_codes) - len(held_out)
     assert again.labels.sum() < alone.labels.sum()
     _, labels = alone.take("test")
     only_held_out = Strangers(alone.take("test")[0], labels)
-    assert replace(alone, strangers=only_held_out).teaching_strangers() is None
+    assert replace(alone, strangers=(only_held_out,)).teaching_strangers() == []
 
 
 def test_labels_are_the_truth_beside_the_data_or_the_rules(
