@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.flow.forecast.intervals import band_of, bounds
 from service.flow.forecast.manifest import FlowMeasure
@@ -16,8 +17,10 @@ from training.flow.config import FlowConfig
 from training.flow.history import FlowHistory, Rolling
 from training.flow.methods.learners import Learners, learn, plain_methods
 from training.flow.origins import HORIZONS, Origins, origins_of
-from training.flow.scores import FlowScore, score
+from training.flow.scores import FlowScore, score, share_error
 from training.flow.trials import Trials, groups_of, try_out
+
+_Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,24 @@ class Backtest:
 
     def coverage(self) -> dict[tuple[str, int], tuple[float, int]]:
         """Return which share of what came lay in the 90 % intervals, and of how many, by (measure, horizon)."""
+        found = {}
+        for measure, (inside, known) in self._held().items():
+            for horizon in (h for h in HORIZONS if h <= self.origins.days):
+                counted = known[:, :, horizon - 1]
+                if counted.any():
+                    found[measure, horizon] = float(inside[:, :, horizon - 1][counted].mean()), int(counted.sum())
+            found[measure, 0] = float(inside[known].mean()), int(known.sum())
+        return found
+
+    def coverage_error(self) -> dict[str, float]:
+        """Return the standard error of each measure's share of all days, by leaving out a stretch of origins each."""
+        return {
+            measure: share_error((inside & known).sum(axis=(1, 2)), known.sum(axis=(1, 2)))
+            for measure, (inside, known) in self._held().items()
+        }
+
+    def _held(self) -> dict[str, tuple[_Flags, _Flags]]:
+        """Return by measure what came within its 90 % interval, and what came at all, [O, S, H] each."""
         trials, served = self.testing, self.served(self.testing)
         band = band_of(self.origins.days)
         found = {}
@@ -74,12 +95,7 @@ class Backtest:
                 lower, upper = bounds(served[:, number, :, at], trials.width[:, number, :, at], table)
                 came = trials.truth[:, number, :, at]
                 inside[:, number] = (came >= lower) & (came <= upper)
-            known = ~np.isnan(trials.truth[..., at])
-            for horizon in (h for h in HORIZONS if h <= self.origins.days):
-                counted = known[:, :, horizon - 1]
-                if counted.any():
-                    found[measure, horizon] = float(inside[:, :, horizon - 1][counted].mean()), int(counted.sum())
-            found[measure, 0] = float(inside[known].mean()), int(known.sum())
+            found[measure] = inside, ~np.isnan(trials.truth[..., at])
         return found
 
 

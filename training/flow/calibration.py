@@ -4,6 +4,10 @@ Errors of one time are no draw from those of another: a network grows, and what 
 of the earlier half of the origins lack in the later half, each tail by itself, all of them lack of what comes: they are
 made so many times wider, never narrower. Adaptive conformal inference (Gibbs and
 Candes, 2021) does so day by day; a version keeps its widths, so here it is done once.
+
+Errors of a stock are few, however many there are: it is what it was the day before but for what came and left, so that
+forecasts of one stretch of time are all wrong alike, those of 31 to 60 days ahead for a month. A quantile of them is
+that of as many as there are series and stretches.
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ _LEAST_REACH = 1e-3
 _MOST_WIDER = 2.0
 """Times; what asks for more in half of the time was no error of before."""
 
+_STRETCH = 0.54
+"""Of a horizon: for so long errors of a stock so far ahead are one. Where it wanders, errors from origins d days apart
+that reach h days ahead correlate by 1 - d / h. That both lie beyond 95 % of all correlates by less, so much so that it
+adds up to .54 h over all d, before and after."""
+
 _Some = NDArray[np.float32]
 _Numbers = NDArray[np.float64]
 
@@ -35,10 +44,22 @@ class ScaledErrors:
 
     errors: _Some  # [O, S, H] in units of the width, NaN where nothing came
     kind: NDArray[np.intp]  # [O, S] of the series
+    origin: NDArray[np.int64] | None = None  # [O] days of a stock's forecasts; None: each error is one of its own
 
     def part(self, origins: slice) -> ScaledErrors:
         """Return those of some origins."""
-        return ScaledErrors(self.errors[origins], self.kind[origins])
+        origin = None if self.origin is None else self.origin[origins]
+        return ScaledErrors(self.errors[origins], self.kind[origins], origin)
+
+    def quantiles(self, band: int, kind: int | None = None) -> _Numbers | None:
+        """Return the quantiles [Q] of a range of horizons and a kind of series, None: of all; None if too few tell."""
+        here = self.errors[:, :, band_of(self.errors.shape[2]) == band]
+        if kind is not None:
+            here = np.where((self.kind == kind)[:, :, None], here, np.float32(np.nan))
+        errors = _known(here)
+        if len(errors) < LEAST_ERRORS:
+            return None
+        return quantiles_of(errors, np.inf if self.origin is None else _independent(here, self.origin, BANDS[band]))
 
 
 def calibrated(of: ScaledErrors) -> _Numbers:
@@ -50,20 +71,19 @@ def calibrated(of: ScaledErrors) -> _Numbers:
 
 
 def widths(of: ScaledErrors) -> _Numbers:
-    """Return the quantiles [kinds, bands, Q] of errors."""
-    band = band_of(of.errors.shape[2])
-    together: list[_Numbers] = []
-    for number in range(len(BANDS)):
-        here = _known(of.errors[:, :, band == number])
-        together.append(quantiles_of(here) if len(here) >= LEAST_ERRORS or not together else together[-1])
+    """Return the quantiles [kinds, bands, Q] of errors; raises ValueError if there are none."""
     found = np.empty((KINDS_OF_SERIES, len(BANDS), len(PROBABILITIES)))
+    together = quantiles_of(_known(of.errors[:, :, :1]))
+    for number in range(len(BANDS)):
+        alike = of.quantiles(number)
+        together = together if alike is None else alike
+        found[:, number] = together
     for kind in range(KINDS_OF_SERIES):
         before: _Numbers | None = None
         for number in range(len(BANDS)):
-            here = _known(of.errors[:, :, band == number][of.kind == kind])
-            if len(here) >= LEAST_ERRORS:
-                before = quantiles_of(here)
-            found[kind, number] = together[number] if before is None else before
+            own = of.quantiles(number, kind)
+            before = before if own is None else own
+            found[kind, number] = found[kind, number] if before is None else before
     return found
 
 
@@ -80,6 +100,14 @@ def _lacking(of: ScaledErrors) -> tuple[float, float]:
         times = _known(np.maximum(side * later.errors, 0) / reach)
         found.append(min(max(float(np.quantile(times, (1 + COVERAGE) / 2)), 1.0), _MOST_WIDER))
     return found[0], found[1]
+
+
+def _independent(errors: _Some, origin: NDArray[np.int64], reach: int) -> float:
+    """Return how many of the errors [O, S, D] of forecasts up to ``reach`` days ahead are of their own."""
+    known = np.isfinite(errors).sum(axis=2) > 0  # the days of a forecast are one
+    told = origin[known.sum(axis=1) > 0]
+    stretches = min(1 + float(told[-1] - told[0]) / (_STRETCH * reach), len(told))
+    return float(known.sum()) * stretches / len(told)
 
 
 def _known(errors: NDArray[np.floating]) -> _Numbers:

@@ -40,12 +40,14 @@ class _Material:
     width: _Some  # [O, S, H]
     kind: NDArray[np.intp]  # [O, S]
     grain: NDArray[np.str_]  # [S]
+    origin: NDArray[np.int64] | None  # [O] days of forecasts of a stock; None: of what is no stock
 
     def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
         """Return some of the series and of the origins."""
         said = {name: one[origins][:, series] for name, one in self.said.items()}
         truth, width = (one[origins][:, series] for one in (self.truth, self.width))
-        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series])
+        origin = None if self.origin is None else self.origin[origins]
+        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series], origin)
 
 
 def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
@@ -55,7 +57,9 @@ def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
     for at, name in enumerate(MEASURES):
         said = {method: forecasts[..., at] for method, forecasts in trials.forecasts.items()}
         chosen[name] = _measure(
-            _Material(said, truth[..., at], trials.width[..., at], trials.kind, trials.groups.grain)
+            _Material(
+                said, truth[..., at], trials.width[..., at], trials.kind, trials.groups.grain, trials.origin_of(name)
+            )
         )
     return chosen
 
@@ -103,7 +107,7 @@ def _grain(material: _Material, common: _Table) -> FlowGrain:
     said = weighted(everyone, {name: [float(one == name) for one in best] for name in set(best)})
     errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
     baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-    scaled = ScaledErrors((material.truth - said) / material.width, material.kind)
+    scaled = ScaledErrors((material.truth - said) / material.width, material.kind, material.origin)
     return FlowGrain(
         method=best[0] if len(set(best)) == 1 else BLEND,
         weights=_named(material, table),

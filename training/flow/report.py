@@ -96,16 +96,18 @@ def _weeks(found: Backtest) -> Sheet:
 
 
 def _intervals(found: Backtest) -> Sheet:
-    covered = found.coverage()
+    covered, error = found.coverage(), found.coverage_error()
     horizons = [h for h in (0, *HORIZONS) if any((measure, h) in covered for measure in MEASURES)]
     return Sheet(
         title="90 % intervals",
-        note="share of what came after the split that lay in them; their widths come from before it",
+        note="share of what came after the split that lay in them, with its standard error by stretches of time; their"
+        " widths come from before it",
         headings=["Measure", *(f"{h} d" if h else "All days" for h in horizons)],
         rows=[
             [
                 _NAMES[measure],
-                *(f"{covered[measure, h][0]:.1%}" if (measure, h) in covered else "" for h in horizons),
+                f"{covered[measure, 0][0]:.1%} ± {error[measure]:.1%}",
+                *(f"{covered[measure, h][0]:.1%}" if (measure, h) in covered else "" for h in horizons if h),
             ]
             for measure in MEASURES
         ],

@@ -12,6 +12,9 @@ from training.flow.trials import Trials
 
 _Numbers = NDArray[np.float32]
 
+_STRETCHES = 6
+"""Of the origins of a test: a month or so each in half a year."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlowScore:
@@ -51,6 +54,17 @@ def mean_wape(forecast: _Numbers, truth: _Numbers) -> float:
     return float(
         np.mean([score(forecast[..., h], truth[..., h]).wape for h in at if not np.isnan(truth[..., h]).all()])
     )
+
+
+def share_error(held: NDArray[np.int64], came: NDArray[np.int64]) -> float:
+    """Return the standard error of a share of all that came, by origin [O]: a stretch of them at a time is left out.
+
+    Origins that are near share their luck, so that their forecasts tell far less than as many draws would.
+    """
+    parts = np.array_split(np.arange(len(came)), min(_STRETCHES, len(came)))
+    of_held, of_came = (np.array([one[part].sum() for part in parts]) for one in (held, came))
+    left_out = (held.sum() - of_held) / np.maximum(came.sum() - of_came, 1)
+    return float(np.sqrt((len(parts) - 1) * left_out.var()))
 
 
 def in_time(trials: Trials, last_day: int | None) -> _Numbers:

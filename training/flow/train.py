@@ -80,7 +80,7 @@ def _final(found: Backtest) -> dict[str, FlowMeasure]:
         grains = {}
         for grain, one in found.chosen[measure].grains.items():
             inside = trials.groups.grain == grain
-            late = calibrated(ScaledErrors(scaled[:, inside], trials.kind[:, inside]))
+            late = calibrated(ScaledErrors(scaled[:, inside], trials.kind[:, inside], trials.origin_of(measure)))
             grains[grain] = one.model_copy(update={"quantiles": ((np.array(one.quantiles) + late) / 2).tolist()})
         final[measure] = found.chosen[measure].model_copy(update={"grains": grains})
     return final

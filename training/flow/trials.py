@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from service.flow.forecast.intervals import kind_of_series, width
 from service.flow.forecast.past import FlowMethod
-from service.flow.series import FlowSeries
+from service.flow.series import MEASURES, FlowSeries
 from service.progress import Progress
 from training.flow.history import Rolling
 
 MOST_SERIES = 80
 """Of each grain, those with the most departures: the rest is empty most of the time."""
+
+STOCK = MEASURES[0]
+"""The measure that is what it was the day before, but for what came and left."""
 
 _Numbers = NDArray[np.float32]
 
@@ -44,6 +47,10 @@ class Trials:
     def day(self) -> NDArray[np.int64]:
         """The day [O, H] that each forecast is of."""
         return self.origin[:, None] + 1 + np.arange(self.truth.shape[2])
+
+    def origin_of(self, measure: str) -> NDArray[np.int64] | None:
+        """Return the origins [O] of a stock, whose errors are alike for a while; None of what is none."""
+        return self.origin if measure == STOCK else None
 
 
 def groups_of(series: FlowSeries) -> FlowGroups:

@@ -32,6 +32,9 @@ LOWER, UPPER = (int(np.abs(PROBABILITIES - chance).argmin()) for chance in ((1 -
 
 _SPREAD_DAYS = 56
 
+_ROUNDING = 1e-6
+"""Of a rank: what is 19 but for the last bits is 19."""
+
 KINDS_OF_SERIES = 2
 """Those that stand still, and those that flow."""
 
@@ -85,19 +88,23 @@ def kind_of_series(past: FlowPast) -> NDArray[np.intp]:
     return np.where(days >= _FLOWING_DAYS, np.intp(1), np.intp(0))
 
 
-def quantiles(errors: _Numbers) -> _Numbers:
+def quantiles(errors: _Numbers, independent: float = np.inf) -> _Numbers:
     """Return the quantiles [Q] of N errors in units of their spread, each a rank further out than the sample's.
 
     A new error is as likely as not to fall between any two of the N, so that what covers 90 % of N needs
-    ceil(.9 (N + 1)) of them.
+    ceil(.9 (N + 1)) of them. Where only so many as ``independent`` are of their own, a rank is one of those: of fewer
+    than 19, a bound is the furthest error there was.
     """
     ordered = np.sort(errors)
     count = len(ordered)
     if not count:
         raise ValueError("there are no errors")
-    upper = np.ceil(PROBABILITIES * (count + 1)) - 1
-    lower = np.floor(PROBABILITIES * (count + 1)) - 1
-    rank = np.where(PROBABILITIES > 0.5, upper, lower).clip(0, count - 1).astype(np.intp)
+    own = max(min(independent, count), 1.0)
+    further, nearer = PROBABILITIES * (own + 1) / own, (PROBABILITIES * (own + 1) - 1) / own
+    upper, middle = (np.ceil(count * share - _ROUNDING) - 1 for share in (further, PROBABILITIES))
+    lower = np.floor(count * nearer + _ROUNDING)
+    outer = np.where(PROBABILITIES > 0.5, upper, lower)
+    rank = np.where(np.isclose(PROBABILITIES, 0.5), middle, outer).clip(0, count - 1).astype(np.intp)
     kept: _Numbers = ordered[rank]
     return kept
 

@@ -18,7 +18,7 @@ from training.flow.blend import fit_weights
 from training.flow.config import flow_config
 from training.flow.origins import LEAST_PAST, origins_of
 from training.flow.run import FlowRun
-from training.flow.scores import score
+from training.flow.scores import score, share_error
 from training.flow.table import is_flow_table, read_table
 
 
@@ -45,6 +45,14 @@ def test_scores_are_those_of_the_books() -> None:
     one = score(np.array([8, 12, 30], np.float32), np.array([10, 10, np.nan], np.float32))
     assert (one.wape, one.mae, one.rmse, one.count) == (0.2, 2, 2, 2)
     assert score(np.array([1, 2, 4], np.float32), np.array([1, 2, 3], np.float32)).r2 == pytest.approx(0.5)
+
+
+def test_a_share_is_the_less_sure_the_more_origins_share_their_luck() -> None:
+    generator, came = np.random.default_rng(2), np.full(36, 100)
+    apart = [generator.binomial(100, 0.9, 36) for _ in range(300)]
+    together = [100 * np.repeat(generator.random(6) < 0.9, 6).astype(np.int64) for _ in range(300)]
+    for draws, wanted in ((apart, np.sqrt(0.09 / 3600)), (together, np.sqrt(0.09 / 6))):
+        assert np.sqrt(np.mean([share_error(held, came) ** 2 for held in draws])) == pytest.approx(wanted, rel=0.15)
 
 
 def test_what_decides_ends_where_the_test_begins() -> None:

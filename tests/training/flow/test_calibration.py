@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from service.flow.forecast.intervals import LOWER, UPPER
+from service.flow.forecast.intervals import LOWER, PROBABILITIES, UPPER
 from training.flow.calibration import ScaledErrors, calibrated, widths
 
 DAYS = 14
@@ -54,6 +56,41 @@ def test_each_tail_is_made_wider_by_itself() -> None:
     np.testing.assert_allclose(table[1, :4, LOWER] / plain[1, :4, LOWER], 1.8, atol=0.25)
     np.testing.assert_allclose(table[1, :4, UPPER] / plain[1, :4, UPPER], 1.0, atol=0.1)
     assert (np.diff(table, axis=2) >= 0).all()  # quantiles still
+
+
+def test_errors_of_a_stock_are_as_many_as_there_are_series_and_stretches_of_time() -> None:
+    of_each = errors(1, np.ones(30), series=4)
+    daily = replace(of_each, origin=np.arange(30))
+    table, plain = widths(daily), widths(of_each)
+    np.testing.assert_array_equal(table[1, 0], plain[1, 0])  # a day ahead each is of its own
+    middle = np.abs(PROBABILITIES - 0.5) < 0.2
+    np.testing.assert_allclose(table[1, :4][:, middle], plain[1, :4][:, middle], atol=0.3)
+    assert (np.diff(table, axis=2) >= 0).all()
+    wider = (table[1, :4, UPPER] - table[1, :4, LOWER]) / (plain[1, :4, UPPER] - plain[1, :4, LOWER])
+    assert (wider[1:] > 1).all()
+    assert wider[3] > 1.15  # 4 series and 1 + 29 / (.54 x 14) stretches: 19 errors, whose 95 % is the last
+    np.testing.assert_array_equal(table[1, 3, UPPER], of_each.errors[:, :, 7:].max())
+    weekly = replace(of_each, origin=7 * np.arange(30))
+    np.testing.assert_array_less(table[1, 3, LOWER], widths(weekly)[1, 3, LOWER])
+
+
+@pytest.mark.parametrize(("series", "least", "most", "least_before"), [(1, 0.84, 0.92, 0.65), (20, 0.89, 0.94, 0.87)])
+def test_intervals_of_a_stock_that_wanders_hold_their_share_of_what_is_to_come(
+    series: int, least: float, most: float, least_before: float
+) -> None:
+    generator = np.random.default_rng(3)
+    held: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(60):
+        stock = generator.normal(size=(series, 400)).cumsum(axis=1)
+        ahead = np.stack([stock[:, day + 1 : day + 61] - stock[:, day, None] for day in range(0, 300, 5)])
+        scaled = (ahead / np.sqrt(np.arange(1, 61))).astype(np.float32)  # [O, S, H]
+        known, later = scaled[:24], scaled[36:, :, 30:]
+        kind = np.ones(known.shape[:2], np.intp)
+        for tied, shares in held.items():
+            table = widths(ScaledErrors(known, kind, 5 * np.arange(24) if tied else None))[1, -1]
+            shares.append(float(((later >= table[LOWER]) & (later <= table[UPPER])).mean()))
+    assert least < np.mean(held[True]) < most
+    assert least_before < np.mean(held[False]) < np.mean(held[True]) - 0.015  # as if each told of a time of its own
 
 
 def test_few_errors_say_nothing_of_what_is_to_come() -> None:
