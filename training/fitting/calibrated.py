@@ -84,8 +84,13 @@ def fit_model(  # noqa: PLR0913, PLR0917
     checkpoint: Checkpoint | None = None,
     draw: Draw | None = None,
     start: EpcLstm | None = None,
+    *,
+    keeps_last: bool = False,
 ) -> Fitted:
     """Fit on the training part and calibrate on the validation part; ``draw`` may give the passes (`draw_from`).
+
+    ``keeps_last``: the last epoch is kept, where the validation part lacks what is to be learned, so that the first
+    one, which learned least, would always be the best.
 
     ``start`` may give the weights to begin with; of material to tune on as much of them stays as the validation events
     whose labels somebody gave say: `candidates`.
@@ -102,7 +107,8 @@ def fit_model(  # noqa: PLR0913, PLR0917
     if labelled.given is not None:  # the start agrees with what it said itself
         given = labelled.given[labelled.rows("validation")]
         stop = [part.take(np.flatnonzero(given[part.index])) for part in check] if given.any() else check
-    model, curves = fit(config, draw or draw_from(labelled), stop, after_epoch, checkpoint, start)
+    passes = draw or draw_from(labelled)
+    model, curves = fit(config, passes, stop, after_epoch, checkpoint, start, keeps_last=keeps_last)
     if start is not None and labelled.given is not None:
         model, share = chosen(start, model, stop, labelled.take("validation")[0].epc)
     calibrated, (thresholds, points) = _calibrate(model, check, config)

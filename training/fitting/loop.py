@@ -51,8 +51,10 @@ def fit(  # noqa: PLR0913, PLR0917
     after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
     start: EpcLstm | None = None,
+    *,
+    keeps_last: bool = False,
 ) -> tuple[EpcLstm, Curves]:
-    """Return (the model of the best epoch, the curves).
+    """Return (the model of the best epoch, the curves); with ``keeps_last`` the model of the last one.
 
     The same config and samples give the same weights on a CPU, also if the training was interrupted: it goes on from
     ``checkpoint`` if that exists. It begins with the weights of ``start``, which is not changed, or with random ones.
@@ -74,7 +76,7 @@ def fit(  # noqa: PLR0913, PLR0917
     ahead = {begin: pool.submit(_passes, draw, config, begin) if begin else pool.submit(lambda: first)}
     try:
         for epoch in range(begin, config.epochs):
-            if state.curves and state.since_best >= config.patience:
+            if state.curves and state.since_best >= config.patience and not keeps_last:
                 break
             if epoch + 1 < config.epochs:
                 ahead[epoch + 1] = pool.submit(_passes, draw, config, epoch + 1)
@@ -84,7 +86,7 @@ def fit(  # noqa: PLR0913, PLR0917
             state.curves.append(
                 {"epoch": epoch + 1, "loss": loss, **_checked(state.averaged, check), "wrong_labels": wrong}
             )
-            if state.since_best == 0:
+            if state.since_best == 0 or keeps_last:
                 state.best = copy.deepcopy(state.averaged.state_dict())
             if checkpoint is not None:
                 checkpoint.save(state)

@@ -59,6 +59,22 @@ def fitted_from(start: EpcLstm, **settings: float) -> EpcLstm:
     return fit(config, lambda _rng: (part, part), [part, part], lambda _curves: None, start=start)[0]
 
 
+def test_the_last_epoch_is_kept_where_that_is_asked_for() -> None:
+    """The best one of a part on which nothing ever gets better is the first."""
+    torch.manual_seed(0)
+    start, part = EpcLstm(TrainConfig(hidden=4).model()), windows_of([True, False, True])
+    check = replace(part, labels=np.zeros_like(part.labels))
+    kept = {}
+    for epochs, keeps_last in ((1, True), (3, False), (3, True)):
+        config = TrainConfig(hidden=4, epochs=epochs, windows_per_epoch=64, batch=8, patience=1)
+        kept[epochs, keeps_last], curves = fit(
+            config, lambda _rng: (part, part), [check, check], lambda _curves: None, start=start, keeps_last=keeps_last
+        )
+        assert len(curves) == (epochs if keeps_last else 2)
+    last, best = (kept[3, keeps_last].state_dict() for keeps_last in (True, False))
+    assert any(not torch.equal(last[name], weight) for name, weight in best.items())
+
+
 def moved(start: EpcLstm, end: EpcLstm) -> dict[str, float]:
     return {name: float((end.state_dict()[name] - value).abs().max()) for name, value in start.state_dict().items()}
 
