@@ -194,10 +194,13 @@ class Analyzer:
                 recalled = await recall(view)
         view = recalled.view
         if explain:  # the features are worked out once, for the judgement and for its reasons
-            view = await threads.run(threads.FEATURES, partial(view.with_case, self._reference), len(view))
+            view = replace(view, wanted_by=self._reference)
         judgement = await detector.judge(view, deadline)
+        if explain and judgement.case is None:  # whoever judged did so by other tables, or needs none of his own
+            case = await threads.run(threads.FEATURES, partial(view.case, self._reference), len(view))
+            judgement = replace(judgement, case=case)
         if recalled.warning:
             warning, degraded = joined(recalled.warning, judgement.warning), judgement.degraded or recalled.unavailable
             judgement = replace(judgement, warning=warning, degraded=degraded)
         # Who judges may have found that some features mean nothing here; its case is the one with reasons.
-        return replace(judgement, case=(judgement.case or view.given) if explain else None)
+        return judgement if explain else replace(judgement, case=None)

@@ -41,7 +41,7 @@ class Judgement:
     resolutions: Mapping[int, str] = field(default_factory=dict)
     point: str = ""  # the operating point that the flags are of, "" for rules, which have one alone
     degraded: bool = False  # judged without the model or the history that it should have been judged with
-    case: Case | None = None  # what it was judged by, where reasons are wanted
+    case: Case | None = None  # what it was judged by, where reasons are wanted (`View.wanted_by`)
     shifts: Mapping[int, int] = field(default_factory=dict)  # by file_id, hours by which its times look shifted
     coverage: Mapping[int, Coverage] = field(default_factory=dict)  # by file_id, what the tables lack of it
     wiring: str = ""  # the version whose tables it was made by, where a gateway has several

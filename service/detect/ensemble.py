@@ -127,6 +127,7 @@ class EnsembleDetector:
             _resolutions(scores, flags, votes, opinion),
             self._cutoffs.name(view.point),
             degraded,
+            lstm.case,
         )
 
 

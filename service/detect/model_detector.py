@@ -41,6 +41,12 @@ class _Prepared:
     batches: Iterable[Batch]  # of all windows
     requests: list[View]  # those that it was made of
 
+    def brought(self, view: View, begin: int, reference: Reference) -> Case | None:
+        """Return the case that the judgement of one of the requests brings along, whose events stand from ``begin``."""
+        if view.wanted_by is not reference:
+            return None
+        return self.case if len(self.requests) == 1 else self.case.part(view.events, begin)
+
 
 class ModelDetector:
     """Judges by the model that a backend runs: the network or the one-class SVMs."""
@@ -106,12 +112,16 @@ class ModelDetector:
         if self.drift is not None:
             self.drift.watch(prepared.view, case, scores)
         ends = list(accumulate(map(len, prepared.requests), initial=0))
-        parts = [scores[begin:end] for begin, end in pairwise(ends)]
-        return [self._judgement(view, part) for view, part in zip(prepared.requests, parts, strict=True)]
+        parts = zip(prepared.requests, pairwise(ends), strict=True)
+        return [
+            self._judgement(view, scores[begin:end], prepared.brought(view, begin, self.reference))
+            for view, (begin, end) in parts
+        ]
 
-    def _judgement(self, view: View, scores: NDArray[np.float32]) -> Judgement:
+    def _judgement(self, view: View, scores: NDArray[np.float32], case: Case | None) -> Judgement:
         flags = scores >= self._cutoffs.of(view.point, causal=view.causal)
-        return Judgement(scores, flags, self._method, self.model_version, point=self._cutoffs.name(view.point))
+        point = self._cutoffs.name(view.point)
+        return Judgement(scores, flags, self._method, self.model_version, point=point, case=case)
 
     async def _infer(self, prepared: _Prepared, deadline: Deadline) -> NDArray[np.float32]:
         """Return the probabilities [W, T, 5] of all windows, T the longest length in use."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.detect import rules
 from service.detect.detector import Judgement
 from service.detect.names import Method
-from service.features.case import View
+from service.features.case import Case, View
 from service.features.reference import Reference
 from service.features.table import INDEX
 from service.runtime import threads
@@ -33,11 +33,15 @@ class RulesDetector:
 
     async def judge(self, view: View, deadline: Deadline) -> Judgement:  # noqa: ARG002 (rules are fast)
         """Judge the events of ``view``; see `Detector.judge`."""
-        scores = await threads.run(threads.ALWAYS_OFF, partial(self._scores, view), len(view))
-        return Judgement(scores, scores >= rules.THRESHOLD, Method.RULES)
+        return await threads.run(threads.ALWAYS_OFF, partial(self._judgement, view), len(view))
 
-    def _scores(self, view: View) -> NDArray[np.float32]:
+    def _judgement(self, view: View) -> Judgement:
         case = view.case(self._reference)
+        scores = self._scores(case)
+        brought = case if view.wanted_by is self._reference else None
+        return Judgement(scores, scores >= rules.THRESHOLD, Method.RULES, case=brought)
+
+    def _scores(self, case: Case) -> NDArray[np.float32]:
         features = case.features[case.rows]
         if not self._tables:
             for name, value in _LOOKED_UP.items():

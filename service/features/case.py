@@ -57,6 +57,17 @@ class Case:
             table, sighting = compute_after(past, journeys, reference)
         return cls(journeys, table, rows, sighting)
 
+    def part(self, events: Events, begin: int) -> Case:
+        """Return the case of one of the requests that this one was joined of (`join`), all events of which it asks.
+
+        Its ``events`` [n] stand from ``begin`` on in the joined ones, and in the journeys as well: codes are numbered
+        request by request.
+        """
+        these = slice(begin, begin + len(events))
+        with timed("group", 0):  # these events were counted when all of them were grouped
+            journeys = Journeys.of(events)
+        return Case(journeys, self.features[these], self.rows[these] - begin)
+
 
 def _grouped(events: Events, asked: Index | None) -> tuple[Journeys, Index]:
     """Return (the journeys of ``events``, [A] the rows in them of the ``asked`` ones)."""
@@ -76,6 +87,7 @@ class View:
     given: Case | None = None  # where the features are there, as where history knows more than the request
     given_by: Reference | None = None  # whose tables they are by, where others are to look things up in their own
     point: OperatingPoint | None = None  # None: as the gateway is set
+    wanted_by: Reference | None = None  # judgements by these tables bring their case along, for reasons
 
     def __len__(self) -> int:
         return len(self.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import numpy as np
 import pytest
@@ -56,9 +57,14 @@ def test_features_of_joined_requests_are_those_of_each_alone_to_the_last_bit() -
 def test_concurrent_requests_share_passes_and_get_the_answers_of_single_ones() -> None:
     parts = requests(40)
 
+    explained = [number % 3 != 0 for number in range(len(parts))]
+
     async def judge_all(run: Wiring) -> tuple[list[Judgement], list[Judgement]]:
-        alone = [await run.analyzer.analyze(events) for events in parts]
-        return alone, await asyncio.gather(*(run.analyzer.analyze(events) for events in parts))
+        work = [
+            partial(run.analyzer.analyze, events, explain=explain)
+            for events, explain in zip(parts, explained, strict=True)
+        ]
+        return [await each() for each in work], await asyncio.gather(*(each() for each in work))
 
     passes: list[int] = []
 
@@ -76,6 +82,14 @@ def test_concurrent_requests_share_passes_and_get_the_answers_of_single_ones() -
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one.flags, other.flags)
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)  # of other batches of the model
+    # Reasons are made of the case: that of a request is of its own events alone.
+    for one, other, explain in zip(alone, together, explained, strict=True):
+        assert (one.case is not None) == (other.case is not None) == explain
+        if one.case is not None and other.case is not None:
+            np.testing.assert_array_equal(one.case.features, other.case.features)
+            np.testing.assert_array_equal(one.case.rows, other.case.rows)
+            np.testing.assert_array_equal(one.case.journeys.order, other.case.journeys.order)
+            assert one.case.journeys.events.epc_codes == other.case.journeys.events.epc_codes
 
 
 def view(events: int) -> View:
