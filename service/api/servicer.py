@@ -48,6 +48,7 @@ class _Asked(NamedTuple):
 
     question: Question
     respond: Callable[[Judgement, Callable[[], Explanation]], Message]
+    has_effects: bool = False  # they take long, however few events there are
 
 
 _Decode = Callable[[bytes, int, Wording], _Asked]
@@ -229,7 +230,8 @@ class AnomalyServicer:
                 analysis.answer = answer.SerializeToString()
             self._watch.over(analysis, "OK")
 
-        kind = threads.ALWAYS_OFF if explain else threads.MESSAGE
+        many_reasons = explain and not threads.on_loop(threads.REASONS, int(judgement.flags.sum()))
+        kind = threads.ALWAYS_OFF if asked.has_effects or many_reasons else threads.MESSAGE
         await threads.run(kind, encode, len(analysis.request) // EVENT_BYTES)
 
     def _counted(self, behaviour: Callable[[Any, _Context], Awaitable[_T]]) -> Callable[[Any, _Context], Awaitable[_T]]:
@@ -289,9 +291,17 @@ def _files(question: Question, judgement: Judgement, tell: Callable[[], Explanat
 def _one_event(explainer: Explains, raw: bytes, max_events: int, words: Wording) -> _Asked:
     question, event_id = decode_explain(raw, max_events=max_events, words=words)
     row_of(question.events, event_id)  # before it is judged
-    return _Asked(question, lambda _judgement, tell: explain_event(explainer, tell(), question.events, event_id))
+    return _Asked(
+        question,
+        lambda _judgement, tell: explain_event(explainer, tell(), question.events, event_id),
+        has_effects=True,
+    )
 
 
 def _all_findings(explainer: Explains, raw: bytes, max_events: int, words: Wording) -> _Asked:
     question = decode_request(raw, max_events=max_events, one_file=False, words=words)._replace(explain=True)
-    return _Asked(question, lambda _judgement, tell: explain_findings(explainer, tell(), question.events))
+    return _Asked(
+        question,
+        lambda _judgement, tell: explain_findings(explainer, tell(), question.events),
+        has_effects=True,
+    )

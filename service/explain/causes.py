@@ -425,7 +425,8 @@ class FirstCauses:
 
     def at(self, row: int, kind: int) -> tuple[int, int]:
         """Return (the cause of a kind at a row, the row that shows it)."""
-        first, shown = (int(found[row]) for found in self.of(kind))
+        causes, rows = self.of(kind)
+        first, shown = causes.item(row), rows.item(row)
         if kind == _FAKE and first == _ALONE and self._table["code_lot_log"][shown] == 0:
             first = _OUTSIDE if self._mates().is_outside_block(shown) else first
         return first, shown

@@ -66,11 +66,11 @@ class Explanation:
 
     def cause(self, at: int, kind: int) -> Cause:
         """Return the cause of a kind (index of KINDS) at the event ``at``."""
-        return CAUSES[self._causes.at(int(self.case.rows[at]), kind)[0]]
+        return CAUSES[self._causes.at(self.case.rows.item(at), kind)[0]]
 
     def reason(self, at: int, kind: int) -> str:
         """Return the cause in a sentence."""
-        row = int(self.case.rows[at])
+        row = self.case.rows.item(at)
         first, shown = self._causes.at(row, kind)
         return self._reasons.sentence(row, CAUSES[first], shown)
 

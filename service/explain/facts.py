@@ -67,23 +67,26 @@ class Facts:
     def scan(self, row: int) -> Scan:
         scan = self._scans.get(row)
         if scan is None:
-            scan = self._scans[row] = self._scan(row)
+            scan = self._scans[row] = Scan(row, *self._numbers[:, row].tolist())
         return scan
 
-    def _scan(self, row: int) -> Scan:
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """What a `Scan` says of each event, [8, N] in its order: those of one event become plain numbers at once."""
         events = self._events
-        type_code = int(events.event_type[row])
-        level = int(LEVEL_OF_TYPE[type_code])
-        return Scan(
-            row=row,
-            event_id=int(events.event_id[row]),
-            location_id=int(events.location_id[row]),
-            place=int(self._place[row]),
-            kind=type_code % TYPES,
-            level=int(events.step[row]) if level == UNKNOWN else level,
-            direction=int(DIRECTION_OF_TYPE[type_code]),
-            time_us=int(events.time_us[row]),
-            local_us=int(self._local_us[row]),
+        level = LEVEL_OF_TYPE[events.event_type]
+        return np.array(
+            (
+                events.event_id,
+                events.location_id,
+                self._place,
+                events.event_type % TYPES,
+                np.where(level == UNKNOWN, events.step, level),
+                DIRECTION_OF_TYPE[events.event_type],
+                events.time_us,
+                self._local_us,
+            ),
+            dtype=np.int64,
         )
 
     def first(self, row: int) -> Scan:

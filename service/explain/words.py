@@ -32,6 +32,8 @@ class Words:
 
     def number(self, value: float) -> str:
         """Return 1,224 or 0.5: with one decimal below 100, if it is no whole number."""
+        if isinstance(value, int):
+            return f"{value:,}"
         rounded = round(value, 1)
         return f"{value:,.0f}" if abs(rounded) >= 100 or rounded == int(rounded) else f"{rounded:,.1f}"
 

@@ -47,6 +47,9 @@ WINDOWS = Work(512)
 THRESHOLDS = Work(LARGE_EVENTS)
 """To tell findings from scores, and files whose hours look shifted."""
 
+REASONS = Work(24)
+"""To say why in sentences; by findings, of 30 us each, of requests whose answers are encoded on the event loop."""
+
 INFERENCE = Work(24)
 """To run the embedded model; by sequences."""
 
