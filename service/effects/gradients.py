@@ -197,6 +197,8 @@ def _by_name(moved: Array, asked: Questions) -> Array:
 def _chunks(asked: Questions, steps: int) -> list[NDArray[np.intp]]:
     """Return the questions [M] in parts of windows of one length, of which a network takes all steps at once."""
     length = asked.lengths[:, 0]
+    if len(length) == 1:
+        return [np.zeros(1, dtype=np.intp)]
     parts: list[NDArray[np.intp]] = []
     for one in np.unique(length):
         rows = np.flatnonzero(length == one)
@@ -220,5 +222,6 @@ def _points_per_logit(before: Array, after: Array) -> Array:
     """Return the factor [M, K] that makes a change of the score, in points, of a change of the logit."""
     change = after - before
     near = np.abs(change) < 1e-6
-    slope = 100 * sigmoid(after) * (1 - sigmoid(after))
-    return np.where(near, slope, 100 * (sigmoid(after) - sigmoid(before)) / np.where(near, 1, change))
+    at_the_end = sigmoid(after)
+    slope = at_the_end * (1 - at_the_end)
+    return 100 * np.where(near, slope, (at_the_end - sigmoid(before)) / np.where(near, 1, change))
