@@ -46,6 +46,7 @@ class LearningOptions(OptionGroup):
     epochs: Annotated[int | None, typer.Option(help="Epochs, at most. [50]")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a step. [32]")] = None
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam. [0.001]")] = None
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better loss before it stops. [8]")] = None
     trees: Annotated[int | None, typer.Option(help="Boosted trees of each measure. [150]")] = None
     train_test_split: Annotated[float | None, typer.Option(help="Share of the days before the test. [0.8]")] = None
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [7]")] = None
