@@ -67,7 +67,7 @@ def test_effects_name_what_moved_the_score_and_sum_to_its_change(gateway: Gatewa
     assert {effect.feature for effect in jump.effects[:3]} & {"speed_prev", "gap_prev", "lane_below", "lane_z"}
     sizes = [abs(effect.effect) for effect in jump.effects]
     assert sizes == sorted(sizes, reverse=True)
-    # A normal event has none. Those that are not listed are 5 points here; that all sum up is tested to 1e-4 beside them.
+    # A normal event has none; those that are not listed are 5 points here. That all sum up is tested beside effects.
     assert sum(effect.effect for effect in jump.effects) == pytest.approx(jump.score, abs=6)
 
 
