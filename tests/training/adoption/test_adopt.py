@@ -145,9 +145,9 @@ def test_as_many_findings_as_are_wanted(foreign: Path) -> None:
     """One cut for all kinds, above which forged codes alone may be: a malformed one is always a finding."""
     scores = {mode: judged(dataset.load(foreign), TABLES) for mode in MODES}
     events = len(scores["causal"])
-    cuts = cuts_for_alarms(scores, 10_100.0)  # the bundled tables call every code forged
+    cuts = cuts_for_alarms(scores, 2_000.0)  # the bundled tables know none of the codes: that many there are
     found = scores["causal"] >= cuts.of("causal")
-    assert 10_000 < 10_000 * found.sum() / events <= 10_100
+    assert 1_980 < 10_000 * found.sum() / events <= 2_000
     sure = cuts_for_alarms(scores, 50.0)
     assert sure.of("causal")[0] == np.float32(0.99)
     assert 10_000 * (scores["causal"] >= sure.of("causal"))[:, 1:].sum() / events <= 50
