@@ -42,7 +42,7 @@ from tests.tools.feedback.drifting import DriftingWorld, drifting_world
 from training.datasets import dataset
 from training.simulation.world import simulate
 
-HOME_SEED, GOLDEN_SEED, SEED = 61, 81, 71
+HOME_SEED, GOLDEN_SEED, SEED = 91, 81, 71
 FIRST_DAY, DRIFT_DAY, LAST_DAY, WEEK = 59, 80, 150, 7  # before the first one gateways only remember
 FILES = 4  # a day
 AUDITORS = ("ann", "bob", "cay")
