@@ -5,37 +5,32 @@ from __future__ import annotations
 import cython
 
 LENGTH = cython.declare(cython.int, 45)
-DIGIT_0 = cython.declare(cython.int, 48)
-DOT = cython.declare(cython.int, 46)
-COLUMNS = cython.declare(cython.int, 6)  # header, company, product, lot, date, serial
+COLUMNS = cython.declare(cython.int, 6)  # header, company, product, lot, serial, date
+DATE = cython.declare(cython.int, 5)
+DAY = cython.declare(cython.int, 6)
 
 
-def take_apart(
-    letters: cython.const[cython.uchar][::1],
-    well_formed: cython.uchar[::1],
-    parts: cython.longlong[:, ::1],
-    day: cython.longlong[::1],
-    date_valid: cython.uchar[::1],
-) -> None:
-    """Read the numbers of U codes.
+def take_apart(codes, numbers: cython.longlong[:, ::1], flags: cython.uchar[:, ::1]) -> cython.Py_ssize_t:
+    """Read the numbers of U ``codes``, any texts, and return how many of them are malformed.
 
     Args:
-        letters: those of the codes of the right length, one after the other.
-        well_formed: [U] whether a code is one of them; afterwards whether it is well formed, too.
-        parts: [6, U] what is between the dots, -1 of a malformed code.
-        day: [U] days since 1970-01-01 of the date part, 0 if it is none.
-        date_valid: [U] whether it is a date of the calendar.
+        codes: a sequence of texts.
+        numbers: [7, U] what is between the dots, the date last, -1 of a malformed code; days since 1970-01-01 of the
+            date part, 0 if it is none.
+        flags: [2, U] whether each is well formed, and has a date of the calendar.
     """
     u: cython.Py_ssize_t
-    at: cython.Py_ssize_t = 0
-    for u in range(well_formed.shape[0]):
-        if well_formed[u]:
-            well_formed[u] = read(letters, at, u, parts)
-            at += LENGTH
-        if well_formed[u]:
-            read_date(parts[4, u], u, day, date_valid)
+    malformed: cython.Py_ssize_t = 0
+    for u in range(numbers.shape[1]):
+        numbers[DAY, u] = 0
+        flags[1, u] = False
+        flags[0, u] = read(codes[u], u, numbers)
+        if flags[0, u]:
+            read_date(numbers[DATE, u], u, numbers[DAY], flags[1])
         else:
-            forget(u, parts)
+            forget(u, numbers)
+            malformed += 1
+    return malformed
 
 
 def read_dates(
@@ -48,42 +43,37 @@ def read_dates(
 
 
 @cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def read(
-    letters: cython.const[cython.uchar][::1],
-    begin: cython.Py_ssize_t,
-    u: cython.Py_ssize_t,
-    parts: cython.longlong[:, ::1],
-) -> cython.bint:
+def read(code: str, u: cython.Py_ssize_t, numbers: cython.longlong[:, ::1]) -> cython.bint:
     """Read the numbers of one code, and return whether there are digits and dots in the right places."""
     at: cython.Py_ssize_t
     part: cython.int = 0
     number: cython.longlong = 0
+    if len(code) != LENGTH:
+        return False
     for at in range(LENGTH):
-        letter: cython.int = letters[begin + at]
+        letter: cython.Py_UCS4 = code[at]
         if at == 3 or at == 11 or at == 19 or at == 26 or at == 35:  # noqa: PLR1714 - compiled, a set is not
-            if letter != DOT:
+            if letter != ".":
                 return False
-            parts[part, u] = number
+            numbers[part if part < 4 else DATE, u] = number
             part += 1
             number = 0
-        elif DIGIT_0 <= letter <= DIGIT_0 + 9:
-            number = 10 * number + letter - DIGIT_0
+        elif "0" <= letter <= "9":
+            number = 10 * number + ord(letter) - 48
         else:
             return False
-    parts[part, u] = number
+    numbers[4, u] = number
     return True
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def forget(u: cython.Py_ssize_t, parts: cython.longlong[:, ::1]) -> cython.void:
+def forget(u: cython.Py_ssize_t, numbers: cython.longlong[:, ::1]) -> cython.void:
     """Make every part of a malformed code -1."""
     part: cython.int
     for part in range(COLUMNS):
-        parts[part, u] = -1
+        numbers[part, u] = -1
 
 
 @cython.cfunc

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from itertools import compress
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.events.code_digits import read_dates, take_apart
-from service.events.foreign import MARK, NO_DATE, NO_DAY, guarded, read_foreign
+from service.events.foreign import MARK, NO_DATE, NO_DAY, ForeignParts, guarded, read_foreign
 
 CODE_LENGTH = 45
-_PARTS = ("header", "company", "product", "lot", "date", "serial")
+_NUMBERS = ("header", "company", "product", "lot", "serial", "date", "day")
 
 _AROUND = r"\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff"  # blanks, controls (NUL, GS, CR), marks without width
 _DIRTY = re.compile(
@@ -37,19 +36,65 @@ class Codes:
     place of a serial number: it is below 0.
     """
 
-    well_formed: NDArray[np.bool_]  # [U] right length, digits and dots in their places
-    header: NDArray[np.int64]  # [U]
-    company: NDArray[np.int64]  # [U]
-    product: NDArray[np.int64]  # [U]
-    lot: NDArray[np.int64]  # [U]
-    date: NDArray[np.int64]  # [U] the digits of the date part
-    day: NDArray[np.int64]  # [U] days since 1970-01-01 of the date part
-    date_valid: NDArray[np.bool_]  # [U] the date part is a date of the calendar
-    serial: NDArray[np.int64]  # [U]
+    numbers: NDArray[np.int64]  # [7, U] header, company, product, lot, serial, date, day
+    flags: NDArray[np.bool_]  # [2, U] well formed, date valid
+
+    @property
+    def well_formed(self) -> NDArray[np.bool_]:
+        """Whether each [U] has the right length, digits and dots in their places."""
+        return self._flag(0)
+
+    @property
+    def date_valid(self) -> NDArray[np.bool_]:
+        """Whether the date part of each [U] is a date of the calendar."""
+        return self._flag(1)
+
+    @property
+    def header(self) -> NDArray[np.int64]:
+        """The header [U]."""
+        return self._number("header")
+
+    @property
+    def company(self) -> NDArray[np.int64]:
+        """The company [U]."""
+        return self._number("company")
+
+    @property
+    def product(self) -> NDArray[np.int64]:
+        """The product [U]."""
+        return self._number("product")
+
+    @property
+    def lot(self) -> NDArray[np.int64]:
+        """The lot number [U]."""
+        return self._number("lot")
+
+    @property
+    def serial(self) -> NDArray[np.int64]:
+        """The serial [U]."""
+        return self._number("serial")
+
+    @property
+    def date(self) -> NDArray[np.int64]:
+        """The digits [U] of the date part."""
+        return self._number("date")
+
+    @property
+    def day(self) -> NDArray[np.int64]:
+        """The days [U] since 1970-01-01 of the date part."""
+        return self._number("day")
+
+    def _number(self, name: str) -> NDArray[np.int64]:
+        row: NDArray[np.int64] = self.numbers[_NUMBERS.index(name)]
+        return row
+
+    def _flag(self, at: int) -> NDArray[np.bool_]:
+        row: NDArray[np.bool_] = self.flags[at]
+        return row
 
     def take(self, index: NDArray[np.intp]) -> Codes:
         """Return the parts of the codes at ``index``."""
-        return Codes(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        return Codes(self.numbers.take(index, axis=1), self.flags.take(index, axis=1))
 
 
 def without_dirt(codes: Sequence[str]) -> list[str] | None:
@@ -83,35 +128,24 @@ def bare(code: str) -> str:
 
 def parse(codes: Sequence[str]) -> Codes:
     """Take U codes apart; any text is accepted, a malformed one is data."""
-    fits = [len(code) == CODE_LENGTH and code.isascii() for code in codes]
-    well_formed = np.array(fits, dtype=np.bool_)
-    text = "".join(codes if all(fits) else compress(codes, fits))
-    parts = np.empty((len(_PARTS), len(codes)), dtype=np.int64)
-    day, date_valid = np.zeros(len(codes), dtype=np.int64), np.zeros(len(codes), dtype=np.bool_)
-    take_apart(text.encode("ascii"), well_formed.view(np.uint8), parts, day, date_valid.view(np.uint8))
-    if len(text) != CODE_LENGTH * len(codes):
-        foreign = [at for at, code in enumerate(codes) if code[:1] == MARK]
-        _take_foreign_apart(codes, foreign, well_formed, parts, day, date_valid)
-    of_name = dict(zip(_PARTS, parts, strict=True))
-    return Codes(well_formed=well_formed, day=day, date_valid=date_valid, **of_name)
+    numbers = np.empty((len(_NUMBERS), len(codes)), dtype=np.int64)
+    flags = np.empty((2, len(codes)), dtype=np.bool_)
+    parsed = Codes(numbers, flags)
+    if take_apart(codes, numbers, flags.view(np.uint8)):
+        _take_foreign_apart(codes, parsed)
+    return parsed
 
 
-def _take_foreign_apart(  # noqa: PLR0913, PLR0917 - the columns of `parse`
-    codes: Sequence[str],
-    foreign: Sequence[int],
-    well_formed: NDArray[np.bool_],
-    parts: NDArray[np.int64],
-    day: NDArray[np.int64],
-    date_valid: NDArray[np.bool_],
-) -> None:
-    """Fill in the columns of codes of other schemes, those at ``foreign``."""
-    found = [(at, read) for at in foreign if (read := read_foreign(codes[at]))]
+def _take_foreign_apart(codes: Sequence[str], parsed: Codes) -> None:
+    """Fill in the columns of codes of other schemes."""
+    found = [(at, read) for at, code in enumerate(codes) if code[:1] == MARK and (read := read_foreign(code))]
     if not found:
         return
     at = np.array([place for place, _ in found])
-    well_formed[at] = True
-    parts[:, at] = np.array([read for _, read in found], dtype=np.int64).T
-    day[at], date_valid[at] = calendar_day(parts[_PARTS.index("date"), at])
+    parsed.well_formed[at] = True
+    for name in ForeignParts._fields:
+        parsed.numbers[_NUMBERS.index(name), at] = [getattr(read, name) for _, read in found]
+    parsed.day[at], parsed.date_valid[at] = calendar_day(parsed.date[at])
 
 
 def serial_numbers(serial: NDArray[np.integer]) -> NDArray[np.float64]:

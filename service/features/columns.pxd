@@ -10,8 +10,8 @@ cdef class Columns:
     cdef Py_ssize_t codes
     cdef Tables tables
     cdef bint causal, is_small
-    cdef int[::1] epc, kind, place, spot
-    cdef long long[::1] event_id, time_us, local_us, leg_us, known_us, way
+    cdef int[::1] epc, kind, place, spot, spot_from
+    cdef long long[::1] event_id, time_us, local_us, leg_us, leg_kind, known_us, way
     cdef signed char[::1] step, level
     cdef Py_ssize_t[::1] position, members
     cdef unsigned char[::1] well_formed, date_valid

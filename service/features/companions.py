@@ -17,9 +17,11 @@ from service.features import mates
 from service.features.mates import GROUPS, HERE, MATES_GROUPS
 
 if cython.compiled:
+    from cython.cimports.service.events.groups import count_sort
     from cython.cimports.service.features.columns import Columns, same_instant, share
     from cython.cimports.service.features.row import Row
 else:
+    from service.events.groups import count_sort
     from service.features.columns import same_instant, share
 
 NO_SERIAL = cython.declare(cython.double, 20.0)
@@ -47,10 +49,11 @@ class MatesPass:
     rows: cython.pointer(Row)
     causal: cython.bint
     after_past: cython.bint
+    has_judged: cython.bint  # some events are not fresh
     epc: cython.int[::1]
     time_us: cython.longlong[::1]
     members: cython.Py_ssize_t[::1]
-    fresh: cython.uchar[::1]  # [N] whether an event is one of them
+    fresh: cython.uchar[::1]  # [N] whether an event is one of them, if some are not
     group: cython.int[:, ::1]
     base_us: cython.longlong[::1]  # [U] by lot, the first scan of the lot: sums of what is counted from it are short
     value: cython.double[::1]  # [N] what the mean is taken of
@@ -68,10 +71,13 @@ class MatesPass:
         n = len(c.epc)
         self.c, self.rows, self.causal, self.after_past = c, c.rows, c.causal, prior is not None
         self.epc, self.time_us, self.members, self.group = c.epc, c.time_us, c.members, c.group
-        self.fresh = (np.ones(n, dtype=np.bool_) if fresh is None else fresh).view(np.uint8)
         self.base_us = np.empty(len(c.serial), dtype=np.int64)
-        self.value, self.least, self.tally = np.zeros(n), np.empty(LEAST), np.zeros((4, n))
-        self.count, self.less_mean = np.zeros((KINDS, n)), np.zeros((KINDS, n))
+        numbers: cython.double[:, ::1] = np.zeros((6 + 2 * KINDS, max(n, LEAST)))
+        self.value, self.least, self.tally = numbers[0], numbers[1], numbers[2:6]
+        self.count, self.less_mean = numbers[6 : 6 + KINDS], numbers[6 + KINDS :]
+        self.has_judged = fresh is not None
+        if fresh is not None:
+            self.fresh = fresh.view(np.uint8)
         if prior is not None:
             self.prior_count, self.prior_total = prior.count, prior.total
             self.prior_minute, self.prior_serial = prior.minute, prior.serial
@@ -80,7 +86,7 @@ class MatesPass:
     @cython.nogil
     @cython.exceptval(check=False)
     def all(self, order: cython.Py_ssize_t[::1], start: cython.int[::1]) -> cython.void:
-        """Write the rows of all members; ``order`` and ``start`` are those of `mate_rows`."""
+        """Write the rows of all members; they are in ``order`` by their groups here, each from its ``start`` on."""
         g: cython.Py_ssize_t
         self.hours()
         self.mates(OF_HERE, True, True)
@@ -108,7 +114,7 @@ class MatesPass:
         k: cython.Py_ssize_t
         known: cython.Py_ssize_t = 0  # members that were added
         self.tally[:, :] = 0
-        if self.after_past:
+        if self.after_past and self.has_judged:
             for i in range(self.epc.shape[0]):
                 if not self.fresh[i]:
                     self._add(kind, i, grouped=False)
@@ -300,16 +306,16 @@ class MatesPass:
         return min(found + 1, LEAST)
 
 
-def mate_rows(c: Columns, fresh, prior, here) -> None:
+def mate_rows(c: Columns, fresh, prior, groups_here: cython.Py_ssize_t) -> None:
     """Write what the mates did, here and on the way here, for the members.
 
-    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``here`` are the members by their groups of one type at one place,
-    and where each of these begins.
+    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``groups_here`` is how many groups of one type at one place there
+    are.
     """
     work: MatesPass = MatesPass(c, fresh, prior)
-    order: cython.Py_ssize_t[::1]
-    start: cython.int[::1]
-    order, start = here
+    order: cython.Py_ssize_t[::1] = np.empty(len(c.members), dtype=np.intp)
+    start: cython.int[::1] = np.zeros(groups_here + 1, dtype=np.int32)
+    count_sort(c.group[OF_HERE], c.members, start, order)
     if c.is_small:
         work.all(order, start)
     else:

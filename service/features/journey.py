@@ -44,7 +44,7 @@ class JourneyPass:
     level: cython.schar[::1]
     same_scan: cython.int[::1]  # [N] number of the item's scans of this type at this place
     at_level: cython.int[::1]  # [N] number of the item's scans at this place and level
-    near_us: cython.longlong[::1]  # [N] scratch: time to the nearest scan of its type so far, -1 without one
+    nearest: cython.int[::1]  # [N] scratch: the nearest scan of its type so far, -1 without one
     last: cython.int[::1]  # [N] scratch: by number, the last scan
     seen: cython.int[::1]  # [N] scratch: by number, how many scans so far
     open: cython.int[::1]  # [N] scratch: by number, inbound minus outbound scans so far
@@ -55,12 +55,9 @@ class JourneyPass:
         self.c, self.rows, self.tables, self.causal = c, c.rows, c.tables, c.causal
         self.time_us, self.kind, self.place, self.spot, self.level = c.time_us, c.kind, c.place, c.spot, c.level
         self.same_scan, self.at_level = c.group[SAME_SCAN], c.group[AT_LEVEL]
-        n = len(c.epc)
-        self.near_us = np.full(n, -1, dtype=np.int64)
-        scratch: cython.int[:, ::1] = np.empty((3, n), dtype=np.int32)
-        self.last, self.seen, self.open = scratch[0], scratch[1], scratch[2]
-        of_types: cython.int[:, ::1] = np.empty((2, TYPES), dtype=np.int32)
-        self.last_of_type, self.seen_of_type = of_types[0], of_types[1]
+        scratch: cython.int[:, ::1] = np.full((6, max(len(c.epc), TYPES)), -1, dtype=np.int32)
+        self.nearest, self.last, self.seen, self.open = scratch[0], scratch[1], scratch[2], scratch[3]
+        self.last_of_type, self.seen_of_type = scratch[4], scratch[5]
 
     @cython.cfunc
     @cython.nogil
@@ -377,8 +374,9 @@ class JourneyPass:
         self.rows[i].same_type_speed = speed
         if self.causal:
             return
-        self.near_us[i] = self.time_us[i] - self.time_us[last]
-        if self.near_us[last] < 0 or self.near_us[i] < self.near_us[last]:
+        self.nearest[i] = last
+        before: cython.int = self.nearest[last]
+        if before < 0 or self.time_us[i] - self.time_us[last] < self.time_us[last] - self.time_us[before]:
             self.rows[last].same_type_gap = gap
             self.rows[last].same_type_speed = speed
 

@@ -41,8 +41,11 @@ class LotsPass:
     def __init__(self, c: Columns, before) -> None:
         codes = len(c.serial)
         self.c, self.rows, self.number = c, c.rows, c.item_group
-        self.tally, self.gap = np.zeros((KINDS, codes)), np.full(codes, FAR)
-        self.before = np.zeros((KINDS, codes)) if before is None else before
+        numbers: cython.double[:, ::1] = np.zeros((2 * KINDS + 1, codes))
+        self.tally, self.before, self.gap = numbers[:KINDS], numbers[KINDS : 2 * KINDS], numbers[2 * KINDS]
+        self.gap[:] = FAR
+        if before is not None:
+            self.before = before
 
     @cython.cfunc
     @cython.nogil

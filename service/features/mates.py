@@ -111,8 +111,12 @@ SCAN_GROUPS = len(GROUPS) + MATES_GROUPS + 1
 
 MATES, NUMBER, NUMBER_PRODUCT, COMPANY, PRODUCT, LOT, DAY = (ITEM_GROUPS.index(name) for name in ITEM_GROUPS[1:])
 
-_PART = [list(PARTS).index(group.part) for group in GROUPS]
-_OF = [ITEM_GROUPS.index(group.of) for group in GROUPS]
+PART = cython.declare(cython.int[::1], np.array([list(PARTS).index(group.part) for group in GROUPS], dtype=np.int32))
+OF = cython.declare(cython.int[::1], np.array([ITEM_GROUPS.index(group.of) for group in GROUPS], dtype=np.int32))
+WITHIN_GROUP = cython.declare(cython.int[::1], np.array(WITHIN, dtype=np.int32))
+ALL_GROUPS = cython.declare(cython.int, len(GROUPS))
+MATES_BELOW = cython.declare(cython.int, MATES_GROUPS)
+OWN_AT_LEVEL = cython.declare(cython.int, SCAN_GROUPS - 1)
 TYPES = cython.declare(cython.int, vocabulary.TYPES)
 LEVELS = cython.declare(cython.int, len(vocabulary.LEVELS) + 1)  # and UNKNOWN, -1
 SHIPMENT = cython.declare(cython.longlong, SHIPMENT_US)
@@ -141,12 +145,8 @@ def number_items(c: Columns) -> None:
     number(of[LOT], c.day, of[DAY], slots)
 
 
-def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot_from: cython.int[::1]) -> list[int]:
-    """Number the groups of scans in ``group``, and return how many of each of GROUPS there are.
-
-    The previous scan of each, with which its leg began, had the type ``kind_from`` [N], -1 before a first one, and was
-    at ``spot_from`` [N].
-    """
+def number_scans(c: Columns) -> list[int]:
+    """Number the groups of scans in ``group``, and return how many of each of GROUPS there are."""
     n: cython.Py_ssize_t = c.epc.shape[0]
     i: cython.Py_ssize_t
     here: cython.longlong
@@ -163,8 +163,8 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
         scans = max(scans, (c.spot[i] + 1) * TYPES)
     for i in range(n):
         here = cython.cast(cython.longlong, c.spot[i] * TYPES + c.kind[i])  # uncompiled it has 32 bits
-        left_spot = cython.cast(cython.longlong, spot_from[i]) + 1 if kind_from[i] >= 0 else 0
-        left = (left_spot - 1) * TYPES + cython.cast(cython.longlong, kind_from[i]) + 1 if kind_from[i] >= 0 else 0
+        left_spot = cython.cast(cython.longlong, c.spot_from[i]) + 1 if c.leg_kind[i] >= 0 else 0
+        left = (left_spot - 1) * TYPES + cython.cast(cython.longlong, c.leg_kind[i]) + 1 if c.leg_kind[i] >= 0 else 0
         parts[0, i] = here
         parts[1, i] = c.kind[i]
         parts[2, i] = left
@@ -183,10 +183,13 @@ def number_scans(c: Columns, kind_from: cython.const[cython.longlong][::1], spot
         of_items[PRODUCT_GROUP, i] = c.item_group[PRODUCT_GROUP, c.epc[i]]
         of_items[LOT_GROUP, i] = c.item_group[LOT_GROUP, c.epc[i]]
     counts = []
-    for kind in range(len(GROUPS)):
-        within = of_items[_OF[kind]] if WITHIN[kind] < 0 else of[WITHIN[kind]]
-        counts.append(number(within, parts[_PART[kind]], of[kind], slots))
-        if kind < MATES_GROUPS:
-            number(of[kind], parts[PARTS_BELOW], of[len(GROUPS) + kind], slots)
-    number(c.epc, parts[PARTS_BELOW + 1], of[SCAN_GROUPS - 1], slots)
+    kind: cython.int
+    for kind in range(ALL_GROUPS):
+        within: cython.int[::1] = of_items[OF[kind]]
+        if WITHIN_GROUP[kind] >= 0:
+            within = of[WITHIN_GROUP[kind]]
+        counts.append(number(within, parts[PART[kind]], of[kind], slots))
+        if kind < MATES_BELOW:
+            number(of[kind], parts[PARTS_BELOW], of[ALL_GROUPS + kind], slots)
+    number(c.epc, parts[PARTS_BELOW + 1], of[OWN_AT_LEVEL], slots)
     return counts

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from service.events import codes
 from service.events.columns import Events
-from service.events.groups import Groups, Index
+from service.events.groups import Index
 from service.events.journeys import Journeys
-from service.events.vocabulary import LEVEL_OF_TYPE
-from service.features.columns import INSTANT_US, legs, look_up
+from service.features.columns import NARROW, WIDE, look_up, number_ways
 from service.features.mates import ITEM_GROUPS, SCAN_GROUPS
 from service.features.past import Past
 from service.features.reference import Reference
@@ -28,20 +27,36 @@ class Trail:
     reference: Reference
     causal: bool  # whether an event may know its past alone
     parts: codes.Codes  # of the U codes
-    place: NDArray[np.int32]  # index of the place in the reference
-    spot: NDArray[np.int32]  # a number for each place, known or not
-    kind: NDArray[np.int32]  # event type 0..TYPES-1, the unknown last
     level: NDArray[np.int8]  # of the event type, else of the business step, UNKNOWN if neither is known
-    local_us: NDArray[np.int64]  # what the clocks of the places showed: hours, weekdays and dates are of it
-    legs: Legs  # the previous scans; of what was judged before as it was then
-    spot_from: NDArray[np.int32]  # where they were, anything for a first event
+    narrow: NDArray[np.int32]  # [NARROW and SCAN_GROUPS, N] places and types, and what `mates` numbers; see `Columns`
+    wide: NDArray[np.int64]  # [WIDE, N] the previous scans, of what was judged before as it was then, clocks and ways
     item_group: NDArray[np.int32]  # [ITEM_GROUPS, U] of `mates`, which numbers them
-    group: NDArray[np.int32]  # [SCAN_GROUPS, N] the same
-    way: NDArray[np.int64]  # a number for the area that the leg leads into, or for the place where the item stays
-    known_us: NDArray[np.int64]  # before when a scan of others must be, to be known to the event
     past: Past | None  # what is known beside these events
     fresh: NDArray[np.bool_] | None  # events that were not judged before; None: all of them
     members: Index  # the fresh ones in the order of time: what mates are counted among
+
+    @property
+    def kind(self) -> NDArray[np.int32]:
+        """The event type, 0..TYPES-1, the unknown last."""
+        kind: NDArray[np.int32] = self.narrow[NARROW.index("kind")]
+        return kind
+
+    @property
+    def group(self) -> NDArray[np.int32]:
+        """The numbers [SCAN_GROUPS, N] of the groups of scans."""
+        group: NDArray[np.int32] = self.narrow[len(NARROW) :]
+        return group
+
+    @property
+    def local_us(self) -> NDArray[np.int64]:
+        """What the clocks of the places showed: hours, weekdays and dates are of it."""
+        local_us: NDArray[np.int64] = self.wide[WIDE.index("local_us")]
+        return local_us
+
+    @property
+    def legs(self) -> Legs:
+        """The previous scans."""
+        return _legs(self.wide)
 
     @classmethod
     def of(  # noqa: PLR0913
@@ -59,28 +74,28 @@ class Trail:
         A causal event knows of others what happened in its second, and in the ``settle_us`` after that.
         """
         events, n = journeys.events, len(journeys.events)
-        place, kind = np.empty((2, n), dtype=np.int32)
-        level = np.empty(n, dtype=np.int8)
-        look_up(reference.tables, events.location_id, events.event_type, events.step, LEVEL_OF_TYPE, place, kind, level)
-        previous = Legs(*np.empty((3, n), dtype=np.int64))
-        legs(
-            journeys.position,
+        narrow = np.empty((len(NARROW) + SCAN_GROUPS, n), dtype=np.int32)
+        wide, level = np.empty((len(WIDE), n), dtype=np.int64), np.empty(n, dtype=np.int8)
+        look_up(
+            reference.tables,
             events.location_id,
-            kind,
+            events.event_type,
+            events.step,
             events.time_us,
-            previous.location,
-            previous.kind,
-            previous.time_us,
+            journeys.position,
+            narrow,
+            wide,
+            level,
         )
         fresh, members, locations = None, journeys.by_time, events.location_id
         if past is not None and past.judged_before is not None:  # counted by the groups with the legs of its time
             fresh = ~past.judged_before.stored[journeys.order]
-            previous = past.judged_before.legs.take(journeys.order).where(fresh, previous)
+            legs = past.judged_before.legs.take(journeys.order).where(fresh, _legs(wide))
+            wide[_LEGS] = legs.location, legs.kind, legs.time_us
             members = members[fresh[members]]
-            locations = np.concatenate([locations, previous.location])
-        spot = Groups(np.zeros(len(locations), dtype=np.int32), locations).number
-        spot_from = spot[np.arange(-1, n - 1)] if fresh is None else spot[n:]
-        codes_of = codes.parse(events.epc_codes) if past is None else past.parts
+            locations = np.concatenate([locations, legs.location])
+        wide[WIDE.index("local_us")] = reference.zones.local_us(events.time_us, events.location_id)
+        number_ways(reference.tables, locations, events.time_us, narrow, wide, settle_us if causal else -1)
         item_group = np.zeros((len(ITEM_GROUPS), len(events.epc_codes)), dtype=np.int32)
         if scope is not None:
             item_group[0] = scope
@@ -89,38 +104,19 @@ class Trail:
             events=events,
             reference=reference,
             causal=causal,
-            parts=codes_of,
-            place=place,
-            spot=spot[:n],
-            kind=kind,
+            parts=codes.parse(events.epc_codes) if past is None else past.parts,
             level=level,
-            local_us=reference.zones.local_us(events.time_us, events.location_id),
-            legs=previous,
-            spot_from=spot_from,
+            narrow=narrow,
+            wide=wide,
             item_group=item_group,
-            group=np.empty((SCAN_GROUPS, n), dtype=np.int32),
-            way=_ways(place, spot[:n], spot_from, previous.kind, reference),
-            known_us=_end_of_second(events.time_us) + settle_us if causal else np.full(n, np.iinfo(np.int64).max),
             past=past,
             fresh=fresh,
             members=members,
         )
 
 
-def _end_of_second(time_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (time_us // INSTANT_US + 1) * INSTANT_US
+_LEGS = slice(WIDE.index("leg_location"), WIDE.index("leg_us") + 1)
 
 
-def _ways(
-    place: NDArray[np.int32],
-    spot: NDArray[np.int32],
-    spot_from: NDArray[np.int32],
-    kind_from: NDArray[np.int64],
-    reference: Reference,
-) -> NDArray[np.int64]:
-    """Return the number [N] of each event's way: even for a stay, odd for a leg into an area."""
-    moved = (kind_from >= 0) & (spot != spot_from)
-    stays = spot.astype(np.int64) + len(reference.location_id)
-    is_known = moved & (place < len(reference.location_id))
-    ways: NDArray[np.int64] = np.where(is_known, np.append(reference.area, 0)[place], stays) * 2 + moved
-    return ways
+def _legs(wide: NDArray[np.int64]) -> Legs:
+    return Legs(*wide[_LEGS])

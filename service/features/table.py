@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnusableFeatures
-from service.events.groups import members_of
 from service.events.journeys import Journeys
 from service.events.vocabulary import EVENT_TYPES
 from service.features import declared
@@ -113,7 +112,7 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     )
     columns = Columns(trail, table, of_code)
     number_items(columns)
-    counts = number_scans(columns, trail.legs.kind, trail.spot_from)
+    counts = number_scans(columns)
     code_rows(columns)
     journey_rows(columns)
     give_way()
@@ -124,9 +123,9 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     )
     _lot_rows(columns, trail)
     give_way()
-    mate_rows(columns, trail.fresh, priors, members_of(trail.group[HERE], counts[HERE], trail.members))
+    mate_rows(columns, trail.fresh, priors, counts[HERE])
     give_way()
-    traffic_rows(columns, trail.legs.kind, priors)
+    traffic_rows(columns, priors)
     return table, sighting
 
 

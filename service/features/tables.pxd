@@ -19,6 +19,7 @@ cdef class Tables:
     cdef double[::1] type_pair_total
     cdef double serial_step
     cdef int[::1] level_rank, type_rank
+    cdef long long[::1] area
 
     cdef int place_of(self, long long location_id) noexcept nogil
     cdef double kilometres(self, int place, int other) noexcept nogil

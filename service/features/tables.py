@@ -87,7 +87,7 @@ class Tables:
         self.product, self.company_product = CountsTable(reference.product), CountsTable(reference.company_product)
         self.lot, self.product_lot = CountsTable(reference.lot), CountsTable(reference.product_lot)
         self.place = CountsTable(reference.known_places)
-        self.vector = reference.unit_vectors
+        self.vector, self.area = reference.unit_vectors, reference.area
         self.lane_gap, self.route_hours = _floats(reference.lane_gap), _floats(reference.route_hours)
         self.lot_day, self.lot_serial = _floats(reference.lot_day), _floats(reference.lot_serial)
         self.type_pair, self.type_pair_gap = _floats(reference.type_pair), _floats(reference.type_pair_gap)

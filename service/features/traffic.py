@@ -43,7 +43,6 @@ class TrafficPass:
     after_past: cython.bint
     members: cython.Py_ssize_t[::1]
     group: cython.int[:, ::1]
-    kind_from: cython.longlong[::1]
     value: cython.double[::1]  # [N] what the mean is taken of
     tally: cython.double[:, ::1]  # [2, N] scratch: count and sum by group
     count: cython.double[::1]  # [N] others of the group
@@ -52,13 +51,13 @@ class TrafficPass:
     prior_count: cython.double[:, ::1]  # [GROUPS, N] earlier scans of the group that the past knows
     prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
 
-    def __init__(self, c: Columns, kind_from, prior) -> None:
-        """Args: ``kind_from`` [N] types of the previous scans; ``prior`` what a past knows of the groups, or None."""
-        n = len(c.epc)
-        self.c, self.rows, self.members, self.group, self.kind_from = c, c.rows, c.members, c.group, kind_from
+    def __init__(self, c: Columns, prior) -> None:
+        """Args: ``prior`` is what a past knows of the groups, or None."""
+        self.c, self.rows, self.members, self.group = c, c.rows, c.members, c.group
         self.after_past = prior is not None
-        self.value, self.tally, self.count, self.total = np.zeros(n), np.zeros((2, n)), np.zeros(n), np.zeros(n)
-        self.of_product = np.zeros(n)
+        numbers: cython.double[:, ::1] = np.zeros((6, len(c.epc)))
+        self.value, self.count, self.total, self.of_product = numbers[0], numbers[1], numbers[2], numbers[3]
+        self.tally = numbers[4:]
         if prior is not None:
             self.prior_count, self.prior_total = prior.count, prior.total
 
@@ -164,7 +163,7 @@ class TrafficPass:
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
         for i in range(self.value.shape[0]):
-            self.value[i] = skipped(self.c.kind[i], self.kind_from[i])
+            self.value[i] = skipped(self.c.kind[i], self.c.leg_kind[i])
         self.others(GATE_DAY)
         for k in range(self.members.shape[0]):
             i = self.members[k]
@@ -202,9 +201,9 @@ def skipped(kind: cython.longlong, kind_from: cython.longlong) -> cython.bint:
     return kind != TYPES - 1 and kind_from != TYPES - 1 and kind - kind_from > 1
 
 
-def traffic_rows(c: Columns, kind_from, prior) -> None:
-    """Write what all others did, for the members; arguments as in `TrafficPass`."""
-    work: TrafficPass = TrafficPass(c, kind_from, prior)
+def traffic_rows(c: Columns, prior) -> None:
+    """Write what all others did, for the members; ``prior`` as in `TrafficPass`."""
+    work: TrafficPass = TrafficPass(c, prior)
     if c.is_small:
         work.all()
     else:

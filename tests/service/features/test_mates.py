@@ -53,7 +53,7 @@ def test_a_request_and_the_statistics_of_earlier_scans_have_the_same_groups(numb
         trail, *(np.zeros((n, len(NAMES)), dtype=np.float32) for n in (len(trail.events), len(trail.parts.lot)))
     )
     number_items(columns)
-    number_scans(columns, trail.legs.kind, trail.spot_from)
+    number_scans(columns)
     lot, product = trail.item_group[LOT], trail.item_group[PRODUCT]
     scans = GroupedScans(
         lot=lot[trail.events.epc].astype(np.int64),
