@@ -46,12 +46,12 @@ proto: .venv/dev
 
 # Regenerates the bundled model from nothing, in half an hour on 2 cores: from one world, from the items of ten others
 # that it only learns from, and from twelve random networks with tables of their own. Its points are from four worlds more.
-OTHERS := 17 61 62 63 64 65 66 67 68 69
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
-	for n in $(OTHERS); do $(BIN)/epc-sentinel simulate --out data/other$$n --epcs 60000 --seed $$n; done
+	for n in 17 61 62 63 64 65 66 67 68 69; do $(BIN)/epc-sentinel simulate --out data/other$$n --epcs 60000 --seed $$n; done
 	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do $(BIN)/epc-sentinel simulate --out data/network$$n --epcs 8000 --network $$n; done
-	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet $$(printf ' --more-data data/other%s' $(OTHERS)) \
+	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet \
+		$$(printf ' --more-data data/other%s' 17 61 62 63 64 65 66 67 68 69) \
 		$$(printf ' --other-network data/network%s' 1 2 3 4 5 6 7 8 9 10 11 12) --epochs 64 --patience 64 --out runs/bundled
 	$(BIN)/epc-sentinel export runs/bundled --out model_repository --version 1 --replace
 	for n in 41 42 43 44; do $(BIN)/epc-sentinel simulate --out data/check$$n --epcs 60000 --seed $$n; done
