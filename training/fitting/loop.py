@@ -164,8 +164,8 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
     batches = [batch for part in parts for batch in _batches(part, parts[0], config, rng)]
     total = 0.0
     for index in rng.permutation(len(batches)).tolist():
-        logits, targets, sure = _judged(model, batches[index], time_noise)
-        loss = focal_loss(state.noise(logits, sure), targets, config.focal_gamma)
+        logits, targets = _judged(model, batches[index], time_noise)
+        loss = focal_loss(state.noise(logits), targets, config.focal_gamma)
         if state.anchor is not None:
             loss = loss + config.anchor * state.anchor.distance(model)
         state.optimizer.zero_grad(set_to_none=True)
@@ -202,8 +202,8 @@ def _batches(part: Samples, whole: Samples, config: TrainConfig, rng: np.random.
             yield _Batch(part, windows.start[batch], windows.length[batch])
 
 
-def _judged(model: EpcLstm, batch: _Batch, time_noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return (logits, labels, each [N, 5], which are sure [N], None for none) of the N events of a batch."""
+def _judged(model: EpcLstm, batch: _Batch, time_noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (logits, labels), each [N, 5], of the N events of a batch."""
     device = next(model.parameters()).device
     start, length = batch.start, batch.length
     longest = int(length.max())
@@ -213,7 +213,4 @@ def _judged(model: EpcLstm, batch: _Batch, time_noise: Tensor) -> tuple[Tensor, 
     mask = torch.from_numpy(np.arange(longest) < length[:, None]).to(device)  # [B, T]
     with torch.autocast(device.type, dtype=torch.float16, enabled=device.type == "cuda"):
         logits = model(x.to(device), torch.from_numpy(length.astype(np.int64)).to(device))
-    if batch.part.sure is None:
-        return logits.float()[mask], y.to(device)[mask], None
-    sure = torch.from_numpy(pad(batch.part.sure[:, None].astype(np.float32), start, length, longest))[..., 0] > 0
-    return logits.float()[mask], y.to(device)[mask], sure.to(device)[mask]
+    return logits.float()[mask], y.to(device)[mask]

@@ -19,8 +19,7 @@ class LabelNoise(nn.Module):
     A network that has to explain every label learns the wrong ones by heart: among rare anomalies, 5 % wrong labels are
     most of the positive ones. So it is asked for what is true, and what a label says is true with some error: the
     forward correction of Patrini et al. (2017, "Making deep neural networks robust to label noise"), the same share of
-    anomalies and of normal events. Where labels are sure there is none to allow for: that of others would excuse the
-    network from ranking the rare anomalies among what looks normal. Not part of the model that is exported.
+    anomalies and of normal events. Not part of the model that is exported.
     """
 
     def __init__(self) -> None:
@@ -32,14 +31,9 @@ class LabelNoise(nn.Module):
         """Return the shares [5], 0.0001 .. 0.5."""
         return _LEAST + (_MOST - _LEAST) * torch.sigmoid(self.raw)
 
-    def forward(self, logits: Tensor, sure: Tensor | None = None) -> Tensor:
-        """Return the probabilities that the labels say "anomalous", for logits [.., 5] of being it.
-
-        ``sure`` [..]: where the labels are certain, None for nowhere.
-        """
+    def forward(self, logits: Tensor) -> Tensor:
+        """Return the probabilities that the labels say "anomalous", for logits [.., 5] of being it."""
         share = self.share()
-        if sure is not None:
-            share = torch.where(sure[..., None], _LEAST, share)
         return share + (1 - 2 * share) * torch.sigmoid(logits)
 
 

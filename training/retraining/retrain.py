@@ -1,7 +1,7 @@
 """A challenger for the champion: warm start, a replay of the champion's world, and what auditors said of new events.
 
 Both networks are then compared on EPCs that neither learned from: the held-out part of the champion's world, worlds
-that are given, and the held-out part of what was audited. The champion's own scores are no label of a new event.
+that are given, and the held-out part of what was audited. The champion's own scores are nobody's label.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ import torch
 from service.features.case import join
 from service.features.reference import Reference
 from service.model.manifest import digest_of
-from service.model.sequences import Windows
 from service.progress import Progress
 from training.datasets.truth import Truth
 from training.evaluation import evaluate
 from training.evaluation.data_under_test import OwnData
+from training.finetuning.plan import plan_for
 from training.fitting.calibrated import Fitted, fit_model, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
-from training.network.lstm import EpcLstm
-from training.network.predict import predict
 from training.retraining.averaging import Proving, average
 from training.retraining.compare import RunComparison, compare_on
 from training.retraining.gathering import Gathered, gather
@@ -45,10 +43,6 @@ GATE_FILE = "gate.json"
 """In the run folder: what the gate measured, and why it refuses."""
 
 _EPOCHS = 6
-_SETTINGS = {"windows_per_epoch": 16_000, "learning_rate": 4e-4, "weight_decay": 0.0, "anchor": 0.0}
-"""A small rate, since the champion is where the replay is learned best: what a step adds by chance makes that worse. No
-anchor: the replay holds the weights (`draw_with`), where it matters.
-"""
 _AUDITED_SHARE = 0.3  # of the drawn windows
 _MOST_OFTENER = 30.0  # a window is drawn that much oftener at most, however few verdicts there are
 
@@ -111,8 +105,9 @@ def _train(  # noqa: PLR0913, PLR0917
     options: RetrainOptions,
     progress: Progress,
 ) -> Run:
-    settings = _SETTINGS | {"epochs": options.epochs, "seed": options.seed}
-    config = TrainConfig.model_validate(champion.record.config.model_dump() | settings)
+    audited = int(np.isfinite(gathered.labels[gathered.taught]).any(axis=1).sum())
+    near = plan_for(audited, len(gathered.events)).config(TrainConfig(**champion.record.config.model_dump()))
+    config = near.model_copy(update={"epochs": options.epochs, "seed": options.seed})
     labelled = own.labelled(config.max_length)
     origins = champion.record.lineage.model_copy(
         update={"audited": gathered.record, "retrained_from": digest_of(folder / WEIGHTS_FILE)}
@@ -120,8 +115,7 @@ def _train(  # noqa: PLR0913, PLR0917
     checkpoint = Checkpoint(out / CHECKPOINT, {"config": config.model_dump(), "data": origins.model_dump()})
     tell = telling(progress, config.epochs, 0.1, 0.8)
     both = both_worlds(own, gathered, config.max_length)
-    start = champion.model.model
-    tuned = fit_model(both, config, tell, checkpoint, draw_with(both, start), start, keeps_last=True)
+    tuned = fit_model(both, config, tell, checkpoint, draw_with(both), champion.model.model)
     progress("how far to go from the champion's weights", 0.8)
     fitted, averaging = _averaged(champion, tuned, config, own, gathered, options.resamples)
     run = run_of(fitted, labelled, tables_of_both(own, gathered.new), origins, config)
@@ -193,32 +187,18 @@ def both_worlds(own: OwnData, gathered: Gathered, max_length: int) -> Material:
         masters=united(home.masters, gathered.masters),
         teaching=np.concatenate([normal_events(home.labels), gathered.normal]),
         draws=draws,
-        sure=(request == 0)[both.epc],
     )
 
 
-def draw_with(both: Material, champion: EpcLstm | None = None) -> Draw:
-    """Return what draws passes over `both_worlds`, of which no window is drawn that has no label.
-
-    What is sure, the replay, is to be judged as the ``champion``, if given, judges it (Li and Hoiem, 2016, "Learning
-    without forgetting", arXiv 1606.09282): its ranks come of far more steps than a retraining takes, and a few more on
-    labels of 0 and 1 would stir them. Of new events nobody's scores are a label.
-    """
+def draw_with(both: Material) -> Draw:
+    """Return what draws passes over `both_worlds`, of which no window is drawn that has no label."""
     passes = draw_from(both)
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
         whole, causal = passes(rng)
-        if champion is not None:
-            whole, causal = _imitating(whole, whole.windows, champion), _imitating(causal, whole.windows, champion)
         return _told(whole), _told(causal)
 
     return draw
-
-
-def _imitating(part: Samples, windows: Windows, champion: EpcLstm) -> Samples:
-    """Return the samples with the champion's probabilities for labels of what is sure, judged by whole ``windows``."""
-    said = 1 / (1 + np.exp(-predict(champion, replace(part, windows=windows))))
-    return replace(part, labels=np.where(part.is_sure[:, None], said, part.labels).astype(np.float32))
 
 
 def _told(part: Samples) -> Samples:

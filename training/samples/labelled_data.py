@@ -55,7 +55,6 @@ class Material:
     networks: tuple[OtherNetwork, ...] = ()
     teaching: NDArray[np.bool_] | None = None  # [N] events that tables are learned from; None: the normal ones
     draws: NDArray[np.float32] | None = None  # [U] how much oftener sequences of an EPC are drawn; None: all alike
-    sure: NDArray[np.bool_] | None = None  # [N] events whose labels are no guess of anybody; None: none
     given: NDArray[np.bool_] | None = (
         None  # [N] events of items whose labels somebody gave, to tune on; None: no tuning
     )
@@ -104,10 +103,9 @@ def draw_from(labelled: Material) -> Draw:
     normal, draws = labelled.normal("train"), labelled.draws_of(events)
     limit, strangers = labelled.max_length, labelled.teaching_strangers()
     reference = labelled.reference("train")
-    sure = None if labelled.sure is None else labelled.sure[labelled.rows("train")]
 
     def draw(rng: np.random.Generator) -> tuple[Samples, Samples]:
-        parts = [training_pass(events, labels, labelled.masters, rng, limit, normal, draws, sure)]
+        parts = [training_pass(events, labels, labelled.masters, rng, limit, normal, draws)]
         if strangers:
             one = strangers[rng.integers(len(strangers))]
             parts.append(pass_over_strangers(one.events, one.labels, reference, rng, limit))

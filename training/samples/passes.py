@@ -43,15 +43,13 @@ def training_pass(  # noqa: PLR0913, PLR0917
     limit: int,
     teaching: NDArray[np.bool_] | None = None,
     draws: NDArray[np.float32] | None = None,
-    sure: NDArray[np.bool_] | None = None,
 ) -> tuple[Samples, Samples]:
     """Return (retrospective, causal) samples of one pass over the training events.
 
     A reference learned from an item knows its lot, its serial and its lanes; one that judges new items does not. So
     each fold of the EPCs, made of whole stretches of time, is seen with tables learned from the other folds, some lots
     forgotten (new lots come every week), at times all. ``teaching`` [N]: the events that tables are learned from;
-    default: the normal ones. ``draws`` [U]: how much oftener the windows of an EPC are drawn. ``sure`` [N]: events
-    whose labels are no guess of anybody.
+    default: the normal ones. ``draws`` [U]: how much oftener the windows of an EPC are drawn.
     """
     normal = normal_events(labels) if teaching is None else teaching
 
@@ -59,7 +57,7 @@ def training_pass(  # noqa: PLR0913, PLR0917
         outside = np.flatnonzero(~inside)
         return learn(events.take(outside), normal[outside], masters) if len(outside) else None
 
-    return _in_contexts(events, labels, of_the_others, rng, limit, draws, sure)
+    return _in_contexts(events, labels, of_the_others, rng, limit, draws)
 
 
 def pass_over_strangers(
@@ -79,7 +77,6 @@ def _in_contexts(  # noqa: PLR0913, PLR0917
     rng: np.random.Generator,
     limit: int,
     draws: NDArray[np.float32] | None = None,
-    sure: NDArray[np.bool_] | None = None,
 ) -> tuple[Samples, Samples]:
     """Return the samples of the events in folds, each looked up in the ``tables`` for it (None: it is left out).
 
@@ -103,13 +100,10 @@ def _in_contexts(  # noqa: PLR0913, PLR0917
         for rows in _contexts(place[events.epc] // (size * _FOLDS), np.flatnonzero(inside)):
             part, wait_us = events.take(rows), drawn_wait_us(rng)
             whole = samples(part, labels[rows], reference, causal=False, limit=limit)
-            causal = samples(part, labels[rows], reference, causal=True, limit=limit, settle_us=wait_us)
-            if sure is not None:
-                whole, causal = (replace(one, sure=sure[rows[one.index]]) for one in (whole, causal))
             if draws is not None:
                 whole = replace(whole, oftener=draws[events.epc[rows[whole.index[whole.windows.start]]]])
             parts[0].append(whole)
-            parts[1].append(causal)
+            parts[1].append(samples(part, labels[rows], reference, causal=True, limit=limit, settle_us=wait_us))
     return concatenate(parts[0]), concatenate(parts[1])
 
 

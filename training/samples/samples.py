@@ -24,24 +24,17 @@ class Samples:
     windows: Windows
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
     oftener: NDArray[np.float32] | None = None  # [W] how much oftener each window is drawn; None: all alike
-    sure: NDArray[np.bool_] | None = None  # [N] rows whose labels are no guess of anybody; None: none
 
     @property
     def draws(self) -> NDArray[np.float32]:
         """How much oftener each window [W] is drawn."""
         return np.ones(len(self.windows.start), dtype=np.float32) if self.oftener is None else self.oftener
 
-    @property
-    def is_sure(self) -> NDArray[np.bool_]:
-        """Which rows [N] have labels that are no guess of anybody."""
-        return np.zeros(len(self.features), dtype=np.bool_) if self.sure is None else self.sure
-
     def take(self, rows: NDArray[np.intp]) -> Samples:
         """Return the samples of ``rows``, in ascending order and all those of their journeys."""
         windows = self.windows.answering(rows)
         windows = replace(windows, start=np.searchsorted(rows, windows.start))
-        sure = None if self.sure is None else self.sure[rows]
-        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows], sure=sure)
+        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows])
 
 
 Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]
@@ -86,5 +79,4 @@ def concatenate(parts: list[Samples]) -> Samples:
         ),
         index=np.concatenate([part.index + row for part, row in zip(parts, rows, strict=False)]),
         oftener=None if all(part.oftener is None for part in parts) else np.concatenate([part.draws for part in parts]),
-        sure=None if all(part.sure is None for part in parts) else np.concatenate([part.is_sure for part in parts]),
     )

@@ -48,7 +48,7 @@ def known_run(champion_folder: Path, data: Path, progress: Progress, epochs: int
     own = OwnData.of(champion, strangers=True)
     gathered = _all_known(champion, own, data, progress)
     config = TrainConfig.model_validate(champion.record.config.model_dump() | _SETTINGS | {"epochs": epochs})
-    both = replace(both_worlds(own, gathered, config.max_length), sure=None)  # all labels are alike
+    both = both_worlds(own, gathered, config.max_length)
     tell, draw = telling(progress, config.epochs), draw_with(both)
     fitted = fit_model(both, config, tell, None, draw, champion.model.model, keeps_last=True)
     origins = champion.record.lineage.model_copy(

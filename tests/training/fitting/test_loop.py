@@ -49,13 +49,6 @@ def test_windows_are_drawn_as_often_as_they_say() -> None:
     np.testing.assert_array_equal(joined.draws, [9.0] * 100 + [1.0] * 910)
 
 
-def test_rows_that_are_sure_stay_so_beside_others() -> None:
-    sure = np.arange(30) % 2 == 0
-    joined = concatenate([windows_of([False] * 4), replace(windows_of([False] * 10), sure=sure)])
-    np.testing.assert_array_equal(joined.is_sure, np.concatenate([np.zeros(12, dtype=np.bool_), sure]))
-    np.testing.assert_array_equal(joined.take(np.arange(12, 42)).is_sure, sure)
-
-
 def fitted_from(start: EpcLstm, **settings: float) -> EpcLstm:
     """Return what a short training on three like windows makes of ``start``."""
     part = windows_of([True, False, True])

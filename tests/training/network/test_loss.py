@@ -67,11 +67,3 @@ def test_labels_surely_wrong_leave_a_bounded_loss() -> None:
     of_wrong = focal_loss(noise(sure), torch.zeros(1, 5), 0.0)
     assert of_wrong.item() == pytest.approx(5 * -torch.log(noise.share()[0]).item(), rel=1e-4)
     assert noise(sure).max() < 1
-
-
-def test_of_sure_labels_none_is_taken_for_wrong() -> None:
-    noise, logits = LabelNoise(), torch.full((2, 5), -9.0)
-    doubted, certain = noise(logits, torch.tensor([False, True])).detach()
-    assert (doubted > 0.019).all()
-    assert (certain < 0.001).all()
-    torch.testing.assert_close(noise(logits), noise(logits, torch.tensor([False, False])))

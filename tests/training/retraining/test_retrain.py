@@ -23,7 +23,6 @@ from tests.support.trained import SHORT, silent
 from tests.training.retraining.auditing import write_verdicts
 from training.errors import DataError
 from training.evaluation.data_under_test import OwnData
-from training.network.predict import predict
 from training.retraining.compare import compare_runs
 from training.retraining.gathering import Gathered, gather
 from training.retraining.held_out import HELD_OUT, PROVING, held_out_of, proving_of
@@ -110,20 +109,6 @@ def test_only_what_people_said_is_a_label(gathered: Gathered, tiny_run: Path) ->
     inside = np.zeros(len(whole.windows.start), dtype=np.bool_)
     np.logical_or.at(inside, whole.windows.window_of, np.isnan(whole.labels).any(axis=1))
     assert 0.1 < drawn[inside].sum() < 0.4
-
-
-def test_the_replay_is_to_be_judged_as_the_champion_judges_it(gathered: Gathered, tiny_run: Path) -> None:
-    champion = Run.load(tiny_run)
-    both = both_worlds(OwnData.of(champion, strangers=True), gathered, SHORT.max_length)
-    labelled, imitating = (draw_with(both, one)(np.random.default_rng(1)) for one in (None, champion.model.model))
-    assert np.isfinite(labelled[0].labels).all(axis=1).sum() >= labelled[0].is_sure.sum() > 0
-    for before, after in zip(labelled, imitating, strict=True):
-        np.testing.assert_array_equal(before.is_sure, after.is_sure)
-        new = ~before.is_sure
-        np.testing.assert_array_equal(before.labels[new], after.labels[new], "people alone tell of new events")
-        said = 1 / (1 + np.exp(-predict(champion.model.model, replace(after, windows=labelled[0].windows))))
-        np.testing.assert_allclose(after.labels[~new], said[~new], atol=1e-6)
-        assert not np.isin(after.labels[~new], (0.0, 1.0)).all()
 
 
 def test_a_part_is_never_learned_from(gathered: Gathered) -> None:
