@@ -79,7 +79,7 @@ def variants(folder: Path) -> dict[str, Variant]:
 
 def some_requests(events: int, anomalous: float | None = None) -> list[Request]:
     """Return requests of about ``events`` events each, of a simulated world; ``anomalous`` is the share of events with
-    an anomaly, None for the world's own: items that have some are left out until it is that.
+    an anomaly, None for the world's own: items that have some are left out, here and there, until it is that.
     """
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder), 6_000, 21, None)
@@ -88,8 +88,12 @@ def some_requests(events: int, anomalous: float | None = None) -> list[Request]:
     largest = world.events.file_id == np.bincount(world.events.file_id).argmax()
     raw, normal = world.events.take(largest), normal[largest]
     if anomalous is not None:
-        bad = np.bincount(raw.epc, ~normal)
-        raw = raw.take(((bad == 0) | (bad.cumsum() <= anomalous * len(raw)))[raw.epc])
+        bad, size = np.bincount(raw.epc, ~normal), np.bincount(raw.epc)
+        kept = bad == 0
+        some = np.random.default_rng(5).permutation(np.flatnonzero(~kept))
+        total = size[kept].sum() + size[some].cumsum()
+        kept[some[bad[some].cumsum() <= anomalous * total]] = True
+        raw = raw.take(kept[raw.epc])
     return requests_of(raw, events)
 
 
