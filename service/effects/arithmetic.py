@@ -17,6 +17,7 @@ from service.effects.operation import (
     Operator,
     Outputs,
     axes_of,
+    from_end,
     of,
     shrunk_to,
     sigmoid,
@@ -76,8 +77,7 @@ def _hard_sigmoid_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients
     inside &= y[0] < 1
     slope = inside.astype(np.float32)
     slope *= np.float32(at["alpha"])
-    slope *= of(g)
-    return [slope]
+    return [of(g) * slope]
 
 
 def _layer_norm(at: Attributes, x: Array, weight: Array, bias: Array) -> tuple[Array, ...]:
@@ -103,7 +103,7 @@ def _softmax(at: Attributes, x: Array) -> tuple[Array]:
 
 def _softmax_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
     weighted = of(g) * y[0]
-    return [weighted - y[0] * weighted.sum(axis=at["axis"], keepdims=True)]
+    return [weighted - y[0] * weighted.sum(axis=from_end(at["axis"], y[0]), keepdims=True)]
 
 
 def _reduce_sum(at: Attributes, x: Array, axes: Array | None = None) -> tuple[Array]:
@@ -113,7 +113,7 @@ def _reduce_sum(at: Attributes, x: Array, axes: Array | None = None) -> tuple[Ar
 def _reduce_sum_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     x, axes = of(inputs), axes_of(inputs[1])
     kept = [1 if axis in axes or axis - x.ndim in axes else size for axis, size in enumerate(x.shape)]
-    return [np.broadcast_to(of(g).reshape(kept), x.shape), None]
+    return [np.broadcast_to(of(g).reshape(-1, *kept), (len(of(g)), *x.shape)), None]
 
 
 ARITHMETIC: dict[str, Operator] = {

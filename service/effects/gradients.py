@@ -94,17 +94,18 @@ def effects(
         mixture: the models.
         baseline: the normal events.
         asked: M events.
-        removed: [M, F] the features without which there is a score too; by default none.
+        removed: [M, K, F] the features without which there is a score of each kind too; by default none.
         steps: gradients on the way.
     """
     normal = asked.about(baseline.of(asked))
-    without = asked if removed is None else without_features(normal.features, asked, removed)
     M, K = asked.kinds.shape
-    ends = np.repeat(mixture.bias[asked.modes, asked.kinds].astype(np.float64)[None], 3, axis=0)  # [3, M, K]
+    of_kinds = [] if removed is None else [without_features(normal.features, asked, removed[:, k]) for k in range(K)]
+    whole = (normal, asked, *of_kinds)  # [E]
+    ends = np.repeat(mixture.bias[asked.modes, asked.kinds].astype(np.float64)[None], len(whole), axis=0)  # [E, M, K]
     table = np.zeros((M, K, asked.features.shape[2] + 1))  # features, then other events
     for rows in _chunks(asked, steps):
         part = asked.take(rows)
-        way = [one.take(rows).features for one in (normal, asked, without)]
+        way = [one.take(rows).features for one in whole]
         for member in mixture.members:
             weights = member.weights[part.modes, part.kinds]  # [m, K]
             found = integrated_gradients(member.network, np.stack(way, axis=1), part, steps, mixture.most)
@@ -112,10 +113,11 @@ def effects(
             table[rows] += weights[:, :, None] * _by_name(found.moved, part)
     of_steps = {}
     for step in mixture.steps:
-        said = np.stack([mixture.step_logits(step, each) for each in (normal, asked, without)])
+        said = np.stack([mixture.step_logits(step, each) for each in whole])
         ends += said
         of_steps[step.name] = said[1] - said[0]
-    before, after, left = ends
+    before, after = ends[:2]
+    left = np.einsum("kmk->mk", ends[2:]) if of_kinds else after
     table = _completed(table, after - before - sum(of_steps.values()))
     points = _points_per_logit(before, after)[:, :, None]
     table *= points
@@ -156,16 +158,13 @@ def integrated_gradients(
     lengths, position = asked.lengths.repeat(E, axis=0), asked.position.repeat(E)
     trace = network.trace(ends.reshape(M * E, T, F), lengths, position, mix)
     logits = trace.logits.reshape(M, steps + E, -1)
-    rows, way = np.arange(M), ends[:, 1] - ends[:, 0]
-    said, moved = np.empty((E, M, K)), np.empty((M, K, T, F), dtype=np.float32)
-    for column, kinds in enumerate(asked.kinds.T):
-        of_kind = logits[rows, :, kinds]  # [M, P]
-        seed = np.zeros_like(logits)
-        seed[rows, :steps, kinds] = (np.abs(of_kind[:, :steps]) < most) / np.float32(steps)
-        gradient = trace.gradient(seed.reshape(-1, logits.shape[2])).reshape(M, E, T, F)
-        moved[:, column] = gradient.sum(axis=1) * way
-        said[:, :, column] = np.clip(of_kind[:, steps:], -most, most).T
-    return Way(said, moved)
+    rows, columns, way = np.arange(M)[:, None], np.arange(K), ends[:, 1] - ends[:, 0]
+    of_kinds = logits[rows, :, asked.kinds]  # [M, K, P]
+    seeds = np.zeros((K, *logits.shape), dtype=np.float32)
+    seeds[columns, rows, :steps, asked.kinds] = (np.abs(of_kinds[:, :, :steps]) < most) / np.float32(steps)
+    gradients = trace.gradients(seeds.reshape(K, -1, logits.shape[2])).reshape(K, M, E, T, F)
+    moved = gradients.sum(axis=2).swapaxes(0, 1) * way[:, None]
+    return Way(np.clip(of_kinds[:, :, steps:], -most, most).transpose(2, 0, 1), moved)
 
 
 @lru_cache

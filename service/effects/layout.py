@@ -8,7 +8,18 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from service.effects.onnx_file import Array
-from service.effects.operation import WANTED, Attributes, Gradients, Inputs, Operator, Outputs, axes_of, of, shrunk_to
+from service.effects.operation import (
+    WANTED,
+    Attributes,
+    Gradients,
+    Inputs,
+    Operator,
+    Outputs,
+    axes_of,
+    from_end,
+    of,
+    shrunk_to,
+)
 
 _CASTS: dict[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}
 """`TensorProto.DataType` of casts."""
@@ -34,7 +45,8 @@ def _where_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gr
 
 
 def _concat_back(at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
-    parts = _cut(of(g), [of([one]).shape[at["axis"]] for one in inputs], at["axis"])
+    axis = from_end(at["axis"], of(inputs))
+    parts = _cut(of(g), [of([one]).shape[axis] for one in inputs], axis)
     return [part if part.any() else None for part in parts]  # SVMs of the kinds that nobody asks about, for one
 
 
@@ -51,8 +63,9 @@ def _cut(x: Array, sizes: list[int], axis: int) -> list[Array]:
 
 
 def _split_back(at: Attributes, _inputs: Inputs, y: Outputs, g: Gradients) -> Gradients:
-    parts = [np.zeros_like(one) if each is None else each for one, each in zip(y, g, strict=True)]
-    return [np.concatenate(parts, axis=at["axis"]), None]
+    K = next(len(each) for each in g if each is not None)
+    parts = [np.zeros((K, *one.shape), one.dtype) if each is None else each for one, each in zip(y, g, strict=True)]
+    return [np.concatenate(parts, axis=from_end(at["axis"], y[0])), None]
 
 
 def _reshape(_at: Attributes, x: Array, shape: Array) -> tuple[Array]:
@@ -60,7 +73,7 @@ def _reshape(_at: Attributes, x: Array, shape: Array) -> tuple[Array]:
 
 
 def _reshaped_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
-    return [of(g).reshape(of(inputs).shape), *(None for _ in inputs[1:])]
+    return [of(g).reshape(-1, *of(inputs).shape), *(None for _ in inputs[1:])]
 
 
 def _unsqueeze(_at: Attributes, x: Array, axes: Array) -> tuple[Array]:
@@ -70,7 +83,7 @@ def _unsqueeze(_at: Attributes, x: Array, axes: Array) -> tuple[Array]:
 
 
 def _transpose_back(at: Attributes, _inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
-    return [of(g).transpose(np.argsort(at["perm"]))]
+    return [of(g).transpose(0, *(np.argsort(at["perm"]) + 1))]
 
 
 def _gather_nd(_at: Attributes, x: Array, index: Array) -> tuple[Array]:
@@ -84,12 +97,13 @@ def _places(index: Array) -> tuple[Array, ...]:
 
 def _gather_nd_back(_at: Attributes, inputs: Inputs, _y: Outputs, g: Gradients) -> Gradients:
     x, index = of(inputs), of(inputs, 1)
-    gradient, places = np.zeros_like(x), _places(index)
+    gradients, places = np.zeros((len(of(g)), *x.shape), dtype=x.dtype), _places(index)
     if len(places) == 1 and len(np.unique(places[0])) == places[0].size:  # columns of features, each once
-        gradient[places] = of(g)
+        gradients[:, *places] = of(g)
     else:
-        np.add.at(gradient, places, of(g))
-    return [gradient, None]
+        for gradient, one in zip(gradients, of(g), strict=True):
+            np.add.at(gradient, places, one)
+    return [gradients, None]
 
 
 def _shape(at: Attributes, x: Array) -> tuple[Array]:

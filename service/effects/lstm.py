@@ -84,13 +84,18 @@ def lstm_back(
     outputs: Sequence[Array],
     gradients: Sequence[Array | None],
 ) -> list[Array | None]:
-    """Return the gradient of x [T, B, I], None for the weights, for that of y, which is as `lstm` answers it."""
+    """Return the gradients [K, T, B, I] of x, None for the weights, for those of y, each of which is as `lstm` answers.
+
+    They are those of K * B sequences, of which each B went the same way.
+    """
     x, w, r, _, lengths, *further = inputs
-    (gradient,), asked = gradients, further[0] if further else None
+    (given,), asked = gradients, further[0] if further else None
     assert x is not None and w is not None and r is not None and lengths is not None  # noqa: S101, PT018 - it went forward with them
-    assert gradient is not None  # noqa: S101 - the way back leads through here
-    (T, B, _), D = x.shape, len(r)
-    turned, found = _turned(T, lengths), np.zeros_like(x)
+    assert given is not None  # noqa: S101 - the way back leads through here
+    (T, B, _), (D, _, H), K = x.shape, r.shape, len(given)
+    gradient = given.transpose(1, 2, 0, 3, 4).reshape(-1, D, K * B, H)
+    lengths, asked = np.tile(lengths, K), asked if asked is None else np.tile(asked, K)
+    turned, found = _turned(T, lengths), np.zeros((T, K * B, x.shape[2]), dtype=x.dtype)
     for direction in range(D):
         above = gradient[:, direction]
         if not above.any():  # causal sequences pass over the reverse direction
@@ -101,33 +106,35 @@ def lstm_back(
             above = np.ascontiguousarray((_turn(above, turned) if direction else above).transpose(0, 2, 1))
         else:
             last = _last(T, lengths, asked, direction)
-            above, answer = np.zeros_like(cells), above[0]
-            above[last, :, np.arange(B)] = answer
+            above, answer = np.zeros((len(cells), H, K * B), dtype=x.dtype), above[0]
+            above[last, :, np.arange(K * B)] = answer
         read = _read_back(above, w[direction], r[direction], (gates, cells, bent))
         if direction and turned is not None:
             rest = np.zeros((T - len(read), *read.shape[1:]), dtype=read.dtype)
             found += _turn(np.concatenate([read, rest]), turned)
         else:
             (found[::-1] if direction else found)[: len(read)] += read
-    return [found, *(None for _ in inputs[1:])]
+    return [found.reshape(T, K, B, -1).transpose(1, 0, 2, 3), *(None for _ in inputs[1:])]
 
 
-def _read_back(h: Array, w: Array, r: Array, kept: tuple[Array, Array, Array]) -> Array:
-    """Return the gradient of x [S, B, I] for that of y, ``h`` [S, H, B], which is changed; ``kept`` is of `_read`."""
-    gates, cells, bent = kept
-    S, H, B = cells.shape
-    slopes = _slopes(gates, cells, bent)
+def _read_back(above: Array, w: Array, r: Array, kept: tuple[Array, Array, Array]) -> Array:
+    """Return the gradients of x [S, K * B, I] for those of y, ``above`` [S, H, K * B]; ``kept`` is of `_read`."""
+    gates, cells, bent = (one[:, :, None] for one in kept)
+    S, H, _, B = cells.shape
+    slopes = _slopes(*kept)[:, :, :, None]
     through = 1 - bent * bent
     through *= gates[:, H : 2 * H]  # dh/dc
-    z, c = np.empty((S, 4, H, B), dtype=cells.dtype), np.zeros((H, B), dtype=cells.dtype)
+    h = above.reshape(S, H, -1, B)
+    K = h.shape[2]
+    z, c = np.empty((S, 4, H, K, B), dtype=h.dtype), np.zeros((H, K, B), dtype=h.dtype)
     for t in range(S - 1, -1, -1):
         c += h[t] * through[t]
         np.multiply(slopes[t], c, out=z[t])
         np.multiply(slopes[t, _OUTPUT], h[t], out=z[t, _OUTPUT])
         if t:
             c *= gates[t, 2 * H : 3 * H]
-            h[t - 1] += r.T @ z[t].reshape(4 * H, B)
-    x: Array = z.reshape(S, 4 * H, B).transpose(0, 2, 1) @ w
+            h[t - 1] += (r.T @ z[t].reshape(4 * H, K * B)).reshape(H, K, B)
+    x: Array = z.reshape(S, 4 * H, K * B).transpose(0, 2, 1) @ w
     return x
 
 

@@ -148,25 +148,28 @@ class Trace:
         said = self.passes[-1].values[self.result]
         return said[np.arange(len(said)), self._place(said)]
 
-    def gradient(self, seed: Array) -> Array:
-        """Return how the sum of ``seed`` * logits, both [B, 5], changes with the features [B, T, F].
+    def gradients(self, seeds: Array) -> Array:
+        """Return how the sums of ``seeds`` [K, B, 5] * logits [B, 5] change with the features: [K, B, T, F].
 
         With mixtures, seeds are theirs, and features are those of the windows that they are mixtures of.
         """
-        said = self.passes[-1].values[self.result]
-        whole = np.zeros_like(said)
-        whole[np.arange(len(said)), self._place(said)] = seed
+        said, K = self.passes[-1].values[self.result], len(seeds)
+        whole = np.zeros((K, *said.shape), dtype=said.dtype)
+        whole[:, np.arange(len(said)), self._place(said)] = seeds
         gradients = {self.result: whole}
         head, *rest = self.passes
         for one in reversed(rest):
             gradients = one.back(gradients)
-        judged = len(said)
-        reached = head.back({name: _mixed(one, self.mix.T, judged) for name, one in gradients.items()})
-        found = np.zeros_like(self.windows.features)
+        mixed = {
+            name: _mixed(one.reshape(-1, *one.shape[2:]), self.mix.T, K * len(said)) for name, one in gradients.items()
+        }
+        reached = head.back({name: one.reshape(K, -1, *one.shape[1:]) for name, one in mixed.items()})
+        features = self.windows.features
+        found = np.zeros((K, *features.shape), dtype=features.dtype)
         if INPUT_FEATURES in reached and reached[INPUT_FEATURES].shape == found.shape:
             return reached[INPUT_FEATURES]
         if INPUT_FEATURES in reached:  # of the events alone
-            found[np.arange(len(found)), self.windows.position] = reached[INPUT_FEATURES][:, 0]
+            found[:, np.arange(len(features)), self.windows.position] = reached[INPUT_FEATURES][:, :, 0]
         return found
 
     def _place(self, said: Array) -> NDArray[np.intp]:

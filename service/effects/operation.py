@@ -1,4 +1,5 @@
-"""What an operator is: what it answers, and how a gradient passes back through it.
+"""What an operator is: what it answers, and how gradients pass back through it: several at once, one after the other
+along an axis of their own, the first.
 
 Meanings are those of the ONNX specification (opset 20) as far as export uses them. There are a few dozen, in
 `arithmetic` and `layout`: enough for every network that the settings of a training allow, with attention or without, of
@@ -17,7 +18,7 @@ from service.effects.onnx_file import Array
 Attributes = Mapping[str, Any]  # those of the graph, and WANTED
 Inputs = Sequence[Array | None]  # None: left out
 Outputs = Sequence[Array]  # those that the graph names, then what the way back needs
-Gradients = Sequence[Array | None]  # None: nothing depends on it
+Gradients = Sequence[Array | None]  # [K, ..]; None: nothing depends on it
 
 Back = Callable[[Attributes, Inputs, Outputs, Gradients], Gradients]
 
@@ -52,11 +53,16 @@ def axes_of(axes: Array | None) -> tuple[int, ...]:
     return () if axes is None else tuple(axes.tolist())
 
 
-def shrunk_to(gradient: Array, like: Array) -> Array:
-    """Return the gradient of a value that was broadcast to the shape of ``gradient``."""
-    if gradient.shape == like.shape:
-        return gradient
-    added = gradient.ndim - like.ndim
-    axes = (*range(added), *(added + axis for axis, size in enumerate(like.shape) if size == 1))
-    found: Array = gradient.sum(axis=axes).reshape(like.shape)
+def shrunk_to(gradients: Array, like: Array) -> Array:
+    """Return the gradients [K, ..] of a value that was broadcast to the shape of one of ``gradients``."""
+    if gradients.shape[1:] == like.shape:
+        return gradients
+    added = gradients.ndim - like.ndim
+    axes = (*range(1, added), *(added + axis for axis, size in enumerate(like.shape) if size == 1))
+    found: Array = gradients.sum(axis=axes).reshape(len(gradients), *like.shape)
     return found
+
+
+def from_end(axis: int, like: Array) -> int:
+    """Return an axis of ``like`` counted from the end, which is that of its gradients."""
+    return axis - like.ndim if axis >= 0 else axis

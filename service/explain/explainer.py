@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -25,7 +25,7 @@ from service.model.manifest import ExpectedError
 from service.runtime.threads import give_way
 
 _AT_ONCE = 64
-"""Findings whose effects are worked out at once."""
+"""Events whose effects are worked out at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,13 +147,13 @@ class Explainer:
         if isinstance(scored, str):
             return [NOTHING] * len(at), scored
         windows = View(told.case.journeys.events, causal=told.causal, given=told.case).windows(told.case, scored.limit)
-        found: list[Moved] = []
-        for begin in range(0, len(at), _AT_ONCE):
+        found = [NOTHING] * len(at)
+        for numbers in _by_event(at):
             give_way()
-            part = slice(begin, begin + _AT_ONCE)
-            asked = Questions.of(told.case, windows, at[part], kind[part, None])
-            causes = [told.cause(*pair) for pair in zip(at[part].tolist(), kind[part].tolist(), strict=True)]
-            found += _moved(scored, asked, causes)
+            asked = Questions.of(told.case, windows, at[numbers[:, 0]], kind[numbers])
+            causes = [told.cause(at.item(one), kind.item(one)) for one in numbers.flat]
+            for one, moved in zip(numbers.flat, _moved(scored, asked, causes), strict=True):
+                found[one] = moved
         return found, ""
 
     def _scored(self, version: str) -> Scored | str:
@@ -169,10 +169,26 @@ class Explainer:
         return self._made[version]
 
 
+def _by_event(at: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Return the numbers [m, K] of findings ``at`` [M] some events, in parts: m events that have K findings each.
+
+    What is asked about one event goes through the models once, however many kinds it is about.
+    """
+    order = np.argsort(at, kind="stable")
+    _, first, count = np.unique(at[order], return_index=True, return_counts=True)
+    for kinds in np.unique(count).tolist():
+        begins = first[count == kinds]
+        for begin in range(0, len(begins), _AT_ONCE):
+            yield order[begins[begin : begin + _AT_ONCE, None] + np.arange(kinds)]
+
+
 def _moved(scored: Scored, asked: Questions, causes: list[Cause]) -> list[Moved]:
-    removed = np.zeros((len(asked), len(INDEX)), dtype=np.bool_)
+    """Return what moved each score, event by event and kind by kind, and whether the ``causes`` had a part in it."""
+    M, K = asked.kinds.shape
+    removed = np.zeros((M * K, len(INDEX)), dtype=np.bool_)
     for row, cause in enumerate(causes):
         removed[row, [INDEX[name] for name in cause.features]] = True
+    removed = removed.reshape(M, K, -1)
     found = effects(scored.mixture, scored.normal, asked, removed)
-    elsewhere = reason_elsewhere(found.score, found.score_without)[:, 0] & removed.any(axis=1)
-    return [Moved(found.named(row, 0), bool(elsewhere[row])) for row in range(len(asked))]
+    elsewhere = reason_elsewhere(found.score, found.score_without) & removed.any(axis=2)
+    return [Moved(found.named(row, kind), bool(elsewhere[row, kind])) for row in range(M) for kind in range(K)]

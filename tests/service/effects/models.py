@@ -67,7 +67,7 @@ def logits_of(network: Network, features: NDArray[np.float32], lengths: NDArray[
 
 def gradient_of(trace: Trace, kind: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return [B, T, F]: how the logit of one kind of each sequence changes with its features."""
-    found: NDArray[np.float32] = trace.gradient(np.eye(5, dtype=np.float32)[kind])
+    found: NDArray[np.float32] = trace.gradients(np.eye(5, dtype=np.float32)[None, kind])[0]
     return found
 
 

@@ -73,6 +73,14 @@ def test_a_trace_can_be_gone_back_several_times(model: Exported) -> None:
     np.testing.assert_array_equal(gradient_of(trace, np.full(4, 2)), first)
 
 
+def test_several_gradients_at_once_are_those_of_one_after_the_other(model: Exported) -> None:
+    features, lengths = some_input(6, 4, 5)
+    trace = model.network.trace(features, lengths, (lengths[:, 0] - 1) // 2)
+    seeds = np.random.default_rng(2).normal(size=(3, 4, 5)).astype(np.float32)
+    alone = np.concatenate([trace.gradients(seeds[[one]]) for one in range(3)])
+    np.testing.assert_allclose(trace.gradients(seeds), alone, atol=2e-6 * np.abs(alone).max())
+
+
 def test_of_mixtures_it_says_what_it_says_of_windows_like_them(model: Exported) -> None:
     features, lengths = some_input(9, 6, 5)
     features[:, :, -1] = np.array([0, 1]).repeat(3)[:, None]  # windows that are mixed are of one mode
@@ -83,8 +91,10 @@ def test_of_mixtures_it_says_what_it_says_of_windows_like_them(model: Exported) 
     expected = model.network.trace(mixed, lengths[::3].repeat(4, axis=0), position[::3].repeat(4))
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
     seed = np.random.default_rng(1).normal(size=(8, 5)).astype(np.float32)
-    back = mix.T @ expected.gradient(seed).reshape(2, 4, -1)
-    np.testing.assert_allclose(found.gradient(seed), back.reshape(features.shape), atol=2e-5 * np.abs(back).max())
+    back = mix.T @ expected.gradients(seed[None]).reshape(2, 4, -1)
+    np.testing.assert_allclose(
+        found.gradients(seed[None])[0], back.reshape(features.shape), atol=2e-5 * np.abs(back).max()
+    )
 
 
 def test_a_network_that_no_feature_moves_has_gradients_of_zero(tmp_path: Path) -> None:
