@@ -6,8 +6,9 @@ made so many times wider, never narrower. Adaptive conformal inference (Gibbs an
 Candes, 2021) does so day by day; a version keeps its widths, so here it is done once.
 
 Errors of a stock are few, however many there are: it is what it was the day before but for what came and left, so that
-forecasts of one stretch of time are all wrong alike, those of 31 to 60 days ahead for a month. A quantile of them is
-that of as many as there are series and stretches.
+forecasts of one stretch of time are all wrong alike, those of 31 to 60 days ahead for a month. So are those of a cycle
+time, which by Little's law is a stock by what leaves it. A quantile of them is that of as many as there are series and
+stretches.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _MOST_WIDER = 2.0
 """Times; what asks for more in half of the time was no error of before."""
 
 _STRETCH = 0.54
-"""Of a horizon: for so long errors of a stock so far ahead are one. Where it wanders, errors from origins d days apart
-that reach h days ahead correlate by 1 - d / h. That both lie beyond 95 % of all correlates by less, so much so that it
-adds up to .54 h over all d, before and after."""
+"""Of a horizon: for so long errors so far ahead of what wanders are one. Those from origins d days apart that reach h
+days ahead correlate by 1 - d / h there. That both lie beyond 95 % of all correlates by less, so much so that it adds up
+to .54 h over all d, before and after."""
 
 _Some = NDArray[np.float32]
 _Numbers = NDArray[np.float64]
@@ -44,7 +45,7 @@ class ScaledErrors:
 
     errors: _Some  # [O, S, H] in units of the width, NaN where nothing came
     kind: NDArray[np.intp]  # [O, S] of the series
-    origin: NDArray[np.int64] | None = None  # [O] days of a stock's forecasts; None: each error is one of its own
+    origin: NDArray[np.int64] | None = None  # [O] days of forecasts; None: each error is one of its own
 
     def part(self, origins: slice) -> ScaledErrors:
         """Return those of some origins."""

@@ -40,7 +40,7 @@ class _Material:
     width: _Some  # [O, S, H]
     kind: NDArray[np.intp]  # [O, S]
     grain: NDArray[np.str_]  # [S]
-    origin: NDArray[np.int64] | None  # [O] days of forecasts of a stock; None: of what is no stock
+    origin: NDArray[np.int64] | None  # [O] days of forecasts of what wanders; None: of what does not
 
     def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
         """Return some of the series and of the origins."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service.flow.gate import SERVED
+from service.flow.forecast.baselines import BASELINES
+from service.flow.gate import MOST_WORSE, SERVED
 from service.flow.series import MEASURES
 from training.evaluation.tables import Sheet
 from training.flow.backtest import Backtest
 from training.flow.origins import HORIZONS
-from training.flow.scores import mean_wape
+from training.flow.scores import in_time, mean_wape, ratio_error, score
+
+_Some = NDArray[np.float32]
 
 _NAMES = {"wip": "WIP", "throughput": "Throughput", "cycle_h": "Cycle time"}
 
 
 def sheets_of(found: Backtest) -> list[Sheet]:
-    """Return the tables of a backtest: errors by measure, what was chosen, a week together, intervals."""
-    return [*(_errors(found, measure) for measure in MEASURES), _choice(found), _weeks(found), _intervals(found)]
+    """Return the tables of a backtest: errors by measure, the best baselines, what was chosen, weeks, intervals."""
+    errors = (_errors(found, measure) for measure in MEASURES)
+    return [*errors, _beside_baselines(found), _choice(found), _weeks(found), _intervals(found)]
 
 
 def _errors(found: Backtest, measure: str) -> Sheet:
@@ -42,6 +47,47 @@ def _errors(found: Backtest, measure: str) -> Sheet:
         headings=["Method", *(f"{name}\n{h} d" for name in ("WAPE", "R²", "RMSE", "MAE") for h in horizons)],
         rows=rows,
     )
+
+
+def _beside_baselines(found: Backtest) -> Sheet:
+    """Return how much more than the best baseline of afterwards was off what is served, and the best one of before.
+
+    Which baseline is best afterwards nobody knows before: what the best one of before lacks is what any choice may.
+    """
+    served, before = found.served(found.testing), in_time(found.deciding, found.origins.split_day)
+    rows, within = [], np.zeros(2, dtype=np.intp)
+    for at, measure in enumerate(MEASURES):
+        known: str | None = None
+        for day in (h - 1 for h in HORIZONS if h <= found.origins.days):
+            known = _best_baseline(found.deciding.forecasts, before, day, at) or known
+            best = _best_baseline(found.testing.forecasts, found.testing.truth, day, at)
+            if best is None or known is None:
+                continue
+            truth = found.testing.truth[:, :, day, at]
+            bar, past = (found.testing.forecasts[name][:, :, day, at] for name in (best, known))
+            least = max(score(bar, truth).wape, 1e-9)
+            ratios = [score(said, truth).wape / least for said in (served[:, :, day, at], past)]
+            within += np.array(ratios) <= 1 + MOST_WORSE
+            told = int(np.isfinite(truth).any(axis=1).sum())
+            off = ratio_error(served[:, :, day, at], bar, truth)
+            cells = [best, f"{ratios[0] - 1:+.1%} ± {off:.1%}", known, f"{ratios[1] - 1:+.1%}", str(told)]
+            rows.append([_NAMES[measure], f"{day + 1} d", *cells])
+    return Sheet(
+        title="Beside the best baseline",
+        note="WAPE above that of the baseline that was best after the split: of what is served, with its standard error"
+        f" by stretches of time, and of the baseline that was best before it. Of {len(rows)} rows what is served is at"
+        f" most {MOST_WORSE:.0%} above it in {within[0]}, the best baseline of before in {within[1]}",
+        headings=["Measure", "Ahead", "Best afterwards", "Served", "Best before", "That one", "Days"],
+        rows=rows,
+    )
+
+
+def _best_baseline(forecasts: dict[str, _Some], truth: _Some, day: int, at: int) -> str | None:
+    """Return which baseline is nearest to what came [O, S, H, 3] of a day ahead and a measure; None if nothing came."""
+    came = truth[:, :, day, at]
+    if np.isnan(came).all():
+        return None
+    return min((one.name for one in BASELINES), key=lambda name: score(forecasts[name][:, :, day, at], came).wape)
 
 
 def _choice(found: Backtest) -> Sheet:

@@ -67,6 +67,24 @@ def share_error(held: NDArray[np.int64], came: NDArray[np.int64]) -> float:
     return float(np.sqrt((len(parts) - 1) * left_out.var()))
 
 
+def ratio_error(ours: _Numbers, theirs: _Numbers, truth: _Numbers) -> float:
+    """Return the standard error of the ratio of two WAPEs of [O, S]: a stretch of origins at a time is left out.
+
+    NaN where no more than one origin tells.
+    """
+    told = np.flatnonzero(np.isfinite(truth).any(axis=1))
+    if len(told) < 2:
+        return float("nan")
+    off = [np.nansum(np.abs(said - truth).astype(np.float64), axis=1)[told] for said in (ours, theirs)]
+    parts = np.array_split(np.arange(len(told)), min(_STRETCHES, len(told)))
+    left_out = np.array([_ratio(*(one.sum() - one[part].sum() for one in off)) for part in parts])
+    return float(np.sqrt((len(parts) - 1) * left_out.var()))
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    return ours / max(theirs, 1e-9)
+
+
 def in_time(trials: Trials, last_day: int | None) -> _Numbers:
     """Return what came [O, S, H, 3], without what came after ``last_day``."""
     if last_day is None:

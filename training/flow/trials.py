@@ -17,8 +17,9 @@ from training.flow.history import Rolling
 MOST_SERIES = 80
 """Of each grain, those with the most departures: the rest is empty most of the time."""
 
-STOCK = MEASURES[0]
-"""The measure that is what it was the day before, but for what came and left."""
+WANDERING = (MEASURES[0], MEASURES[2])
+"""The measures whose errors of one stretch of time are alike: a stock is what it was the day before, but for what came
+and left, and a cycle time is how long the throughput takes to use up a stock."""
 
 _Numbers = NDArray[np.float32]
 
@@ -49,8 +50,8 @@ class Trials:
         return self.origin[:, None] + 1 + np.arange(self.truth.shape[2])
 
     def origin_of(self, measure: str) -> NDArray[np.int64] | None:
-        """Return the origins [O] of a stock, whose errors are alike for a while; None of what is none."""
-        return self.origin if measure == STOCK else None
+        """Return the origins [O] of a measure whose errors are alike for a while; None of others."""
+        return self.origin if measure in WANDERING else None
 
 
 def groups_of(series: FlowSeries) -> FlowGroups:

@@ -1,0 +1,58 @@
+"""What is served beside the best baseline: of afterwards, which nobody knew, and of before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.flow.forecast.baselines import BASELINES, LastDay, SeasonalNaive
+from tests.training.flow.plants import CONFIG, plants
+from training.flow.backtest import Backtest
+from training.flow.choice import choose
+from training.flow.history import FlowHistory, Rolling
+from training.flow.methods.learners import learn
+from training.flow.origins import Origins
+from training.flow.report import sheets_of
+from training.flow.scores import ratio_error
+from training.flow.trials import Trials, groups_of
+
+OFF = {"seasonal naive": 3.0, "weekday mean": 2.0, "last value": 1.0}
+
+
+def trials(first_day: int, off: dict[str, float]) -> Trials:
+    """Return forecasts of 100 of everything, which are off by so much on all days ahead."""
+    groups = groups_of(plants())
+    shape = (12, len(groups.name), 7, 3)
+    truth = np.full(shape, 100, np.float32)
+    noise = np.random.default_rng(first_day).normal(0, 0.1, shape)
+    said = {name: (truth + by + noise).astype(np.float32) for name, by in off.items()}
+    return Trials(
+        np.arange(first_day, first_day + 12), groups, truth, np.ones(shape, np.float32), np.ones(shape[:2], int), said
+    )
+
+
+def test_the_baseline_that_was_best_before_is_told_beside_that_of_afterwards() -> None:
+    rolling = Rolling.of(FlowHistory(plants()), groups_of(plants()).members)
+    learned = learn(rolling, rolling.whole.last_day - 20, 7, CONFIG, lambda _what, _done: None)
+    before = trials(20_300, OFF)
+    after = trials(20_320, {**OFF, SeasonalNaive.name: 0.5})
+    origins = Origins(before.origin, after.origin, 20_300, 20_320, 7)
+    found = Backtest(origins, rolling, choose(before, 20_320), before, after, learned)
+    sheet = sheets_of(found)[3]
+    assert sheet.title == "Beside the best baseline"
+    assert [row[1] for row in sheet.rows] == ["1 d", "7 d"] * 3
+    assert all((row[2], row[4]) == (SeasonalNaive.name, LastDay.name) for row in sheet.rows)
+    assert all(float(row[5].rstrip("%")) == pytest.approx(100, abs=15) for row in sheet.rows)
+    assert sheet.note.endswith("at most 2% above it in 0, the best baseline of before in 0")
+    assert set(OFF) == {one.name for one in BASELINES}
+
+
+def test_a_ratio_is_the_less_sure_the_more_origins_share_their_luck() -> None:
+    generator, truth = np.random.default_rng(2), np.zeros((36, 50), np.float32)
+    ratios, errors = [], []
+    for _ in range(300):
+        ours = np.repeat(generator.uniform(1, 2, 6), 6)[:, None] * np.ones((1, 50))
+        ratios.append(ours.mean())
+        errors.append(ratio_error(ours.astype(np.float32), np.ones((36, 50), np.float32), truth))
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(ratios), rel=0.15)
+    assert np.isnan(ratio_error(truth[:1], truth[:1], truth[:1]))
