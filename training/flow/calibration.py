@@ -7,8 +7,8 @@ Candes, 2021) does so day by day; a version keeps its widths, so here it is done
 
 Errors of a stock are few, however many there are: it is what it was the day before but for what came and left, so that
 forecasts of one stretch of time are all wrong alike, those of 31 to 60 days ahead for a month. So are those of a cycle
-time, which by Little's law is a stock by what leaves it. A quantile of them is that of as many as there are series and
-stretches.
+time, which by Little's law is a stock by what leaves it, if less so: how long the stretches are, its errors show. A
+quantile of them is that of as many as there are series and stretches.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _STRETCH = 0.54
 days ahead correlate by 1 - d / h there. That both lie beyond 95 % of all correlates by less, so much so that it adds up
 to .54 h over all d, before and after."""
 
+_LEAST_NEIGHBOURS = 3
+"""Of origins that tell how alike errors of neighbours are."""
+
 _Some = NDArray[np.float32]
 _Numbers = NDArray[np.float64]
 
@@ -46,11 +49,12 @@ class ScaledErrors:
     errors: _Some  # [O, S, H] in units of the width, NaN where nothing came
     kind: NDArray[np.intp]  # [O, S] of the series
     origin: NDArray[np.int64] | None = None  # [O] days of forecasts; None: each error is one of its own
+    is_stock: bool = True  # so that it wanders; of what is none the errors show how far
 
     def part(self, origins: slice) -> ScaledErrors:
         """Return those of some origins."""
         origin = None if self.origin is None else self.origin[origins]
-        return ScaledErrors(self.errors[origins], self.kind[origins], origin)
+        return ScaledErrors(self.errors[origins], self.kind[origins], origin, self.is_stock)
 
     def quantiles(self, band: int, kind: int | None = None) -> _Numbers | None:
         """Return the quantiles [Q] of a range of horizons and a kind of series, None: of all; None if too few tell."""
@@ -60,7 +64,10 @@ class ScaledErrors:
         errors = _known(here)
         if len(errors) < LEAST_ERRORS:
             return None
-        return quantiles_of(errors, np.inf if self.origin is None else _independent(here, self.origin, BANDS[band]))
+        if self.origin is None:
+            return quantiles_of(errors)
+        reach = BANDS[band] if self.is_stock else min(BANDS[band], _shown_reach(here, self.origin))
+        return quantiles_of(errors, _independent(here, self.origin, reach))
 
 
 def calibrated(of: ScaledErrors) -> _Numbers:
@@ -103,12 +110,29 @@ def _lacking(of: ScaledErrors) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _independent(errors: _Some, origin: NDArray[np.int64], reach: int) -> float:
-    """Return how many of the errors [O, S, D] of forecasts up to ``reach`` days ahead are of their own."""
+def _independent(errors: _Some, origin: NDArray[np.int64], reach: float) -> float:
+    """Return how many of the errors [O, S, D] are of their own if those ``reach`` days apart have nothing in common."""
     known = np.isfinite(errors).sum(axis=2) > 0  # the days of a forecast are one
     told = origin[known.sum(axis=1) > 0]
     stretches = min(1 + float(told[-1] - told[0]) / (_STRETCH * reach), len(told))
     return float(known.sum()) * stretches / len(told)
+
+
+def _shown_reach(errors: _Some, origin: NDArray[np.int64]) -> float:
+    """Return how many days apart the errors [O, S, D] have nothing in common, by those of neighbouring origins.
+
+    Of what wanders up to r days errors d days apart correlate by 1 - d / r. The tenth that is furthest off counts as if
+    it were as far off as the rest: one day may have made it.
+    """
+    told = np.flatnonzero(np.isfinite(errors).any(axis=(1, 2)))
+    if len(told) < _LEAST_NEIGHBOURS:
+        return np.inf
+    usual = errors[told].clip(*np.nanquantile(errors, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]))
+    both = np.isfinite(usual[1:]) & np.isfinite(usual[:-1])
+    after, before = (one[both].astype(np.float64) for one in (usual[1:], usual[:-1]))
+    alike = float((after * before).sum() / max(np.sqrt(np.square(after).sum() * np.square(before).sum()), 1e-9))
+    apart = float(origin[told[-1]] - origin[told[0]]) / (len(told) - 1)
+    return apart / max(1 - max(alike, 0.0), 1e-6)
 
 
 def _known(errors: NDArray[np.floating]) -> _Numbers:

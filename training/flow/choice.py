@@ -19,7 +19,7 @@ from service.flow.series import MEASURES
 from training.flow.blend import fit_weights
 from training.flow.calibration import LEAST_ERRORS, ScaledErrors, calibrated
 from training.flow.scores import in_time, mean_wape
-from training.flow.trials import Trials
+from training.flow.trials import STOCK, Trials
 
 BLEND = "blend"
 
@@ -41,13 +41,14 @@ class _Material:
     kind: NDArray[np.intp]  # [O, S]
     grain: NDArray[np.str_]  # [S]
     origin: NDArray[np.int64] | None  # [O] days of forecasts of what wanders; None: of what does not
+    is_stock: bool
 
     def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
         """Return some of the series and of the origins."""
         said = {name: one[origins][:, series] for name, one in self.said.items()}
         truth, width = (one[origins][:, series] for one in (self.truth, self.width))
         origin = None if self.origin is None else self.origin[origins]
-        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series], origin)
+        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series], origin, self.is_stock)
 
 
 def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
@@ -58,7 +59,13 @@ def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
         said = {method: forecasts[..., at] for method, forecasts in trials.forecasts.items()}
         chosen[name] = _measure(
             _Material(
-                said, truth[..., at], trials.width[..., at], trials.kind, trials.groups.grain, trials.origin_of(name)
+                said,
+                truth[..., at],
+                trials.width[..., at],
+                trials.kind,
+                trials.groups.grain,
+                trials.origin_of(name),
+                name == STOCK,
             )
         )
     return chosen
@@ -107,7 +114,7 @@ def _grain(material: _Material, common: _Table) -> FlowGrain:
     said = weighted(everyone, {name: [float(one == name) for one in best] for name in set(best)})
     errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
     baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-    scaled = ScaledErrors((material.truth - said) / material.width, material.kind, material.origin)
+    scaled = ScaledErrors((material.truth - said) / material.width, material.kind, material.origin, material.is_stock)
     return FlowGrain(
         method=best[0] if len(set(best)) == 1 else BLEND,
         weights=_named(material, table),

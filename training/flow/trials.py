@@ -17,7 +17,9 @@ from training.flow.history import Rolling
 MOST_SERIES = 80
 """Of each grain, those with the most departures: the rest is empty most of the time."""
 
-WANDERING = (MEASURES[0], MEASURES[2])
+STOCK = MEASURES[0]
+
+WANDERING = (STOCK, MEASURES[2])
 """The measures whose errors of one stretch of time are alike: a stock is what it was the day before, but for what came
 and left, and a cycle time is how long the throughput takes to use up a stock."""
 

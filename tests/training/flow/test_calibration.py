@@ -93,6 +93,18 @@ def test_intervals_of_a_stock_that_wanders_hold_their_share_of_what_is_to_come(
     assert least_before < np.mean(held[False]) < np.mean(held[True]) - 0.015  # as if each told of a time of its own
 
 
+def test_errors_of_a_cycle_time_are_alike_for_as_long_as_they_show() -> None:
+    origin = 7 * np.arange(30)
+    apart = replace(errors(1, np.ones(30), series=4), origin=origin, is_stock=False)
+    of_stock = widths(replace(apart, is_stock=True))[1, 3]
+    assert of_stock[LOWER] < widths(apart)[1, 3, LOWER] < widths(apart)[1, 3, UPPER] <= of_stock[UPPER]
+    by_month = np.repeat(np.random.default_rng(5).normal(size=(6, 4, 1)), 5, axis=0) * np.ones((30, 4, DAYS))
+    alike = ScaledErrors(by_month.astype(np.float32), np.ones((30, 4), int), origin, is_stock=False)
+    plain = widths(replace(alike, origin=None))
+    assert (widths(alike)[1, 3, UPPER] - plain[1, 3, UPPER]) >= 0
+    np.testing.assert_array_equal(widths(alike)[1, 3, UPPER], by_month.max().astype(np.float32))
+
+
 def test_few_errors_say_nothing_of_what_is_to_come() -> None:
     few = errors(1, np.ones(4), series=1)
     np.testing.assert_array_equal(calibrated(few), widths(few))
