@@ -76,7 +76,8 @@ class Columns:
     leg_us, leg_kind: when the previous scan was, and its type.
     way: a number for the area that the leg leads into, or for the place where the item stays.
     known_us: before when a scan of others must be, to be known to the event.
-    item_group [ITEM_GROUPS, U], group [SCAN_GROUPS, N]: numbers of the groups of items and scans, see `mates`.
+    item_group [ITEM_GROUPS, U], group [SCAN_GROUPS, N]: numbers of the groups of items and scans, see `mates`, which
+    sets serials and serial_slots, too: the serial number of each scan's code, and where scans are by shipment and that.
     """
 
     def __init__(self, trail: Trail, table: NDArray[np.float32], of_code: NDArray[np.float32]) -> None:

@@ -39,6 +39,7 @@ OF_LEFT = cython.declare(cython.int, _KIND_OF["left"])
 OF_LEG = cython.declare(cython.int, _KIND_OF["leg"])
 OF_SHIPMENT = cython.declare(cython.int, _KIND_OF["shipment"])
 OF_SHIPMENT_HERE = cython.declare(cython.int, _KIND_OF["shipment_here"])
+OF_GATE = cython.declare(cython.int, _KIND_OF["gate_hours_mates"])
 
 
 @cython.cclass
@@ -62,12 +63,13 @@ class MatesPass:
     prior_count: cython.double[:, ::1]  # [GROUPS, N] earlier scans of the group that the past knows
     prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
     prior_minute: cython.double[::1]  # [N] when the past knows the last scan here of another item, else NaN
+    gate_before: cython.double[::1]  # [N] mates at the gate, of the events that were judged before
     prior_serial: cython.double[:, ::1]  # [NEIGHBOURS, N] of the scans here before the request, NaN if it is no mate's
     tally: cython.double[:, ::1]  # [4, N] scratch: count and sum by group, count and sum of the own ones
     least: cython.double[::1]  # [LEAST] scratch
 
-    def __init__(self, c: Columns, fresh, prior) -> None:
-        """Args: ``fresh`` [N] or None for all; ``prior`` is what a past knows of the groups, or None."""
+    def __init__(self, c: Columns, fresh, prior, gate_before) -> None:
+        """Args: ``fresh`` [N] or None for all; ``prior`` and ``gate_before`` are what a past knows, or None."""
         n = len(c.epc)
         self.c, self.rows, self.causal, self.after_past = c, c.rows, c.causal, prior is not None
         self.epc, self.time_us, self.members, self.group = c.epc, c.time_us, c.members, c.group
@@ -77,7 +79,7 @@ class MatesPass:
         self.count, self.less_mean = numbers[6 : 6 + KINDS], numbers[6 + KINDS :]
         self.has_judged = fresh is not None
         if fresh is not None:
-            self.fresh = fresh.view(np.uint8)
+            self.fresh, self.gate_before = fresh.view(np.uint8), gate_before
         if prior is not None:
             self.prior_count, self.prior_total = prior.count, prior.total
             self.prior_minute, self.prior_serial = prior.minute, prior.serial
@@ -93,6 +95,7 @@ class MatesPass:
         self.mates(OF_TYPE, False, False)
         self.mates(OF_LEFT, False, False)
         self.mates(OF_SHIPMENT, False, False)
+        self.mates(OF_GATE, False, False)
         self.log_gaps()
         self.mates(OF_LEG, True, False)
         self.mates(OF_SHIPMENT_HERE, True, False)
@@ -203,6 +206,19 @@ class MatesPass:
             self.rows[i].shipment_mates = log1p(self.count[OF_SHIPMENT, i])
             self.rows[i].shipment_share = share(self.count[OF_SHIPMENT_HERE, i], self.count[OF_SHIPMENT, i])
             self.rows[i].shipment_gap_ratio = self.less_mean[OF_SHIPMENT_HERE, i]
+            self.rows[i].gate_mates = log1p(self.count[OF_GATE, i])
+            self.rows[i].mates_left_behind = log1p(max(self._came_along(i) - self.count[OF_SHIPMENT, i], 0.0))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _came_along(self, i: cython.Py_ssize_t) -> cython.double:
+        """Return how many mates were at the gate of the previous scan, in its two hours; 0 without one."""
+        if self.c.position[i] == 0:
+            return 0.0
+        if self.has_judged and not self.fresh[i - 1]:
+            return self.gate_before[i - 1]
+        return self.count[OF_GATE, i - 1]
 
     @cython.cfunc
     @cython.nogil
@@ -306,13 +322,13 @@ class MatesPass:
         return min(found + 1, LEAST)
 
 
-def mate_rows(c: Columns, fresh, prior, groups_here: cython.Py_ssize_t) -> None:
+def mate_rows(c: Columns, fresh, prior, gate_before, groups_here: cython.Py_ssize_t) -> None:
     """Write what the mates did, here and on the way here, for the members.
 
-    Args: ``fresh`` and ``prior`` as in `MatesPass`; ``groups_here`` is how many groups of one type at one place there
+    Args: ``fresh``, ``prior`` and ``gate_before`` as in `MatesPass`; ``groups_here`` is how many groups of one type at one place there
     are.
     """
-    work: MatesPass = MatesPass(c, fresh, prior)
+    work: MatesPass = MatesPass(c, fresh, prior, gate_before)
     order: cython.Py_ssize_t[::1] = np.empty(len(c.members), dtype=np.intp)
     start: cython.int[::1] = np.zeros(groups_here + 1, dtype=np.int32)
     count_sort(c.group[OF_HERE], c.members, start, order)

@@ -137,6 +137,25 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("shipment_share", "locErr", "share of those scans that were here"),
     ("shipment_gap_ratio", "jump", "log gap minus the mean log gap of those of the scans that were here"),
     ("instant_mates", "epcFake", "log1p of the lot's other scans here in the same second: what one gate reads at once"),
+    ("gate_mates", "jump", "log1p of the mates' scans of this type here in the same two hours"),
+    (
+        "mates_left_behind",
+        "jump",
+        "log1p of the gate_mates of the previous scan that are no shipment_mates yet: they came along, and are not here",
+    ),
+    (
+        "neighbours_beside",
+        "jump",
+        "log1p of the neighbours that took as long as the item: up to five serials below and above it in the shipment,"
+        " up to the first that took another time (log gap off by more than 0.05)",
+    ),
+    ("neighbour_below_gap_ratio", "jump", "log gap minus that of this first one below, 0 without one"),
+    ("neighbour_above_gap_ratio", "jump", "log gap minus that of this first one above, 0 without one"),
+    (
+        "neighbours_gap_difference",
+        "jump",
+        "difference of the log gaps of these two, -1 without both: 0 if all around it went together, without it",
+    ),
 )
 """Of an item among its companions: the mates of its lot."""
 

@@ -40,6 +40,7 @@ COLUMNS = (
     "arrival",
     "arrival_day",
     "way",
+    "serial",
 )
 """What the hash of a group is made of, beside whose it is: in this order, or they are other hashes."""
 
@@ -54,6 +55,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "here_today": ("location", "kind", "arrival_day"),
     "here_now": ("location", "kind", "arrival"),  # and in the same two hours
     "from_there_today": ("left_location", "kind", "arrival_day"),
+    "serial": ("serial",),
 }
 """The columns of each part of a key."""
 
@@ -75,6 +77,8 @@ GROUPS = (
     ScanGroup("leg", of="lot", within="left", part="here", mean_of="log_gap"),
     ScanGroup("shipment", of="lot", within="left", part="departure"),
     ScanGroup("shipment_here", of="lot", within="shipment", part="here", mean_of="log_gap"),
+    ScanGroup("gate_hours_mates", of="lot", within="", part="here_now"),
+    ScanGroup("serial", of="lot", within="shipment", part="serial", mean_of="log_gap"),
     ScanGroup("road", of="all", within="", part="road", mean_of="log_gap"),
     ScanGroup("road_day", of="all", within="road", part="departure_day", mean_of="log_gap"),
     ScanGroup("road_hours", of="all", within="road", part="departure", mean_of="log_gap"),
@@ -92,6 +96,12 @@ MATES_GROUPS = sum(group.of == "lot" for group in GROUPS)
 
 HERE = next(at for at, group in enumerate(GROUPS) if group.name == "here")
 """The group of which also the last few scans are remembered."""
+
+SERIAL = next(at for at, group in enumerate(GROUPS) if group.name == "serial")
+"""The scans of one serial number, of which also those of its neighbours are looked up: within their `SHIPMENT_OF`."""
+
+REACH = 5
+"""How many serial numbers below and above are neighbours."""
 
 WITHIN = [next((at for at, other in enumerate(GROUPS) if other.name == group.within), -1) for group in GROUPS]
 """The number of the group that each is a part of, -1 for all scans of those items."""
@@ -123,6 +133,8 @@ SHIPMENT = cython.declare(cython.longlong, SHIPMENT_US)
 WHOLE_DAY = cython.declare(cython.longlong, DAY_US)
 TIMES = cython.declare(cython.longlong, 1 << 27)  # twice the two hours from the year 1 to 9999
 PARTS_BELOW = cython.declare(cython.int, len(PARTS))
+OF_SERIAL = cython.declare(cython.int, SERIAL)
+SERIAL_PART = cython.declare(cython.int, list(PARTS).index("serial"))
 PRODUCT_GROUP = cython.declare(cython.int, PRODUCT)
 LOT_GROUP = cython.declare(cython.int, LOT)
 
@@ -177,6 +189,7 @@ def number_scans(c: Columns) -> list[int]:
         parts[7, i] = here * TIMES + day
         parts[8, i] = here * TIMES + floor_of(c.local_us[i], SHIPMENT) + TIMES // 2
         parts[9, i] = cython.cast(cython.longlong, left_spot * TYPES + c.kind[i]) * TIMES + day
+        parts[SERIAL_PART, i] = c.serial[c.epc[i]]
         parts[PARTS_BELOW, i] = c.epc[i]
         parts[PARTS_BELOW + 1, i] = c.spot[i] * LEVELS + c.level[i]
         of_items[0, i] = c.item_group[0, c.epc[i]]
@@ -188,6 +201,10 @@ def number_scans(c: Columns) -> list[int]:
         within: cython.int[::1] = of_items[OF[kind]]
         if WITHIN_GROUP[kind] >= 0:
             within = of[WITHIN_GROUP[kind]]
+        if kind == OF_SERIAL:  # whose slots are kept, for look-ups
+            c.serials, c.serial_slots = parts[SERIAL_PART], slots_for(n)
+            counts.append(number(within, c.serials, of[kind], c.serial_slots))
+            continue
         counts.append(number(within, parts[PART[kind]], of[kind], slots))
         if kind < MATES_BELOW:
             number(of[kind], parts[PARTS_BELOW], of[ALL_GROUPS + kind], slots)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.codes import Codes, serial_numbers
+from service.events.codes import Codes
 from service.events.groups import Index, members_of
 from service.features.mates import ITEM_GROUPS
 from service.features.running_groups import GroupedScans, Legs, Priors, RunningGroups, Sighting
@@ -70,7 +70,7 @@ class Past:
             lot=self.lot[events.epc],
             product=self.product[events.epc],
             item=self.item[events.epc],
-            serial=serial_numbers(self.parts.serial[events.epc]),
+            serial=self.parts.serial[events.epc],
             location_id=events.location_id,
             kind=trail.kind.astype(np.int64),
             time_us=events.time_us,
@@ -82,7 +82,7 @@ class Past:
         of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]
         members, starts, numbers = zip(*of_kinds, strict=True)
         sighting = self.groups.sight(scans, members, starts)
-        return sighting, self.groups.prior(sighting, numbers)
+        return sighting, self.groups.prior(sighting, numbers, max(1, round(trail.reference.serial_step)))
 
 
 def _members(group: NDArray[np.int32], count: int, among: Index) -> tuple[Index, Index, Index]:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events.codes import serial_numbers
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import TYPES
-from service.features.mates import DAY_US, GROUPS, HERE, SHIPMENT_US, USED
+from service.features.mates import DAY_US, GROUPS, HERE, REACH, SERIAL, SHIPMENT_US, USED
 
 _BASES = ("lot", "product", "all")
 _BASE = np.array([_BASES.index(group.of) for group in GROUPS])
@@ -56,7 +57,7 @@ class GroupedScans:
     lot: NDArray[np.int64]  # number of the lot
     product: NDArray[np.int64]  # number of the product
     item: NDArray[np.int64]  # hash of the item
-    serial: NDArray[np.float64]
+    serial: NDArray[np.int64]  # below 0: a name
     location_id: NDArray[np.int64]
     kind: NDArray[np.int64]  # event type 0..TYPES-1
     time_us: NDArray[np.int64]
@@ -85,8 +86,13 @@ class GroupedScans:
         ways: NDArray[np.int64] = np.where(moved, self.area[at], self.location_id[at]) * 2 + moved
         return ways
 
-    def keys(self, kind: int | Index, at: Index, life: int = 0) -> NDArray[np.int64]:
-        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to, in a life of traffic."""
+    def keys(
+        self, kind: int | Index, at: Index, life: int = 0, serial: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """Return the hash [m] of the group of each ``kind`` that the scans ``at`` belong to, in a life of traffic.
+
+        Those with a ``serial`` [m] are those that they would belong to if that were theirs.
+        """
         legs, clock_us = self.legs.take(at), self.clock_us[at]
         departure_us, arrival_us = legs.time_us + clock_us, self.time_us[at] + clock_us
         columns = (  # in the order of COLUMNS
@@ -99,6 +105,7 @@ class GroupedScans:
             arrival_us // SHIPMENT_US,
             arrival_us // DAY_US,
             self.way(at),
+            self.serial[at] if serial is None else serial,
         )
         base = np.stack([self.lot[at], self.product[at], np.zeros(len(legs.kind), dtype=np.int64)])
         base[1:] += life * _LIFE
@@ -129,6 +136,7 @@ class Priors:
     total: NDArray[np.float64]  # [GROUPS, N] their sum of what the mean is taken of, if there is such
     minute: NDArray[np.float64]  # [N] of the last scan here of another item
     serial: NDArray[np.float64]  # [NEIGHBOURS, N] of the last scans here before each, the last one last, if of mates
+    neighbours: NDArray[np.float64]  # [2, 2 REACH, N] count and sum of log gaps of the serials below, above, next ones
 
 
 class _Lasts:
@@ -175,7 +183,7 @@ class _Lasts:
         place = np.arange(len(members)) - np.repeat(start, size)
         kept = np.flatnonzero(place >= np.repeat(size - NEIGHBOURS, size))
         slot = np.repeat(rows * NEIGHBOURS, size)[kept] + (np.repeat(before, size)[kept] + place[kept]) % NEIGHBOURS
-        self.serial.ravel()[slot] = scans.serial[members[kept]]
+        self.serial.ravel()[slot] = serial_numbers(scans.serial[members[kept]])
         self.item.ravel()[slot] = item[kept]
 
         final = start + size - 1
@@ -251,7 +259,7 @@ class RunningGroups:
                 each = values[group.mean_of](sighting.members[kind])
                 self._total[by_kind[kind]] += np.add.reduceat(each, sighting.starts[kind], dtype=np.float64)
 
-    def prior(self, sighting: Sighting, numbers: Sequence[Index]) -> Priors:
+    def prior(self, sighting: Sighting, numbers: Sequence[Index], serial_step: int) -> Priors:
         """Return what there was in the groups that were sighted; ``numbers`` [GROUPS][N] are those of the events."""
         first = np.cumsum([0, *(len(start) for start in sighting.starts[:-1])])
         rows = sighting.rows[np.stack(numbers) + first[:, None]]  # [GROUPS, N]
@@ -265,4 +273,12 @@ class RunningGroups:
             total=self._total[rows],
             minute=self._lasts.stranger_hour_of(lasts, item) * 60,
             serial=self._lasts.serials_before(lasts, item, count[HERE].astype(np.int64), place),
+            neighbours=self._neighbours(sighting.scans, serial_step),
         )
+
+    def _neighbours(self, scans: GroupedScans, serial_step: int) -> NDArray[np.float64]:
+        steps = np.array([[-step, step] for step in range(1, REACH + 1)]).ravel() * serial_step
+        numbers = (scans.serial + steps[:, None]).ravel()  # [2 REACH * N]
+        events = np.tile(np.arange(len(scans.serial)), len(steps))
+        rows = self._table.find(scans.keys(SERIAL, events, serial=numbers)).reshape(len(steps), -1)
+        return np.stack([self._count[rows], self._total[rows]])

@@ -20,10 +20,10 @@ from service.events.vocabulary import EVENT_TYPES
 from service.features import declared
 from service.features.columns import Columns
 from service.features.companions import mate_rows
-from service.features.issued import code_rows
 from service.features.journey import journey_rows
-from service.features.lots import lot_rows, lot_rows_in_time
+from service.features.lots import code_rows, lot_rows, lot_rows_in_time
 from service.features.mates import HERE, LOT, number_items, number_scans
+from service.features.neighbours import neighbour_rows
 from service.features.past import Past
 from service.features.reference import Reference
 from service.features.running_groups import Sighting
@@ -31,7 +31,7 @@ from service.features.shared import Trail
 from service.features.traffic import traffic_rows
 from service.runtime.threads import give_way
 
-SPEC_VERSION = 2
+SPEC_VERSION = 3
 """Raised with every change of a formula, so that a model of other formulas is refused."""
 
 FEATURES, NAMES = declared.FEATURES, declared.NAMES
@@ -123,10 +123,20 @@ def _of_trail(trail: Trail) -> tuple[NDArray[np.float32], Sighting | None]:
     )
     _lot_rows(columns, trail)
     give_way()
-    mate_rows(columns, trail.fresh, priors, counts[HERE])
+    mate_rows(columns, trail.fresh, priors, _gate_before(trail), counts[HERE])
+    give_way()
+    neighbour_rows(columns, priors)
     give_way()
     traffic_rows(columns, priors)
     return table, sighting
+
+
+def _gate_before(trail: Trail) -> NDArray[np.float64] | None:
+    """Return the mates [N] that were at the gate with each event that was judged before; None if no event was."""
+    if trail.past is None or trail.past.judged_before is None:
+        return None
+    stored = trail.past.judged_before.companions[:, INDEX["gate_mates"] - COMPANIONS.start]
+    return np.rint(np.expm1(stored.astype(np.float64)))[trail.journeys.order]
 
 
 def _lot_rows(columns: Columns, trail: Trail) -> None:

@@ -239,7 +239,7 @@ def _scans(told: Told) -> GroupedScans:
         lot=told.lot,
         product=np.where(records["product"] < 0, -1 - told.lot, records["product"]),
         item=item_hash(records["header"], records["date"], records["serial"]),
-        serial=codes.serial_numbers(records["serial"]),
+        serial=records["serial"],
         location_id=records["location_id"],
         kind=type_index(records["event_type"]),
         time_us=records["time_us"],

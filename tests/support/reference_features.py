@@ -508,6 +508,13 @@ def _legs(view: View) -> Values:
         gaps = [_log_gap(view, mate, view.before[mate]) for mate in mates]
         return _log_gap(view, scan, last) - sum(gaps) / len(gaps) if gaps else 0.0
 
+    def at_gate(one: Scan) -> int:
+        """The mates scanned as this one in the same two hours, as far as was known then."""
+        hours = (one.local - EPOCH) // (2 * HOUR)
+        seen = [o for o in view.others if o.second <= one.second or not view.causal]
+        gate = [o for o in seen if o.is_mate_of(one) and o.where == one.where]
+        return sum((o.local - EPOCH) // (2 * HOUR) == hours for o in gate)
+
     left = [mate for mate in view.mates if came_from(mate) == came_from(scan)]
     on_leg = [mate for mate in left if mate.where == scan.where]
     shipped = [mate for mate in left if shipment(mate) == shipment(scan)]
@@ -519,6 +526,28 @@ def _legs(view: View) -> Values:
         "shipment_mates": math.log1p(len(shipped)),
         "shipment_share": share(len(shipped_here), len(shipped)),
         "shipment_gap_ratio": gap_ratio(shipped_here),
+        "gate_mates": math.log1p(at_gate(scan)),
+        "mates_left_behind": math.log1p(max(at_gate(last) - len(shipped), 0) if last else 0),
+        **_neighbours(view, shipped),
+    }
+
+
+def _neighbours(view: View, shipped: list[Scan]) -> Values:
+    own, beside, apart = view.scan.code, 0, {}
+    for direction in (-1, 1) if own and view.last else ():
+        for number in range(own.serial + direction, own.serial + 6 * direction, direction):
+            gaps = [_log_gap(view, mate, view.before[mate]) for mate in shipped if mate.code and mate.code.serial == number]
+            if gaps:
+                ratio = _log_gap(view, view.scan, view.last) - sum(gaps) / len(gaps)
+                if abs(ratio) > 0.05:
+                    apart[direction] = ratio
+                    break
+                beside += 1
+    return {
+        "neighbours_beside": math.log1p(beside),
+        "neighbour_below_gap_ratio": apart.get(-1, 0.0),
+        "neighbour_above_gap_ratio": apart.get(1, 0.0),
+        "neighbours_gap_difference": abs(apart[1] - apart[-1]) if len(apart) == 2 else -1.0,
     }
 
 
