@@ -47,6 +47,7 @@ _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
 _FAMILIARITY = (
     *("code_header_log", "code_company_log", "code_product_log", "code_lot_log", "scan_log", "lane_from_log"),
     *("lot_mates", "product_mates", "scan_mates", "leg_mates", "shipment_mates", "instant_mates"),
+    *("gate_mates", "neighbours_beside"),
     *("road_scans", "road_day_scans", "road_hours_scans", "area_day_scans"),
 )
 """Features that count how much is known of a code, a place or companions. More of it is no less normal, but unlike
