@@ -5,10 +5,10 @@
 - case: the events that are asked for, among all that is known
 - shared: what is known of the scans before any feature
 - columns: the same as the loops see it (compiled)
-- issued: features of a code (compiled)
 - journey: features of one item's scans (compiled)
-- lots: features of an item among the items of its lot (compiled)
+- lots: features of a code, and of an item among the items of its lot (compiled)
 - companions: features of a scan among those of mates (compiled)
+- neighbours: features of a scan beside those of the serials next to its own (compiled)
 - traffic: features of a scan among those of all others (compiled)
 - mates: the groups that items and scans belong to, and their numbers (compiled)
 - running_groups: statistics of companions over scans of earlier requests
