@@ -14,6 +14,9 @@ from service.features.table import INDEX
 _ENOUGH = 100
 """Legs from which the quantiles are the lane's own: fewer are shrunk towards those of like legs, see `learn`."""
 
+_TOGETHER = 0.05
+"""Log gaps that differ by no more are of those that went together, as in `service.features.neighbours`."""
+
 
 def _too_fast(f: Facts, w: Words, row: int) -> str:
     scan, before = f.scan(row), f.previous(row)
@@ -41,7 +44,7 @@ def _leg(f: Facts, w: Words, row: int) -> str:
     else:
         message = "{km} in {span}, from place {from_place} to place {place}"
         said = w.say(message, km=w.km(km), span=span, from_place=before.location_id, place=scan.location_id)
-    return said + _norm(f, w, before, scan) + _mates(f, w, row)
+    return said + _norm(f, w, before, scan) + _mates(f, w, row) + _neighbours(f, w, row)
 
 
 def _overtook(f: Facts, w: Words, row: int) -> str:
@@ -92,6 +95,18 @@ def _mates(f: Facts, w: Words, row: int) -> str:
     message = "; {n} mate that left in the same two hours took {span}"
     many = "; {n} mates that left in the same two hours took {span} (median)"
     return w.count(message, many, count, span=w.duration(minutes))
+
+
+def _neighbours(f: Facts, w: Words, row: int) -> str:
+    """Return the last part of a sentence: what all around it took that went together without it, "" if none did.
+
+    By the features, which know the scans of a history too.
+    """
+    of = f.case.features[row]
+    if not 0 <= of[INDEX["neighbours_gap_difference"]] <= _TOGETHER:
+        return ""
+    minutes = math.expm1(of[INDEX["gap_prev"]] - of[INDEX["neighbour_below_gap_ratio"]])
+    return w.say("; the serial numbers below and above it went together and took {span}", span=w.duration(minutes))
 
 
 def _unusual(f: Facts, w: Words, row: int) -> str:
