@@ -95,7 +95,7 @@ def number_of(  # noqa: PLR0913, PLR0917 - a pair, and what `number` left
     found: cython.const[cython.int][::1],
     slots: cython.const[cython.int][::1],
 ) -> cython.int:
-    """Return the number of the pair ``one``, ``other`` among those that `number` put into ``slots``, -1 if not there."""
+    """Return the number that `number`, which left the ``slots``, gave the pair ``one``, ``other``; -1 for none."""
     mask: cython.longlong = slots.shape[0] - 1
     at: cython.longlong = slot(one, other) & mask
     while slots[at] >= 0:

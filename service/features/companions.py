@@ -325,8 +325,8 @@ class MatesPass:
 def mate_rows(c: Columns, fresh, prior, gate_before, groups_here: cython.Py_ssize_t) -> None:
     """Write what the mates did, here and on the way here, for the members.
 
-    Args: ``fresh``, ``prior`` and ``gate_before`` as in `MatesPass`; ``groups_here`` is how many groups of one type at one place there
-    are.
+    Args: ``fresh``, ``prior`` and ``gate_before`` as in `MatesPass`; ``groups_here`` is how many groups of one type at
+    one place there are.
     """
     work: MatesPass = MatesPass(c, fresh, prior, gate_before)
     order: cython.Py_ssize_t[::1] = np.empty(len(c.members), dtype=np.intp)

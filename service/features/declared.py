@@ -141,7 +141,7 @@ COMPANION_FEATURES: tuple[tuple[str, str, str], ...] = (
     (
         "mates_left_behind",
         "jump",
-        "log1p of the gate_mates of the previous scan that are no shipment_mates yet: they came along, and are not here",
+        "log1p of the gate_mates of the previous scan beyond the shipment_mates: they came along, and are not here",
     ),
     (
         "neighbours_beside",

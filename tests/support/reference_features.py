@@ -534,9 +534,10 @@ def _legs(view: View) -> Values:
 
 def _neighbours(view: View, shipped: list[Scan]) -> Values:
     own, beside, apart = view.scan.code, 0, {}
+    of_serial = [(mate.code.serial, _log_gap(view, mate, view.before[mate])) for mate in shipped if mate.code]
     for direction in (-1, 1) if own and view.last else ():
         for number in range(own.serial + direction, own.serial + 6 * direction, direction):
-            gaps = [_log_gap(view, mate, view.before[mate]) for mate in shipped if mate.code and mate.code.serial == number]
+            gaps = [gap for serial, gap in of_serial if serial == number]
             if gaps:
                 ratio = _log_gap(view, view.scan, view.last) - sum(gaps) / len(gaps)
                 if abs(ratio) > 0.05:

@@ -76,7 +76,8 @@ def test_stalled_from_the_middle_of_what_went_together() -> None:
     english, korean = said("stalled", [*around, *journey(code(4_005), hours=(0, 1, 900))], 8)
     assert english.endswith("; the serial numbers below and above it went together and took 4.1 days")
     assert korean.endswith("; 앞뒤 일련번호 물품은 함께 이동하여 4.1일 소요")
-    apart = [scan for serial, left in ((4_004, 100), (4_006, 130)) for scan in journey(code(serial), hours=(0, 1, left))]
+    went = ((4_004, 100), (4_006, 130))
+    apart = [scan for serial, left in went for scan in journey(code(serial), hours=(0, 1, left))]
     assert "serial" not in said("stalled", [*apart, *journey(code(4_005), hours=(0, 1, 900))], 8)[0]
 
 
