@@ -139,6 +139,11 @@ PRODUCT_GROUP = cython.declare(cython.int, PRODUCT)
 LOT_GROUP = cython.declare(cython.int, LOT)
 
 
+def neighbour_step(serial_step: float) -> int:
+    """Return how far neighbours are apart whose serials have such steps, within what 64 bits can add to a serial."""
+    return min(round(serial_step), 1 << 59)
+
+
 def number_items(c: Columns) -> None:
     """Number the groups of items in ``item_group``, whose first row has the request of each code already."""
     codes: cython.Py_ssize_t = c.well_formed.shape[0]

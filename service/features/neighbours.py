@@ -11,7 +11,7 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import fabs, log1p
 
-from service.features.mates import GROUPS, SERIAL
+from service.features.mates import GROUPS, SERIAL, neighbour_step
 from service.features.mates import REACH as _REACH
 
 if cython.compiled:
@@ -48,7 +48,7 @@ class NeighboursPass:
     def __init__(self, c: Columns, prior) -> None:
         """Args: ``prior`` is what a past knows, or None."""
         self.c, self.rows, self.after_past = c, c.rows, prior is not None
-        self.step = max(1, round(c.tables.serial_step))
+        self.step = neighbour_step(c.tables.serial_step)
         self.shipment, self.serial = c.group[OF_SHIPMENT], c.serials
         self.group, self.slots = c.group[OF_SERIAL], c.serial_slots
         numbers: cython.double[:, ::1] = np.zeros((3, len(c.epc)))

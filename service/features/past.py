@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.events.codes import Codes
 from service.events.groups import Index, members_of
-from service.features.mates import ITEM_GROUPS
+from service.features.mates import ITEM_GROUPS, neighbour_step
 from service.features.running_groups import GroupedScans, Legs, Priors, RunningGroups, Sighting
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Past:
         of_kinds = [_members(trail.group[kind], count, trail.members) for kind, count in enumerate(counts)]
         members, starts, numbers = zip(*of_kinds, strict=True)
         sighting = self.groups.sight(scans, members, starts)
-        return sighting, self.groups.prior(sighting, numbers, max(1, round(trail.reference.serial_step)))
+        return sighting, self.groups.prior(sighting, numbers, neighbour_step(trail.reference.serial_step))
 
 
 def _members(group: NDArray[np.int32], count: int, among: Index) -> tuple[Index, Index, Index]:

@@ -81,3 +81,10 @@ def test_who_overtakes_leaves_mates_behind() -> None:
     assert _seen(scans, len(first) + _HUB, causal=False)["mates_left_behind"] == 0
     assert _seen(scans, _HUB, causal=True)["mates_left_behind"] == 0
     assert _seen(scans, _HUB - 1, causal=True)["gate_mates"] == pytest.approx(math.log1p(4))
+
+
+def test_serials_that_are_no_small_numbers_have_neighbours_or_none() -> None:
+    """Of other schemes they have up to 18 digits; steps may be as large."""
+    for serial, step in ((4_000, 1e18), (4_000, 1e300)):
+        seen = _seen(_with(journey(code(serial)), {serial + 1: _HOURS}), 2, causal=False, serial_step=step)
+        assert seen["neighbours_beside"] == 0
