@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         60 * 86_400.0, ge=1, le=10 * 366 * 86_400, description="seconds that a lot is remembered after its last event"
     )
     history_max_events: int = Field(
-        1_000_000, ge=1_000, description="the most events that this process remembers, from 1000; 620 bytes each"
+        1_000_000, ge=1_000, description="the most events that this process remembers, from 1000; 750 bytes each"
     )
     history_timeout_s: float = Field(
         0.1, gt=0, le=60, description="seconds that an answer waits for a history server before it goes on without"
