@@ -44,10 +44,16 @@ _NOT_THERE = -1e9
 _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
 """Features that say which event it is: a rare one is no error, and an SVM cannot know that."""
 
+_BESIDE = {
+    *("gate_mates", "mates_left_behind", "neighbours_beside", "neighbours_gap_difference"),
+    *("neighbour_below_gap_ratio", "neighbour_above_gap_ratio"),
+}
+"""Features of who goes apart from its neighbours: how they are spread is a matter of how large shipments are, so in
+another world one in forty normal events was an outlier by them; and the SVMs found no more with them."""
+
 _FAMILIARITY = (
     *("code_header_log", "code_company_log", "code_product_log", "code_lot_log", "scan_log", "lane_from_log"),
     *("lot_mates", "product_mates", "scan_mates", "leg_mates", "shipment_mates", "instant_mates"),
-    *("gate_mates", "neighbours_beside"),
     *("road_scans", "road_day_scans", "road_hours_scans", "area_day_scans"),
 )
 """Features that count how much is known of a code, a place or companions. More of it is no less normal, but unlike
@@ -205,7 +211,8 @@ def fit_svms(drawn: Sequence[Samples], check: Sequence[Samples], seed: int) -> O
 
 def columns_of(kind: str) -> list[int]:
     """Return the features that serve a kind, as an SVM of it sees them."""
-    return [at for at, (name, serves, _) in enumerate(features.FEATURES) if serves == kind and name not in _TYPES]
+    unsaid = _TYPES | _BESIDE
+    return [at for at, (name, serves, _) in enumerate(features.FEATURES) if serves == kind and name not in unsaid]
 
 
 def _some_normal(part: Samples, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ def test_where_nothing_tells_it_is_half() -> None:
 
 def test_few_anomalous_items_tell_nothing() -> None:
     """19 of them, all as the start says, move nothing; one more does."""
-    start, trained, epc = network(1), network(2), np.arange(EVENTS)
+    start, trained, epc = network(3), network(4), np.arange(EVENTS)
     check = true_to(start, 3)
     few = np.flatnonzero(check[0].labels.any(axis=1))[19:]
     check[0].labels[few[1:]] = 0
@@ -81,7 +81,7 @@ def test_few_anomalous_items_tell_nothing() -> None:
 
 
 def test_what_is_ahead_by_less_than_chance_is_not_gone_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, trained, epc = network(1), network(2), np.arange(EVENTS)
+    start, trained, epc = network(3), network(4), np.arange(EVENTS)
     check = true_to(trained, 5, wrong=0.4)
     share = chosen(start, trained, check, epc)[1]
     monkeypatch.setattr(candidates, "_ERRORS", 0.0)
