@@ -20,7 +20,7 @@ from training.simulation.world import simulate
 from training.train import train
 
 SHORT = TrainConfig(
-    architecture="bilstm-attention", hidden=16, epochs=2, windows_per_epoch=4_000, batch=32, learning_rate=0.01
+    architecture="bilstm-attention", hidden=16, epochs=2, windows_per_epoch=6_000, batch=32, learning_rate=0.01
 )
 """Two epochs in a few seconds, of the network that has every part."""
 

