@@ -98,7 +98,7 @@ HERE = next(at for at, group in enumerate(GROUPS) if group.name == "here")
 """The group of which also the last few scans are remembered."""
 
 SERIAL = next(at for at, group in enumerate(GROUPS) if group.name == "serial")
-"""The scans of one serial number, of which also those of its neighbours are looked up: within their `SHIPMENT_OF`."""
+"""The scans of one serial number, of which also those of its neighbours are looked up, in the same shipment."""
 
 REACH = 5
 """How many serial numbers below and above are neighbours."""
