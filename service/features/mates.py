@@ -103,6 +103,9 @@ SERIAL = next(at for at, group in enumerate(GROUPS) if group.name == "serial")
 REACH = 5
 """How many serial numbers below and above are neighbours."""
 
+TOGETHER = 0.05
+"""Log gaps that differ by no more are of those that went together."""
+
 WITHIN = [next((at for at, other in enumerate(GROUPS) if other.name == group.within), -1) for group in GROUPS]
 """The number of the group that each is a part of, -1 for all scans of those items."""
 

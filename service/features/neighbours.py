@@ -11,8 +11,8 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import fabs, log1p
 
+from service.features import mates
 from service.features.mates import GROUPS, SERIAL, neighbour_step
-from service.features.mates import REACH as _REACH
 
 if cython.compiled:
     from cython.cimports.service.events.groups import number_of
@@ -21,8 +21,8 @@ if cython.compiled:
 else:
     from service.events.groups import number_of
 
-TOGETHER = cython.declare(cython.double, 0.05)  # log gaps that differ by no more are of those that went together
-REACH = cython.declare(cython.int, _REACH)
+TOGETHER = cython.declare(cython.double, mates.TOGETHER)
+REACH = cython.declare(cython.int, mates.REACH)
 OF_SERIAL = cython.declare(cython.int, SERIAL)
 OF_SHIPMENT = cython.declare(cython.int, next(at for at, one in enumerate(GROUPS) if one.name == GROUPS[SERIAL].within))
 MOST = cython.declare(cython.longlong, 1 << 62)  # a serial this large has no neighbours: they may be no such numbers

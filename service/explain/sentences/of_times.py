@@ -9,13 +9,11 @@ from service.explain.norms import Times
 from service.explain.scans import Scan
 from service.explain.sentences import Sentences
 from service.explain.words import Words
+from service.features.mates import TOGETHER
 from service.features.table import INDEX
 
 _ENOUGH = 100
 """Legs from which the quantiles are the lane's own: fewer are shrunk towards those of like legs, see `learn`."""
-
-_TOGETHER = 0.05
-"""Log gaps that differ by no more are of those that went together, as in `service.features.neighbours`."""
 
 
 def _too_fast(f: Facts, w: Words, row: int) -> str:
@@ -103,7 +101,7 @@ def _neighbours(f: Facts, w: Words, row: int) -> str:
     By the features, which know the scans of a history too.
     """
     of = f.case.features[row]
-    if not 0 <= of[INDEX["neighbours_gap_difference"]] <= _TOGETHER:
+    if not 0 <= of[INDEX["neighbours_gap_difference"]] <= TOGETHER:
         return ""
     minutes = math.expm1(of[INDEX["gap_prev"]] - of[INDEX["neighbour_below_gap_ratio"]])
     return w.say("; the serial numbers below and above it went together and took {span}", span=w.duration(minutes))
