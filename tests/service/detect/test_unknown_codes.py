@@ -123,7 +123,8 @@ def test_small_requests_have_the_verdict_of_what_was_seen(build: Callable[..., W
     (events, forged), wiring = foreign, build()
     small, plain = items(events, 0, 40), ~forged[(events.epc >= 0) & (events.epc < 40)]
     # Of one lot that nobody knows there is little else to say: of few items the network seldom sees that all are alike.
-    assert fake(analyze(wiring, small))[plain].mean() > 0.5
+    assert fake(analyze(build(operating_point="sensitive"), small))[plain].all()
+    analyze(wiring, small)
     verdicts = []
     for begin in range(0, len(events.epc_codes), 40):
         judgement = analyze(wiring, items(events, begin, begin + 40))
@@ -156,7 +157,7 @@ def test_a_stream_is_spared_once_enough_was_seen(build: Callable[..., Wiring], f
     turned = spared.index(True)
     assert turned > 0
     # At its worst, as the stream begins: the network needs no verdict to see soon that all are alike.
-    assert alarms_of(asyncio.run(follow(build(operating_point="sensitive"))))[0] > 0.5
+    assert max(alarms_of(asyncio.run(follow(build(operating_point="sensitive"))))[:turned]) > 0.6
     assert max(alarms_of(judgements)[turned:]) < 0.15
     assert all(spared[turned:])
 
