@@ -26,9 +26,10 @@ from training.network.predict import predict
 from training.runs.drift_histograms import reference_histograms
 from training.runs.expected_error import expected_error, known_events
 from training.runs.folder import Run, padded_lengths
-from training.runs.lineage import contents, lineage, probe, write_curves
+from training.runs.lineage import contents, lineage, write_curves
 from training.runs.median_events import median_events
 from training.runs.record import UNMEASURED, Contents, Lineage, RunRecord
+from training.runs.telling_journey import telling_journey
 from training.samples import labelled_data
 from training.samples.labelled_data import Material, Strangers
 from training.samples.other_networks import OtherNetwork, load_network
@@ -148,7 +149,7 @@ def run_of(fitted: Fitted, labelled: Material, reference: Reference, origins: Li
             known_events(fitted.check[1]), fitted.check[1].labels, fitted.causal_flags(OperatingPoint.BALANCED)
         ),
         lineage=origins,
-        probe=probe(fitted.check[0], lengths[0]),
+        probe=telling_journey(fitted.check[0], lengths[0], partial(predict, fitted.model)),
         histograms=reference_histograms(
             labelled.take("validation")[0], partial(predict, fitted.model), reference, config.max_length
         ),

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from service.detect import rules
 from service.events.columns import Events
-from service.events.journeys import Journeys
-from service.events.vocabulary import MODES
+from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
 from service.model.manifest import NormalEvents
 from service.model.sequences import Windows
@@ -28,8 +27,9 @@ from training.errors import DataError
 from training.runs.drift_histograms import Served, as_served, histograms_of
 from training.runs.folder import padded_lengths
 from training.runs.median_events import median_events
+from training.runs.telling_journey import telling_journey
 from training.runs.weights import TrainedWeights
-from training.samples.samples import Samples
+from training.samples.samples import Samples, samples
 from training.samples.splits import first_scans
 
 _HISTOGRAM_ITEMS = 20_000
@@ -86,7 +86,9 @@ def adopt(
     baseline = median_events([_in_order(each, settled) for each in (whole, causal)])
     del causal  # its table is the largest thing of all
     progress("histograms", 0.6)
-    served = as_served(_some_items(events), weights.score, settled.reference, weights.max_length)
+    some = _some_items(events)
+    served = as_served(some, weights.score, settled.reference, weights.max_length)
+    probe = _telling(some, settled.reference, weights)
     progress("planting faults, and looking for them", 0.7)
     trusted = {}
     if settings.plant:
@@ -94,7 +96,7 @@ def adopt(
         clean = _clean(events, settled, scores, by_mode)
         trusted = trust(events, clean, settled.reference, weights, whole, scores, by_mode, settings.seed)
     evidence = rules.judge(whole.features)[0]
-    return Adoption(settled, scores, evidence, cuts, served, baseline, _example(events, whole, weights), trusted)
+    return Adoption(settled, scores, evidence, cuts, served, baseline, probe, trusted)
 
 
 def _cuts(
@@ -139,13 +141,11 @@ def _in_order(part: JudgedEvents, settled: Settled) -> Samples:
     return Samples(part.features, settled.suspects.astype(np.float32), Windows(index, one, index, 0 * one), index)
 
 
-def _example(events: Events, whole: JudgedEvents, weights: TrainedWeights) -> list[list[float]]:
-    """Return the features [T, F] of the first events of a real journey, as many as the shortest window has."""
-    journeys = Journeys.of(events)
-    wanted = padded_lengths(weights.max_length)[0]
-    item = int(np.argmax(np.minimum(journeys.length, wanted)))
-    rows = journeys.order[journeys.start[item] :][: min(int(journeys.length[item]), wanted)]
-    return [[float(value) for value in event] for event in whole.features[rows]]
+def _telling(events: Events, reference: Reference, weights: TrainedWeights) -> list[list[float]]:
+    """Return the features [T, F] of the first events of a telling journey, as many as the shortest window has."""
+    unknown = np.zeros((len(events), len(KINDS)), dtype=np.float32)
+    part = samples(events, unknown, reference, causal=False, limit=weights.max_length)
+    return telling_journey(part, padded_lengths(weights.max_length)[0], weights.model)
 
 
 def _clean(

@@ -15,7 +15,6 @@ from service.model.manifest import digest_of
 from training.datasets.dataset import Dataset
 from training.datasets.masters import LOCATIONS, TRANSITIONS
 from training.runs.record import Contents, Lineage
-from training.samples.samples import Samples
 from training.samples.splits import SPLITS
 
 mpl.use("Agg")  # plots are files, no display is needed
@@ -60,14 +59,6 @@ def other_hashes(data: Path, truth: Path | None) -> dict[str, str]:
     """Return the SHA-256 of the files of a data folder that are no raw files, by name."""
     others = [path for path in (data / LOCATIONS, data / TRANSITIONS, truth) if path and path.is_file()]
     return {path.name: digest_of(path) for path in others}
-
-
-def probe(part: Samples, longest: int) -> list[list[float]]:
-    """Return the features [T, F] of the first ``longest`` events of a real journey."""
-    row = int(np.argmax(np.minimum(part.windows.length, longest)))
-    start = part.windows.start[row]
-    journey = part.features[start : start + min(int(part.windows.length[row]), longest)]
-    return [[float(value) for value in event] for event in journey]
 
 
 def write_curves(curves: list[dict[str, float]], out: Path) -> None:
