@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from service.events.vocabulary import START, TYPES
 from service.explain.scans import Code, Scan
+from service.features.keys import LOTS, PRODUCTS
 from service.features.reference import Counts, Reference
 
 Favourite = tuple[int, int, int]
 """(type, location id, count) of the scans that there are most of."""
-
-_LOTS, _PRODUCTS = 10**6, 10**7
-"""How `features.keys` puts lots and products into one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Norms:
     def lot(self, code: Code) -> Lot | None:
         """Return what was issued of the lot, None if nothing was."""
         reference = self._reference
-        row = row_of(reference.product_lot, code.product * _LOTS + code.lot)
+        row = row_of(reference.product_lot, code.product * LOTS + code.lot)
         if row is None:
             return None
         first, last = reference.lot_day[row].tolist()
@@ -59,21 +57,21 @@ class Norms:
 
     @cached_property
     def _lot_numbers(self) -> NDArray[np.int64]:
-        return self._reference.product_lot.key % _LOTS
+        return self._reference.product_lot.key % LOTS
 
     def owner_of_lot(self, lot: int) -> tuple[int, int] | None:
         """Return (product, issued codes) of the product with most codes of this lot number."""
         rows = np.flatnonzero(self._lot_numbers == lot)
-        return _most(self._reference.product_lot, rows, lambda key: key // _LOTS)
+        return _most(self._reference.product_lot, rows, lambda key: key // LOTS)
 
     def owner_of_product(self, product: int) -> tuple[int, int] | None:
         """Return (company, issued codes) of the company with most codes of this product number."""
         table = self._reference.company_product
-        return _most(table, np.flatnonzero(table.key % _PRODUCTS == product), lambda key: key // _PRODUCTS)
+        return _most(table, np.flatnonzero(table.key % PRODUCTS == product), lambda key: key // PRODUCTS)
 
     def products_of(self, company: int) -> int:
         """Return how many products the company issued codes of."""
-        return len(_range(self._reference.company_product, company * _PRODUCTS, (company + 1) * _PRODUCTS))
+        return len(_range(self._reference.company_product, company * PRODUCTS, (company + 1) * PRODUCTS))
 
     def lane_times(self, before: Scan, scan: Scan) -> Times | None:
         """Return how long normal legs of the lane take, None if none was seen."""
