@@ -58,9 +58,9 @@ class Explanation:
         assert judgement.case is not None  # noqa: S101 - what is explained was judged so
         self.judgement, self.case = judgement, judgement.case
         journeys = self.case.journeys
-        self.causal = bool(self.case.features[:1, INDEX["causal"]].any())
+        self._reasons = Reasons(self.case, reference, language)
+        self.causal = self._reasons.causal
         self._expected = expected if self.causal else None
-        self._reasons = Reasons(self.case, reference, language, causal=self.causal)
         begins = journeys.spread(journeys.start)
         self._causes = FirstCauses(self.case.features, begins, lambda: self._reasons.mates)
 

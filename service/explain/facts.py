@@ -26,21 +26,12 @@ _EARTH_RADIUS_KM = 6371.0
 class Facts:
     """Facts of the events of one case, each worked out when it is asked for."""
 
-    def __init__(self, case: Case, reference: Reference, causal: bool | None = None) -> None:
-        """``causal``: whether the case was judged by the past alone; None finds it out, if a journey has two events."""
-        self._said_causal = causal
+    def __init__(self, case: Case, reference: Reference) -> None:
         self._scans: dict[int, Scan] = {}  # of numpy's numbers, made once: a journey is walked through again and again
         self.case, self.reference = case, reference
+        self.causal = bool(case.features[:1, INDEX["causal"]].any())  # judged by the past alone
         self.norms = Norms(reference)
         self._events = case.journeys.events
-
-    @cached_property
-    def causal(self) -> bool:
-        """Whether the case was judged by the past alone: then no event has features of a next one."""
-        if self._said_causal is not None:
-            return self._said_causal
-        follows = np.flatnonzero(self.case.journeys.position[1:] > 0)
-        return bool(len(follows)) and not self.case.features[follows[0], INDEX["has_next"]] > 0
 
     @cached_property
     def parts(self) -> codes.Codes:

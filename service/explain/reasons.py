@@ -26,9 +26,14 @@ SENTENCES: Sentences = {
 class Reasons:
     """Says why events of one case are findings."""
 
-    def __init__(self, case: Case, reference: Reference, language: str, *, causal: bool | None = None) -> None:
-        """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`; ``causal`` is that of `Facts`."""
-        self._facts, self._words = Facts(case, reference, causal), Words(language)
+    def __init__(self, case: Case, reference: Reference, language: str) -> None:
+        """``language`` is one of `languages.LANGUAGES`, see `languages.language_of`."""
+        self._facts, self._words = Facts(case, reference), Words(language)
+
+    @property
+    def causal(self) -> bool:
+        """Return whether the case was judged by the past alone."""
+        return self._facts.causal
 
     @property
     def mates(self) -> Mates:

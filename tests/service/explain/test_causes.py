@@ -21,7 +21,7 @@ from tests.support.worlds import ROUTE, Scan, code, journey, shipment
 def named(scans: list[Scan], at: int, kind: str, *, causal: bool = False) -> tuple[str, int]:
     """Return the first cause of ``scans[at]``, and the place in ``scans`` of the event that shows it."""
     case = case_of(scans, causal=causal)
-    mates = Facts(case, reference(), causal).mates
+    mates = Facts(case, reference()).mates
     causes = FirstCauses(case.features, case.journeys.spread(case.journeys.start), lambda: mates)
     cause, shown = causes.at(int(case.rows[at]), KINDS.index(kind))
     return CODES[cause], int(case.journeys.order[shown])

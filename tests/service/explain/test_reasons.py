@@ -134,9 +134,10 @@ def test_a_causal_judgement_says_nothing_of_the_future() -> None:
             assert of_whole.sentence(in_whole, one, in_whole) == of_part.sentence(in_part, one, in_part), one.code
 
 
-def test_the_mode_is_said_where_no_journey_tells_it() -> None:
-    case = case_of(shipment(ROUTE[:1], range(4_000, 4_010)), causal=True)  # one event each: none has a next one
-    row, never_shipped = row_of(case, 1), cause("serial_never_shipped")
-    said = Reasons(case, reference(), "en", causal=True).sentence(row, never_shipped, row)
+def test_the_mode_counts_where_no_journey_tells_it() -> None:
+    scans, never_shipped = shipment(ROUTE[:1], range(4_000, 4_010)), cause("serial_never_shipped")
+    whole, causal = case_of(scans), case_of(scans, causal=True)  # one event each: none has a next one
+    row = row_of(causal, 1)
+    said = Reasons(causal, reference(), "en").sentence(row, never_shipped, row)
     assert said == "No mate of serial 4000 is at hand"
-    assert "next to it: 4" in Reasons(case, reference(), "en", causal=False).sentence(row, never_shipped, row)
+    assert "next to it: 4" in Reasons(whole, reference(), "en").sentence(row, never_shipped, row)
