@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from service.detect.rules import Table
 from service.events.vocabulary import KINDS
 from service.explain.mates import Mates
+from service.features.table import APART
 
 _Found = NDArray[np.bool_]
 
@@ -104,13 +105,6 @@ _LANE_TIME = (
     "speed_prev",
     "speed_next",
 )
-_NEIGHBOURS = (
-    "mates_left_behind",
-    "neighbours_beside",
-    "neighbour_below_gap_ratio",
-    "neighbour_above_gap_ratio",
-    "neighbours_gap_difference",
-)
 _MATES_TIME = (
     "scan_mate_gap",
     "scan_mate_offset",
@@ -118,7 +112,7 @@ _MATES_TIME = (
     "shipment_gap_ratio",
     "instant_mates",
     "gate_mates",
-    *_NEIGHBOURS,
+    *APART,
 )
 _TRAFFIC_TIME = (
     "road_gap_ratio",
@@ -146,7 +140,7 @@ _PLACE_USE = ("product_scan_logp", "scan_mates", "scan_share", "scan_log")
 _BOOKS = ("balance", "balance_after", "repeats", "repeat_gap", "type_logp", "type_step", "type_behind")
 _LEVELS = ("stage_step", "type_step", "type_logp", "type_behind", *_LANE_USE, *_PLACE_USE)
 _PAIRS = ("stage_step", "type_logp_next", "type_step_next", "lane_logp", "lane_logp_next", "id_inverted")
-_ORDER = _all(*_BOOKS, *_PAIRS, *_GATES, *_LANE_TIME, *_NEIGHBOURS)
+_ORDER = _all(*_BOOKS, *_PAIRS, *_GATES, *_LANE_TIME, *APART)
 _LATE = ("mate_serial_gap", "scan_mates", "scan_share", "shipment_mates", "shipment_share", "elapsed", "code_age")
 _TIME = _all(*_LANE_TIME, *_MATES_TIME, *_TRAFFIC_TIME, *_LATE)
 _CLONE = (

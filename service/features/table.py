@@ -47,6 +47,15 @@ COMPANIONS = slice(len(declared.JOURNEY_FEATURES), len(NAMES) - 1)
 TRAFFIC = slice(COMPANIONS.stop - len(declared.TRAFFIC_FEATURES), COMPANIONS.stop)
 """Columns of those in traffic."""
 
+APART = (
+    "mates_left_behind",
+    "neighbours_beside",
+    "neighbour_below_gap_ratio",
+    "neighbour_above_gap_ratio",
+    "neighbours_gap_difference",
+)
+"""Features of who goes apart from those that it was packed with."""
+
 
 def feature_spec_hash() -> str:
     """Return the SHA-256 (hex) of the feature names in order and the version of their formulas."""

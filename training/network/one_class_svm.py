@@ -12,7 +12,7 @@ which fits more events, has weights of +-50,000 that cancel each other, and anot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,12 +44,9 @@ _NOT_THERE = -1e9
 _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
 """Features that say which event it is: a rare one is no error, and an SVM cannot know that."""
 
-BESIDE = {
-    *("gate_mates", "mates_left_behind", "neighbours_beside", "neighbours_gap_difference"),
-    *("neighbour_below_gap_ratio", "neighbour_above_gap_ratio"),
-}
-"""Features of who goes apart from its neighbours: how they are spread is a matter of how large shipments are, so in
-another world one in forty normal events was an outlier by them; and the SVMs found no more with them."""
+BESIDE = {"gate_mates", *features.APART}
+"""Who is there, and who goes apart from them: how these features are spread is a matter of how large shipments are, so
+in another world one in forty normal events was an outlier by them; and the SVMs found no more with them."""
 
 _FAMILIARITY = (
     *("code_header_log", "code_company_log", "code_product_log", "code_lot_log", "scan_log", "lane_from_log"),
@@ -122,23 +119,14 @@ class OneClassSvms(nn.Module):
 
     def logits(self, table: NDArray[np.float32], *, causal: bool) -> NDArray[np.float32]:
         """Return the logits [N, 5] of events with the features ``table`` [N, F], before calibration."""
-        mode = torch.tensor([int(causal)])
-        with torch.inference_mode():
-            parts = [self._logits(part, mode)[0] for part in torch.split(torch.from_numpy(table[None]), _CHUNK, 1)]
-        found: NDArray[np.float32] = torch.cat(parts).numpy()
+        found: NDArray[np.float32] = _in_chunks(table, self._logits, causal).numpy()
         return found
 
     def logits_of(self, column: int, table: NDArray[np.float32], *, causal: bool) -> NDArray[np.float32]:
         """Return the calibrated logits [N] of one kind alone for events with the features ``table`` [N, F]."""
-        mode = torch.tensor([int(causal)])
         kernel = self.machines[column]
-        with torch.inference_mode():
-            parts = [
-                kernel(self._standard(part, mode), mode)[0]
-                for part in torch.split(torch.from_numpy(table[None]), _CHUNK, 1)
-            ]
-            logits = self.a[int(causal), column] * torch.cat(parts) + self.b[int(causal), column]
-        found: NDArray[np.float32] = logits.numpy()
+        bare = _in_chunks(table, lambda x, mode: kernel(self._standard(x, mode), mode), causal)
+        found: NDArray[np.float32] = (self.a[int(causal), column] * bare + self.b[int(causal), column]).numpy()
         return found
 
     def state(self) -> dict[str, Any]:
@@ -160,6 +148,13 @@ class OneClassSvms(nn.Module):
         """Return features [B, T, F] in deviations, within what counts."""
         x = (features - self.mean[mode].unsqueeze(1)) * self.scale[mode].unsqueeze(1)
         return torch.minimum(torch.clamp(x, min=-CLIP), self.ceiling[mode].unsqueeze(1))
+
+
+def _in_chunks(table: NDArray[np.float32], judge: Callable[[Tensor, Tensor], Tensor], causal: bool) -> Tensor:
+    """Return what ``judge`` says [N, ..] of one sequence with the features ``table`` [N, F], and of its mode."""
+    mode = torch.tensor([int(causal)])
+    with torch.inference_mode():
+        return torch.cat([judge(x, mode)[0] for x in torch.split(torch.from_numpy(table[None]), _CHUNK, 1)])
 
 
 class Kernel(nn.Module):
