@@ -17,6 +17,7 @@ from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, KINDS, LEVEL_OF_TYPE, TYPES, type_index
 from service.features.keys import product_lot_key
+from service.features.mates import SHIPMENT_US
 from service.features.reference import Reference
 
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
@@ -30,9 +31,6 @@ _EARTH_KM = 6371.0
 
 _TEAM_SIZES = np.array([1, 1, 1, 1, 2, 4])
 """Items that suffer a fault together, most of them alone: mates that are wrong hide each other."""
-
-_SHIPMENT_US = 2 * HOUR_US
-"""Scans at one place within this time are of one shipment, as for the features of companions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +133,7 @@ class Bed:
         near = (place < len(at)) & (np.arange(_TEAM_SIZES.max()) < size[seeds][:, None])
         for column in (self._lot[self.item[at]], self.place[at], self.type[at]):
             near &= column[ahead] == column[seeds][:, None]
-        near &= self.columns["time_us"][at][ahead] - self.columns["time_us"][at][seeds][:, None] < _SHIPMENT_US
+        near &= self.columns["time_us"][at][ahead] - self.columns["time_us"][at][seeds][:, None] < SHIPMENT_US
         rows, team = at[ahead[near]], np.nonzero(near)[0]
         rows, first = np.unique(rows, return_index=True)
         self._team = team[first]
