@@ -6,3 +6,8 @@ from collections.abc import Callable
 
 Progress = Callable[[str, float], None]
 """Called with what is going on (one name or sentence) and how much of the whole is done, 0 .. 1."""
+
+
+def part_of(progress: Progress, begin: float, end: float) -> Progress:
+    """Return what a part of the work calls, which is the whole from ``begin`` to ``end``."""
+    return lambda what, done: progress(what, begin + (end - begin) * done)

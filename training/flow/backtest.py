@@ -11,7 +11,7 @@ from service.flow.forecast.intervals import band_of, bounds
 from service.flow.forecast.manifest import FlowMeasure
 from service.flow.gate import SERVED
 from service.flow.series import MEASURES
-from service.progress import Progress
+from service.progress import Progress, part_of
 from training.flow.choice import choose, weighted
 from training.flow.config import FlowConfig
 from training.flow.history import FlowHistory, Rolling
@@ -34,7 +34,7 @@ class Backtest:
     testing: Trials
     learned: Learners  # what the testing forecasts came of
 
-    def served(self, trials: Trials) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def served(self, trials: Trials) -> NDArray[np.float32]:
         """Return the chosen forecasts [O, S, H, 3]."""
         served = np.empty_like(trials.truth)
         for at, measure in enumerate(MEASURES):
@@ -109,15 +109,11 @@ def backtest(history: FlowHistory, config: FlowConfig, progress: Progress) -> Ba
     groups = groups_of(history.series)
     rolling = Rolling.of(history, groups.members)
     plain = plain_methods(history.items is not None)
-    first = learn(rolling, origins.learn_day, origins.days, config, _part(progress, 0.0, 0.3))
+    first = learn(rolling, origins.learn_day, origins.days, config, part_of(progress, 0.0, 0.3))
     methods = [*plain, *first.methods()]
-    deciding = try_out(rolling, groups, methods, origins.deciding, origins.days, _part(progress, 0.3, 0.5))
+    deciding = try_out(rolling, groups, methods, origins.deciding, origins.days, part_of(progress, 0.3, 0.5))
     chosen = choose(deciding, origins.split_day)
-    second = learn(rolling, origins.split_day, origins.days, config, _part(progress, 0.5, 0.8))
+    second = learn(rolling, origins.split_day, origins.days, config, part_of(progress, 0.5, 0.8))
     methods = [*plain, *second.methods()]
-    testing = try_out(rolling, groups, methods, origins.testing, origins.days, _part(progress, 0.8, 1.0))
+    testing = try_out(rolling, groups, methods, origins.testing, origins.days, part_of(progress, 0.8, 1.0))
     return Backtest(origins, rolling, chosen, deciding, testing, second)
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    return lambda what, done: progress(what, begin + (end - begin) * done)

@@ -12,7 +12,7 @@ from service.flow.forecast.manifest import FlowMeasure
 from service.flow.forecast.smoothing import SMOOTHED_DAYS
 from service.flow.gate import CHAMPION
 from service.flow.series import MEASURES
-from service.progress import Progress
+from service.progress import Progress, part_of
 from training.flow.backtest import Backtest, backtest
 from training.flow.calibration import ScaledErrors, calibrated
 from training.flow.champion import Champion, compare_with
@@ -43,11 +43,9 @@ def train_flow(  # noqa: PLR0913, PLR0917
     Raises:
         DataError: the history is too short.
     """
-    found = backtest(history, config, lambda what, done: progress(what, _TESTED * done))
+    found = backtest(history, config, part_of(progress, 0.0, _TESTED))
     series, days = history.series, found.origins.days
-    learned = learn(
-        found.rolling, series.last_day, days, config, lambda what, done: progress(what, _TESTED + 0.24 * done)
-    )
+    learned = learn(found.rolling, series.last_day, days, config, part_of(progress, _TESTED, 0.99))
     record = FlowRecord(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         config=config,

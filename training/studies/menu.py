@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from service.progress import Progress
+from service.progress import Progress, part_of
 from training.evaluation.tables import Sheet
 from training.fitting.calibrated import Fitted, fit_model, telling
 from training.fitting.config import TrainConfig
@@ -36,12 +36,12 @@ def _lengths(labelled: Material, config: TrainConfig, out: Path, progress: Progr
 
 def _redundancy(labelled: Material, config: TrainConfig, out: Path, progress: Progress) -> list[Sheet]:
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.0, 0.6))
-    return redundancy.study_redundancy(fitted, out, config.seed, lambda what, done: progress(what, 0.6 + 0.4 * done))
+    return redundancy.study_redundancy(fitted, out, config.seed, part_of(progress, 0.6, 1.0))
 
 
 def _coldstart(labelled: Material, config: TrainConfig, out: Path, progress: Progress) -> list[Sheet]:
     fitted = fit_model(labelled, config, telling(progress, config.epochs, 0.0, 0.4))
-    return coldstart.study_coldstart(labelled, config, fitted, out, lambda what, done: progress(what, 0.4 + 0.6 * done))
+    return coldstart.study_coldstart(labelled, config, fitted, out, part_of(progress, 0.4, 1.0))
 
 
 STUDIES = {"robustness": _robustness, "lengths": _lengths, "redundancy": _redundancy, "coldstart": _coldstart}
