@@ -15,7 +15,7 @@ from service.events.vocabulary import KINDS, MODES
 from service.features.reference import Reference
 from service.model.manifest import NormalEvents
 from service.model.sequences import Windows
-from service.progress import Progress
+from service.progress import Progress, part_of
 from training.adoption.alarms import AlarmCuts, cuts_for_alarms, cuts_within_budget
 from training.adoption.judging import JudgedEvents, judged
 from training.adoption.rolling import Earlier
@@ -30,7 +30,7 @@ from training.runs.median_events import median_events
 from training.runs.telling_journey import telling_journey
 from training.runs.weights import TrainedWeights
 from training.samples.samples import Samples, samples
-from training.samples.splits import first_scans
+from training.samples.splits import first_scans, ranks
 
 _HISTOGRAM_ITEMS = 20_000
 """Items in the histograms at most: live windows have some thousand events, and are compared with no more."""
@@ -76,9 +76,9 @@ def adopt(
     """
     events = world.events
     check_amount(events, 1.0 if earlier is None else 0.25)
-    settled = settle(events, world.masters, weights, settings, _part(progress, 0.0, 0.4), earlier)
+    settled = settle(events, world.masters, weights, settings, part_of(progress, 0.0, 0.4), earlier)
     whole, causal = (
-        _judged(events, settled, weights, is_causal, _part(progress, 0.4 + 0.1 * is_causal, 0.5))
+        _judged(events, settled, weights, is_causal, part_of(progress, 0.4 + 0.1 * is_causal, 0.5))
         for is_causal in (False, True)
     )
     scores = dict(zip(MODES, (whole.scores, causal.scores), strict=True))
@@ -168,11 +168,5 @@ def _some_items(events: Events) -> Events:
     count = len(events.epc_codes)
     if count <= _HISTOGRAM_ITEMS:
         return events
-    place = np.empty(count, dtype=np.intp)
-    place[np.argsort(first_scans(events), kind="stable")] = np.arange(count)
     block, blocks = count // 20, _HISTOGRAM_ITEMS // 20
-    return events.take((place % block < blocks)[events.epc])
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    return lambda what, done: progress(what, begin + (end - begin) * done)
+    return events.take((ranks(first_scans(events)) % block < blocks)[events.epc])

@@ -16,7 +16,7 @@ from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.features.reference import Reference
 from training.samples.samples import Score, concatenate, samples
-from training.samples.splits import first_scans
+from training.samples.splits import first_scans, ranks
 
 REQUEST_ITEMS = 100
 """Items of a request, neighbours in time: about 500 events."""
@@ -72,9 +72,7 @@ def histograms_of(part: Served) -> dict[str, Any]:
 
 def requests(events: Events, items: int) -> Iterator[NDArray[np.intp]]:
     """Yield the positions of the events of ``items`` items at a time, neighbours by the time of their first scans."""
-    place = np.empty(len(events.epc_codes), dtype=np.intp)
-    place[np.argsort(first_scans(events), kind="stable")] = np.arange(len(events.epc_codes))
-    request = place[events.epc] // items
+    request = ranks(first_scans(events))[events.epc] // items
     order = np.argsort(request, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(request[order])) + 1)
 

@@ -14,7 +14,7 @@ from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 from training.samples.reference import learn
 from training.samples.samples import Samples, concatenate, samples
-from training.samples.splits import first_scans, normal_events
+from training.samples.splits import first_scans, normal_events, ranks
 
 _CONTEXT_ITEMS = (30, 200, 1000)  # EPCs of one context, by fold; the two other folds are one context each
 
@@ -85,8 +85,8 @@ def _in_contexts(  # noqa: PLR0913, PLR0917
     which events [N] are in the fold; of what it returns some lots and products are forgotten.
     """
     count = len(events.epc_codes)
-    by_time = _place(first_scans(events))
-    by_code = _place(np.array(events.epc_codes, dtype=np.str_))
+    by_time = ranks(first_scans(events))
+    by_code = ranks(np.array(events.epc_codes, dtype=np.str_))
     stretches = int(rng.choice(_STRETCHES))
     fold = rng.integers(0, _FOLDS, stretches)[by_time * stretches // count]
     parts: tuple[list[Samples], list[Samples]] = ([], [])
@@ -115,13 +115,6 @@ def drawn_wait_us(rng: np.random.Generator) -> int:
     if rng.random() >= _WAITS:
         return 0
     return int(np.exp(rng.uniform(*np.log(_WAIT_US))))
-
-
-def _place(values: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Return the place [U] of each value in their order."""
-    place = np.empty(len(values), dtype=np.intp)
-    place[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return place
 
 
 def _contexts(context: NDArray[np.int64], rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -50,6 +50,13 @@ def first_scans(events: Events) -> NDArray[np.int64]:
     return first
 
 
+def ranks(values: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Return the place [U] of each value in their order; of equal ones the first comes first."""
+    rank = np.empty(len(values), dtype=np.intp)
+    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return rank
+
+
 def normal_events(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which events [N] are normal in all kinds that are known: what reference tables are learned from."""
     normal: NDArray[np.bool_] = np.fmax.reduce(labels, axis=1, initial=0.0) < 0.5
