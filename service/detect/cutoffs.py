@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.detect.detector import MALFORMED_CODE_SCORE
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
-from service.model.manifest import Points, Thresholds
+from service.model.manifest import Points, Thresholds, at_point
 
 Costs = Mapping[str, tuple[float, float]]
 """(cost of a miss, cost of a false alarm) by kind; a kind that is not named has none."""
@@ -34,7 +34,7 @@ class Cutoffs:
 
     def __init__(self, thresholds: Thresholds, points: Points | None, preference: Preference) -> None:
         """Args: ``points`` are those of the manifest; every point that it lacks is ``thresholds``."""
-        self._of = {point: _table((points or {}).get(point, thresholds)) for point in OperatingPoint}
+        self._of = {point: _table(at_point(point, points, thresholds)) for point in OperatingPoint}
         self._preferred = self._of[preference.point].copy()  # [2, 5]
         for kind, (miss, alarm) in preference.costs.items():
             # No higher than the score of a malformed code, which is a finding whatever it costs.

@@ -56,6 +56,11 @@ Points = dict[OperatingPoint, Thresholds]
 """The thresholds of each operating point; without it every point is ``thresholds``, that of the budget: sensitive."""
 
 
+def at_point(point: OperatingPoint, points: Points | None, thresholds: Thresholds) -> Thresholds:
+    """Return the thresholds of an operating point: ``thresholds`` if ``points`` lack it."""
+    return (points or {}).get(point, thresholds)
+
+
 class Ensemble(_Strict):
     """How network, one-class SVMs and rules are combined, see `service.detect.ensemble.combine`."""
 

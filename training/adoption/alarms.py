@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.detect.detector import MALFORMED_CODE_SCORE
 from service.detect.ensemble import SUSPICION
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
-from service.model.manifest import Points, Thresholds
+from service.model.manifest import Points, Thresholds, at_point
 
 _SHARES = {OperatingPoint.PRECISE: 0.5, OperatingPoint.BALANCED: 1.0, OperatingPoint.SENSITIVE: 2.0}
 """Alarms of each operating point, of the wanted ones."""
@@ -29,7 +29,7 @@ class AlarmCuts:
 
     def of(self, mode: str, point: OperatingPoint = OperatingPoint.BALANCED) -> NDArray[np.float32]:
         """Return the thresholds [5] of an operating point."""
-        return np.array((self.points or {}).get(point, self.thresholds).of(mode), dtype=np.float32)
+        return np.array(at_point(point, self.points, self.thresholds).of(mode), dtype=np.float32)
 
 
 def cuts_within_budget(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.events.vocabulary import KINDS, OperatingPoint
-from service.model.manifest import Points, Thresholds
+from service.model.manifest import Points, Thresholds, at_point
 from training.evaluation.slices import FALSE_ALARMS, DetectorVerdicts, Judged, Row
 from training.metrics.per_kind import at_thresholds
 
@@ -21,7 +21,7 @@ _TOO_MANY = 2  # times the budget: more than what one world differs from another
 
 def points_of(thresholds: Thresholds, points: Points | None, mode: str) -> dict[OperatingPoint, list[float]]:
     """Return the thresholds [5] of every point in a mode, as a gateway takes them from the manifest."""
-    return {point: (points or {}).get(point, thresholds).of(mode) for point in OperatingPoint}
+    return {point: at_point(point, points, thresholds).of(mode) for point in OperatingPoint}
 
 
 def rows(judged: dict[str, Judged]) -> list[Row]:

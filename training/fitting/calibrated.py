@@ -14,7 +14,7 @@ from service.detect.ensemble import Members, combine, weigh
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.features.reference import Reference
-from service.model.manifest import Ensemble, Points, Thresholds
+from service.model.manifest import Ensemble, Points, Thresholds, at_point
 from service.progress import Progress
 from training.errors import DataError
 from training.fitting.candidates import chosen
@@ -55,7 +55,7 @@ class Fitted:
 
     def causal_flags(self, point: OperatingPoint) -> NDArray[np.bool_]:
         """Return what is found [N, 5] in the causal validation samples at an operating point."""
-        thresholds = (self.points or {}).get(point, self.thresholds).causal
+        thresholds = at_point(point, self.points, self.thresholds).causal
         flags: NDArray[np.bool_] = predict(self.model, self.check[1]) >= np.array(thresholds, dtype=np.float32)
         return flags
 

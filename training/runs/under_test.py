@@ -8,7 +8,7 @@ from pathlib import Path
 from service.events.vocabulary import OperatingPoint
 from service.features.reference import Reference
 from service.features.table import feature_spec_hash
-from service.model.manifest import NormalEvents
+from service.model.manifest import NormalEvents, at_point
 from service.model.repository import load, versions
 from training.runs.folder import Run
 from training.runs.weights import TrainedWeights, weights_of_model, weights_of_run
@@ -40,4 +40,4 @@ class UnderTest:
 
     def balanced(self, mode: str) -> list[float]:
         """Return the thresholds [5] of a mode at the balanced point."""
-        return (self.weights.points or {}).get(OperatingPoint.BALANCED, self.weights.thresholds).of(mode)
+        return at_point(OperatingPoint.BALANCED, self.weights.points, self.weights.thresholds).of(mode)
