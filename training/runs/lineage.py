@@ -1,4 +1,4 @@
-"""What a run folder says about its training: where the data came from, how they are distributed, how it went."""
+"""What a run folder says about its training: where the data came from, and how it went."""
 
 from __future__ import annotations
 

@@ -7,6 +7,6 @@
 - `load`: the same closed loop at all of them, by gRPC or HTTP
 - `report`: medians and ratios for people
 
-The gateway does more for an event than its peers do: 92 features with companions of the same lot and shipment, checks
-of every field, admission, deadlines, metrics. What is compared is what a caller gets from the same cores.
+The gateway does more for an event than its peers do: features of companions in lot, shipment and traffic, checks of
+every field, admission, deadlines, metrics. What is compared is what a caller gets from the same cores.
 """

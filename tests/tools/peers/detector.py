@@ -1,8 +1,8 @@
 """The detector of the peers: thirty features per event by plain numpy, the bundled network, thresholds, an answer.
 
 It is written as one would for a model of one's own, with care, and on its own: it shares no code with the gateway. The
-network is the gateway's, so that inference costs the same: its 92 inputs are the thirty features again and again. What
-it finds is of no use therefore, but there is as much of it as the gateway finds.
+network is the gateway's, so that inference costs the same: its inputs are the thirty features again and again. What it
+finds is of no use therefore, but there is as much of it as the gateway finds.
 """
 
 from __future__ import annotations
