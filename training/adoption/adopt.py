@@ -30,7 +30,7 @@ from training.runs.median_events import median_events
 from training.runs.telling_journey import telling_journey
 from training.runs.weights import TrainedWeights
 from training.samples.samples import Samples, samples
-from training.samples.splits import first_scans, ranks
+from training.samples.splits import first_scans, ordinals
 
 _HISTOGRAM_ITEMS = 20_000
 """Items in the histograms at most: live windows have some thousand events, and are compared with no more."""
@@ -169,4 +169,4 @@ def _some_items(events: Events) -> Events:
     if count <= _HISTOGRAM_ITEMS:
         return events
     block, blocks = count // 20, _HISTOGRAM_ITEMS // 20
-    return events.take((ranks(first_scans(events)) % block < blocks)[events.epc])
+    return events.take((ordinals(first_scans(events)) % block < blocks)[events.epc])

@@ -16,7 +16,7 @@ from service.events.vocabulary import KINDS, MODES
 from service.features import table as features
 from service.features.reference import Reference
 from training.samples.samples import Score, concatenate, samples
-from training.samples.splits import first_scans, ranks
+from training.samples.splits import first_scans, ordinals
 
 REQUEST_ITEMS = 100
 """Items of a request, neighbours in time: about 500 events."""
@@ -72,7 +72,7 @@ def histograms_of(part: Served) -> dict[str, Any]:
 
 def requests(events: Events, items: int) -> Iterator[NDArray[np.intp]]:
     """Yield the positions of the events of ``items`` items at a time, neighbours by the time of their first scans."""
-    request = ranks(first_scans(events))[events.epc] // items
+    request = ordinals(first_scans(events))[events.epc] // items
     order = np.argsort(request, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(request[order])) + 1)
 

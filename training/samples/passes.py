@@ -14,7 +14,7 @@ from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 from training.samples.reference import learn
 from training.samples.samples import Samples, concatenate, samples
-from training.samples.splits import first_scans, normal_events, ranks
+from training.samples.splits import first_scans, normal_events, ordinals
 
 _CONTEXT_ITEMS = (30, 200, 1000)  # EPCs of one context, by fold; the two other folds are one context each
 
@@ -85,8 +85,8 @@ def _in_contexts(  # noqa: PLR0913, PLR0917
     which events [N] are in the fold; of what it returns some lots and products are forgotten.
     """
     count = len(events.epc_codes)
-    by_time = ranks(first_scans(events))
-    by_code = ranks(np.array(events.epc_codes, dtype=np.str_))
+    by_time = ordinals(first_scans(events))
+    by_code = ordinals(np.array(events.epc_codes, dtype=np.str_))
     stretches = int(rng.choice(_STRETCHES))
     fold = rng.integers(0, _FOLDS, stretches)[by_time * stretches // count]
     parts: tuple[list[Samples], list[Samples]] = ([], [])

@@ -50,7 +50,7 @@ def first_scans(events: Events) -> NDArray[np.int64]:
     return first
 
 
-def ranks(values: NDArray[np.generic]) -> NDArray[np.intp]:
+def ordinals(values: NDArray[np.generic]) -> NDArray[np.intp]:
     """Return the place [U] of each value in their order; of equal ones the first comes first."""
     rank = np.empty(len(values), dtype=np.intp)
     rank[np.argsort(values, kind="stable")] = np.arange(len(values))
