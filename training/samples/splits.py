@@ -52,9 +52,9 @@ def first_scans(events: Events) -> NDArray[np.int64]:
 
 def ordinals(values: NDArray[np.generic]) -> NDArray[np.intp]:
     """Return the place [U] of each value in their order; of equal ones the first comes first."""
-    rank = np.empty(len(values), dtype=np.intp)
-    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return rank
+    place = np.empty(len(values), dtype=np.intp)
+    place[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return place
 
 
 def normal_events(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
