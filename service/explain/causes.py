@@ -408,7 +408,8 @@ class FirstCauses:
     """The first cause of each kind that events show, found when it is asked for: a request seldom has all kinds.
 
     Of a lot that was never issued no table tells where its serials lie; those of its other items at hand do. A serial
-    with no mate near it that lies outside of theirs is `serial_outside_lot`, too.
+    with no mate near it that lies outside of theirs is `serial_outside_lot`, too. A serial that is a name has no mate
+    near it whatever it is: of that nothing follows.
 
     An event without evidence of its own may follow from an earlier one of its journey (a clone goes on, a diverted item
     is sold where it came to): then the cause is that of the nearest earlier event that has one; but a time
@@ -436,8 +437,12 @@ class FirstCauses:
         """Return (the cause of a kind at a row, the row that shows it)."""
         causes, rows = self.of(kind)
         first, shown = causes.item(row), rows.item(row)
-        if kind == _FAKE and first == _ALONE and self._table["code_lot_log"][shown] == 0:
-            first = _OUTSIDE if self._mates().is_outside_block(shown) else first
+        if kind != _FAKE or first != _ALONE:
+            return first, shown
+        if self._mates().has_name(shown):
+            return _UNNAMED.item(_FAKE), shown
+        if self._table["code_lot_log"][shown] == 0 and self._mates().is_outside_block(shown):
+            return _OUTSIDE, shown
         return first, shown
 
     def _find(self, kind: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

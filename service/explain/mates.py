@@ -123,24 +123,31 @@ class Mates:
         return len(others), int(own.sum()), _most(days[~own])[0]
 
     def serials(self, row: int) -> _Ints:
-        """Return the serials [n] of the mates that were scanned here next to the event, in the order of time."""
+        """Return the serials [n] of the mates that were scanned here next to the event, in the order of time.
+
+        Here and in what follows, serials are those that are numbers: a name lies nowhere among them.
+        """
         rows = self._here.like(row)
         before, after = _BEFORE if self._causal else _AROUND
         at = int(np.flatnonzero(rows == row)[0])
         item = self._events.epc[rows[max(at - before, 0) : at + after + 1]]
-        serials: _Ints = self._parts.serial[item[item != self._events.epc[row]]]
-        return serials
+        return self._numbers(item[item != self._events.epc[row]])
 
     def block(self, row: int) -> Block | None:
         """Return where the serials of the lot's other items lie, but for a few at each end: they may be forged, too.
 
-        None if no other item of the lot is at hand.
+        None if no other item of the lot that has such a serial is at hand.
         """
-        serials = np.sort(self._parts.serial[self._other_items(self._by_lot, row)])
+        serials = np.sort(self._numbers(self._other_items(self._by_lot, row)))
         if not len(serials):
             return None
         ends = min(_FORGED, len(serials) // _SHARE)
         return Block(len(serials), len(serials) - 2 * ends, int(serials[ends]), int(serials[-1 - ends]))
+
+    def has_name(self, row: int) -> bool:
+        """Return whether the serial of a well-formed code is a name, which no other one is near."""
+        item = self._events.epc[row]
+        return bool(self._parts.well_formed[item] and self._parts.serial[item] < 0)
 
     def is_outside_block(self, row: int) -> bool:
         """Return whether the serial of an event lies outside of the `block` of its lot."""
@@ -149,7 +156,7 @@ class Mates:
 
     def nearest_serial(self, row: int) -> int | None:
         """Return the serial of the lot's other items that is nearest, None if there are none."""
-        serials = self._parts.serial[self._other_items(self._by_lot, row)]
+        serials = self._numbers(self._other_items(self._by_lot, row))
         if not len(serials):
             return None
         return int(serials[np.abs(serials - self._parts.serial[self._events.epc[row]]).argmin()])
@@ -196,6 +203,10 @@ class Mates:
             mates &= self._events.time_us[rows] // INSTANT_US <= self._events.time_us[row] // INSTANT_US
         seen: _Index = rows[mates]
         return seen
+
+    def _numbers(self, items: NDArray[np.integer]) -> _Ints:
+        serials: _Ints = self._parts.serial[items]
+        return serials[serials >= 0]
 
     def _other_items(self, items: _Rows, row: int) -> _Index:
         first = self._journeys.start[items.like(int(self._events.epc[row]))]

@@ -31,15 +31,17 @@ def said(code: str, scans: Sequence[Scan], at: int, *, causal: bool = False) -> 
     """Return the English and the Korean sentence of ``scans[at]``, whose features must show the cause ``code``."""
     case = case_of(scans, causal=causal)
     row = row_of(case, scans[at].event_id or range(1, len(scans) + 1)[at])
-    assert cause(code).is_there(Table(case.features))[row] or _first(case, row, code) == code, "no such evidence"
+    assert cause(code).is_there(Table(case.features))[row] or first_cause(case, row, cause(code).kind) == code, (
+        "no such evidence"
+    )
     english, korean = (
         Reasons(case, reference(), language).sentence(row, cause(code), row) for language in ("en", "ko")
     )
     return english, korean
 
 
-def _first(case: Case, row: int, code: str) -> str:
-    """Return the first cause of the kind of ``code`` at a row."""
+def first_cause(case: Case, row: int, kind: str) -> str:
+    """Return the first cause of a kind at a row."""
     journeys, mates = case.journeys, Facts(case, reference()).mates
     causes = FirstCauses(case.features, journeys.spread(journeys.start), lambda: mates)
-    return CODES[causes.at(row, KINDS.index(cause(code).kind))[0]]
+    return CODES[causes.at(row, KINDS.index(kind))[0]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service.events.foreign import ForeignParts
+from service.events.foreign import ForeignParts, serial_of
 from service.explain.reasons import Reasons
-from tests.service.explain.journeys import case_of, cause, row_of
+from tests.service.explain.journeys import case_of, cause, first_cause, row_of
 from tests.support.worlds import journey, reference
 
 
@@ -24,3 +24,25 @@ def test_a_serial_that_is_a_name_lies_outside_of_no_block() -> None:
 
     assert said(len(scans) + 1).startswith("The serial 9001 lies 4,984 outside of those of its lot")
     assert said(len(scans)) == "The code as a whole is unlike those that were issued; none was issued of its lot"
+
+
+def test_names_are_near_to_nothing_and_are_not_said_as_numbers() -> None:
+    """Half of a lot has names for serials: such an item has no near mate, whatever its name, and is none of another."""
+    serials = [*(serial_of(name) for name in ("AX7", "BQ9", "ZZ1", "K2")), 4_000, 4_060, 4_120, 9_001]
+    case = case_of([scan for serial in serials for scan in journey(item(serial))])
+    reasons = Reasons(case, reference(), "en")
+    told = []
+    for begin in range(0, 10 * len(serials), 10):
+        row = row_of(case, begin + 1)
+        first = first_cause(case, row, "epcFake")
+        told.append((first, reasons.sentence(row, cause(first), row)))
+    unusual = "The code as a whole is unlike those that were issued; none was issued of its lot"
+    assert told[:4] == [("code_unusual", unusual)] * 4
+    assert told[5] == (
+        "serial_never_shipped",
+        "The serial is 4060; mates with Aggregation at place 1 next to it: 3, with serials 4000, 4120, 9001",
+    )
+    outside = (
+        "The serial 9001 lies 4,881 outside of those of its lot: of 3 other items at hand 3 have serials 4000 to 4120"
+    )
+    assert told[7] == ("serial_outside_lot", outside)
