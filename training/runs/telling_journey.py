@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from service.model.backend import PROBE_TOLERANCE
 from service.model.sequences import Windows
 from training.samples.samples import Samples, Score
 
@@ -14,10 +15,12 @@ _LOOKED_AT = 5_000
 
 
 def telling_journey(part: Samples, longest: int, score: Score) -> list[list[float]]:
-    """Return the features [T, F] of the first ``longest`` events of the journey of which ``score`` is least sure.
+    """Return the features [T, F] of the first ``longest`` events of the journey whose answer tells ``score`` best.
 
-    Where a probability is 0 or 1 to the tolerance of the probe, other weights say the same. So the journey is the one
-    whose surest kind is least sure, p(1 - p) at the best of its events: that is how far an answer moves with its logit.
+    p(1 - p) is how far an answer moves with its logit. What moves less than the probe's tolerance, where p is 0 or 1,
+    is the answer of many a model: there is nothing to choose between a little of it and less, and one kind of which the
+    network is always sure is no reason to take a journey of which it is sure in all. So each kind counts, at the best
+    of its events, by how many times its move is above that.
     """
     length = np.minimum(part.windows.length, longest)
     T = int(length.max())
@@ -26,6 +29,6 @@ def telling_journey(part: Samples, longest: int, score: Score) -> list[list[floa
     asked = np.arange(len(start) * T)
     cut = Windows(start, np.full(len(start), T), asked // T, asked % T)
     said = score(replace(part, windows=cut)).reshape(len(start), T, -1).astype(np.float64)
-    moves = (said * (1 - said)).max(axis=1).min(axis=1)  # [W]
-    first = start[int(moves.argmax())]
+    moves = (said * (1 - said)).max(axis=1)  # [W, 5]
+    first = start[int(np.log(moves + PROBE_TOLERANCE).sum(axis=1).argmax())]
     return [[float(value) for value in event] for event in part.features[first : first + T]]
