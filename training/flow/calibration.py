@@ -48,8 +48,8 @@ class ScaledErrors:
 
     errors: _Some  # [O, S, H] in units of the width, NaN where nothing came
     kind: NDArray[np.intp]  # [O, S] of the series
-    origin: NDArray[np.int64] | None = None  # [O] days of forecasts; None: each error is one of its own
-    is_stock: bool = True  # so that it wanders; of what is none the errors show how far
+    origin: NDArray[np.int64] | None  # [O] days of forecasts; None: each error is one of its own
+    is_stock: bool  # so that it wanders; of what is none the errors show how far
 
     def part(self, origins: slice) -> ScaledErrors:
         """Return those of some origins."""

@@ -20,6 +20,7 @@ from training.flow.config import FlowConfig
 from training.flow.history import FlowHistory
 from training.flow.methods.learners import learn
 from training.flow.run import FlowRecord, FlowRun
+from training.flow.trials import STOCK
 
 _TESTED = 0.75
 """Of the whole training, the backtest; then all days teach what is kept."""
@@ -78,7 +79,8 @@ def _final(found: Backtest) -> dict[str, FlowMeasure]:
         grains = {}
         for grain, one in found.chosen[measure].grains.items():
             inside = trials.groups.grain == grain
-            late = calibrated(ScaledErrors(scaled[:, inside], trials.kind[:, inside], trials.origin_of(measure)))
+            kind, origin = trials.kind[:, inside], trials.origin_of(measure)
+            late = calibrated(ScaledErrors(scaled[:, inside], kind, origin, is_stock=measure == STOCK))
             grains[grain] = one.model_copy(update={"quantiles": ((np.array(one.quantiles) + late) / 2).tolist()})
         final[measure] = found.chosen[measure].model_copy(update={"grains": grains})
     return final

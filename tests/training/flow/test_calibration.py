@@ -16,12 +16,15 @@ DAYS = 14
 def errors(kind: int, scale: np.ndarray, series: int = 20, seed: int = 1) -> ScaledErrors:
     """Return errors of a normal distribution, as wide as ``scale`` [O] says."""
     found = np.random.default_rng(seed).normal(size=(len(scale), series, DAYS)) * scale[:, None, None]
-    return ScaledErrors(found.astype(np.float32), np.full((len(scale), series), kind))
+    return ScaledErrors(found.astype(np.float32), np.full((len(scale), series), kind), None, is_stock=True)
 
 
 def joined(*parts: ScaledErrors) -> ScaledErrors:
     return ScaledErrors(
-        np.concatenate([one.errors for one in parts], axis=1), np.concatenate([one.kind for one in parts], axis=1)
+        np.concatenate([one.errors for one in parts], axis=1),
+        np.concatenate([one.kind for one in parts], axis=1),
+        None,
+        is_stock=True,
     )
 
 
@@ -87,7 +90,7 @@ def test_intervals_of_a_stock_that_wanders_hold_their_share_of_what_is_to_come(
         known, later = scaled[:24], scaled[36:, :, 30:]
         kind = np.ones(known.shape[:2], np.intp)
         for tied, shares in held.items():
-            table = widths(ScaledErrors(known, kind, 5 * np.arange(24) if tied else None))[1, -1]
+            table = widths(ScaledErrors(known, kind, 5 * np.arange(24) if tied else None, is_stock=True))[1, -1]
             shares.append(float(((later >= table[LOWER]) & (later <= table[UPPER])).mean()))
     assert least < np.mean(held[True]) < most
     assert least_before < np.mean(held[False]) < np.mean(held[True]) - 0.015  # as if each told of a time of its own
@@ -109,4 +112,4 @@ def test_few_errors_say_nothing_of_what_is_to_come() -> None:
     few = errors(1, np.ones(4), series=1)
     np.testing.assert_array_equal(calibrated(few), widths(few))
     with pytest.raises(ValueError, match="there are no errors"):
-        widths(ScaledErrors(np.full((3, 1, DAYS), np.nan, np.float32), np.zeros((3, 1), int)))
+        widths(ScaledErrors(np.full((3, 1, DAYS), np.nan, np.float32), np.zeros((3, 1), int), None, is_stock=True))
