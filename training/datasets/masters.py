@@ -38,7 +38,7 @@ _PLACES = pa.DataFrameSchema(
 
 _ROUTES = pa.DataFrameSchema(
     dict.fromkeys(_ENDS, pa.Column("Int64", nullable=False))
-    | dict.fromkeys(TRANSIT_COLUMNS, pa.Column(float, pa.Check.ge(0), nullable=False)),
+    | dict.fromkeys((*TRANSIT_COLUMNS, _COUNT), pa.Column(float, [pa.Check.ge(0), pa.Check.lt(np.inf)])),
     unique=list(_ENDS),
     report_duplicates="exclude_first",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -123,6 +124,18 @@ def test_rows_of_the_masters_that_cannot_be_used_are_named(tmp_path: Path) -> No
     assert "line 7: latitude: 95.0" in about_places
     assert "transitions.csv: 2 of 4 rows are left out: line 4: to" in about_routes
     assert "line 5: time_taken_hours_min" in about_routes
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "1e999", "-3"])
+@pytest.mark.parametrize("column", range(2, 7))
+def test_a_route_with_a_number_that_no_table_can_keep_is_left_out(tmp_path: Path, column: int, value: str) -> None:
+    """Tables are written at the end of a training: what no JSON can say is refused when it is read."""
+    cells = ["인천공장창고", "인천공장", "5", "2", "1", "10", "7"]
+    cells[column] = value
+    loaded = dataset.load(fill(tmp_path, a__csv=ROWS, transitions__csv=f"{ROUTES}{','.join(cells)}\n"))
+    assert loaded.masters.route_to.tolist() == [5]
+    assert "transitions.csv: 1 of 2 rows are left out: line 3: time_taken_hours_" in loaded.warnings[0]
+    json.dumps(learn(loaded.events, np.ones(2, dtype=np.bool_), loaded.masters).to_json(), allow_nan=False)
 
 
 def test_masters_in_other_forms(tmp_path: Path) -> None:
