@@ -10,8 +10,12 @@ from service.effects.operation import sigmoid
 from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS
+from service.features.table import feature_spec_hash
 from service.model.backend import PROBE_TOLERANCE
+from service.model.manifest import MODEL_NAME, SVM_NAME
+from service.model.repository import load
 from service.model.sequences import whole_windows
+from tests.support.gateway import ROOT
 from tests.support.worlds import code, journey, to_events
 from training.runs import telling_journey as module
 from training.runs.telling_journey import telling_journey
@@ -75,3 +79,10 @@ def test_of_very_many_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> Non
     logits = np.full((11, len(KINDS)), _SURE, dtype=np.float32)
     logits[[3, 9]] = 0.0
     assert telling_journey(_part([1] * 11, logits), 1, _said) == [[0.0] * len(KINDS)]
+
+
+@pytest.mark.parametrize("name", [MODEL_NAME, SVM_NAME])
+def test_the_bundled_probe_notices_other_weights(name: str) -> None:
+    model = load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash(), name=name)
+    said = np.array(model.manifest.probe.probabilities)
+    assert 0.1 * (said * (1 - said)).max() > 5 * PROBE_TOLERANCE  # of logits moved by 0.1
