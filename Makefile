@@ -44,8 +44,8 @@ proto: .venv/dev
 		--descriptor_set_out=k8s/components/envoy/epcsentinel.binpb \
 		$(PROTOS:protos/%=%) grpc/health/v1/health.proto google/rpc/status.proto google/rpc/error_details.proto
 
-# Regenerates the bundled model from nothing, in half an hour on 2 cores: from one world, from the items of ten others
-# that it only learns from, and from twelve random networks with tables of their own. Its points are from four worlds more.
+# Regenerates the bundled model from nothing, in 50 minutes on 2 cores: from one world, from the items of twenty others
+# that it only learns from, and from sixteen random networks with tables of their own. Its points are from four worlds more.
 model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
 	for n in 17 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79; do $(BIN)/epc-sentinel simulate --out data/other$$n --epcs 60000 --seed $$n; done
