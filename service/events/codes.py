@@ -148,11 +148,6 @@ def _take_foreign_apart(codes: Sequence[str], parsed: Codes) -> None:
     parsed.day[at], parsed.date_valid[at] = calendar_day(parsed.date[at])
 
 
-def serial_numbers(serial: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return serials [n] as numbers, NaN for those that are names."""
-    return np.where(serial < 0, np.nan, serial)
-
-
 def calendar_day(date: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return (days since 1970-01-01, is a date of the calendar) of numbers YYYYMMDD [U]; the day of no date is 0."""
     day, valid = np.zeros(len(date), dtype=np.int64), np.zeros(len(date), dtype=np.bool_)

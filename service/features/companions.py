@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cython
 import numpy as np
-from cython.cimports.libc.math import asinh, fabs, isnan, log1p
+from cython.cimports.libc.math import asinh, fabs, log1p
 
 from service.features import mates
 from service.features.mates import GROUPS, HERE, MATES_GROUPS
@@ -64,7 +64,7 @@ class MatesPass:
     prior_total: cython.double[:, ::1]  # [GROUPS, N] and their sum of what the mean is taken of
     prior_minute: cython.double[::1]  # [N] when the past knows the last scan here of another item, else NaN
     gate_before: cython.double[::1]  # [N] mates at the gate, of the events that were judged before
-    prior_serial: cython.double[:, ::1]  # [NEIGHBOURS, N] of the scans here before the request, NaN if it is no mate's
+    prior_serial: cython.longlong[:, ::1]  # [NEIGHBOURS, N] of the scans here before the request, below 0 if no mate's
     tally: cython.double[:, ::1]  # [4, N] scratch: count and sum by group, count and sum of the own ones
     least: cython.double[::1]  # [LEAST] scratch
 
@@ -290,8 +290,8 @@ class MatesPass:
                 if self.epc[other] != self.epc[i] and self.c.serial[self.epc[other]] >= 0:
                     found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
             elif self.after_past and steps < 0:
-                before: cython.double = self.prior_serial[steps + NEIGHBOURS, i]
-                if not isnan(before):
+                before: cython.longlong = self.prior_serial[steps + NEIGHBOURS, i]
+                if before >= 0:
                     found = self._keep(found, fabs(before - serial))
         step: cython.double = self.c.tables.serial_step
         self.rows[i].mate_serial_gap = log1p(self.least[found - 1] / step) if found > 0 else NO_SERIAL

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.codes import serial_numbers
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import TYPES
@@ -135,7 +134,7 @@ class Priors:
     count: NDArray[np.float64]  # [GROUPS, N] earlier scans
     total: NDArray[np.float64]  # [GROUPS, N] their sum of what the mean is taken of, if there is such
     minute: NDArray[np.float64]  # [N] of the last scan here of another item
-    serial: NDArray[np.float64]  # [NEIGHBOURS, N] of the last scans here before each, the last one last, if of mates
+    serial: NDArray[np.int64]  # [NEIGHBOURS, N] of the last scans here before each, the last one last; below 0: none
     neighbours: NDArray[np.float64]  # [2, 2 REACH, N] count and sum of log gaps of the serials below, above, next ones
 
 
@@ -143,7 +142,7 @@ class _Lasts:
     """The last scans of groups, by rows; row 0 stands for the groups that have none."""
 
     def __init__(self) -> None:
-        self.serial = np.zeros((16, NEIGHBOURS))
+        self.serial = np.zeros((16, NEIGHBOURS), dtype=np.int64)  # whole: those of 18 digits are too long for a float
         self.item = np.zeros((16, NEIGHBOURS), dtype=np.int64)
         self.last_item = np.zeros(16, dtype=np.int64)
         self.last_hour = np.full(16, np.nan)
@@ -156,16 +155,16 @@ class _Lasts:
 
     def serials_before(
         self, rows: Index, item: NDArray[np.int64], count: NDArray[np.int64], place: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.int64]:
         """Return the serials [NEIGHBOURS, N] of the scans before each event at its ``place`` [N] in a request.
 
-        Those of the request itself, of the own item and those that nobody remembers are NaN.
+        Those of the request itself, of the own item and those that nobody remembers are below 0, as names are.
         """
         steps = np.arange(NEIGHBOURS, 0, -1)[:, None] - place  # back from the begin of the request
         sequence = count - steps
         at = rows * NEIGHBOURS + sequence % NEIGHBOURS
         there = (steps >= 1) & (sequence >= 0) & (self.item.ravel()[at] != item)
-        return np.where(there, self.serial.ravel()[at], np.nan)
+        return np.where(there, self.serial.ravel()[at], -1)
 
     def new(self, count: int) -> Index:
         """Return ``count`` new rows."""
@@ -183,7 +182,7 @@ class _Lasts:
         place = np.arange(len(members)) - np.repeat(start, size)
         kept = np.flatnonzero(place >= np.repeat(size - NEIGHBOURS, size))
         slot = np.repeat(rows * NEIGHBOURS, size)[kept] + (np.repeat(before, size)[kept] + place[kept]) % NEIGHBOURS
-        self.serial.ravel()[slot] = serial_numbers(scans.serial[members[kept]])
+        self.serial.ravel()[slot] = scans.serial[members[kept]]
         self.item.ravel()[slot] = item[kept]
 
         final = start + size - 1
