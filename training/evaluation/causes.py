@@ -23,7 +23,7 @@ from training.datasets.truth import truth_beside
 from training.errors import DataError
 from training.evaluation.data_under_test import Subject, whole
 from training.evaluation.later import LATER, planted
-from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, worth_sheet
+from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, noise_sheet, worth_sheet
 from training.evaluation.slices import DetectorVerdicts
 from training.evaluation.tables import Sheet
 from training.runs.under_test import UnderTest
@@ -112,7 +112,9 @@ def _sheets(network: UnderTest, subject: Subject, seed: int, progress: Progress)
         number = journeys.spread(np.arange(len(journeys.start)))
         found.append(worth_sheet(mode, part.labels, verdicts))
         found.append(mistakes_sheet(mode, PlantedAndFound(truth, verdicts.flags, causes, variant, number)))
-        noisy = _noisy(subject, part, journeys)
+        noise = subject.known.details["noise"][part.index].astype(str)
+        found.append(noise_sheet(mode, truth, verdicts.flags, noise))
+        noisy = journeys.spread(np.add.reduceat((noise != "").astype(np.intp), journeys.start) > 0)
         rows = list(_by_variant(causes, truly, variant, noisy))
         rows += list(_later(network, subject, mode, rng))
         found.append(
@@ -153,12 +155,6 @@ def _causes(part: Samples, events: Events, wanted: NDArray[np.bool_], *, causal:
     for row, kind in np.argwhere(wanted).tolist():
         causes[row, kind] = found.at(row, kind)[0]
     return causes
-
-
-def _noisy(subject: Subject, part: Samples, journeys: Journeys) -> NDArray[np.bool_]:
-    """Return which events [N] are of a journey that has harmless noise, too."""
-    noise = subject.known.details["noise"][part.index].astype(str) != ""
-    return journeys.spread(np.add.reduceat(noise.astype(np.intp), journeys.start) > 0)
 
 
 def _by_variant(

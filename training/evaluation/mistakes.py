@@ -65,6 +65,21 @@ def mistakes_sheet(mode: str, found: PlantedAndFound) -> Sheet:
     return Sheet(f"{mode}: what the balanced point gets wrong", "of the network", head, rows)
 
 
+def noise_sheet(mode: str, truth: NDArray[np.bool_], flags: NDArray[np.bool_], noise: NDArray[np.str_]) -> Sheet:
+    """Return a row per kind of harmless noise, "" first, with the share of its normal events that are flagged.
+
+    ``truth`` and ``flags`` are [N, 5], ``noise`` [N] is what each event took part in.
+    """
+    normal, alarm = ~np.any(truth, axis=1), np.any(flags, axis=1)
+    rows = [
+        [name or "none", f"{inside.sum():,}", f"{alarm[inside].mean():.1%}"]
+        for name in np.unique(noise[normal]).tolist()
+        for inside in [normal & (noise == name)]
+    ]
+    note = "share of the normal events that are flagged with any kind"
+    return Sheet(f"{mode}: false alarms by noise, balanced point", note, ["noise", "events", "flagged"], rows)
+
+
 def _misses(kind: str, truth: NDArray[np.bool_], flags: NDArray[np.bool_], variant: NDArray[np.str_]) -> Iterator[str]:
     own = [one.name for one in VARIANTS if one.kind == kind]
     planted, missed = Counter(variant[truth].tolist()), Counter(variant[truth & ~flags].tolist())

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
-from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, worth_sheet
+from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, noise_sheet, worth_sheet
 from training.evaluation.slices import DetectorVerdicts
 
 JUMP = KINDS.index("jump")
@@ -39,3 +39,10 @@ def test_misses_are_told_by_variant_and_false_alarms_by_cause_and_company() -> N
     rows = {row[0]: row[1:] for row in sheet.rows}
     assert rows["jump"] == ["1", "slow_transit 1 of 1", "1", "stalled 1", "1"]
     assert rows["locErr"] == ["0", "", "0", "", "0"]
+
+
+def test_a_false_alarm_beside_noise_counts_there_and_an_anomaly_nowhere() -> None:
+    truth, flags = np.zeros((6, 5), dtype=np.bool_), np.zeros((6, 5), dtype=np.bool_)
+    truth[0, 1] = flags[0, 1] = flags[1, :2] = flags[3, 4] = True
+    noise = np.array(["missed_scan", "missed_scan", "missed_scan", "", "", ""])
+    assert noise_sheet("causal", truth, flags, noise).rows == [["none", "3", "33.3%"], ["missed_scan", "2", "50.0%"]]
