@@ -66,8 +66,7 @@ def test_a_foreign_world_is_known_once_adopted(foreign: Path, adopted: Path) -> 
     fresh = load(adopted, feature_spec_hash=feature_spec_hash())
     before, after = (judged(world, Reference.from_json(one.manifest.reference)) for one in (NETWORK, fresh))
     assert per_kind(truth, before)[MACRO]["ap"] < per_kind(truth, after)[MACRO]["ap"] - 0.02
-    # 0.96 by the networks before: locErr on the way from a hub to a shop looks like a blind gate, and ranks lower now.
-    assert per_kind(truth, after)[MACRO]["ap"] > 0.95
+    assert per_kind(truth, after)[MACRO]["ap"] > 0.96
     assert fresh.manifest.operating_points is not None
     cuts = np.array(fresh.manifest.operating_points["balanced"].retrospective, dtype=np.float32)
     false_alarms = (after >= cuts)[truth.max(axis=1) < 0.5].mean(axis=0)
