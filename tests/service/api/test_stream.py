@@ -62,9 +62,9 @@ def test_many_streams_at_once_do_not_mix(gateway: Gateway) -> None:
 
 
 def test_events_are_judged_without_what_comes_later(gateway: Gateway) -> None:
-    """Analyze sees that the item is scanned 600 km away a minute later; a stream cannot see it."""
+    """Analyze sees that the item is two levels on, 50 km away, a minute later; a stream cannot see it."""
     first = scan(1, epc_code="001.8804823.1293291.010004.20250701.000009001")
-    later = [scan(at, epc_code=first.epc_code, location_id=75, event_type="R_Stock_Inbound") for at in (2, 3)]
+    later = [scan(at, epc_code=first.epc_code, location_id=13, event_type="W_Stock_Inbound") for at in (2, 3)]
     bodies = [request(first, history=NO_HISTORY), request(first, *later, history=NO_HISTORY)]
     with stream(gateway.target, [body.SerializeToString() for body in bodies]) as call:
         answers, _ = read(call)

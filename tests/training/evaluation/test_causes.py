@@ -33,10 +33,13 @@ def test_each_variant_has_causes_of_its_kind() -> None:
 
 def test_the_tables_say_how_often_the_planted_cause_is_named(tiny_run: Path, other_world: Path) -> None:
     sheets = {sheet.title: sheet for sheet in measure_causes(tiny_run, other_world, None, 3, silent)}
-    assert len(sheets) == 10
+    assert len(sheets) == 12
     kinds = [row[0] for row in sheets["causal: the balanced point"].rows]
     assert kinds == list(KINDS)
     assert [row[0] for row in sheets["causal: what the balanced point gets wrong"].rows] == list(KINDS)
+    noise = [row[0] for row in sheets["causal: false alarms by noise, balanced point"].rows]
+    assert noise[0] == "none"
+    assert "missed_scan" in noise
     rows = {row[0]: row for row in sheets["retrospective: causes by what was planted"].rows}
     assert rows.keys() == {*PLANTED, "all", *(f"{variant.name} (later)" for variant in LATER)}
     assert sum(int(rows[name][1]) for name in PLANTED) == int(rows["all"][1]) > 100
