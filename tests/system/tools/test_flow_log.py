@@ -29,14 +29,21 @@ def test_months_of_a_log_that_begins_and_ends_are_left_out() -> None:
         steady_months([])
 
 
-def test_tickets_wait_where_they_were_last(tmp_path: Path) -> None:
-    rows = ["Case ID,Activity,Complete Timestamp,Resource"]
+@pytest.mark.parametrize(
+    ("names", "zone"),
+    [
+        ("Case ID,Activity,Complete Timestamp,Resource", "+00:00"),
+        ("case:concept:name,Activity,time:timestamp,Resource", "+02:00"),
+    ],
+)
+def test_tickets_wait_where_they_were_last(names: str, zone: str, tmp_path: Path) -> None:
+    rows = [names]
     first = date(2024, 1, 1)
     for case in range(120):  # one a day: taken on the same day, resolved two days later, closed after five
         who = ("A", "A", "A", "B", "B", "C")[case % 6]
         for activity, days, hour in (("Assign", 0, 8), ("Take", 0, 9), ("Resolve", 2, 12), ("Closed", 5, 12)):
             day = first + timedelta(days=case + days)
-            rows.append(f"Case {case},{activity},{day} {hour:02d}:00:00+00:00,{who}")
+            rows.append(f"Case {case},{activity},{day} {hour:02d}:00:00{zone},{who}")
     path = tmp_path / "helpdesk.csv"
     path.write_text("\n".join([rows[0], *reversed(rows[1:])]) + "\n", encoding="utf-8")
     log = read_log(path)
