@@ -110,12 +110,16 @@ def _lacking(of: ScaledErrors) -> tuple[float, float]:
     return found[0], found[1]
 
 
+def stretches(told: NDArray[np.int64], reach: float) -> float:
+    """Return how many stretches of time origins [O] tell of if those ``reach`` days apart have nothing in common."""
+    return min(1 + float(told[-1] - told[0]) / (_STRETCH * reach), len(told))
+
+
 def _independent(errors: _Some, origin: NDArray[np.int64], reach: float) -> float:
     """Return how many of the errors [O, S, D] are of their own if those ``reach`` days apart have nothing in common."""
     known = np.isfinite(errors).sum(axis=2) > 0  # the days of a forecast are one
     told = origin[known.sum(axis=1) > 0]
-    stretches = min(1 + float(told[-1] - told[0]) / (_STRETCH * reach), len(told))
-    return float(known.sum()) * stretches / len(told)
+    return float(known.sum()) * stretches(told, reach) / len(told)
 
 
 def _shown_reach(errors: _Some, origin: NDArray[np.int64]) -> float:

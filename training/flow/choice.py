@@ -2,6 +2,9 @@
 
 Each grain (questions that name the same dimensions) has a blend of its own: a network as a whole flows steadily, a
 product at a site comes and goes in shipments. Its weights start from those of all grains together.
+
+The past that chooses is short: what was best at Christmas is not what is best in spring. Where what was chosen was not
+surely nearer than the median of all methods, which nobody chose, half of the answer is that median.
 """
 
 from __future__ import annotations
@@ -15,40 +18,47 @@ from numpy.typing import NDArray
 from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.intervals import BANDS, band_of
 from service.flow.forecast.manifest import FlowGrain, FlowMeasure
+from service.flow.forecast.middle import MEDIAN
 from service.flow.series import MEASURES
 from training.flow.blend import fit_weights
-from training.flow.calibration import LEAST_ERRORS, ScaledErrors, calibrated
-from training.flow.scores import in_time, mean_wape
-from training.flow.trials import STOCK, Trials
+from training.flow.calibration import LEAST_ERRORS, ScaledErrors, calibrated, stretches
+from training.flow.scores import in_time, mean_wape, surely_nearer
+from training.flow.trials import STOCK, WANDERING, Trials
 
 BLEND = "blend"
+
+_HEDGED = 0.5
+"""Share of the median where it may be as good as what was chosen."""
 
 _NEGLIGIBLE = 0.02
 """Weights below are left out: a method has to run for them."""
 
 _Some = NDArray[np.float32]
 _Said = dict[str, _Some]
-_Table = NDArray[np.float64]  # [bands, methods]
+_Table = NDArray[np.float64]  # [bands, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Material:
     """Forecasts and truth of one measure."""
 
-    said: _Said  # [O, S, H] by method
+    said: _Said  # [O, S, H] by method, without the median of them
+    median: _Some  # [O, S, H]
     truth: _Some  # [O, S, H]
     width: _Some  # [O, S, H]
     kind: NDArray[np.intp]  # [O, S]
     grain: NDArray[np.str_]  # [S]
-    origin: NDArray[np.int64] | None  # [O] days of forecasts of what wanders; None: of what does not
+    origin: NDArray[np.int64]  # [O] days of forecasts
+    wanders: bool
     is_stock: bool
 
     def part(self, series: NDArray[np.bool_] | slice, origins: slice) -> _Material:
         """Return some of the series and of the origins."""
         said = {name: one[origins][:, series] for name, one in self.said.items()}
-        truth, width = (one[origins][:, series] for one in (self.truth, self.width))
-        origin = None if self.origin is None else self.origin[origins]
-        return _Material(said, truth, width, self.kind[origins][:, series], self.grain[series], origin, self.is_stock)
+        median, truth, width = (one[origins][:, series] for one in (self.median, self.truth, self.width))
+        kind = self.kind[origins][:, series]
+        grain, origin = self.grain[series], self.origin[origins]
+        return _Material(said, median, truth, width, kind, grain, origin, self.wanders, self.is_stock)
 
 
 def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
@@ -57,14 +67,17 @@ def choose(trials: Trials, last_day: int | None) -> dict[str, FlowMeasure]:
     chosen = {}
     for at, name in enumerate(MEASURES):
         said = {method: forecasts[..., at] for method, forecasts in trials.forecasts.items()}
+        median = said.pop(MEDIAN)
         chosen[name] = _measure(
             _Material(
                 said,
+                median,
                 truth[..., at],
                 trials.width[..., at],
                 trials.kind,
                 trials.groups.grain,
-                trials.origin_of(name),
+                trials.origin,
+                name in WANDERING,
                 name == STOCK,
             )
         )
@@ -94,7 +107,7 @@ def _measure(material: _Material) -> FlowMeasure:
 
 
 def _grain(material: _Material, common: _Table) -> FlowGrain:
-    """Return what answers for series of one grain: for each range of horizons a method, or a blend.
+    """Return what answers for series of one grain: for each range of horizons a method, or a blend, or half of that.
 
     The blend is judged, and its intervals are as wide, as it does in the half of the origins that its weights do not
     come from; the weights that are kept come from all of them.
@@ -112,16 +125,39 @@ def _grain(material: _Material, common: _Table) -> FlowGrain:
         if name != BLEND:
             table[number] = np.array(list(material.said)) == name
     said = weighted(everyone, {name: [float(one == name) for one in best] for name in set(best)})
+    share = _share_of_median(material, said)
+    weights = _named(material, table * (1 - share)[:, None])
+    if share.any():
+        weights[MEDIAN] = share.tolist()
+    by_day = share[band_of(said.shape[2])].astype(np.float32)
+    said = (1 - by_day) * said + by_day * material.median
     errors = {method: mean_wape(one, material.truth) for method, one in material.said.items()}
     baseline = min((one.name for one in BASELINES), key=lambda method: errors[method])
-    scaled = ScaledErrors((material.truth - said) / material.width, material.kind, material.origin, material.is_stock)
+    origin = material.origin if material.wanders else None
+    scaled = ScaledErrors((material.truth - said) / material.width, material.kind, origin, material.is_stock)
     return FlowGrain(
-        method=best[0] if len(set(best)) == 1 else BLEND,
-        weights=_named(material, table),
+        method=best[0] if len(set(best)) == 1 and not share.any() else BLEND,
+        weights=weights,
         baseline=baseline,
         gain=1 - mean_wape(said, material.truth) / errors[baseline],
         quantiles=calibrated(scaled).tolist(),
     )
+
+
+def _share_of_median(material: _Material, said: _Some) -> _Table:
+    """Return the share [bands] of the median in what answers: none where ``said`` was nearer, and not by luck.
+
+    Whatever is measured, one stretch of time as long as the forecasts tells once who is better.
+    """
+    band = band_of(said.shape[2])
+    shares = np.full(len(BANDS), _HEDGED)
+    for number in range(len(BANDS)):
+        here = band == number
+        ours, theirs, came = (one[:, :, here].reshape(len(one), -1) for one in (said, material.median, material.truth))
+        told = material.origin[np.isfinite(came).any(axis=1)]
+        if len(told) and surely_nearer(ours, theirs, came, stretches(told, BANDS[number])):
+            shares[number] = 0.0
+    return shares
 
 
 def _best_by_band(everyone: _Said, truth: _Some) -> list[str]:

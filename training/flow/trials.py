@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.flow.forecast.intervals import kind_of_series, width
+from service.flow.forecast.middle import MEDIAN, forecasts_of
 from service.flow.forecast.past import FlowMethod
 from service.flow.series import MEASURES, FlowSeries
 from service.progress import Progress
@@ -79,18 +80,19 @@ def try_out(  # noqa: PLR0913, PLR0917
     days: int,
     progress: Progress,
 ) -> Trials:
-    """Return the forecasts of ``methods`` from ``origins``, each from what was known then."""
+    """Return the forecasts of ``methods`` and of their median from ``origins``, each from what was known then."""
     whole, first = rolling.whole, rolling.history.series.first_day
     came = np.pad(whole.stacked(), ((0, 0), (0, days), (0, 0)), constant_values=np.nan)
     shape = len(origins), len(groups.name), days, 3
     truth, widths = np.empty(shape, np.float32), np.empty(shape, np.float32)
     kind = np.empty(shape[:2], np.intp)
-    forecasts = {method.name: np.empty(shape, np.float32) for method in methods}
+    of_name = {method.name: method for method in methods}
+    forecasts = {name: np.empty(shape, np.float32) for name in (*of_name, MEDIAN)}
     for at, origin in enumerate(origins.tolist()):
         known = origin - first + 1
         past = rolling.past_at(origin)
         truth[at], widths[at], kind[at] = came[:, known : known + days], width(past, days), kind_of_series(past)
-        for method in methods:
-            forecasts[method.name][at] = method.forecast(past, days)
+        for name, said in forecasts_of(of_name, forecasts, past, days).items():
+            forecasts[name][at] = said
         progress("forecasts of the past", (at + 1) / len(origins))
     return Trials(origins, groups, truth, widths, kind, forecasts)

@@ -7,6 +7,7 @@
 - windows: forecasts by what was learned, and what it sees
 - onnx_forecast: what was learned, run by onnxruntime
 - triton_network: the network, run by a Triton server
+- middle: the median of what they say
 - intervals: how far forecasts were off, as bounds and chances
 - question: what is asked, and what is answered
 - manifest: what a model says of itself

@@ -20,6 +20,7 @@ from service.flow.forecast.manifest import (
     FlowVersion,
     read_flow_version,
 )
+from service.flow.forecast.middle import MEDIAN, forecasts_of
 from service.flow.forecast.onnx_forecast import load_learned
 from service.flow.forecast.past import MOST_DAYS, FlowMethod, FlowPast
 from service.flow.forecast.question import Answering, Bounded, FlowDay, FlowForecast, FlowQuestion
@@ -56,7 +57,7 @@ class FlowForecaster:
         self._methods = {method.name: method for method in _methods(version, self._network)}
         measures = version.manifest.measures.values()
         wanted = {name for measure in measures for grain in measure.grains.values() for name in grain.weights}
-        if missing := wanted - set(self._methods):
+        if missing := wanted - {MEDIAN, *self._methods}:
             raise ModelRepositoryError(f"{version.title} needs methods that this release lacks: {', '.join(missing)}")
         self._asks_network = LSTM in wanted
         known = self.history.cycle_h[~np.isnan(self.history.cycle_h)]
@@ -159,16 +160,17 @@ class FlowForecaster:
         ``grains`` [S] are the dimensions that a series has a value of, joined by commas. Raises ValueError if a method
         needs items, and the past knows none.
         """
-        forecasts: dict[str, _Numbers] = {}
+        answering = {
+            (at, name): self._grain(measure, name) for at, measure in enumerate(MEASURES) for name in set(grains)
+        }
+        wanted = {method for grain in answering.values() for method in grain.weights}
+        forecasts = forecasts_of(self._methods, wanted, past, days)
         values = np.zeros((len(past), days, len(MEASURES)))
         band = band_of(days)
-        for at, measure in enumerate(MEASURES):
-            for name in set(grains):
-                inside = np.array([one == name for one in grains])
-                for method, by_band in self._grain(measure, name).weights.items():
-                    if method not in forecasts:
-                        forecasts[method] = self._methods[method].forecast(past, days)
-                    values[inside, :, at] += np.array(by_band)[band] * forecasts[method][inside, :, at]
+        for (at, name), grain in answering.items():
+            inside = np.array([one == name for one in grains])
+            for method, by_band in grain.weights.items():
+                values[inside, :, at] += np.array(by_band)[band] * forecasts[method][inside, :, at]
         return values
 
     def _grain(self, measure: str, dimensions: str) -> FlowGrain:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.flow.forecast.intervals import COVERAGE, bounds, quantiles
+from service.flow.forecast.middle import MEDIAN
 from service.flow.forecast.windows import LSTM, TREES
 from service.flow.plants import PLANT_COLUMNS, PlantPlan, generate, write_plants
 from service.flow.series import PLANT_DIMENSIONS
@@ -71,7 +72,8 @@ def test_every_method_is_compared_and_what_is_served_is_among_them(flow_run: tup
     assert isinstance(coverage, dict)
     throughput = errors["throughput"]
     assert isinstance(throughput, dict)
-    assert {"served", "seasonal naive", "weekday mean", "last value", "ETS", "Theta", LSTM, TREES} == set(throughput)
+    plain = {"seasonal naive", "weekday mean", "last value", "ETS", "Theta"}
+    assert {"served", *plain, LSTM, TREES, MEDIAN} == set(throughput)
     of = {name: np.mean([one["wape"] for one in by_horizon.values()]) for name, by_horizon in throughput.items()}  # type: ignore[union-attr,call-overload,index]
     assert of["served"] < 1.1 * min(of["weekday mean"], of["seasonal naive"])
     assert all(0.75 < share <= 1 for share in coverage["throughput"].values())  # type: ignore[union-attr,call-overload,index,operator]

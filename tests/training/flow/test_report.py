@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.flow.forecast.baselines import BASELINES, LastDay, SeasonalNaive
+from service.flow.forecast.middle import MEDIAN
 from tests.training.flow.plants import CONFIG, plants
 from training.flow.backtest import Backtest
 from training.flow.choice import choose
@@ -13,7 +14,7 @@ from training.flow.history import FlowHistory, Rolling
 from training.flow.methods.learners import learn
 from training.flow.origins import Origins
 from training.flow.report import sheets_of
-from training.flow.scores import ratio_error
+from training.flow.scores import ratio_error, surely_nearer
 from training.flow.trials import Trials, groups_of
 
 OFF = {"seasonal naive": 3.0, "weekday mean": 2.0, "last value": 1.0}
@@ -25,7 +26,8 @@ def trials(first_day: int, off: dict[str, float]) -> Trials:
     shape = (12, len(groups.name), 7, 3)
     truth = np.full(shape, 100, np.float32)
     noise = np.random.default_rng(first_day).normal(0, 0.1, shape)
-    said = {name: (truth + by + noise).astype(np.float32) for name, by in off.items()}
+    everyone = {**off, MEDIAN: float(np.median([*off.values()]))}
+    said = {name: (truth + by + noise).astype(np.float32) for name, by in everyone.items()}
     return Trials(
         np.arange(first_day, first_day + 12), groups, truth, np.ones(shape, np.float32), np.ones(shape[:2], int), said
     )
@@ -56,3 +58,20 @@ def test_a_ratio_is_the_less_sure_the_more_origins_share_their_luck() -> None:
         errors.append(ratio_error(ours.astype(np.float32), np.ones((36, 50), np.float32), truth))
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(ratios), rel=0.15)
     assert np.isnan(ratio_error(truth[:1], truth[:1], truth[:1]))
+
+
+def test_who_is_nearer_by_luck_of_a_few_weeks_is_not_surely_nearer() -> None:
+    """Of two that are as good as each other one looks surely nearer in one of 20 cases at most, as its share says."""
+    generator, truth = np.random.default_rng(4), np.zeros((36, 20), np.float32)
+    theirs = np.ones((36, 20), np.float32)
+    for stretches, least, most in ((6.0, 0.01, 0.08), (3.5, 0.01, 0.08), (2.9, 0.0, 0.0)):
+        parts = np.array_split(np.arange(36), int(stretches))
+        luck, better = [], []
+        for _ in range(300):
+            ours = np.empty((36, 20), np.float32)
+            for part in parts:
+                ours[part] = generator.uniform(0.7, 1.3)
+            luck.append(surely_nearer(ours, theirs, truth, stretches))
+            better.append(surely_nearer(ours - 0.6, theirs, truth, stretches))
+        assert least <= np.mean(luck) <= most
+        assert np.mean(better) > 0.95 or stretches < 3

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from service.flow.forecast.baselines import BASELINES
+from service.flow.forecast.middle import MEDIAN, forecasts_of
 from service.flow.forecast.past import MOST_DAYS, FlowMethod, FlowPast
 from service.flow.forecast.smoothing import Ets, Theta
 from service.flow.forecast.stock import Stock, StockFlow
-from service.flow.forecast.windows import FEATURES, FlowWindows
+from service.flow.forecast.windows import FEATURES, LSTM, FlowWindows, Learned
 from tests.support.flows.items import items
 from training.flow.history import FlowHistory
 
@@ -92,3 +93,18 @@ def test_what_learns_sees_the_past_in_units_of_the_series() -> None:
     large = FlowPast(past.last_day, past.wip * 50, past.departures * 50, past.cycle_h)
     same = [at for at, name in enumerate(FEATURES) if name != "size"]
     np.testing.assert_allclose(FlowWindows.of(large, 5, 10).rows[:5, :, same], windows.rows[:5, :, same], atol=0.05)
+
+
+def test_the_median_is_of_all_but_the_network_and_asks_each_once() -> None:
+    asked = []
+
+    def never(rows: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        raise AssertionError("the network is not asked")
+
+    plain = {one.name: one for one in (*BASELINES, Ets(), Theta(), StockFlow())}
+    said = forecasts_of({**plain, LSTM: Learned(LSTM, 10, never)}, [MEDIAN, Theta.name], steady(), 30)
+    assert set(said) == {MEDIAN, Theta.name}
+    of_each = [plain[name].forecast(steady(), 30) for name in plain if name != StockFlow.name]
+    np.testing.assert_array_equal(said[MEDIAN], np.median(of_each, axis=0))
+    assert not asked
