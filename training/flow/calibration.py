@@ -1,9 +1,11 @@
 """How wide intervals are: quantiles of errors, by kind of series and range of horizons, and what time adds to them.
 
-Errors of one time are no draw from those of another: a network grows, and what forecasts it learns. What the quantiles
-of the earlier half of the origins lack in the later half, each tail by itself, all of them lack of what comes: they are
-made so many times wider, never narrower. Adaptive conformal inference (Gibbs and
-Candes, 2021) does so day by day; a version keeps its widths, so here it is done once.
+Errors of one time are no draw from those of another: a network grows, and what forecasts it learns. How many times
+further the later half of the origins reaches than the quantiles of the earlier one, each tail by itself, is what time
+does to errors, and may do again to those of all origins: they are made so many times wider. Where the later half
+reaches less far they are made narrower by the root of that only: half of the errors were those of later, and a promise
+is sooner kept by what is too wide. Adaptive conformal inference (Gibbs and Candes, 2021) does so day by day; a version
+keeps its widths, so here it is done once.
 
 Errors of a stock are few, however many there are: it is what it was the day before but for what came and left, so that
 forecasts of one stretch of time are all wrong alike, those of 31 to 60 days ahead for a month. So are those of a cycle
@@ -27,8 +29,8 @@ LEAST_ERRORS = 60
 _LEAST_REACH = 1e-3
 """Of a tail, in units of the width: nothing is times 0."""
 
-_MOST_WIDER = 2.0
-"""Times; what asks for more in half of the time was no error of before."""
+_MOST_TIMES = 2.0
+"""Further, or nearer, that errors reach in half of the time; what asks for more was no error of before."""
 
 _STRETCH = 0.54
 """Of a horizon: for so long errors so far ahead of what wanders are one. Those from origins d days apart that reach h
@@ -72,7 +74,7 @@ class ScaledErrors:
 
 def calibrated(of: ScaledErrors) -> _Numbers:
     """Return the quantiles [kinds, bands, Q] of errors, as wide as later ones ask for."""
-    low, high = _lacking(of)
+    low, high = (times if times > 1 else np.sqrt(times) for times in _times_further(of))
     table = widths(of)
     lower, upper = (PROBABILITIES < 0.5) & (table < 0), (PROBABILITIES > 0.5) & (table > 0)
     return np.select([lower, upper], [table * low, table * high], table)
@@ -95,8 +97,8 @@ def widths(of: ScaledErrors) -> _Numbers:
     return found
 
 
-def _lacking(of: ScaledErrors) -> tuple[float, float]:
-    """Return how many times wider the lower and the upper tail of the later origins are than the earlier ones."""
+def _times_further(of: ScaledErrors) -> tuple[float, float]:
+    """Return how many times further the lower and the upper tail of the later origins reach than the earlier ones."""
     half = len(of.errors) // 2
     earlier, later = of.part(slice(0, half)), of.part(slice(half, None))
     if min(np.isfinite(one.errors[:, :, 0]).sum() for one in (earlier, later)) < LEAST_ERRORS:
@@ -106,7 +108,7 @@ def _lacking(of: ScaledErrors) -> tuple[float, float]:
     for side, bound in ((-1, bounds[..., LOWER]), (1, bounds[..., UPPER])):
         reach = np.maximum(side * bound, _LEAST_REACH)
         times = _known(np.maximum(side * later.errors, 0) / reach)
-        found.append(min(max(float(np.quantile(times, (1 + COVERAGE) / 2)), 1.0), _MOST_WIDER))
+        found.append(min(max(float(np.quantile(times, (1 + COVERAGE) / 2)), 1 / _MOST_TIMES), _MOST_TIMES))
     return found[0], found[1]
 
 

@@ -41,14 +41,24 @@ def test_a_kind_of_which_nothing_is_known_is_as_all_are() -> None:
     np.testing.assert_array_equal(table[0], table[1])
 
 
-def test_errors_that_grow_make_intervals_wider_and_those_that_shrink_make_none_narrower() -> None:
-    growing = np.r_[np.ones(15), 2 * np.ones(15)]
-    one = errors(1, growing)
+def test_errors_that_grow_make_intervals_wider_by_all_of_it() -> None:
+    one = errors(1, np.r_[np.ones(15), 1.8 * np.ones(15)])
     wider = calibrated(one) / np.where(widths(one) == 0, 1, widths(one))
-    np.testing.assert_allclose(wider[1, :4, UPPER], 2.0, atol=0.25)
-    np.testing.assert_allclose(wider[1, :4, LOWER], 2.0, atol=0.25)
-    shrinking = errors(1, growing[::-1])
-    np.testing.assert_array_equal(calibrated(shrinking), widths(shrinking))
+    np.testing.assert_allclose(wider[1, :4, [LOWER, UPPER]], 1.8, atol=0.25)
+
+
+def test_errors_that_shrink_make_intervals_narrower_but_none_as_narrow_as_the_last_errors() -> None:
+    one = errors(1, np.r_[2 * np.ones(15), np.ones(15)], series=60)
+    both = [LOWER, UPPER]
+    reach, plain = (abs(table[1, :4, both]) for table in (calibrated(one), widths(one)))
+    np.testing.assert_allclose(reach / plain, np.sqrt(0.5), atol=0.08)
+    assert (reach[:, 1:] > 1.645).all()  # of more than one day: few errors are of one
+
+
+def test_what_asks_for_more_than_twice_the_width_was_no_error_of_before() -> None:
+    wild = errors(1, np.repeat([1.0, 50.0], 15))
+    both = [LOWER, UPPER]
+    np.testing.assert_allclose(calibrated(wild)[..., both], widths(wild)[..., both] * 2)
 
 
 def test_each_tail_is_made_wider_by_itself() -> None:
