@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidRequest, ModelRepositoryError
+from service.flow.forecast.baselines import BASELINES
 from service.flow.forecast.forecaster import FlowForecaster
-from service.flow.forecast.intervals import kind_of_series, spread, width
+from service.flow.forecast.intervals import BANDS, kind_of_series, spread, width
 from service.flow.forecast.manifest import FLOW_MODEL, HISTORY_FILE, FlowGrain, read_flow_version
+from service.flow.forecast.middle import MEDIAN
 from service.flow.forecast.past import FlowPast
 from service.flow.forecast.question import FlowQuestion
+from service.flow.forecast.smoothing import Ets, Theta
+from service.flow.forecast.windows import TREES
 from service.flow.series import MEASURES
 from tests.training.flow.plants import LAST_DAY
 
@@ -138,6 +142,29 @@ def test_what_stands_still_has_bounds_of_its_own(forecaster: FlowForecaster) -> 
     calm = replace(flowing, cycle_h=np.full_like(flowing.cycle_h, usual))  # cycle times that never vary
     assert width(calm, 3)[0, :, 2] == pytest.approx(np.full(3, 0.1 * usual))
     assert (spread(calm, 3)[0, :, 2] < 0.1 * usual).all()
+
+
+def test_a_version_answers_by_the_median_of_what_its_methods_say(flow_repository: Path) -> None:
+    version = read_flow_version(flow_repository)
+
+    def said(method: str) -> np.ndarray:
+        measures = {
+            name: measure.model_copy(
+                update={
+                    "grains": {
+                        of: grain.model_copy(update={"weights": {method: [1.0] * len(BANDS)}})
+                        for of, grain in measure.grains.items()
+                    }
+                }
+            )
+            for name, measure in version.manifest.measures.items()
+        }
+        of_one = FlowForecaster(replace(version, manifest=version.manifest.model_copy(update={"measures": measures})))
+        past = FlowPast.of(of_one.history, np.ones((1, len(of_one.history)), dtype=np.bool_))
+        return of_one.forecast(past, [""], 30)
+
+    names = [*(one.name for one in BASELINES), Ets.name, Theta.name, TREES]
+    np.testing.assert_allclose(said(MEDIAN), np.median([said(name) for name in names], axis=0))
 
 
 def test_a_changed_file_is_not_loaded(flow_repository: Path, tmp_path: Path) -> None:
