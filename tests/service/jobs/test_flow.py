@@ -94,7 +94,7 @@ def test_a_model_that_is_worse_than_a_baseline_is_kept_and_no_champion(tmp_path:
     assert_one_line(done, 2, "--lifecycle needs --repository")
     done = run("flow", "train", table, *small, "--lifecycle", lifecycle, "--repository", repository)
     assert done.returncode == 1
-    assert "version 1 does not pass the gate: its WAPE of cycle_h 7 days ahead is" in done.stderr
+    assert "version 1 does not pass the gate: its WAPE of cycle_h 1 days ahead is" in done.stderr
     assert "epc_flow/1" in done.stdout
     where = ("--model", "epc_flow", "--repository", repository, "--lifecycle", lifecycle)
     assert run("models", "list", *where).stdout.splitlines()[1].split()[:3] == ["epc_flow", "1", "-"]
