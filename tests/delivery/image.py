@@ -27,6 +27,9 @@ BIN = Path(sys.executable).parent
 ]
 """The modules that setup.py compiles, as paths."""
 
+ROW = "service/features/row.pxd"
+"""What setup.py writes for the loops, before it looks which of them are older."""
+
 COMPILERS = re.compile(r"(.*-)?(cc|c89|c99|gcc|clang|tcc|icx)(-[\d.]+)?")
 
 
@@ -68,7 +71,14 @@ class Image:
     context: Path  # what it is built from; its service/ runs too, uncompiled
     packages: Path  # site-packages of the project alone; bin/ has its console script
     workdir: Path
-    translated: Path  # the C that Cython made of the loops, as setup.py looks for it in build/cython
+    built: Path  # the context after the build, with all that setup.py left there
+
+    def translated(self, folder: Path) -> Path:
+        """Copy the context to ``folder``, with the C that Cython made of the loops: else it is made once more."""
+        shutil.copytree(self.context, folder)
+        shutil.copytree(self.built / "build" / "cython", folder / "build" / "cython")
+        shutil.copy2(self.built / ROW, folder / ROW)
+        return folder
 
     def environment(self, port: int) -> dict[str, str]:
         """Return the whole environment of a container, its own variables included."""
@@ -96,4 +106,4 @@ def build(folder: Path) -> None:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The image, built once for all processes of a test run: it takes up to a minute."""
     folder = made_once(tmp_path_factory, "image", build)
-    return Image(folder / "context", folder / "packages", folder / "app", folder / "built" / "build" / "cython")
+    return Image(folder / "context", folder / "packages", folder / "app", folder / "built")

@@ -155,9 +155,7 @@ def test_neither_compiled_nor_cython_is_one_line(uncompiled: Path, no_cython: Pa
 @pytest.mark.parametrize("compiler", ["false", "no-such-program"])
 def test_a_compiler_that_fails_leaves_the_package_uncompiled(image: Image, tmp_path: Path, compiler: str) -> None:
     """And nothing of an earlier compilation, which would be of another version of the loops."""
-    checkout = tmp_path / "checkout"
-    shutil.copytree(image.context, checkout)
-    shutil.copytree(image.translated, checkout / "build" / "cython")  # else each of them waits for Cython once more
+    checkout = image.translated(tmp_path / "checkout")
     stale = checkout / "service" / "features" / f"journey{sysconfig.get_config_var('EXT_SUFFIX')}"
     stale.touch()
     done = subprocess.run(

@@ -130,7 +130,7 @@ def test_the_dependencies_of_the_image_have_nothing_of_the_training_side() -> No
 def test_the_training_image_has_the_training_side_and_all_that_it_needs(image: Image, tmp_path: Path) -> None:
     """Its stage, built as far as it goes without Docker: its packages with their data, and its lock."""
     assert copied("build-training") == {"training", "export"}
-    built = shutil.copytree(image.context, tmp_path / "built")
+    built = image.translated(tmp_path / "built")
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "lib"], cwd=built, check=True
     )
