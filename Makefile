@@ -7,7 +7,12 @@ LOCKED := $(PIP) --require-hashes --no-deps
 # What setup.py compiles, and what that is made of.
 LOOPS := $(wildcard service/api/wire.py service/detect/lookups.py service/events/*.p* service/features/*.p*)
 PROTOS := $(wildcard protos/epcsentinel/v1/*.proto)
+# What only tests use is compiled when one imports it: most of its files none does, and all take pip a minute.
+DEV := $(LOCKED) --no-compile
 OWN := $(PIP) --no-deps --no-build-isolation --editable .
+
+# Hundreds of processes of the tests import the same modules: what one has compiled is there for all others.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run web pages test coverage lint proto model compare bench e2e gpu gpu-check lock base-image sbom clean
 
@@ -100,8 +105,8 @@ e2e: .venv/dev .triton/installed
 
 # torch for processors alone, from a folder or an index that pip is told of, or else the one of PyPI, with CUDA on Linux.
 .venv/dev: .venv/gateway requirements/dev.txt requirements/torch-cpu.txt requirements/torch-cuda.txt
-	$(LOCKED) --requirement requirements/dev.txt
-	$(LOCKED) --requirement requirements/torch-cpu.txt 2>/dev/null || $(LOCKED) --requirement requirements/torch-cuda.txt
+	$(DEV) --requirement requirements/dev.txt
+	$(DEV) --requirement requirements/torch-cpu.txt 2>/dev/null || $(DEV) --requirement requirements/torch-cuda.txt
 	touch $@
 
 # Pins and hashes of all that is installed, for every Python from 3.11 and every platform, from PyPI alone. It keeps the
@@ -132,7 +137,7 @@ sbom: .venv/dev
 
 # The real Triton server, from a wheel. Outside the venv: its dependencies would force old numpy and protobuf.
 .triton/installed: requirements/triton-server.txt
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .triton --requirement requirements/triton-server.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps --upgrade --target .triton --requirement requirements/triton-server.txt
 	touch $@
 
 clean:
