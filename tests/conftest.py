@@ -12,6 +12,7 @@ from tests.support.processes import need
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = [
+    "tests.support.preloaded",
     "tests.training.flow.plants",
     "tests.support.gateway",
     "tests.delivery.image",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
+import tempfile
 
-from tests.support.gateway import ROOT
+from tests.support.preloaded import ROOT, popen
 from tests.support.requests import NORMAL_CODE
 
 SAMPLE = ROOT / "tests" / "data" / "real_events_sample.tsv"
@@ -18,11 +17,19 @@ NORMAL = f"{NORMAL_CODE},1,Factory,Aggregation,2025-07-01 10:34:17\n"
 FORGED = "forged,1,Factory,Aggregation,2025-07-01 10:35:17\n"
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
-    )
+def run(*arguments: object, timeout_s: float = 120.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    words = [str(argument) for argument in arguments]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = popen(words, environment, out.fileno(), err.fileno())
+        try:
+            code = process.wait(timeout_s)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *parts: str) -> None:

@@ -18,8 +18,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.settings import load_settings
+from tests.support.preloaded import ROOT, popen
 
-ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 30.0
 SERVICE = "epcsentinel.v1.AnomalyService"
@@ -33,12 +33,16 @@ class Gateway:
         variables.
         """
         self._log = tempfile.NamedTemporaryFile("w+", prefix="gateway-", suffix=".log")  # noqa: SIM115 - closed in stop
-        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--log-format", "json", *flags]
-        if root != ROOT:
-            environment = {"PYTHONPATH": str(root)} | environment
-        self._process = subprocess.Popen(
-            command, cwd=root, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
-        )
+        arguments = ["serve", "--port", "0", "--log-format", "json", *flags]
+        if root == ROOT:
+            log = self._log.fileno()
+            self._process = popen(arguments, environment, log, log)
+        else:
+            variables = os.environ | {"PYTHONPATH": str(root)} | environment
+            command = [sys.executable, "-m", "service", *arguments]
+            self._process = subprocess.Popen(
+                command, cwd=root, env=variables, stdout=self._log, stderr=subprocess.STDOUT
+            )
         try:
             self.target = f"127.0.0.1:{self.wait_log('listening')['port']}"
             if ready:

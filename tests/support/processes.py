@@ -12,9 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.preloaded import Child
 
 STOP_S = 10.0
 
@@ -60,7 +63,7 @@ def die_at(step: int, *places: tuple[Any, str]) -> None:
         setattr(owner, name, dying(getattr(owner, name)))
 
 
-def end(process: subprocess.Popen[Any]) -> None:
+def end(process: Child | subprocess.Popen[Any]) -> None:
     """Terminate the process, and kill it if it does not go."""
     process.terminate()  # nothing happens if it has ended
     try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +15,9 @@ from service.api.requests import encode_request
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
+from tests.support.command import run
 from tests.support.foreign import FILES, MALFORMED_PER_FILE, UNMAPPED, write_foreign_world
-from tests.support.gateway import ROOT, Gateway
+from tests.support.gateway import Gateway
 from tests.support.requests import call
 from training.datasets import dataset
 from training.network.predict import predict
@@ -68,17 +67,15 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
     return Foreign(folder, strangers, truth.loc[strangers.event_id, list(KINDS)].to_numpy(dtype=bool))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+def succeed(*arguments: object) -> None:
+    done = run(*arguments, timeout_s=240)
     assert done.returncode == 0, done.stderr
-    return done
 
 
 def train(folder: Path, *flags: object) -> Path:
     """Train by the command and return the run folder."""
     (folder / "config.json").write_text(json.dumps(SETTINGS))
-    run("train", *flags, "--config", folder / "config.json", "--out", folder / "run")
+    succeed("train", *flags, "--config", folder / "config.json", "--out", folder / "run")
     return folder / "run"
 
 
@@ -99,7 +96,7 @@ def test_anomalies_of_a_foreign_world_are_found(foreign: Foreign, tmp_path: Path
     run_folder = train(tmp_path, "--data", foreign.folder, "--truth", foreign.truth)
     lineage = json.loads((run_folder / "run.json").read_text())["lineage"]
     assert lineage["quarantined_rows"] == MALFORMED_PER_FILE * len(FILES)
-    run("export", run_folder, "--out", tmp_path / "repository")
+    succeed("export", run_folder, "--out", tmp_path / "repository")
     flagged, truth = findings(tmp_path / "repository", foreign.strangers), foreign.labels
     recall = dict(zip(KINDS, (flagged & truth).sum(axis=0) / truth.sum(axis=0), strict=True))
     false_alarms = dict(zip(KINDS, (flagged & ~truth).sum(axis=0) / (~truth).sum(axis=0), strict=True))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from service.client.access import access_by_files
 from service.client.gateway import check_reachable
 from service.errors import CommandError, SettingsError
+from tests.support.command import run
 from tests.support.gateway import ROOT, Gateway
 from tests.support.secrets import key_entry, new_token
 from tests.support.tls import CA, flags, wait_ready
@@ -32,11 +31,6 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "token").write_text(token + "\n")
     (tmp_path / "keys.toml").write_text(key_entry("cli", token, "analyze"))
     return tmp_path
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_analyze_and_replay_get_in_with_their_files_and_not_without(

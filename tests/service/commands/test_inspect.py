@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.folders.flawed import Page, flawed
 from tests.support.foreign import FILES, MALFORMED_PER_FILE, write_foreign_world
-from tests.support.gateway import ROOT
 from training.datasets.dataset import QUARANTINE
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", "inspect", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=120, check=False)
+def inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run("inspect", *arguments)
 
 
 def test_the_command_on_a_foreign_world(tmp_path: Path) -> None:
     write_foreign_world(tmp_path, 1_000, 4)
-    done = run(tmp_path, "--out", tmp_path / "report.html")
+    done = inspect(tmp_path, "--out", tmp_path / "report.html")
     assert (done.returncode, done.stderr) == (0, "")
     bad = MALFORMED_PER_FILE * len(FILES)
     for text in (*FILES, f"{bad} rows set aside", "yesterday", "Werk Köln 1", "Correlations", "Warning: "):
@@ -32,7 +29,7 @@ def test_the_command_on_a_foreign_world(tmp_path: Path) -> None:
 
 
 def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
-    done = run(flawed(tmp_path))
+    done = inspect(flawed(tmp_path))
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert r"\x1b[31m" in done.stdout
@@ -41,9 +38,7 @@ def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
 
 def test_a_terminal_without_the_letters_gets_escapes(tmp_path: Path) -> None:
     write_foreign_world(tmp_path, 1_000, 4)
-    command = [sys.executable, "-m", "service", "inspect", str(tmp_path)]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = run("inspect", tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "Werk K\\xf6ln 1" in done.stdout
 
@@ -59,7 +54,7 @@ def test_unusable_folders_are_one_line(tmp_path: Path, change: object, says: str
     flawed(tmp_path)
     assert callable(change)
     change(tmp_path)
-    done = run(tmp_path)
+    done = inspect(tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("error: ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from service.model.onnx_backend import OnnxBackend
 from service.model.repository import load, load_svm, read_manifest
 from service.model.signing import load_signing_key, load_trust
 from tests.servers.triton.fixture import SPEC_HASH
-from tests.support.gateway import ROOT, Gateway
+from tests.support.command import run
+from tests.support.gateway import Gateway
 from tests.support.secrets import KEY, OTHER, TRUST, authority, private_pem, public_pem
 from tests.support.versions import edit, flip_last_byte
 
@@ -87,8 +87,7 @@ def test_openssl_makes_and_checks_signatures_as_the_documentation_says(repositor
 
 def test_export_signs_and_refuses_a_bad_key_before_any_work(tiny_run: Path, tmp_path: Path) -> None:
     def export(key: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "service", "export", str(tiny_run), "--out", str(tmp_path), "--sign", str(key)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return run("export", tiny_run, "--out", tmp_path, "--sign", key)
 
     (tmp_path / "sign.pem").write_bytes(private_pem(KEY))
     refused = export(tmp_path / "none.pem")

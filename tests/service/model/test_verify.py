@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from export.repository import write_version
 from service.errors import ModelRepositoryError
 from service.model.repository import read_manifest
 from service.model.verify import verify
-from tests.support.gateway import ROOT
+from tests.support.command import run
 from tests.support.secrets import KEY, OTHER, TRUST, public_pem
 from tests.support.versions import flip_last_byte
 
@@ -102,15 +101,14 @@ def test_anything_else_is_not(repository: Path, name: str) -> None:
 
 
 def test_the_command_says_it_in_a_line(repository: Path, tmp_path: Path) -> None:
-    def run(trusted: bytes) -> subprocess.CompletedProcess[str]:
+    def verified(trusted: bytes) -> subprocess.CompletedProcess[str]:
         (tmp_path / "trust.pem").write_bytes(trusted)
-        command = [sys.executable, "-m", "service", "verify", str(repository), "--trust", str(tmp_path / "trust.pem")]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return run("verify", repository, "--trust", tmp_path / "trust.pem")
 
-    done = run(public_pem(KEY))
+    done = verified(public_pem(KEY))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("epc_lstm/1, epc_lstm/2 in ")
-    refused = run(public_pem(OTHER))
+    refused = verified(public_pem(OTHER))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "not signed by a key of --trust" in refused.stderr
     assert refused.stderr.count("\n") == 1

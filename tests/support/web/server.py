@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +13,8 @@ from typing import Any, Self
 
 import pytest
 
-from tests.support.gateway import ROOT, START_S, Gateway
+from tests.support.gateway import START_S, Gateway
+from tests.support.preloaded import popen
 from tests.support.processes import end
 
 
@@ -38,11 +37,11 @@ class Web:
     def __init__(self, target: str, store: Path | str, *flags: str, ready: bool = True) -> None:
         """Args: ``ready`` waits for an answer by HTTP without TLS."""
         self._log = tempfile.NamedTemporaryFile("w+", prefix="web-", suffix=".log")  # noqa: SIM115 - closed in stop
-        command = [sys.executable, "-m", "service", "web", "--target", target, "--port", "0", "--log-format", "json"]
+        command = ["web", "--target", target, "--port", "0", "--log-format", "json"]
         command += ["--store", str(store), *flags]
         if "--uploads" not in flags:
             command += ["--uploads", f"{store}-uploads" if isinstance(store, Path) else tempfile.mkdtemp()]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT)
+        self._process = popen(command, {}, self._log.fileno(), self._log.fileno())
         try:
             self.port = int(self.wait_log("listening")["port"])
             if ready:
