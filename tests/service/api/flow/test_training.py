@@ -50,8 +50,8 @@ def test_a_training_at_work_is_cancelled(tmp_path: Path) -> None:
             found: pb.FlowOperation = ask_flow(gateway.target, "GetOperation", operation_id=operation_id).operation
             return found
 
-        ask_flow(gateway.target, "GenerateData", plants=["A"], historical_days=300)
-        began = ask_flow(gateway.target, "Train", epochs=1000, lstm_units_1=256, why="by mistake").operation
+        ask_flow(gateway.target, "GenerateData", plants=["A"], historical_days=120)
+        began = ask_flow(gateway.target, "Train", epochs=40, lstm_units_1=128, why="by mistake").operation
         wait_for(lambda: 0 < now(began.operation_id).progress < 1, 120)
         assert commands_in(folder)
         assert ask_flow(gateway.target, "CancelOperation", operation_id=began.operation_id).operation.state == "running"
