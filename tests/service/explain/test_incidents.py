@@ -51,6 +51,17 @@ def test_another_kind_cause_lot_place_or_departure_is_another_incident() -> None
     assert len(found(other_lot, [(at, LATE, 7) for at in pair])) == 2
 
 
+def test_a_shipment_lasts_two_hours_from_its_first_item_whatever_the_clock_says() -> None:
+    scans = items(3)
+    late = [(item * LENGTH + 3, LATE, 7) for item in range(3)]
+    for clock_minutes in range(0, 120, 20):
+        shifted = [
+            replace(scan, time=scan.time + timedelta(minutes=clock_minutes + at // LENGTH * 70))  # 0, 70, 140 minutes
+            for at, scan in enumerate(scans)
+        ]
+        assert found(shifted, late) == [([3, 3 + LENGTH], 2), ([3 + 2 * LENGTH], 1)]
+
+
 def test_a_forged_item_is_one_story_over_its_journey_and_malformed_codes_are_apart() -> None:
     scans = [*journey("forged 1"), *journey("forged 2")]
     every = [(at, FAKE, 0) for at in range(len(scans))]
