@@ -54,6 +54,32 @@ def test_the_last_word_of_each_and_the_majority_of_all_count(tmp_path: Path) -> 
     assert without[5, KINDS.index("epcDup")] == 0
 
 
+def test_two_who_confirm_against_a_third_count_where_anomalies_are_not_rarer_than_errors(tmp_path: Path) -> None:
+    events = worlds.to_events([scan for serial in range(400) for scan in worlds.journey(worlds.code(serial))])
+    rng = np.random.default_rng(3)
+    truth = np.stack([rng.random(len(events)) < share for share in (0.02, 0.6)])
+    wrong = rng.random((3, *truth.shape)) < 0.05
+    words = {True: "confirmed", False: "rejected"}
+    lines = [
+        f"{event_id},{kind},{words[truth[which, at] ^ wrong[number, which, at]]},{who},2026-01-01"
+        for which, kind in enumerate(("jump", "epcFake"))
+        for at, event_id in enumerate(events.event_id.tolist())
+        for number, who in enumerate(("ann", "bob", "cay"))
+    ]
+    labels = read(tmp_path, HEAD + "\n".join(lines) + "\n", events).labels(len(events))
+    confirmations = (truth ^ wrong).sum(axis=0)
+    for which, kind in enumerate(("jump", "epcFake")):
+        said = labels[:, KINDS.index(kind)]
+        assert (said[confirmations[which] == 3] == 1).all()
+        assert (said[confirmations[which] <= 1] == 0).all(), "who confirms alone errs"
+        twice = said[confirmations[which] == 2]
+        assert len(twice) > 20
+        assert np.isnan(twice).all() if kind == "jump" else (twice == 1).all()
+        # By the majority alone a quarter of what is confirmed of the rare kind would be none.
+        assert (~truth[which][said == 1]).mean() < 0.01
+        assert kind != "jump" or (~truth[which][confirmations[which] >= 2]).mean() > 0.2
+
+
 def test_events_stand_for_as_many_as_their_chance_says(tmp_path: Path) -> None:
     found = read(
         tmp_path,
