@@ -112,7 +112,8 @@ class Verdicts:
         votes, count = said[1] - said[0], said.sum(axis=0)
         error_rate = _error_rate(said)
         if not error_rate:
-            return votes.astype(np.float64)
+            majority: NDArray[np.float64] = votes.astype(np.float64)
+            return majority
         words = count.sum(axis=0)  # [5]
         confirmed = (said[1].sum(axis=0) / np.maximum(words, 1) - error_rate) / (1 - 2 * error_rate)
         share = np.clip(confirmed, 1 / (words + 2), 1 - 1 / (words + 2))
