@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student_t  # type: ignore[import-untyped]
 
 from training.flow.origins import HORIZONS
 from training.flow.trials import Trials
@@ -15,9 +16,11 @@ _Numbers = NDArray[np.float32]
 _STRETCHES = 6
 """Of the origins of a test: a month or so each in half a year."""
 
-_SURE = {3: 2.92, 4: 2.35, 5: 2.13, 6: 2.02}
-"""Standard errors that a mean of so many stretches is off by in one of 20 cases to that side: Student's t. Two, as like
-as two weeks after another are, tell of one season."""
+_LEAST_STRETCHES = 3
+"""That tell who is better: two, as like as two weeks after another are, tell of one season."""
+
+_SURE = 0.95
+"""Share of the cases in which a mean of stretches is off by less to that side, by Student's t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,10 @@ def surely_nearer(ours: _Numbers, theirs: _Numbers, truth: _Numbers, stretches: 
     Fewer than three are never more than luck.
     """
     parts = int(min(stretches, _STRETCHES))
-    if parts not in _SURE:
+    if parts < _LEAST_STRETCHES:
         return False
     ratio, error = _ratio(ours, theirs, truth, parts)
-    return ratio + _SURE[parts] * error < 1
+    return bool(ratio + student_t.ppf(_SURE, parts - 1) * error < 1)
 
 
 def _ratio(ours: _Numbers, theirs: _Numbers, truth: _Numbers, most: int) -> tuple[float, float]:
