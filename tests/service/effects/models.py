@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from export.to_onnx import export_onnx
 from service.effects.network import Network, Trace
 from service.effects.onnx_file import read_graph
+from tests.support.processes import made_once
 from training.network.lstm import CalibratedModel, EpcLstm, ModelConfig
 from training.network.one_class_svm import Machine, OneClassSvms
 
@@ -48,12 +50,12 @@ class Exported:
         return model.a[mode].unsqueeze(1) * raw + model.b[mode].unsqueeze(1)
 
 
-def exported(name: str, folder: Path) -> Exported:
-    """Return a model by the name of its architecture, or "svm"."""
+def exported(name: str, factory: pytest.TempPathFactory) -> Exported:
+    """Return a model by the name of its architecture, or "svm", with weights of its own; tests only read its file."""
     torch.manual_seed(1)
     model = _svms() if name == "svm" else _network(ARCHITECTURES[name])
-    path = folder / f"{name}.onnx"
-    export_onnx(model, path)
+    file = f"{name}.onnx"
+    path = made_once(factory, f"graph {name}", lambda folder: export_onnx(model, folder / file)) / file
     return Exported(model, path, Network(read_graph(path.read_bytes())))
 
 

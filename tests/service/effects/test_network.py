@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -26,7 +25,7 @@ REPOSITORY = ROOT / "model_repository"
 
 @pytest.fixture(scope="module", params=[*ARCHITECTURES, "svm"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return exported(request.param, tmp_path_factory.mktemp("graphs"))
+    return exported(request.param, tmp_path_factory)
 
 
 @pytest.mark.parametrize(("B", "T"), [(2, 1), (6, 5), (4, 9)])
@@ -97,8 +96,8 @@ def test_of_mixtures_it_says_what_it_says_of_windows_like_them(model: Exported) 
     )
 
 
-def test_a_network_that_no_feature_moves_has_gradients_of_zero(tmp_path: Path) -> None:
-    graph = read_graph(exported("bilstm", tmp_path).path.read_bytes())
+def test_a_network_that_no_feature_moves_has_gradients_of_zero(tmp_path_factory: pytest.TempPathFactory) -> None:
+    graph = read_graph(exported("bilstm", tmp_path_factory).path.read_bytes())
     dead = np.full_like(graph.constants["model.project.bias"], -1e6)  # no unit lets anything through
     network = Network(replace(graph, constants={**graph.constants, "model.project.bias": dead}))
     features, lengths = some_input(5, 4, 3)
@@ -121,8 +120,8 @@ def test_a_file_of_another_model_is_refused() -> None:
         Network.read(svm.read_onnx(), lstm.manifest)
 
 
-def test_unknown_operators_are_refused_by_their_names(tmp_path: Path) -> None:
-    graph = exported("lstm", tmp_path)
+def test_unknown_operators_are_refused_by_their_names(tmp_path_factory: pytest.TempPathFactory) -> None:
+    graph = exported("lstm", tmp_path_factory)
     changed = onnx.load(graph.path)
     next(node for node in changed.graph.node if node.op_type == "Relu").op_type = "Selu"
     with pytest.raises(EffectsUnavailable, match="operators Selu, which are not known here"):
@@ -137,8 +136,8 @@ def test_a_graph_that_uses_an_operator_otherwise_is_refused() -> None:
         Network.read(changed.SerializeToString(), bundled.manifest)
 
 
-def test_a_graph_with_another_end_is_refused(tmp_path: Path) -> None:
-    graph = exported("lstm", tmp_path)
+def test_a_graph_with_another_end_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    graph = exported("lstm", tmp_path_factory)
     changed = onnx.load(graph.path)
     changed.graph.node[-1].op_type = "Sum"
     with pytest.raises(EffectsUnavailable, match="does not end with a sigmoid"):

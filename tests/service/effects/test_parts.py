@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from service.effects.onnx_file import read_graph
@@ -13,8 +11,8 @@ from tests.service.effects.models import ARCHITECTURES, exported
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_what_meets_the_features_first_is_before_the_bends(name: str, tmp_path: Path) -> None:
-    graph = read_graph(exported(name, tmp_path).path.read_bytes())
+def test_what_meets_the_features_first_is_before_the_bends(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    graph = read_graph(exported(name, tmp_path_factory).path.read_bytes())
     head = Part(graph.nodes, {INPUT_FEATURES}, bends_of(graph.nodes, INPUT_FEATURES, OUTPUT_PROBABILITIES))
     passed = [head.nodes[number].operator for number in head.way]
     assert "Mul" in passed, "features are scaled"
@@ -22,15 +20,17 @@ def test_what_meets_the_features_first_is_before_the_bends(name: str, tmp_path: 
     assert {"Clip", "HardSigmoid", "LSTM"}.isdisjoint(passed)
 
 
-def test_a_vector_machine_bends_at_once(tmp_path: Path) -> None:
-    graph = read_graph(exported("svm", tmp_path).path.read_bytes())
+def test_a_vector_machine_bends_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    graph = read_graph(exported("svm", tmp_path_factory).path.read_bytes())
     assert bends_of(graph.nodes, INPUT_FEATURES, OUTPUT_PROBABILITIES) == {INPUT_FEATURES}, "its scale is of the mode"
     assert cut(graph.nodes, {INPUT_FEATURES}, OUTPUT_PROBABILITIES) is None
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_behind_the_last_lstm_events_are_alone_but_for_attention(name: str, tmp_path: Path) -> None:
-    graph = read_graph(exported(name, tmp_path).path.read_bytes())
+def test_behind_the_last_lstm_events_are_alone_but_for_attention(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    graph = read_graph(exported(name, tmp_path_factory).path.read_bytes())
     halves = cut(graph.nodes, {INPUT_FEATURES}, OUTPUT_PROBABILITIES)
     assert (halves is None) == ARCHITECTURES[name].attention
     if halves is not None:
