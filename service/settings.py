@@ -253,7 +253,8 @@ class Settings(BaseSettings):
         None, ge=0, le=65535, description="TCP port that answers health alone, without TLS, for probes; 0 for any"
     )
     auth_keys: Path | None = Field(
-        None, description="TOML file of hashed keys, [[key]] with name, sha256 and roles: callers need a bearer token"
+        None,
+        description="TOML file of hashed keys, a table for each: name, sha256, roles; callers need a bearer token",
     )
     auth_jwks: Path | None = Field(None, description="JWKS file of public keys: bearer tokens may be JWT")
     auth_issuer: str | None = Field(None, min_length=1, description="iss of the JWT that are accepted")

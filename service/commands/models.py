@@ -40,7 +40,7 @@ InsteadOfOption = Annotated[
 TargetOption = Annotated[
     str | None, typer.Option(help="HOST:PORT of a gateway with --model-service; default: the folders themselves.")
 ]
-RepositoryOption = Annotated[Path | None, typer.Option(help="Folder of versions. [model_repository]")]
+RepositoryOption = Annotated[Path | None, typer.Option(help="Folder of versions (default: model_repository).")]
 LifecycleOption = Annotated[str | None, setting("lifecycle")]
 TrustOption = Annotated[str | None, setting("trust")]
 RegistryOption = Annotated[str | None, setting("registry")]

@@ -110,7 +110,7 @@ class FlowShelf:
         raise NotInThisState(
             problems[0]
             if problems
-            else "model_id: this gateway has no flow model yet: train one (flow train, or Train)"
+            else "model_id: there is no flow model yet: train one (flow train --repository, or Train)"
         )
 
     def loaded(self) -> list[int]:
@@ -154,8 +154,8 @@ class FlowShelf:
             raise InvalidRequest([("model_id", f"{model_id[:40]!r} is no number of a model, such as 1")])
         known = versions(self._repository, FLOW_MODEL)
         if int(model_id) not in known:
-            there = f"it has {', '.join(map(str, known))}" if known else "it has none"
-            raise NoSuchModel(f"model_id: this gateway has no flow model {int(model_id)}: {there}")
+            there = f"the repository has {', '.join(map(str, known))}" if known else "the repository has none"
+            raise NoSuchModel(f"model_id: there is no flow model {int(model_id)}: {there}")
         return int(model_id)
 
     def _shelved(self, version: int) -> Shelved:

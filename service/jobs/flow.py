@@ -30,7 +30,7 @@ from service.flow.measures import Flow, measure
 from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
-from service.jobs.render import printable
+from service.jobs.render import WIDE, printable
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
@@ -84,7 +84,9 @@ async def measure_files(
         CommandError: a file cannot be used, or nothing is left.
         SentinelError: the model cannot be used.
     """
-    raw, flags, stalled = await _judged(raw_files(paths), detector, settings, time_zone, causes=causes)
+    dialect = site_dialect(None, settings)
+    files = raw_files(paths, dialect.columns if dialect else {})
+    raw, flags, stalled = await _judged(files, detector, settings, time_zone, causes=causes)
     kept = counted(raw.events, flags)
     if not kept.any():
         raise CommandError(
@@ -191,7 +193,7 @@ def write_csv(measured: Measured, out: IO[str]) -> None:
 
 def write_tables(measured: Measured, window: LittlesLaw) -> None:
     """Write the flow by step to stdout, and Little's law over all of the network."""
-    console = Console(file=sys.stdout, highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     console.print(_steps_table(measured))
     raw = measured.raw.events
     console.print(
@@ -221,8 +223,8 @@ def _write_bands(measured: Measured, console: Console) -> None:
     sites = site_days(flow)
     bands = out_of_band(sites)
     console.print(
-        f"{len(bands.alerts)} of {bands.measured} bands of sites are left; {int(standing.sum())} stays had stalled, and"
-        " are not counted there."
+        f"{len(bands.alerts)} of {bands.measured} stocks and dwells of sites are out of their band;"
+        f" {int(standing.sum())} stays had stalled, and are not counted there."
     )
     for one in bands.alerts:
         place = printable(raw.places.get(one.location_id) or f"location {one.location_id}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.flow.repository import RepositoryOption, settings_of
 from service.commands.options import DetectorChoice, OptionGroup, TimeZoneOption, need_train_extra, setting, spread
 from service.detect.names import DetectorName
 from service.errors import CommandError, SettingsError
@@ -32,7 +33,7 @@ class HistoryOptions(OptionGroup):
     detector: Annotated[DetectorChoice, typer.Option(help="What it flags is left out.")] = DetectorChoice.LSTM
     all_events: Annotated[bool, typer.Option("--all-events", help="Judge nothing: each scan counts.")] = False
     time_zone: TimeZoneOption = None
-    model_repository: Annotated[str | None, setting("model_repository")] = None
+    model_repository: RepositoryOption = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _history(paths: list[Path], options: HistoryOptions) -> FlowHistory:
 
     if len(paths) == 1 and is_flow_table(paths[0]):
         return FlowHistory(read_table(paths[0]))
-    settings = load_settings(model_repository=options.model_repository, model_timeout_s=30)
+    settings = settings_of(options.model_repository, model_timeout_s=30)
     judge = None if options.all_events else DetectorName(options.detector)
     measured = run_to_completion(job.measure_files(paths, judge, settings, options.time_zone))
     try:

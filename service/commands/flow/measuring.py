@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from service.commands.flow.pages import FlowPageOption, LanguageOption, check_page
-from service.commands.options import DetectorChoice, LanguageChoice, TimeZoneOption, setting
+from service.commands.flow.repository import RepositoryOption, settings_of
+from service.commands.options import DetectorChoice, LanguageChoice, TimeZoneOption
 from service.detect.names import DetectorName
-from service.settings import load_settings
 
 app = typer.Typer()
 
@@ -30,10 +30,10 @@ def measure(
     html: FlowPageOption = None,
     language: LanguageOption = LanguageChoice.ENGLISH,
     time_zone: TimeZoneOption = None,
-    model_repository: Annotated[str | None, setting("model_repository")] = None,
+    model_repository: RepositoryOption = None,
 ) -> None:
     """Measure work in progress, arrivals, departures, dwell and cycle time; without what is flagged."""
-    settings = load_settings(model_repository=model_repository, model_timeout_s=30)
+    settings = settings_of(model_repository, model_timeout_s=30)
     check_page(html)
     from service.jobs import flow as job
     from service.runtime.process import run_to_completion

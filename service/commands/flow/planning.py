@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.flow.pages import FlowPageOption, LanguageOption, check_page
+from service.commands.flow.repository import RepositoryOption, settings_of
 from service.commands.options import LanguageChoice, OptionGroup, setting, spread
 from service.errors import CommandError
-from service.settings import load_settings
 
 if TYPE_CHECKING:
     from service.pb.epcsentinel.v1.flow_pb2 import FlowServicePredictResponse
@@ -32,7 +33,7 @@ class QuestionOptions(OptionGroup):
     plant: Annotated[str | None, typer.Option(help="Name of the plant.")] = None
     application: Annotated[str | None, typer.Option(help="Name of the application.")] = None
     panel_size: Annotated[str | None, typer.Option(help="Name of the panel size.")] = None
-    current_wip: Annotated[float | None, typer.Option(help="Items there now. [those of the last day]")] = None
+    current_wip: Annotated[float | None, typer.Option(help="Items there now (default: those of the last day).")] = None
     planned_throughput: Annotated[float | None, typer.Option(help="Items per day that are to leave.")] = None
     prediction_days: Annotated[int | None, typer.Option(help="Days, 1 to 60. [30]")] = None
 
@@ -41,19 +42,20 @@ class QuestionOptions(OptionGroup):
 @spread
 def predict(
     about: QuestionOptions,
-    model: Annotated[str | None, typer.Option(help="Number of the flow model. [the champion, else the newest]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Number of the flow model (default: the champion, else the newest).")
+    ] = None,
     html: FlowPageOption = None,
     language: LanguageOption = LanguageChoice.ENGLISH,
-    model_repository: Annotated[str | None, setting("model_repository")] = None,
+    model_repository: RepositoryOption = None,
     lifecycle: Annotated[str | None, setting("lifecycle")] = None,
 ) -> None:
     """Forecast work in progress, throughput and cycle time of the days after a model's history, with 90 % bands."""
-    backend = None if model_repository is None else f"onnx:{model_repository}"
-    settings = load_settings(backend=backend, lifecycle=lifecycle)
+    settings = settings_of(model_repository, lifecycle=lifecycle)
     check_page(html)
     from service.api.flow.forecasts import USUAL_DAYS
     from service.api.flow.forecasts import predict as answer_of
-    from service.errors import InvalidRequest, SettingsError
+    from service.errors import InvalidRequest, NoSuchModel, NotInThisState, SettingsError
     from service.flow.forecast.question import FlowQuestion
     from service.gateway.flows import open_shelf
     from service.pb.epcsentinel.v1 import flow_pb2 as pb
@@ -71,6 +73,8 @@ def predict(
         names = {"model_id": "model", "days": "prediction_days"}
         lines = [f"--{names.get(field, field).replace('_', '-')} {text}" for field, text in error.violations]
         raise SettingsError("\n".join(lines)) from None
+    except (NoSuchModel, NotInThisState) as error:
+        raise CommandError(f"{settings.repository}: {str(error).removeprefix('model_id: ')}") from None
     _show_forecast(answer)
     if html is not None:
         from service.web.pages.flow.files import write_flow
@@ -83,6 +87,8 @@ def _show_forecast(answer: FlowServicePredictResponse) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from service.jobs.render import WIDE
+
     table = Table("Day", "WIP", "90 %", "Throughput", "90 %", "Cycle h", "90 %", "Plan")
     for day in answer.days:
         cells: list[str] = []
@@ -90,7 +96,7 @@ def _show_forecast(answer: FlowServicePredictResponse) -> None:
             cells += [f"{one.value:,.1f}", f"{one.lower:,.1f} .. {one.upper:,.1f}"]
         table.add_row(day.day, *cells, f"{day.feasibility:.0%}" if day.HasField("feasibility") else "")
     table.title = answer.model
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     console.print(table)
     for method in answer.methods:
         held = f"; the 90 % intervals held {method.coverage:.0%} there" if method.HasField("coverage") else ""

@@ -35,7 +35,7 @@ def _own(field: str) -> Any:  # noqa: ANN401 - what typer takes as an option
 @app.command()
 def operate(
     lifecycle: Annotated[str | None, setting("lifecycle")] = None,
-    repository: Annotated[Path | None, typer.Option(help="Folder of versions. [model_repository]")] = None,
+    repository: Annotated[Path | None, typer.Option(help="Folder of versions (default: model_repository).")] = None,
     verdicts: Annotated[str | None, setting("verdicts")] = None,
     auditor_error_rate: Annotated[str | None, setting("auditor_error_rate")] = None,
     retrain_command: Annotated[str | None, setting("retrain_command")] = None,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.testing import CliRunner
 
+from service.__main__ import app as whole
 from service.commands.options import AccessOptions, OptionGroup, spread
 
 
@@ -36,3 +39,17 @@ def test_the_fields_of_a_group_are_options_where_the_group_stands() -> None:
     told = runner.invoke(app, ["--help"], env={"COLUMNS": "100"}).output
     places = [told.index(name) for name in ("--watts", "--colour", "--ca-file", "--token-file", "--loud")]
     assert places == sorted(places)
+
+
+def test_no_help_has_words_in_brackets_which_would_be_taken_for_a_style_and_not_shown() -> None:
+    assert [
+        (name, text) for name, text in helps(typer.main.get_command(whole)) if re.search(r"(?<!\\)\[[a-z]", text)
+    ] == []
+
+
+def helps(command: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - of click, which typer brings along
+    """Yield each option of a command and of those below it, with its help."""
+    for option in command.params:
+        yield f"{command.name} {option.name}", getattr(option, "help", None) or ""
+    for one in getattr(command, "commands", {}).values():
+        yield from helps(one)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from service.jobs.flow import COLUMNS
+from service.model.manifest import MANIFEST_FILE, MODEL_NAME
 from tests.support.command import HEADER, assert_one_line, run
+from tests.support.flows.model import flow_repository
 from tests.support.gateway import ROOT
 from tests.support.secrets import OTHER, public_pem
 
@@ -26,6 +29,43 @@ def test_a_folder_is_measured_and_written(tmp_path: Path) -> None:
     assert tuple(table[0]) == COLUMNS
     assert all(int(row["departures"]) >= int(row["departures_by_rule"]) for row in table)
     assert {row["step"] for row in table} >= {"Factory", "WMS"}
+
+
+def test_another_network_is_measured_by_its_own_model_and_in_its_own_words(tmp_path: Path) -> None:
+    folder, repository = tmp_path / "scans", tmp_path / "repository"
+    for made in (folder, repository / MODEL_NAME / "1"):
+        made.mkdir(parents=True)
+    told = json.loads((ROOT / "model_repository" / MODEL_NAME / "1" / MANIFEST_FILE).read_text())
+    told["reference"]["dialect"] = {"columns": {"epc_code": "item", "location_id": "site", "event_time": "when"}}
+    (repository / MODEL_NAME / "1" / MANIFEST_FILE).write_text(json.dumps(told))
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, other in (("epc_code", "item"), ("location_id", "site"), ("event_time", "when")):
+        lines[0] = lines[0].replace(name, other)
+    (folder / "scans.tsv").write_text("".join(lines), encoding="utf-8")
+    own, bundled = (
+        run("flow", "measure", folder, "--all-events", *of) for of in (("--model-repository", repository), ())
+    )
+    assert "13 of 13 events of 2 EPCs count" in own.stdout, own.stderr
+    assert_one_line(bundled, 1, "none has the columns epc_code")
+    refused = run("flow", "measure", SAMPLE, "--model-repository", tmp_path / "nowhere")
+    assert_one_line(refused, 1, "no model in", "nowhere")
+
+
+def test_where_the_output_is_no_terminal_nothing_is_cut(tmp_path: Path) -> None:
+    done = run("flow", "measure", SAMPLE, "--all-events")
+    assert "Departures" in done.stdout
+    assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
+    done = run("flow", "predict", "--prediction-days", "2", "--model-repository", flow_repository(tmp_path))
+    assert re.search(r"\b20\d\d-\d\d-\d\d\b", done.stdout), done.stdout
+    assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [((), "there is no flow model yet: train one"), (("--model", "9"), "there is no flow model 9")]
+)
+def test_a_repository_without_the_flow_model_is_named(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    done = run("flow", "predict", "--model-repository", tmp_path, *options)
+    assert_one_line(done, 1, f"{tmp_path}: {said}")
 
 
 def counted(*command: object) -> list[int]:
