@@ -200,9 +200,13 @@ def _state(state: pb.ModelState.ValueType) -> str:
 
 
 def _flat(content: dict[str, object], before: str = "") -> list[tuple[str, str]]:
-    """Return the numbers and texts of nested content by their paths; lists by how long they are."""
+    """Return the numbers and texts of nested content by their paths, in order; lists by how long they are.
+
+    A message has its maps in whatever order: 7 days stand before 14 here, whoever sent them.
+    """
     found: list[tuple[str, str]] = []
-    for key, value in content.items():
+    for key in sorted(content, key=lambda name: (int(name) if name.isdecimal() else 0, name)):
+        value = content[key]
         if isinstance(value, dict):
             found += _flat(value, f"{before}{key}.")
         elif isinstance(value, list):

@@ -5,4 +5,5 @@
 - planning: predict, validate, generate
 - learning: train, backtest
 - pages: options of pages
+- repository: which models judge and forecast
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.flow.repository import RepositoryOption, settings_of
+from service.commands.flow.repository import JudgesOption, settings_of
 from service.commands.options import DetectorChoice, OptionGroup, TimeZoneOption, need_train_extra, setting, spread
 from service.detect.names import DetectorName
 from service.errors import CommandError, SettingsError
@@ -33,7 +33,7 @@ class HistoryOptions(OptionGroup):
     detector: Annotated[DetectorChoice, typer.Option(help="What it flags is left out.")] = DetectorChoice.LSTM
     all_events: Annotated[bool, typer.Option("--all-events", help="Judge nothing: each scan counts.")] = False
     time_zone: TimeZoneOption = None
-    model_repository: RepositoryOption = None
+    model_repository: JudgesOption = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from service.commands.flow.pages import FlowPageOption, LanguageOption, check_page
-from service.commands.flow.repository import RepositoryOption, settings_of
+from service.commands.flow.repository import JudgesOption, settings_of
 from service.commands.options import DetectorChoice, LanguageChoice, TimeZoneOption
 from service.detect.names import DetectorName
 
@@ -30,7 +30,7 @@ def measure(
     html: FlowPageOption = None,
     language: LanguageOption = LanguageChoice.ENGLISH,
     time_zone: TimeZoneOption = None,
-    model_repository: RepositoryOption = None,
+    model_repository: JudgesOption = None,
 ) -> None:
     """Measure work in progress, arrivals, departures, dwell and cycle time; without what is flagged."""
     settings = settings_of(model_repository, model_timeout_s=30)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.flow.pages import FlowPageOption, LanguageOption, check_page
-from service.commands.flow.repository import RepositoryOption, settings_of
+from service.commands.flow.repository import JudgesOption, settings_of
 from service.commands.options import LanguageChoice, OptionGroup, setting, spread
 from service.errors import CommandError
 
@@ -47,7 +47,7 @@ def predict(
     ] = None,
     html: FlowPageOption = None,
     language: LanguageOption = LanguageChoice.ENGLISH,
-    model_repository: RepositoryOption = None,
+    model_repository: JudgesOption = None,
     lifecycle: Annotated[str | None, setting("lifecycle")] = None,
 ) -> None:
     """Forecast work in progress, throughput and cycle time of the days after a model's history, with 90 % bands."""

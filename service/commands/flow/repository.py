@@ -8,7 +8,7 @@ import typer
 
 from service.settings import Settings, load_settings
 
-RepositoryOption = Annotated[
+JudgesOption = Annotated[
     str | None,
     typer.Option(
         "--model-repository",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_a_version_of_flow_is_moved_by_command_where_the_gateway_says_that_it_ha
     start_gateway: Callable[..., Gateway], tmp_path: Path
 ) -> None:
     repository, lifecycle = flow_repository(tmp_path), tmp_path / "lifecycle"
-    flow_version(repository, 2, backtest_metrics())
+    flow_version(repository, 2, backtest_metrics() | {"days": {"30": 0.4, "7": 0.2, "14": 0.3, "1": 0.1}})
     gateway = start_gateway("--backend", f"onnx:{repository}", "--lifecycle", str(lifecycle), "--model-service")
     of_flow = ("--model", FLOW, "--target", gateway.target)
     promoted = run("models", "promote", 2, "--why", "first", *of_flow)
@@ -51,7 +52,9 @@ def test_a_version_of_flow_is_moved_by_command_where_the_gateway_says_that_it_ha
     assert PromotionLog(lifecycle / "flow").standing().champion == 2
     listed = run("models", "list", *of_flow)
     assert listed.stdout.count(FLOW) == 2
-    assert "epc_flow/2: champion" in run("models", "show", 2, *of_flow).stdout
+    shown = run("models", "show", 2, *of_flow).stdout
+    assert "epc_flow/2: champion" in shown
+    assert re.findall(r"^days\.(\d+) ", shown, re.MULTILINE) == ["1", "7", "14", "30"]
 
 
 def test_without_a_version_of_flow_a_gateway_lists_none_and_is_asked_to_move_none(

@@ -415,8 +415,8 @@ class EventFinding(google.protobuf.message.Message):
     """Only in ensemble answers whose members disagree about a flagged kind: who said what, and why it was resolved so."""
     expected_error: builtins.float
     """Only with AnalyzeRequest.explain in AnalyzeStream, where the LSTM judges by the past alone: how many of 100 such findings
-    were wrong in validation, 0 to 100. Such: of the kind, with as many known events of the item (1, 2, 3, 4, or more), at
-    the balanced point. Of several flagged kinds, the highest.
+    were wrong on the data that the points were set on, 0 to 100. Such: of the kind, with as many known events of the item
+    (1, 2, 3, 4, or more), at the balanced point. Of several flagged kinds, the highest.
     """
     def __init__(
         self,
