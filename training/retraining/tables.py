@@ -13,6 +13,7 @@ from service.features.case import join
 from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 from training.evaluation.data_under_test import OwnData
+from training.retraining.openings import welcomed
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 
@@ -47,7 +48,8 @@ def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] 
 
     With these left out, so are the champion's own validation and test parts. Of what the champion's data have they say
     what these say, and new data teach only what is new: with counts and times of both, the champion's own weights fell
-    behind on the champion's own world (AP of jump by 0.003, its cost rose by a third).
+    behind on the champion's own world (AP of jump by 0.003, its cost rose by a third). No product is a stranger at a
+    place that has just opened (`openings`).
     """
     if held_out is None:
         events, labels, rows = own.world.events, own.known.labels, np.arange(len(new.events))
@@ -60,7 +62,10 @@ def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] 
     genuine = np.concatenate([np.ones(len(events), dtype=np.bool_), new.cleared[rows]])
     issued = learn(both, normal & genuine, masters)
     learned = replace(learn(both, normal, masters), **{name: getattr(issued, name) for name in _OF_CODES})
-    return extended(learn(events, at_home, masters), learned)
+    home = learn(events, at_home, masters)
+    wider = extended(home, learned)
+    teaching = new.events.take(rows[new.normal[rows]])
+    return welcomed(wider, np.setdiff1d(wider.scan.key, home.scan.key), teaching)
 
 
 def extended(home: Reference, both: Reference) -> Reference:

@@ -1,0 +1,67 @@
+"""Which products go to a place that has just opened? Until it has shown that, no product is a stranger there.
+
+Tables with the few lots that a new place has had so far know the place, and call each other product that comes there
+at the wrong place: a new hub had five products of nine in two weeks, and the other four, a challenger said, were all
+`locErr`. Where the place was unknown nothing was said of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.events.codes import parse
+from service.events.columns import Events
+from service.events.vocabulary import TYPES, type_index
+from service.features.keys import LOTS, product_lot_key, product_type_key, scan_key
+from service.features.reference import Counts, Reference
+
+_TELLING_LOTS = 5.0
+"""Of a product that would have come if it went there as the others do: that none did says something."""
+
+
+def welcomed(tables: Reference, opened: NDArray[np.int64], events: Events) -> Reference:
+    """Return ``tables`` in which products count as seen at the scans ``opened`` [n] as often as all products are.
+
+    That is by the share that a place has had of the scans of its type since its first one, and for the products of
+    which fewer than _TELLING_LOTS would have come by now. Nothing that was seen counts less.
+
+    Args:
+        tables: what was learned.
+        opened: keys of scans (`scan_key`) that only ``events`` show.
+        events: the new events that teach.
+    """
+    parts = parse(events.epc_codes)
+    kind = type_index(events.event_type)
+    scan = scan_key(tables.place_of(events.location_id), kind)
+    lot = product_lot_key(parts.product, parts.lot)[events.epc]
+    seen = [tables.product_scan]
+    for key in opened.tolist():
+        here = scan == key
+        since = (kind == key % TYPES) & (events.time_us >= events.time_us[here].min())
+        share = np.count_nonzero(here) / np.count_nonzero(since)
+        seen.append(_as_all(tables, key, share, np.unique(lot[since]) // LOTS))
+    return replace(tables, product_scan=_most(seen))
+
+
+def _as_all(tables: Reference, scan: int, share: float, lots: NDArray[np.int64]) -> Counts:
+    """Return how often each product would be seen at a ``scan`` that has a ``share`` of those of its type.
+
+    Of products that too few of the ``lots`` [n] since it opened are of, each given by its product.
+    """
+    products = np.unique(tables.product_type.key // TYPES) - 1
+    row = tables.product_type.find(product_type_key(products, np.full(len(products), scan % TYPES)))
+    count = np.append(tables.product_type.count, 0.0)[row]
+    of_product = np.count_nonzero(lots == products[:, None], axis=1)
+    few = (share * of_product < _TELLING_LOTS) & (count > 0)
+    return Counts(tables.product_scan_key(products[few], np.full(few.sum(), scan)), share * count[few])
+
+
+def _most(tables: list[Counts]) -> Counts:
+    """Return the keys of all tables, each with its highest count."""
+    key, row = np.unique(np.concatenate([one.key for one in tables]), return_inverse=True)
+    count = np.zeros(len(key))
+    np.maximum.at(count, row, np.concatenate([one.count for one in tables]))
+    return Counts(key, count)
