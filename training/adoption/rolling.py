@@ -11,6 +11,7 @@ from service.events.columns import Events
 from service.events.vocabulary import START, TYPES, type_index
 from service.features.keys import lot_of
 from service.features.reference import Counts, Reference
+from training.samples.openings import opened, welcomed
 
 _DAY_US = 86_400_000_000
 
@@ -29,9 +30,10 @@ class Earlier:
     keep: float  # 0 .. 1: how much of a count is left
     oldest_lot_day: float  # days since 1970: lots before it are forgotten
 
-    def with_new(self, new: Reference) -> Reference:
-        """Return the tables of both."""
-        return rolled(self.reference, new, self.keep, self.oldest_lot_day)
+    def with_new(self, new: Reference, events: Events) -> Reference:
+        """Return the tables of both; ``new`` are those that ``events`` taught."""
+        both = rolled(self.reference, new, self.keep, self.oldest_lot_day)
+        return welcomed(both, opened(both, _on_places(self.reference, both.location_id)), events)
 
 
 def earlier_of(reference: Reference, until_us: int, now_us: int, forget_days: float) -> Earlier:

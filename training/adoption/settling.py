@@ -81,7 +81,9 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
 
     def teach(normal: NDArray[np.bool_]) -> Reference:
         learned = learn(events, normal, masters)
-        return within(learned if earlier is None else earlier.with_new(learned), network)
+        if earlier is not None:
+            learned = earlier.with_new(learned, events.take(np.flatnonzero(normal)))
+        return within(learned, network)
 
     most_moved = max(int(settings.settled_share * len(events)), settings.settled_events)
     normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)

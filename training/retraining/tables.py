@@ -13,7 +13,7 @@ from service.features.case import join
 from service.features.reference import Counts, Reference
 from training.datasets.masters import Masters
 from training.evaluation.data_under_test import OwnData
-from training.retraining.openings import welcomed
+from training.samples.openings import LEAST_SEEN, opened, welcomed
 from training.samples.reference import learn
 from training.samples.splits import normal_events
 
@@ -30,7 +30,7 @@ _COUNTED = {
 }
 """The tables with a row for each thing that was seen, and what stands beside their counts."""
 
-_SCANNED, _SEEN = ("scan", "lane", "product_scan", "product_type"), 5
+_SCANNED = ("scan", "lane", "product_scan", "product_type")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] 
     With these left out, so are the champion's own validation and test parts. Of what the champion's data have they say
     what these say, and new data teach only what is new: with counts and times of both, the champion's own weights fell
     behind on the champion's own world (AP of jump by 0.003, its cost rose by a third). No product is a stranger at a
-    place that has just opened (`openings`).
+    place that has just opened (`training.samples.openings`).
     """
     if held_out is None:
         events, labels, rows = own.world.events, own.known.labels, np.arange(len(new.events))
@@ -65,14 +65,13 @@ def tables_of_both(own: OwnData, new: NewEvents, *, held_out: NDArray[np.bool_] 
     home = learn(events, at_home, masters)
     wider = extended(home, learned)
     teaching = new.events.take(rows[new.normal[rows]])
-    return welcomed(wider, np.setdiff1d(wider.scan.key, home.scan.key), teaching)
+    return welcomed(wider, opened(wider, home), teaching)
 
 
 def extended(home: Reference, both: Reference) -> Reference:
     """Return ``home`` with the rows of ``both`` that it has not; both are of the same places.
 
-    A new scan or lane counts from _SEEN times on: of the anomalies that nothing finds some would teach what is normal,
-    each once or twice.
+    A new scan or lane counts from LEAST_SEEN times on.
 
     Raises:
         ValueError: they number places differently, so that a key of one means something else in the other.
@@ -84,7 +83,7 @@ def extended(home: Reference, both: Reference) -> Reference:
         old, new = getattr(home, name), getattr(both, name)
         row = old.find(new.key)
         known = row < len(old.key)
-        kept = known | (new.count >= _SEEN) if name in _SCANNED else np.ones(len(new.key), dtype=np.bool_)
+        kept = known | (new.count >= LEAST_SEEN) if name in _SCANNED else np.ones(len(new.key), dtype=np.bool_)
         for each, before, after in (
             ("", old.count, new.count),
             *((b, getattr(home, b), getattr(both, b)) for b in beside),

@@ -7,4 +7,5 @@
 - other_networks: events of networks with tables of their own
 - labels: the truth, or what the rules say
 - reference: the reference tables, learned
+- openings: which products go to a place that has just opened
 """

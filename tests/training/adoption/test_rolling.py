@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from service.features.keys import scan_key
 from tests.support.trained import TinyWorld
-from training.adoption.rolling import earlier_of, rolled
+from tests.support.worlds import DETOUR, OTHER_PRODUCT, ROUTE, masters, normal_scans, shipment, to_events
+from training.adoption.rolling import Earlier, earlier_of, rolled
 from training.samples.reference import learn
 from training.samples.splits import first_scans, normal_events
 
 _DAY_US = 86_400_000_000
+
+SHOP = 3  # a place that opens
 
 
 def halves(world: TinyWorld) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +51,21 @@ def test_places_that_only_one_of_them_knows_keep_their_scans(tiny_world: TinyWor
     place = both.place_of(np.array([999_999, events.location_id.max()]))
     counted = [both.scan.count[both.scan.key // 11 == one].sum() for one in place.tolist()]
     assert counted == [there.sum(), 0.5 * there.sum()]
+
+
+@pytest.mark.parametrize(("items", "share"), [(4, 0.0), (5, 1 / 5)])
+def test_a_place_that_opened_knows_no_product_as_a_stranger(items: int, share: float) -> None:
+    """Five of 25 scans of the type are made there; four are too few for an opening."""
+    old = to_events(normal_scans())
+    new = to_events([
+        *shipment((*ROUTE[:-1], SHOP), range(6_000, 6_000 + items), start=2_000, lot=20_000),
+        *shipment(DETOUR, range(7_000, 7_020), start=2_001, lot=20_001, product=OTHER_PRODUCT),
+    ])  # fmt: skip
+    before, after = (learn(events, np.ones(len(events), dtype=np.bool_), masters()) for events in (old, new))
+    both = Earlier(before, 1.0, -np.inf).with_new(after, new)
+    scan = scan_key(both.place_of(np.array([SHOP])), np.array([9]))
+    row = both.product_scan.find(both.product_scan_key(np.array([OTHER_PRODUCT]), scan))
+    assert np.append(both.product_scan.count, 0.0)[row] == pytest.approx(share * 60), "of 40 scans before and 20 now"
 
 
 def test_counts_fade_to_nothing_and_lots_are_forgotten_at_that_age(tiny_world: TinyWorld) -> None:

@@ -18,19 +18,27 @@ from service.events.vocabulary import TYPES, type_index
 from service.features.keys import LOTS, product_lot_key, product_type_key, scan_key
 from service.features.reference import Counts, Reference
 
+LEAST_SEEN = 5
+"""Times from which on a new scan counts: of anomalies that nothing finds some teach what is normal, once or twice."""
+
 _TELLING_LOTS = 5.0
 """Of a product that would have come if it went there as the others do: that none did says something."""
 
 
-def welcomed(tables: Reference, opened: NDArray[np.int64], events: Events) -> Reference:
-    """Return ``tables`` in which products count as seen at the scans ``opened`` [n] as often as all products are.
+def opened(tables: Reference, before: Reference) -> NDArray[np.int64]:
+    """Return the keys [n] of the scans that ``tables`` have and ``before`` lacks; both are of the same places."""
+    return np.setdiff1d(tables.scan.key[tables.scan.count >= LEAST_SEEN], before.scan.key)
+
+
+def welcomed(tables: Reference, scans: NDArray[np.int64], events: Events) -> Reference:
+    """Return ``tables`` in which products count as seen at new ``scans`` [n] as often as all products are.
 
     That is by the share that a place has had of the scans of its type since its first one, and for the products of
     which fewer than _TELLING_LOTS would have come by now. Nothing that was seen counts less.
 
     Args:
         tables: what was learned.
-        opened: keys of scans (`scan_key`) that only ``events`` show.
+        scans: keys of scans that only ``events`` show: `opened`.
         events: the new events that teach.
     """
     parts = parse(events.epc_codes)
@@ -38,7 +46,7 @@ def welcomed(tables: Reference, opened: NDArray[np.int64], events: Events) -> Re
     scan = scan_key(tables.place_of(events.location_id), kind)
     lot = product_lot_key(parts.product, parts.lot)[events.epc]
     seen = [tables.product_scan]
-    for key in opened.tolist():
+    for key in scans.tolist():
         here = scan == key
         since = (kind == key % TYPES) & (events.time_us >= events.time_us[here].min())
         share = np.count_nonzero(here) / np.count_nonzero(since)
