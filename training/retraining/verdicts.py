@@ -104,7 +104,7 @@ class Verdicts:
 
     @staticmethod
     def _log_odds(said: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the odds of an anomaly [events, 5] by the words ``said`` [2, events, 5], as far as they show errors.
+        """Return the log odds of an anomaly [events, 5] by the words ``said`` [2, events, 5].
 
         How many words are wrong contradictions tell, how many claims are right the share of the confirmed, less those
         errors (Rogan & Gladen, 1978). Where too few claims were judged by two: the majority is right.

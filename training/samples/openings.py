@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.events.codes import parse
 from service.events.columns import Events
 from service.events.vocabulary import TYPES, type_index
-from service.features.keys import LOTS, product_lot_key, product_type_key, scan_key
+from service.features.keys import product_lot_key, product_type_key, scan_key
 from service.features.reference import Counts, Reference
 
 LEAST_SEEN = 5
@@ -44,26 +44,27 @@ def welcomed(tables: Reference, scans: NDArray[np.int64], events: Events) -> Ref
     parts = parse(events.epc_codes)
     kind = type_index(events.event_type)
     scan = scan_key(tables.place_of(events.location_id), kind)
-    lot = product_lot_key(parts.product, parts.lot)[events.epc]
+    product, lot = parts.product[events.epc], product_lot_key(parts.product, parts.lot)[events.epc]
     seen = [tables.product_scan]
     for key in scans.tolist():
         here = scan == key
         since = (kind == key % TYPES) & (events.time_us >= events.time_us[here].min())
         share = np.count_nonzero(here) / np.count_nonzero(since)
-        seen.append(_as_all(tables, key, share, np.unique(lot[since]) // LOTS))
+        _, of_lot = np.unique(lot[since], return_index=True)
+        seen.append(_as_all(tables, key, share, product[since][of_lot]))
     return replace(tables, product_scan=_most(seen))
 
 
 def _as_all(tables: Reference, scan: int, share: float, lots: NDArray[np.int64]) -> Counts:
     """Return how often each product would be seen at a ``scan`` that has a ``share`` of those of its type.
 
-    Of products that too few of the ``lots`` [n] since it opened are of, each given by its product.
+    ``lots`` [n] has the product of each lot since it opened; a product with enough of them to tell is left out.
     """
     products = np.unique(tables.product_type.key // TYPES) - 1
     row = tables.product_type.find(product_type_key(products, np.full(len(products), scan % TYPES)))
     count = np.append(tables.product_type.count, 0.0)[row]
-    of_product = np.count_nonzero(lots == products[:, None], axis=1)
-    few = (share * of_product < _TELLING_LOTS) & (count > 0)
+    came = np.count_nonzero(lots == products[:, None], axis=1)
+    few = (share * came < _TELLING_LOTS) & (count > 0)
     return Counts(tables.product_scan_key(products[few], np.full(few.sum(), scan)), share * count[few])
 
 
