@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from service.client.access import Access
@@ -17,7 +16,7 @@ from service.client.gateway import GatewayClient, check_reachable
 from service.detect.names import DetectorName, Method
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
-from service.jobs.render import WIDE
+from service.jobs.render import wide_console
 from service.jobs.stories import kinds_of
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import read_files
@@ -87,7 +86,7 @@ def show(target: str, rows: Sequence[CheckRow]) -> None:
     Raises:
         CommandError: something is wrong.
     """
-    console = Console() if Console().is_terminal else Console(width=WIDE)
+    console = wide_console()
     planted = planted_events()
     columns = ("Detector", "Method", "Model", "ms", "Flagged events", *KINDS, "Planted found")
     table = Table(*columns, title=f"{len(planted)} anomalies planted in the bundled events, as {target} judges them")

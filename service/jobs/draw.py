@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from service.events.vocabulary import EVENT_TYPES, UNKNOWN
-from service.jobs.render import WIDE, printable, time_text
+from service.jobs.render import printable, time_text, wide_console
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents
 
@@ -21,7 +19,7 @@ _EFFECTS = 8
 
 def write_explanation(raw: RawEvents, response: pb.ExplainResponse) -> None:
     """Write the journey of the explained event, and what speaks for each kind; flagged kinds first."""
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console = wide_console()
     for line in _journey(raw, response):
         console.print(line)
     told = [kind for kind in response.explanations if kind.cause]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ from service.flow.measures import Flow, measure
 from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
-from service.jobs.render import WIDE, printable
+from service.jobs.render import printable, wide_console
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
@@ -193,7 +192,7 @@ def write_csv(measured: Measured, out: IO[str]) -> None:
 
 def write_tables(measured: Measured, window: LittlesLaw) -> None:
     """Write the flow by step to stdout, and Little's law over all of the network."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = wide_console(highlight=False)
     console.print(_steps_table(measured))
     raw = measured.raw.events
     console.print(

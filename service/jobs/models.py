@@ -21,6 +21,7 @@ from service.errors import CommandError, InvalidRequest, SettingsError
 from service.gateway.flows import open_flow_register
 from service.gateway.following import open_register
 from service.jobs.progress import shown_progress
+from service.jobs.render import WIDE
 from service.lifecycle.operations import Operations
 from service.model.manifest import FLOW_NAME, MODEL_NAME
 from service.pb.epcsentinel.v1 import models_pb2 as pb
@@ -30,7 +31,6 @@ from service.settings import Settings
 _TIMEOUT_S = 120.0
 _LOOK_S = 0.5
 _READS = {"ListModels", "GetModel", "GetOperation"}
-_WIDE = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +218,4 @@ def _flat(content: dict[str, object], before: str = "") -> list[tuple[str, str]]
 
 def _console() -> Console:
     console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(width=_WIDE)
+    return console if console.is_terminal else Console(width=WIDE)

@@ -25,6 +25,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WIDE = 160  # columns where the output is no terminal: a code must not be cut in a log or a pipe
 
 
+def wide_console(*, highlight: bool = True) -> Console:
+    """Return what tables are printed on, as wide as the terminal or WIDE where there is none."""
+    return Console(highlight=highlight, width=None if sys.stdout.isatty() else WIDE)
+
+
 def write_json(response: pb.AnalyzeFilesResponse | pb.ExplainResponse) -> None:
     """Write an answer as proto-JSON, in ASCII where the terminal has no other letters."""
     is_ascii = not sys.stdout.encoding.lower().startswith("utf")
@@ -51,7 +56,7 @@ def write_csv(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> None:
 
 def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event: bool) -> None:
     """Write incidents, or ``by_event`` the flagged events, and a summary per file; one line if nothing is found."""
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console = wide_console()
     events = raw.events
     # What findings are worth is said before them.
     for warning in dict.fromkeys(answer.warning for answer in response.files if answer.warning):

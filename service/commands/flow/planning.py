@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -84,10 +83,9 @@ def predict(
 
 
 def _show_forecast(answer: FlowServicePredictResponse) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from service.jobs.render import WIDE
+    from service.jobs.render import wide_console
 
     table = Table("Day", "WIP", "90 %", "Throughput", "90 %", "Cycle h", "90 %", "Plan")
     for day in answer.days:
@@ -96,7 +94,7 @@ def _show_forecast(answer: FlowServicePredictResponse) -> None:
             cells += [f"{one.value:,.1f}", f"{one.lower:,.1f} .. {one.upper:,.1f}"]
         table.add_row(day.day, *cells, f"{day.feasibility:.0%}" if day.HasField("feasibility") else "")
     table.title = answer.model
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = wide_console(highlight=False)
     console.print(table)
     for method in answer.methods:
         held = f"; the 90 % intervals held {method.coverage:.0%} there" if method.HasField("coverage") else ""
