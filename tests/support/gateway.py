@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.settings import load_settings
 from tests.support.preloaded import ROOT, popen
+from tests.support.processes import log_lines
 
 START_S = 60.0
 STOP_S = 30.0
@@ -63,7 +63,7 @@ class Gateway:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log lines so far."""
-        return [json.loads(line) for line in Path(self._log.name).read_text().splitlines() if line.startswith("{")]
+        return log_lines(self._log.name)
 
     def health(self, service: str = SERVICE) -> str:
         """Return the health of a service; UNREACHABLE if nobody answers."""

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.gateway import START_S, Gateway
 from tests.support.preloaded import popen
-from tests.support.processes import end
+from tests.support.processes import end, log_lines
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Web:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log lines so far."""
-        return [json.loads(line) for line in Path(self._log.name).read_text().splitlines() if line.startswith("{")]
+        return log_lines(self._log.name)
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for a path."""
