@@ -1,8 +1,7 @@
 """Which products go to a place that has just opened? Until it has shown that, no product is a stranger there.
 
-Tables with the few lots that a new place has had so far know the place, and call each other product that comes there
-at the wrong place: a new hub had five products of nine in two weeks, and the other four, a challenger said, were all
-`locErr`. Where the place was unknown nothing was said of them.
+Tables with the few lots that a new place has had so far know the place, and every other product that comes there is at
+the wrong place by them: a `locErr` that nobody would find where the place is unknown.
 """
 
 from __future__ import annotations

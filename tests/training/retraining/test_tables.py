@@ -14,7 +14,7 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS, type_index
 from service.features.keys import scan_key
 from service.features.reference import Counts, Reference
-from tests.support.worlds import ROUTE, Scan, masters, normal_scans, shipment, to_events
+from tests.support.worlds import OTHER_PRODUCT, ROUTE, Scan, masters, normal_scans, shipment, to_events
 from training.datasets.dataset import Dataset
 from training.datasets.truth import Truth
 from training.evaluation.data_under_test import OwnData
@@ -70,6 +70,12 @@ def test_a_new_lane_counts_from_the_fifth_item_on(items: int, known: float) -> N
     assert count_of(both.scan, last[1:]) == [known]
     assert count_of(both.lane, both.lane_key(last[:1], last[1:])) == [known]
     assert count_of(both.scan, last[:1]) == [40.0], "what home has counts as home counted"
+
+
+def test_the_other_product_is_no_stranger_at_a_place_that_has_just_opened() -> None:
+    both = with_new(going_to(UNLISTED, 5))
+    scan = scans_of(both, to_events(going_to(UNLISTED, 5)))[[9]]
+    assert count_of(both.product_scan, both.product_scan_key(np.array([OTHER_PRODUCT]), scan)) == [40.0]
 
 
 def test_tables_of_other_places_are_not_mixed() -> None:
