@@ -10,5 +10,6 @@
 - groups: numbers for what is equal, members group by group (compiled)
 - texts: numbers for texts that are equal (compiled)
 - zones: what the clocks of sites show at an instant, and back
+- earth: how far apart two places are
 - hash_table: 64-bit hashes to rows
 """

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.events import codes
+from service.events.earth import EARTH_RADIUS_KM
 from service.events.foreign import MARK, unguarded
 from service.events.journeys import Journeys
 from service.events.vocabulary import DIRECTION_OF_TYPE, LEVEL_OF_TYPE, TYPES, UNKNOWN
@@ -19,8 +20,6 @@ from service.explain.scans import Code, Scan
 from service.features.case import Case
 from service.features.reference import Reference
 from service.features.table import INDEX
-
-_EARTH_RADIUS_KM = 6371.0
 
 
 class Facts:
@@ -130,4 +129,4 @@ class Facts:
         vectors = self.reference.unit_vectors
         x, y, z = (vectors[one.place] - vectors[other.place]).tolist()
         chord = math.sqrt(x * x + y * y + z * z)
-        return None if math.isnan(chord) else 2 * _EARTH_RADIUS_KM * math.asin(min(chord / 2, 1.0))
+        return None if math.isnan(chord) else 2 * EARTH_RADIUS_KM * math.asin(min(chord / 2, 1.0))

@@ -13,7 +13,7 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import asinh, fabs, log1p
 
-from service.features import mates
+from service.features import declared, mates
 from service.features.mates import GROUPS, HERE, MATES_GROUPS
 
 if cython.compiled:
@@ -24,9 +24,9 @@ else:
     from service.events.groups import count_sort
     from service.features.columns import same_instant, share
 
-NO_SERIAL = cython.declare(cython.double, 20.0)
+NO_SERIAL = cython.declare(cython.double, declared.NO_SERIAL)
 FAR = cython.declare(cython.double, np.inf)
-NEIGHBOURS = cython.declare(cython.int, 8)  # scans whose serials are looked at: so many before, or half here and there
+NEIGHBOURS = cython.declare(cython.int, declared.NEIGHBOURS)  # so many before, or half here and there
 LEAST = cython.declare(cython.int, 4)  # the how many-th least difference of serials counts
 
 _KIND_OF = {group.name: kind for kind, group in enumerate(GROUPS)}

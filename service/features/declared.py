@@ -4,6 +4,12 @@ The one list. The build makes of it the row that the compiled loops write (`row.
 A "log share" of k in n is log((k + 0.1) / (n + 1)).
 """
 
+NEIGHBOURS = 8
+"""Scans here of mates whose serials a scan is compared with by `mate_serial_gap`; a past remembers as many."""
+
+NO_SERIAL = 20.0
+"""In place of a log difference of serials where there is no other: more than any."""
+
 JOURNEY_FEATURES: tuple[tuple[str, str, str], ...] = (
     ("code_well_formed", "epcFake", "1 if the code has the right length, digits and dots"),
     ("code_header_log", "epcFake", "log1p of issued codes with this header"),

@@ -7,7 +7,7 @@ import numpy as np
 from cython.cimports.libc.math import asinh, log1p
 
 from service.events import foreign
-from service.features import keys, mates
+from service.features import declared, keys, mates
 
 if cython.compiled:
     from cython.cimports.service.features.columns import Columns, share
@@ -25,7 +25,7 @@ LOT = cython.declare(cython.int, mates.LOT)
 DAY = cython.declare(cython.int, mates.DAY)
 KINDS = cython.declare(cython.int, len(mates.ITEM_GROUPS))
 NO_DAY = cython.declare(cython.longlong, foreign.NO_DAY)
-NO_SERIAL = cython.declare(cython.double, 20.0)
+NO_SERIAL = cython.declare(cython.double, declared.NO_SERIAL)
 FAR = cython.declare(cython.double, np.inf)
 
 

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from service.events.groups import Index
 from service.events.hash_table import KeyTable, mix, room
 from service.events.vocabulary import TYPES
+from service.features.declared import NEIGHBOURS
 from service.features.mates import DAY_US, GROUPS, HERE, REACH, SERIAL, SHIPMENT_US, USED
 
 _BASES = ("lot", "product", "all")
 _BASE = np.array([_BASES.index(group.of) for group in GROUPS])
 _LIFE = 10**15  # more than any number of a product
 _NOWHERE = np.iinfo(np.int64).min  # before a first scan: 0 may be a place
-
-NEIGHBOURS = 8
-"""Last scans that a group of one type at one place remembers one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,12 @@ import cython
 import numpy as np
 from cython.cimports.libc.math import asin, isnan, sqrt
 
+from service.events import earth
+
 if TYPE_CHECKING:
     from service.features.reference import Counts, Reference
 
-_EARTH_RADIUS_KM = cython.declare(cython.double, 6371.0)
+EARTH_RADIUS_KM = cython.declare(cython.double, earth.EARTH_RADIUS_KM)
 
 
 @cython.cclass
@@ -117,7 +119,7 @@ class Tables:
         chord: cython.double = sqrt(x * x + y * y + z * z)
         if isnan(chord):
             return 0.0
-        return 2 * _EARTH_RADIUS_KM * asin(min(chord / 2, 1.0))
+        return 2 * EARTH_RADIUS_KM * asin(min(chord / 2, 1.0))
 
 
 def _floats(values):

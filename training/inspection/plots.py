@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from service.events.earth import great_circle_km
 from service.events.vocabulary import EVENT_TYPES, LEVEL_OF_TYPE, TYPES, UNKNOWN, type_index
 from training.inspection.folder import DAY_US, HOUR_US, Section, World
 
 _SAMPLE = 50_000  # events at most for the correlations
 _STRONGEST = 10  # pairs
 _MOST_FILES, _MOST_EVENTS, _MOST_DAYS = 10, 25, 5 * 365  # shown; days are those before and after the median
-_EARTH_RADIUS_KM = 6371.0
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -141,11 +141,8 @@ def _weekday(local_us: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _kilometres(world: World, before: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the great-circle distance (haversine) [N] from the event ``before``, NaN if a place is unknown."""
+    """Return the great-circle distance [N] in km from the event ``before``, NaN if a place is unknown."""
     masters = world.data.masters
     row = pd.Index(masters.location_id).get_indexer(pd.Index(world.journeys.events.location_id))
     north, east = (np.radians(np.append(angle, np.nan)[row]) for angle in (masters.latitude, masters.longitude))
-    half = np.sin((north - north[before]) / 2) ** 2
-    half += np.cos(north) * np.cos(north[before]) * np.sin((east - east[before]) / 2) ** 2
-    km: NDArray[np.float64] = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(half))
-    return km
+    return great_circle_km(north, east, north[before], east[before])

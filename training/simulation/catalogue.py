@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.events.earth import great_circle_km
 from service.events.vocabulary import LEVELS
 from training.simulation.networks.habits import Habits
 
@@ -202,9 +203,7 @@ def _prefix(name: str, factory: str) -> str:
 def distances(at: Floats) -> Floats:
     """Return great circle distances [P, P] in km for latitudes and longitudes [P, 2] in degrees."""
     lat, lon = np.radians(at).T
-    half = np.sin((lat[:, None] - lat) / 2) ** 2
-    half += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    return np.asarray(2 * 6371.0 * np.arcsin(np.sqrt(half)))
+    return great_circle_km(lat[:, None], lon[:, None], lat, lon)
 
 
 def _lanes(places: Places) -> Lanes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.events import codes
 from service.events.columns import Events
+from service.events.earth import EARTH_RADIUS_KM
 from service.events.journeys import Journeys
 from service.events.vocabulary import DIRECTION_OF_TYPE, EVENT_TYPES, KINDS, LEVEL_OF_TYPE, TYPES, type_index
 from service.features.keys import product_lot_key
@@ -27,7 +28,6 @@ SOLD = EVENT_TYPES.index("POS_Sell")
 ScanRows = NDArray[np.intp]
 ScanMask = NDArray[np.bool_]
 
-_EARTH_KM = 6371.0
 
 _TEAM_SIZES = np.array([1, 1, 1, 1, 2, 4])
 """Items that suffer a fault together, most of them alone: mates that are wrong hide each other."""
@@ -115,7 +115,7 @@ class Bed:
         """Return the distances between places; NaN where one is unknown."""
         points = self.reference.unit_vectors
         cosine = np.clip((points[a] * points[b]).sum(axis=-1), -1, 1)
-        distance: NDArray[np.float64] = _EARTH_KM * np.arccos(cosine)
+        distance: NDArray[np.float64] = EARTH_RADIUS_KM * np.arccos(cosine)
         return distance
 
     def pick(self, eligible: ScanMask) -> ScanRows:
