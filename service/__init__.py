@@ -1,6 +1,7 @@
 """EPC Sentinel's gateway: scan events in, what is wrong with each of them out.
 
 - errors: what crosses the borders of wings when something fails
+- console: where tables for people are printed
 - progress: how long work says how far it is
 - __main__: the console script
 - environment: variables that no setting has

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 
 from service.bench.run import CONCURRENCIES, LARGE_CALLS, SIZES, Report
+from service.console import wide_console
 from service.runtime.timing import STAGES
 
 
 def write_tables(report: Report) -> None:
     """Write the report for people."""
-    console = Console(width=140)
+    console = wide_console()
     names = list(dict.fromkeys(server for server, _, _ in report.loads if server != "echo"))
     table = Table(
         "events per request", "calls in flight", "server", "events/s", "of the bound", "p50 ms", "p99 ms",

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from service.client.access import Access
 from service.client.gateway import GatewayClient, check_reachable
+from service.console import wide_console
 from service.detect.names import DetectorName, Method
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
-from service.jobs.render import wide_console
 from service.jobs.stories import kinds_of
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import read_files

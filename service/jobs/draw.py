@@ -8,8 +8,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from service.console import wide_console
 from service.events.vocabulary import EVENT_TYPES, UNKNOWN
-from service.jobs.render import printable, time_text, wide_console
+from service.jobs.render import printable, time_text
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents
 

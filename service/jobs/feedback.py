@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.table import Table
 
+from service.console import wide_console
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
@@ -30,7 +30,6 @@ _VERDICTS: Mapping[str, fb.LabelVerdict.ValueType] = {
     **dict.fromkeys(("unsure", "?"), fb.LABEL_VERDICT_UNSURE),
     **dict.fromkeys(("withdrawn", "undo"), fb.LABEL_VERDICT_WITHDRAWN),
 }
-_WIDE = 200
 
 
 def write_sheet(events: Iterable[fb.SampledScan], out: TextIO) -> None:
@@ -104,7 +103,7 @@ def write_accuracy(kinds: Iterable[fb.KindAccuracy]) -> None:
             f"{one.baseline_average_precision:.1%}" if one.HasField("baseline_average_precision") else "",
             *(_cell(one, name) for name in ("auc", "precision", "recall", "false_positive_rate", "expected_precision")),
         )  # fmt: skip
-    console = Console(width=_WIDE)
+    console = wide_console()
     if not table.row_count:
         console.print("Nothing is in the audit sample yet.")
         return

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.client.access import OPEN
+from service.console import wide_console
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
@@ -29,7 +30,7 @@ from service.flow.measures import Flow, measure
 from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
-from service.jobs.render import printable, wide_console
+from service.jobs.render import printable
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files

@@ -11,17 +11,16 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich.console import Console
 from rich.table import Table
 
 from service.api.models.servicer import MODELS, ManagedModel, ModelDesk, answer
 from service.client.access import OPEN, Access
+from service.console import wide_console
 from service.detect.traffic import Traffic
 from service.errors import CommandError, InvalidRequest, SettingsError
 from service.gateway.flows import open_flow_register
 from service.gateway.following import open_register
 from service.jobs.progress import shown_progress
-from service.jobs.render import WIDE
 from service.lifecycle.operations import Operations
 from service.model.manifest import FLOW_NAME, MODEL_NAME
 from service.pb.epcsentinel.v1 import models_pb2 as pb
@@ -162,7 +161,7 @@ def write_list(found: pb.ModelServiceListModelsResponse) -> None:
             one.manifest_sha256[:12],
             one.problem,
         )
-    console = _console()
+    console = wide_console()
     console.print(table)
     if found.standing.traffic:
         console.print(f"traffic: {found.standing.traffic}", highlight=False)
@@ -170,7 +169,7 @@ def write_list(found: pb.ModelServiceListModelsResponse) -> None:
 
 def write_one(one: pb.ModelVersion) -> None:
     """Write a version with what was done with it, and its metrics."""
-    console = _console()
+    console = wide_console()
     console.print(f"{one.model}/{one.version}: {_state(one.state)}, trained {one.created_at}", highlight=False)
     console.print(f"manifest {one.manifest_sha256}", highlight=False)
     if one.problem:
@@ -192,7 +191,7 @@ def write_standing(standing: pb.ModelStanding) -> None:
     parts = [f"champion {standing.champion}"]
     parts += [f"{name} {version}" for name, version in (
         ("challenger", standing.challenger), ("previous", standing.previous)) if version]  # fmt: skip
-    _console().print(f"{', '.join(parts)} (entry {standing.number} of the log)", highlight=False)
+    wide_console().print(f"{', '.join(parts)} (entry {standing.number} of the log)", highlight=False)
 
 
 def _state(state: pb.ModelState.ValueType) -> str:
@@ -214,8 +213,3 @@ def _flat(content: dict[str, object], before: str = "") -> list[tuple[str, str]]
         else:
             found.append((f"{before}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)))
     return found
-
-
-def _console() -> Console:
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(width=WIDE)

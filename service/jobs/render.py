@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from google.protobuf.json_format import MessageToJson
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.console import wide_console
 from service.events.vocabulary import KINDS
 from service.jobs.positions import positions
 from service.jobs.stories import FIELDS, causes_of, kinds_of, stories
@@ -22,12 +22,6 @@ from service.rawfiles.columns import RawEvents
 MAX_TABLE_ROWS = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WIDE = 160  # columns where the output is no terminal: a code must not be cut in a log or a pipe
-
-
-def wide_console(*, highlight: bool = True) -> Console:
-    """Return what tables are printed on, as wide as the terminal or WIDE where there is none."""
-    return Console(highlight=highlight, width=None if sys.stdout.isatty() else WIDE)
 
 
 def write_json(response: pb.AnalyzeFilesResponse | pb.ExplainResponse) -> None:

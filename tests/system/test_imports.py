@@ -21,7 +21,7 @@ LAZY = {
 """They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
-    ("errors", "progress", "environment"),
+    ("errors", "progress", "console", "environment"),
     ("runtime",),
     ("security", "events"),
     ("dialect",),
@@ -75,6 +75,7 @@ TRAINING_USES = {
     "rawfiles",
     "errors",
     "progress",
+    "console",
     "explain",
     "effects",
     "flow",
@@ -84,12 +85,16 @@ TRAINING_USES = {
 DEFINED_ONCE = {
     '("retrospective", "causal")': "service/events/vocabulary.py",
     "hashlib.file_digest(": "service/model/manifest.py",
+    "Console(width=": "service/console.py",
+    ".isatty() else": "service/console.py",
+    "6371": "service/events/earth.py",
     "Callable[[str, float], None]": "service/progress.py",
     '"one-class svm"': "training/evaluation/detectors.py",
     '"isolation forest"': "training/evaluation/detectors.py",
     "model_config_pb2": "service/model/triton_config.py",
 }
-"""What is written in one file alone: the modes, a file's SHA-256, progress, names of detectors, Triton's config."""
+"""What is written in one file alone: the modes, a file's SHA-256, the console, the Earth, progress, names of detectors,
+Triton's config."""
 
 MOST_FILES = 16
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.console import wide_console
 from service.events.vocabulary import MODES
 from service.rawfiles.cells import no_formula
 from training.evaluation.evaluate import Evaluation
@@ -25,7 +24,6 @@ from training.metrics.ranking import MACRO, METRICS
 from training.runs.record import SplitMetrics
 
 CSV, HTML, LOG = "metrics.csv", "report.html", "performance_log.jsonl"
-_WIDE = 200  # columns where the output is no terminal: numbers must not be cut in a log or a pipe
 _LOGGED = (*METRICS, "ece", "precision", "recall", "f1")
 
 
@@ -39,7 +37,7 @@ def write_report(measured: SplitMetrics) -> None:
         for metric, value in metrics.items()
     ]
     numbers = Numbers(pd.DataFrame(rows, columns=list(COLUMNS)))
-    console = _console()
+    console = wide_console()
     for mode in MODES:
         console.print(_table(by_kind(numbers, mode)))
     console.print(f"{measured.events} events of the test split", highlight=False)
@@ -47,14 +45,14 @@ def write_report(measured: SplitMetrics) -> None:
 
 def write_sheets(tables: list[Sheet]) -> None:
     """Write tables on stdout."""
-    console = _console()
+    console = wide_console()
     for sheet in tables:
         console.print(_table(sheet))
 
 
 def write_console(evaluation: Evaluation) -> None:
     """Write all tables of an evaluation on stdout, what a reader must know first."""
-    console = _console()
+    console = wide_console()
     for notice in evaluation.notices:
         console.print(Text(notice, style="bold yellow"))
     write_sheets(all_sheets(evaluation.table))
@@ -113,10 +111,6 @@ def log_entry(evaluation: Evaluation) -> dict[str, Any]:
 
 def _labels(evaluation: Evaluation) -> str:
     return "truth" if evaluation.source["truth"] else "rules (agreement, not accuracy)"
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
 def _table(sheet: Sheet) -> Table:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import sys
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.console import wide_console
 from service.dialect.dialect import Dialect
 from service.events.zones import SEOUL
 from training.datasets.dataset import QUARANTINE, write_quarantine
@@ -21,7 +20,6 @@ from training.inspection.folder import Section, World
 from training.inspection.plots import correlations, plots, strongest
 
 _TEMPLATE = Path(__file__).parents[1] / "data" / "inspection.html"
-_WIDE = 160  # columns where the output is no terminal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +66,7 @@ def inspect_folder(
 
 def write_inspection(found: Inspection) -> None:
     """Write the tables on stdout."""
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    console = wide_console()
     for section in found.sections:
         if section.rows:
             table = Table(title=section.title, caption=section.note, title_justify="left", caption_justify="left")

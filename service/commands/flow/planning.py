@@ -85,7 +85,7 @@ def predict(
 def _show_forecast(answer: FlowServicePredictResponse) -> None:
     from rich.table import Table
 
-    from service.jobs.render import wide_console
+    from service.console import wide_console
 
     table = Table("Day", "WIP", "90 %", "Throughput", "90 %", "Cycle h", "90 %", "Plan")
     for day in answer.days:

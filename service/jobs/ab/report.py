@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from service.console import wide_console
 from service.events.vocabulary import KINDS
 from service.feedback.paired import PairedDifference, PairedScores, differences, interval, resampled
 from service.jobs.ab.judged import TwiceJudged
 
 RESAMPLES = 400
-_WIDE = 150
 
 
 class FindingsCompared(NamedTuple):
@@ -93,7 +92,7 @@ def write_tables(
     versions: tuple[int, int], findings: Sequence[FindingsCompared], precision: Sequence[PairedDifference]
 ) -> None:
     """Write both as tables on stdout."""
-    console, (first, second) = Console(width=_WIDE), versions
+    console, (first, second) = wide_console(), versions
     table = Table("mode", "kind", "events", f"findings of {first}", f"of {second}", f"{first} alone", f"{second} alone",
                   "difference (95 %)", box=None, pad_edge=False)  # fmt: skip
     for one in findings:
