@@ -43,8 +43,11 @@ def with_resamples(items: int, count: int, seed: int) -> NDArray[np.float32]:
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return (value, low, high): the first of ``values`` [1 + R], and the 95 % percentile interval of the others."""
-    if len(values) == 1 or np.isnan(values).all():
+    """Return (value, low, high): the first of ``values`` [1 + R], and the 95 % percentile interval of the others.
+
+    Resamples that are NaN tell nothing; where all are, there is no interval.
+    """
+    if np.isnan(values[1:]).all():
         return float(values[0]), float("nan"), float("nan")
     low, high = np.nanpercentile(values[1:], _INTERVAL)
     return float(values[0]), float(low), float(high)

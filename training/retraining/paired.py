@@ -157,9 +157,11 @@ def _costs(  # noqa: PLR0913, PLR0917
     weight: NDArray[np.float64],
     weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
-    """Return what 1,000 events cost [1 + R]."""
+    """Return what 1,000 events cost [1 + R]; NaN of a resample that drew none of them."""
     flags = verdicts.scores[known, column] >= verdicts.thresholds[column]
     cost = np.where(truth & ~flags, MISS_COST, 0.0) + (~truth & flags)
     of_item, events = (np.bincount(item, each, minlength=len(weights)) for each in (cost * weight, weight))
-    total: NDArray[np.float64] = 1_000 * (of_item @ weights) / (events @ weights)
+    drawn = events @ weights
+    total = np.full(len(drawn), nan)
+    np.divide(1_000 * (of_item @ weights), drawn, out=total, where=drawn > 0)
     return total

@@ -90,3 +90,12 @@ def test_a_kind_without_anomalies_has_no_metrics_and_no_part_in_the_mean() -> No
     assert np.isnan(found[KINDS[1]]["ap"]).all()
     assert found[MACRO]["ap"].tolist() == [1.0]
     assert np.isnan(ranking.interval(found[KINDS[1]]["ap"])[0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_interval_is_of_the_resamples_that_tell_something() -> None:
+    assert ranking.interval(np.array([1.0, np.nan, 2.0, np.nan])) == (1.0, 2.0, 2.0)
+    for resamples in ([], [np.nan, np.nan]):
+        value, *ends = ranking.interval(np.array([1.0, *resamples]))
+        assert value == 1.0
+        assert np.isnan(ends).all()

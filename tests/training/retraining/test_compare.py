@@ -117,6 +117,22 @@ def test_an_event_that_stands_for_two_counts_as_two(ground: Ground) -> None:
     assert sum(one.ap for one in heavy) < sum(one.ap for one in once)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_resample_without_a_known_event_tells_nothing(ground: Ground) -> None:
+    """Of two items of hundreds something is known: one resample in seven draws neither of them."""
+    anomalous = ground.known.labels.max(axis=1) >= 0.5
+    epc = ground.events.epc
+    normal = np.setdiff1d(epc, epc[anomalous])[0]
+    labels = ground.known.labels.copy()
+    labels[~np.isin(epc, [epc[anomalous][0], normal])] = np.nan
+    part = replace(ground, champion=known(ground.champion, labels), challenger=known(ground.challenger, labels))
+    found = paired.compare(part, resamples=FEW)
+    assert found
+    for one in found:
+        assert np.isfinite([one.cost, one.cost_difference, one.cost_low, one.cost_high]).all()
+        assert one.cost_low <= one.cost_high
+
+
 def of(low: float, high: float, **other: float) -> Comparison:
     one = Comparison("g", "causal", "jump", 100, 0.9, (low + high) / 2, low, high, 0.01, 0.0, 10.0, 0.0, 0.0, 0.0)
     return replace(one, **other)  # type: ignore[arg-type]
