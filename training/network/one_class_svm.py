@@ -38,7 +38,7 @@ _CHUNK = 8_192  # events whose kernel is in memory at once
 _LEAST = 1e-37
 """Likeness of what is far from everything; 0 would have no logarithm."""
 
-_NOT_THERE = -1e9
+NOT_THERE = -1e9
 """Logarithm of the weight that the vectors of one mode have in the other."""
 
 _TYPES = {f"type_{name}" for name in (*EVENT_TYPES, "unknown")}
@@ -228,7 +228,7 @@ def _machine(standard: Sequence[NDArray[np.float64]], columns: list[int]) -> Mac
     """Fit the SVMs of a kind on the standardised events [N, F] of each mode."""
     fitted = [OneClassSVM(gamma=1 / len(columns), nu=_OUTLIERS).fit(table[:, columns]) for table in standard]
     sizes = [len(svm.support_vectors_) for svm in fitted]
-    log_weights = np.full((len(fitted), sum(sizes)), _NOT_THERE)
+    log_weights = np.full((len(fitted), sum(sizes)), NOT_THERE)
     for mode, svm in enumerate(fitted):
         begin = sum(sizes[:mode])
         log_weights[mode, begin : begin + sizes[mode]] = np.log(svm.dual_coef_[0])

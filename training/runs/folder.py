@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from service.features.reference import Reference
+from service.model.repository import versions
 from training.errors import DataError
 from training.network.lstm import CalibratedModel, EpcLstm
 from training.network.one_class_svm import OneClassSvms
@@ -59,6 +60,11 @@ class Run:
             weights = torch.load(folder / WEIGHTS_FILE, weights_only=True)
             kept = torch.load(folder / SVM_FILE, weights_only=True) if (folder / SVM_FILE).exists() else None
         except FileNotFoundError as missing:
+            if versions(folder):
+                raise DataError(
+                    f"{folder} is a model repository and no run folder; name the run that it was exported from (of a"
+                    " repository alone, evaluate --causes measures the newest version)"
+                ) from None
             raise DataError(
                 f"{folder} is no run folder ({Path(missing.filename).name} is missing); make one with train"
             ) from None

@@ -6,16 +6,20 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from service.events.columns import Events
 from service.events.vocabulary import KINDS, MODES
 from service.gateway.build import build_wiring
 from service.settings import load_settings
+from tests.support.gateway import ROOT
 from training.datasets.dataset import load
 from training.datasets.truth import load_truth
 from training.metrics.per_kind import MACRO, per_kind
+from training.network.one_class_svm import NOT_THERE
 from training.simulation.world import simulate
 
 EPCS, SEED = 2_500, 12
@@ -37,6 +41,17 @@ simulator that costs more than a hundredth or two fails here, before anybody eva
 
 LEAST_RECALL, MOST_FALSE_ALARMS = 0.9, 0.005
 """Of all kinds together, whole journeys, at the thresholds of the manifest."""
+
+
+def test_the_page_of_the_model_says_how_many_support_vectors_it_has(bundled_repository: Path) -> None:
+    graph = onnx.load(bundled_repository / "epc_svm" / "1" / "model.onnx").graph
+    tables = [
+        numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 2 and one.dims[0] == len(MODES)
+    ]
+    weights = [table for table in tables if table.ndim == 2 and (table == NOT_THERE).any()]
+    assert len(weights) == len(KINDS)
+    counts = [int((row != NOT_THERE).sum()) for table in weights for row in table]
+    assert f"of {min(counts)} to {max(counts)} support vectors" in (ROOT / "docs" / "model.md").read_text()
 
 
 @pytest.fixture(scope="module")

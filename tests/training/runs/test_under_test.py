@@ -10,6 +10,7 @@ import pytest
 from service.events.vocabulary import MODES
 from tests.support.trained import TinyWorld
 from training.errors import DataError
+from training.runs.folder import Run
 from training.runs.under_test import UnderTest
 from training.samples.samples import samples
 
@@ -33,3 +34,8 @@ def test_a_release_says_what_its_run_says(tiny_world: TinyWorld, tiny_run: Path,
 def test_a_folder_of_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no run folder"):
         UnderTest.of(tmp_path)
+
+
+def test_a_repository_where_a_run_is_needed_is_told_so(exported: Path) -> None:
+    with pytest.raises(DataError, match=r"is a model repository and no run folder; name the run .* --causes"):
+        Run.load(exported)
