@@ -38,6 +38,15 @@ from service.rawfiles.columns import SITES, read_files
 from service.rawfiles.folders import left_out, raw_files
 
 _SHOW_S = 0.25
+_WARNING_LETTERS = 500
+
+_MOST_FLAGGED, _OF_EVENTS = 0.25, 200
+"""Share of so many events or more; in simulated worlds 8 % are anomalous."""
+
+_FLAGS_TOO_MUCH = (
+    "Warning: {:.0%} of the events are flagged: is this the network that the gateway's model knows? analyze a file of"
+    " them with --target to be told what it does not know; docs/adopt.md says how it learns it\n"
+)
 
 _IN_FLIGHT = 2
 """Requests of a stream under way at full speed: one is judged, the next one is there. More of them only wait longer."""
@@ -216,7 +225,13 @@ class _Screen:
 
 def _in_words(summary: dict[str, Any]) -> str:
     latency = summary["latency_ms"]
-    return (
+    warnings = [
+        f"Warning: {printable(said['text'], _WARNING_LETTERS)} ({said['answers']} of {summary['requests']} answers)\n"
+        for said in summary["warnings"]
+    ]
+    if not warnings and summary["flagged"] > _MOST_FLAGGED * max(summary["events"], _OF_EVENTS):
+        warnings.append(_FLAGS_TOO_MUCH.format(summary["flagged"] / summary["events"]))
+    return "".join(warnings) + (
         f"{summary['events']} events in {summary['duration_s']} s ({summary['events_per_s']} per second),"
         f" {summary['flagged']} flagged.\n"
         f"{summary['requests']} answers: p50 {latency['p50']} ms, p99 {latency['p99']} ms, max {latency['max']} ms;"

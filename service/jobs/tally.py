@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,9 @@ _STEP = 1.02
 _FIRST_S = 1e-4
 _BINS = 800  # up to 760 s
 _RATE_S = 2.0
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_MOST_WARNINGS = 50  # that differ in more than their numbers
 
 
 class Latencies:
@@ -51,6 +55,7 @@ class Tally:
         self._started = time.monotonic()
         self._latencies = Latencies()
         self._kinds: Counter[str] = Counter()
+        self._warnings: dict[str, tuple[str, int]] = {}  # without its numbers: (as it was said last, how often)
         self._recent = (self._started, 0, 0.0)  # when the rate was taken, events by then, the rate
         self.events = self.requests = self.flagged = self.retries = self.degraded = self.lost = 0
 
@@ -59,10 +64,18 @@ class Tally:
         with self._lock:
             self.events += len(answered.request.data)
             self.requests += 1
-            self.degraded += bool(answered.response.warning)
+            self._hear(answered.response.warning)
             self.flagged += len(answered.response.event_history)
             self._kinds.update(kind for finding in answered.response.event_history for kind, _ in kinds_of(finding))
             self._latencies.add(answered.latency_s)
+
+    def _hear(self, warning: str) -> None:
+        if not warning:
+            return
+        self.degraded += 1
+        form = _NUMBER.sub("0", warning)
+        if form in self._warnings or len(self._warnings) < _MOST_WARNINGS:
+            self._warnings[form] = warning, self._warnings.get(form, ("", 0))[1] + 1
 
     def retried(self) -> None:
         """Count a stream that was opened again."""
@@ -99,6 +112,7 @@ class Tally:
             "requests": self.requests,
             "retries": self.retries,
             "degraded": self.degraded,
+            "warnings": [{"text": text, "answers": answers} for text, answers in self._warnings.values()],
             "flagged": self.flagged,
             "findings": {kind: self._kinds[kind] for kind in KINDS},
             "duration_s": round(duration_s, 3),

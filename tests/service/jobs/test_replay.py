@@ -18,6 +18,7 @@ from service.rawfiles.columns import read_files
 from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, assert_one_line
 from tests.support.gateway import ROOT, Gateway
 from tests.support.processes import free_ports
+from training.simulation.world import simulate
 
 
 def replay(*arguments: object) -> subprocess.Popen[str]:
@@ -61,6 +62,24 @@ def test_findings_are_printed_as_they_come(gateway: Gateway, tmp_path: Path) -> 
     assert finding.startswith("2025-07-01 10:35:17  2  forged  epcFake ")
     assert words[0].startswith("2 events in ")
     assert words[-1] == "0 retries, 0 events lost."
+
+
+def test_a_gateway_that_knows_another_network_is_told_of(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    """Before the numbers, by what it says once it has seen enough, and before that by how much it flags."""
+    running = start_gateway()
+    simulate(tmp_path / "few", 500, 1, network=5)
+    simulate(tmp_path / "many", 1_100, 2, network=5)
+    few, many = (
+        finished(replay(tmp_path / name, "--target", running.target, "--detector", "rules")).stdout.splitlines()
+        for name in ("few", "many")
+    )
+    at = next(number for number, line in enumerate(few) if line.startswith("Warning: "))
+    assert "of the events are flagged: is this the network that the gateway's model knows?" in few[at]
+    assert " events in " in few[at + 1]
+    at = next(number for number, line in enumerate(many) if line.startswith("Warning: "))
+    assert "of the codes seen lately are of products that this model does not know: adopt it" in many[at]
+    assert many[at].endswith(" answers)")
+    assert not any("of the events are flagged" in line for line in many)
 
 
 def test_the_speed_is_a_multiple_of_real_time(gateway: Gateway) -> None:

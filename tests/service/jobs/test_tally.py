@@ -27,3 +27,22 @@ def test_a_tally_counts_findings_by_kind() -> None:
     summary = tally.summary()
     assert {kind for kind, count in summary["findings"].items() if count} == {"jump", "epcDup"}
     assert (summary["flagged"], summary["degraded"], summary["latency_ms"]["max"]) == (1, 1, 500.0)
+
+
+def test_warnings_that_differ_in_their_numbers_are_one_the_latest() -> None:
+    tally = Tally()
+    for warning in ("90 % of 1,000 codes are unknown.", "", "92 % of 1,050 codes are unknown.", "no history"):
+        tally.add(Answered(pb.AnalyzeRequest(), pb.AnalyzeResponse(warning=warning), 0.1))
+    assert tally.summary()["degraded"] == 3
+    assert tally.summary()["warnings"] == [
+        {"text": "92 % of 1,050 codes are unknown.", "answers": 2},
+        {"text": "no history", "answers": 1},
+    ]
+
+
+def test_warnings_take_bounded_memory() -> None:
+    tally = Tally()
+    for number in range(200):
+        tally.add(Answered(pb.AnalyzeRequest(), pb.AnalyzeResponse(warning="no " * number), 0.1))
+    assert tally.summary()["degraded"] == 199
+    assert len(tally.summary()["warnings"]) == 50
