@@ -81,7 +81,7 @@ def replay(paths: Sequence[Path], plan: ReplayPlan, *, as_json: bool) -> None:
     # Events that happen come in no file; and a request is about one.
     events = replace(raw.events, file_id=np.ones_like(raw.events.file_id))
     if not len(events):
-        raise CommandError(f"{', '.join(map(str, paths))}: no events to replay")
+        raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to replay")
     events = events.take(np.lexsort((events.event_id, events.time_us)))
     check_reachable(plan.target, plan.access)
     tally, screen = Tally(), _Screen(len(events), plan.zones, findings=not as_json)

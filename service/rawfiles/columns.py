@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def read_files(
             warnings.append(f"{path.name} {DATES_ONLY}")
         tables.append(table)
         on_file()
-    _check_ids(paths, tables)
+    _check_ids(paths, tables, columns)
     epc, epc_codes, spelling = clean_codes(*_joined([table.code for table in tables]), words)
     step, steps = _joined([table.step for table in tables])
     kind, kinds = _joined([table.event_type for table in tables])
@@ -122,7 +122,7 @@ def _code_warnings(events: Events, paths: Sequence[Path], tables: Sequence[FileR
             yield f"{path.name}: not one of its {end - begin} codes is an EPC code, the first is {first[:60]!a}"
 
 
-def _check_ids(paths: Sequence[Path], tables: Sequence[FileRows]) -> None:
+def _check_ids(paths: Sequence[Path], tables: Sequence[FileRows], columns: Mapping[str, str]) -> None:
     """Raise CommandError if two events have the same id."""
     event_id = np.concatenate([table.event_id for table in tables])
     if Groups(np.zeros(len(event_id), dtype=np.int32), event_id).count == len(event_id):
@@ -134,7 +134,7 @@ def _check_ids(paths: Sequence[Path], tables: Sequence[FileRows]) -> None:
         first = first_at.setdefault(one, at)
         if first != at:
             raise CommandError(
-                f"{paths[path_of[at]]}: line {line[at]}: column event_id: {one} is also in"
+                f"{paths[path_of[at]]}: line {line[at]}: column {columns.get('event_id', 'event_id')}: {one} is also in"
                 f" {paths[path_of[first]]} line {line[first]};"
                 " give every event its own id, or leave the column out"
             )

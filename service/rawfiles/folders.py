@@ -10,7 +10,7 @@ from pathlib import Path
 from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.rawfiles.encoding import READ_ERRORS, first_line
-from service.rawfiles.rows import Header
+from service.rawfiles.rows import Header, other_names
 from service.rawfiles.table import REQUIRED
 
 _NAME = re.compile(r"(?P<stem>[^.].*)\.(csv|tsv|txt)(\.gz)?|(?P<bare>[^.]+)\.gz", re.IGNORECASE)
@@ -32,7 +32,9 @@ def raw_files(paths: Sequence[Path], columns: Mapping[str, str] = _OWN) -> list[
             inside = raw_files_of(path, columns)
             if not inside:
                 names = ", ".join(columns.get(name, name) for name in REQUIRED)
-                raise CommandError(f"{path}: no raw file in this folder: none has the columns {names}")
+                raise CommandError(
+                    f"{path}: no raw file in this folder: none has the columns {names}; {other_names(columns)}"
+                )
             found += inside
         else:
             found.append(path)

@@ -17,6 +17,13 @@ _INT64 = 2**63
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
 
 
+def other_names(columns: Mapping[str, str]) -> str:
+    """Return what to do where columns are missing, of which some have other names, ``columns``, or none."""
+    if columns:
+        return "these are the names that the file of --network gives: correct its [columns], see docs/network.md"
+    return "if they have other names there, --network FILE says which, see docs/network.md"
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The first line of a raw file."""
@@ -24,6 +31,7 @@ class Header:
     names: tuple[str, ...]  # lower case, outer blanks removed
     separator: str
     padded: bool  # there are blanks beside the separators, in the rows too: they belong to no cell
+    given: tuple[str, ...]  # the same columns as the file calls them
 
     @classmethod
     def of(cls, line: bytes) -> Header:
@@ -35,7 +43,7 @@ class Header:
         text = line.decode("utf-8-sig").rstrip("\r\n")
         cells, separator = max(((_header_cells(text, mark), mark) for mark in SEPARATORS), key=lambda cut: len(cut[0]))
         names = [name.strip() for name in cells]
-        return cls(tuple(name.lower() for name in names), separator, names != cells)
+        return cls(tuple(name.lower() for name in names), separator, names != cells, tuple(names))
 
     def renamed(self, columns: Mapping[str, str]) -> Header:
         """Return the header with the model's names (keys) in place of those of the files, ``columns`` (values)."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.errors import CommandError
 from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw
 from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
-from service.rawfiles.rows import Header, split_row, whole_number
+from service.rawfiles.rows import Header, other_names, split_row, whole_number
 from service.rawfiles.times import has_zone, time_us
 
 REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
@@ -73,13 +73,16 @@ def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
     """Return the rows of a file's bytes, or of a part of them below the first line; as `read_table`.
 
     Args: ``path`` is for messages, and ``lines_before`` are lines of the file between the first one and the part.
+    Without ``columns`` the names are the model's, and no message says how others are told.
     """
     try:
         below = raw.data.find(b"\n") + 1 or len(raw.data)
         header = Header.of(raw.data[:below]).renamed(columns or {})
     except UnicodeDecodeError:
         raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
-    index = _index(path, header, columns or {})
+    if not header.names:
+        raise CommandError(f"{path}: empty; the first line has to name the columns")
+    index = _index(path, header, columns)
     rows = PlainRows(
         raw.data,
         below=below,
@@ -110,16 +113,18 @@ def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
     )
 
 
-def _index(path: Path, header: Header, columns: Mapping[str, str]) -> dict[str, int]:
-    """Return the position of each column by name."""
-    missing = [columns.get(name, name) for name in REQUIRED if name not in header.names]
+def _index(path: Path, header: Header, columns: Mapping[str, str] | None) -> dict[str, int]:
+    """Return the position of each column by name; ``columns`` is None of a file that cannot have other names."""
+    called = columns or {}
+    missing = [called.get(name, name) for name in REQUIRED if name not in header.names]
     if missing:
+        hint = "" if columns is None else f"; {other_names(columns)}"
         raise CommandError(
             f"{path}: line 1: no column {', '.join(missing)};"
-            " the first line names the columns, separated by tab or comma (or semicolon)"
+            f" the first line names the columns, separated by tab or comma (or semicolon){hint}"
         )
-    if any(header.names.count(name) > 1 for name in (*REQUIRED, *OPTIONAL)):
-        raise CommandError(f"{path}: line 1: a column name is there twice; remove one of the two columns")
+    if twice := [called.get(name, name) for name in (*REQUIRED, *OPTIONAL) if header.names.count(name) > 1]:
+        raise CommandError(f"{path}: line 1: column {twice[0]} is there twice; remove one of the two")
     return {name: at for at, name in enumerate(header.names)}
 
 
@@ -136,7 +141,7 @@ def _fill_in(  # noqa: PLR0913, PLR0917 - a row, and where it is
         text = cells[index[name]]
         if (value := meaning(text)) is None:
             problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a {kind}"
-            raise CommandError(f"{where}: column {name}: {problem}; write {example}")
+            raise CommandError(f"{where}: column {header.given[index[name]]}: {problem}; write {example}")
         return value
 
     numbers = [0, 0, 0, 0]

@@ -53,7 +53,7 @@ def load(
     column of that name, or else the number of the row, from 1 over all files in name order, unusable rows counted.
 
     Rows that cannot be used are set aside: file, line, problem and text of each go to ``quarantine`` (a CSV, written
-    if there are any). So do rows that repeat an earlier one, event_id included. What was set aside or is missing is
+    if there are any). So do rows that repeat an earlier one, its id included. What was set aside or is missing is
     logged as a warning, which the commands show on stderr. With ``go_on`` a file without a usable row is one too,
     as long as there is another file.
 
@@ -89,7 +89,7 @@ def to_dataset(raw: RawFolder) -> Dataset:
     rows = raw.rows[raw.rows["problem"] == ""]
     summary = quarantine_summary(raw.rows)
     if rows.empty:
-        raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines'}")
+        raise DataError(f"{raw.folder}: {summary or 'no rows below the header lines; add files with events'}")
     masters, warnings = read_masters(raw.folder, raw.locations, rows, raw.zones, raw.dialect)
     return Dataset(
         events=_events(rows, words_of(raw.dialect)),

@@ -16,7 +16,7 @@ from service.events.vocabulary import LEVEL_OF_TYPE
 from service.events.words import OWN_WORDS, Wording
 from service.events.zones import SEOUL, TimeZones
 from service.rawfiles.folders import left_out, raw_files_of
-from service.rawfiles.rows import whole_number
+from service.rawfiles.rows import other_names, whole_number
 from service.rawfiles.times import DATES_ONLY, dates_only, has_zone, time_us
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations, zones_of
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
@@ -38,12 +38,13 @@ _ROWS = pa.DataFrameSchema(
     }
 )
 _PROBLEMS = {
-    "event_time": "event_time is no time that can be read without a guess; write it like 2025-07-01 10:34:17",
-    "location_id": f"location_id is no whole number, and scan_location is not in {LOCATIONS}",
-    "event_id": "event_id is no whole number",
-    "file_id": "file_id is no whole number",
+    "event_time": "{event_time} is no time that can be read without a guess; write it like 2025-07-01 10:34:17",
+    "location_id": f"{{location_id}} is no whole number, and {{scan_location}} is not in {LOCATIONS}",
+    "event_id": "{event_id} is no whole number",
+    "file_id": "{file_id} is no whole number",
 }
-REPEATED = "repeats an earlier row, event_id included"
+"""Why a row cannot be used, by the column, with the names that the files have for columns to be filled in."""
+REPEATED = "repeats an earlier row, its id included"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,7 @@ def read_folder(
             a time zone that there is not.
     """
     words, columns = words_of(dialect), dialect.columns if dialect else {}
+    called = names_in_files(columns)
     tables, unreadable = _tables(folder, columns, go_on=go_on)
     locations, warnings = read_locations(folder)
     zones = zones_of(locations, time_zone)
@@ -82,21 +84,21 @@ def read_folder(
     for number, (path, table) in enumerate(tables, 1):
         warnings += [f"{path.name} {table.warning}"] if table.warning else []
         warnings += [
-            f"{path.name} has no column {name}: it is taken from {other} where that is possible"
+            f"{path.name} has no column {called[name]}: it is taken from {called[other]} where that is possible"
             for name, other in _INSTEAD.items()
             if name not in table.header.names
         ]
         codes, warning, count = clean_codes(table.rows["epc_code"], words)
         warnings += [f"{path.name}: {warning}"] if warning else []
         dirty += count
-        typed = _typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations, words)
+        typed = _typed(table.rows.assign(epc_code=codes), path.name, number, first_row, locations, words, called)
         if dates_only(typed["event_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)):
             warnings.append(f"{path.name} {DATES_ONLY}")
         parts.append(typed.assign(event_time=_instants(typed, table.rows["event_time"], zones)))
         first_row += len(table.rows)
         files[path.name] = replace(table, rows=table.rows.iloc[:0])
     rows = pd.concat(parts, ignore_index=True)
-    _set_repeated_aside(rows, folder)
+    _set_repeated_aside(rows, folder, called["event_id"])
     return RawFolder(folder, files, rows, locations, zones, warnings, dirty, dialect)
 
 
@@ -108,7 +110,8 @@ def _tables(folder: Path, columns: Mapping[str, str], *, go_on: bool) -> tuple[l
     Raises:
         DataError: there are none that can be read, or, unless ``go_on``, one cannot be read or lacks a column.
     """
-    tables, unreadable = [], []
+    tables: list[tuple[Path, RawTable]] = []
+    unreadable: list[DataError] = []
     for path in raw_files(folder, columns):
         try:
             _check_header(path, columns)
@@ -116,10 +119,10 @@ def _tables(folder: Path, columns: Mapping[str, str], *, go_on: bool) -> tuple[l
         except DataError as error:
             if not go_on:
                 raise
-            unreadable.append(f"{error} (the file is left out)")
+            unreadable.append(error)
     if not tables:
-        raise DataError(unreadable[0])
-    return tables, unreadable
+        raise unreadable[0]
+    return tables, [f"{error} (the file is left out)" for error in unreadable]
 
 
 def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Path]:
@@ -136,8 +139,16 @@ def raw_files(folder: Path, columns: Mapping[str, str] | None = None) -> list[Pa
     found = raw_files_of(folder, own)
     if not found:
         code, time = (own.get(name, name) for name in ("epc_code", "event_time"))
-        raise DataError(f"{folder}: no raw event file (.csv or .tsv with the columns {code} and {time})")
+        others = "".join(f"; {text}" for text in left_out([folder], own))
+        raise DataError(
+            f"{folder}: no raw event file (.csv or .tsv with the columns {code} and {time}){others}; {other_names(own)}"
+        )
     return found
+
+
+def names_in_files(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return what raw files call each column that is used, where ``columns`` are the names that they have otherwise."""
+    return {name: columns.get(name, name) for name in USED}
 
 
 def _check_header(path: Path, columns: Mapping[str, str]) -> None:
@@ -146,13 +157,24 @@ def _check_header(path: Path, columns: Mapping[str, str]) -> None:
     except UnicodeDecodeError:
         raise DataError(f"{path}: {NOT_UTF8}") from None
     if not {"location_id", "scan_location"} & names:
-        raise DataError(f"{path}: no column location_id (or scan_location)")
+        raise DataError(_lacks(path, "location_id", "scan_location", columns))
     if not {"event_type", "business_step"} & names:
-        raise DataError(f"{path}: no column event_type (or business_step)")
+        raise DataError(_lacks(path, "event_type", "business_step", columns))
+
+
+def _lacks(path: Path, name: str, other: str, columns: Mapping[str, str]) -> str:
+    called = names_in_files(columns)
+    return f"{path}: no column {called[name]} (or {called[other]}); {other_names(columns)}"
 
 
 def _typed(  # noqa: PLR0913, PLR0917 - a file, where it stands, and what it is read with
-    raw: pd.DataFrame, name: str, number: int, first_row: int, locations: pd.DataFrame, words: Wording
+    raw: pd.DataFrame,
+    name: str,
+    number: int,
+    first_row: int,
+    locations: pd.DataFrame,
+    words: Wording,
+    called: Mapping[str, str],
 ) -> pd.DataFrame:
     """Return the rows of a file with the columns of an event, and in ``problem`` why a row cannot be used."""
     rows = raw[["line", "problem"]].assign(file=name)
@@ -176,7 +198,7 @@ def _typed(  # noqa: PLR0913, PLR0917 - a file, where it stands, and what it is 
     except pa.errors.SchemaErrors as errors:
         for column, cases in errors.failure_cases.groupby("column", sort=False):
             failed = rows.index.isin(cases["index"]) & (rows["problem"] == "")
-            rows.loc[failed, "problem"] = _PROBLEMS[str(column)]
+            rows.loc[failed, "problem"] = _PROBLEMS[str(column)].format(**called)
     return rows
 
 
@@ -211,7 +233,7 @@ def _instants(rows: pd.DataFrame, text: pd.Series, zones: TimeZones) -> pd.Serie
     return times
 
 
-def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:
+def _set_repeated_aside(rows: pd.DataFrame, folder: Path, called: str) -> None:
     """Mark rows that repeat an earlier event, id included; raise if two different events have one id."""
     usable = rows[rows["problem"] == ""]
     twice = usable[usable["event_id"].duplicated(keep=False)]
@@ -222,7 +244,7 @@ def _set_repeated_aside(rows: pd.DataFrame, folder: Path) -> None:
     if len(other):
         row = other.iloc[0]
         raise DataError(
-            f"{folder / row['file']} line {row['line']}: event_id {row['event_id']} stands twice, for different events;"
+            f"{folder / row['file']} line {row['line']}: {called} {row['event_id']} stands twice, for different events;"
             " give every event its own id, or leave the column out"
         )
 

@@ -77,7 +77,8 @@ def read_table(path: Path, wanted: Collection[str] | None = None, columns: Mappi
     if not header.names:
         raise DataError(f"{path}: empty; the first line has to name the columns")
     if twice := [name for name in kept if kept.count(name) > 1]:
-        raise DataError(f"{path}: column {twice[0]} is there twice; remove one of the two")
+        named = header.given[header.names.index(twice[0])]
+        raise DataError(f"{path}: column {named} is there twice; remove one of the two")
     try:
         raw = read_raw(path)
     except READ_ERRORS as error:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from service.dialect.dialect import words_of
 from service.events.columns import step_codes, type_codes
+from service.events.foreign import NO_DATE
 from service.events.vocabulary import UNKNOWN
 from training.datasets.folder import NEEDED, USED, quarantined
 from training.inspection.folder import DAY_US, HOUR_US, Section, World, percent, share
@@ -40,13 +42,15 @@ def _minute(local_us: np.int64) -> str:
 def completeness(world: World) -> Section:
     """Return how many rows have a value, by column."""
     tables, rows = world.raw.files.values(), []
-    for name in dict.fromkeys(name for table in tables for name in table.header.names if name):
+    headers = [table.header for table in tables]
+    columns = {name: given for each in headers for name, given in zip(each.names, each.given, strict=True) if name}
+    for name, given in columns.items():
         filled = sum(table.filled.get(name, 0) for table in tables)
         there = sum(name in table.header.names for table in tables)
         use = "needed" if name in NEEDED else "used" if name in USED else "not used"
-        rows.append((name, use, f"{there} of {len(tables)}", f"{filled:,}", percent(filled, len(world.raw.rows))))
-    columns = ("column", "use", "files", "rows", "share")
-    return Section("Completeness", "Rows with a value, of the rows of all files.", columns, rows)
+        rows.append((given, use, f"{there} of {len(tables)}", f"{filled:,}", percent(filled, len(world.raw.rows))))
+    headings = ("column", "use", "files", "rows", "share")
+    return Section("Completeness", "Rows with a value, of the rows of all files.", headings, rows)
 
 
 def set_aside(world: World) -> Section:
@@ -92,31 +96,34 @@ def code_validity(world: World) -> Section:
     dirty = ("(rows) with dirt of transport around, left out", share(world.raw.dirty_codes, len(world.raw.rows)), "")
     flaws = [
         ("malformed", ~well),
-        ("the date is no date", well & ~parts.date_valid),
+        ("the date is no date", well & ~parts.date_valid & (parts.date != NO_DATE)),
         ("the product is mostly another company's", _minority(parts.product, parts.company, well)),
         ("the lot is mostly another product's", _minority(parts.lot, parts.product, well)),
     ]
     rows = [
-        (flaw, share(int(has.sum()), len(texts)), texts[int(np.argmax(has))][:80] if has.any() else "")
+        (flaw, share(int(has.sum()), len(texts)), world.sent_code(int(np.argmax(has))) if has.any() else "")
         for flaw, has in flaws
     ]
     rows.insert(0, dirty)
     for name in ("header", "company", "product", "lot"):
         values = getattr(parts, name)[well]
-        rows.append((f"distinct {name}", f"{len(np.unique(values)):,}", _most(values)))
+        # Numbers of another scheme's parts are made for the model: nobody knows a company by them.
+        rows.append((f"distinct {name}", f"{len(np.unique(values)):,}", "" if world.has_own_scheme else _most(values)))
     note = "Flawed codes are events like others: they are what epcFake is about."
+    if world.has_own_scheme:
+        note += " A header or lot that codes of this scheme lack is one of each product."
     return Section("Codes", note, ("what", "codes", "first one, or the most frequent"), rows)
 
 
 def names(world: World) -> Section:
     """Return the event types and business steps, unknown ones first."""
-    rows = []
+    rows, words = [], words_of(world.raw.dialect)
     for column, code_of in (("event_type", type_codes), ("business_step", step_codes)):
         count = world.rows[column].str.strip().value_counts()
-        known = code_of(count.index.tolist()) != UNKNOWN
+        known = code_of(count.index.tolist(), words) != UNKNOWN
         for at in np.argsort(known, kind="stable")[:_MOST_ROWS].tolist():
             events = share(int(count.iloc[at]), len(world.rows))
-            rows.append((column, str(count.index[at]), "yes" if known[at] else "NO", events))
+            rows.append((world.called[column], str(count.index[at]), "yes" if known[at] else "NO", events))
     note = "An unknown name is read, but to the model all of them are the same."
     return Section("Event types and business steps", note, ("column", "name", "known", "events"), rows)
 

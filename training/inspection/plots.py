@@ -43,7 +43,7 @@ def correlations(world: World) -> pd.DataFrame:
             "hours since previous": np.where(has_before, (ordered.time_us - ordered.time_us[before]) / HOUR_US, np.nan),
             "km from previous": np.where(has_before, _kilometres(world, before), np.nan),
             "days since code date": age,
-            "serial": np.where(parts.well_formed, parts.serial, np.nan)[ordered.epc],
+            "serial": np.where(parts.well_formed & (parts.serial >= 0), parts.serial, np.nan)[ordered.epc],
         }
     )
     return table.iloc[:: -(-len(table) // _SAMPLE)].corr(method="spearman", min_periods=10)

@@ -40,7 +40,7 @@ def test_columns_come_in_any_order_and_form(tmp_path: Path, encoding: str, separ
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("", "line 1: no column epc_code, location_id"),
+    ("", "empty; the first line has to name the columns"),
     ("epc_code;location_id\n", "separated by tab or comma"),
     (HEADER.replace("event_time", "time"), "line 1: no column event_time"),
     (HEADER.replace("event_type", "epc_code"), "no column event_type"),

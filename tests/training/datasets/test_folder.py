@@ -114,7 +114,7 @@ def test_an_event_sent_twice_is_set_aside(tmp_path: Path) -> None:
     loaded, rows = quarantine(fill(tmp_path, a__csv=text, b__csv=text.replace("8,", "9,")))
     assert loaded.events.event_id.tolist() == [7, 8, 9]
     assert [(row["file"], row["line"], row["problem"]) for row in rows] == [
-        ("b.csv", "2", "repeats an earlier row, event_id included")
+        ("b.csv", "2", "repeats an earlier row, its id included")
     ]
 
 
