@@ -92,7 +92,7 @@ def gather(  # noqa: PLR0913, PLR0917
         DataError: they cannot be used, or fewer than ``least`` sure verdicts are left.
     """
     progress("reading the new data", 0.0)
-    world = dataset.load(data, time_zone=champion.reference.zones.default)
+    world = dataset.load(data, time_zone=champion.reference.zones.default, dialect=champion.reference.dialect)
     said = read_verdicts(file, world.events, files_are_named=world.files_are_named)
     for notice in said.notices:
         _LOG.warning("warning: %s: %s", file, notice)

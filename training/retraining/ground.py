@@ -97,7 +97,9 @@ def _audited_codes(run: Run) -> set[str]:
     """Return the EPC codes of the audited events that a retraining learned from."""
     if (audited := run.record.lineage.audited) is None:
         return set()
-    events = dataset.load(Path(audited.contents.data), time_zone=run.reference.zones.default).events
+    reference = run.reference
+    folder = Path(audited.contents.data)
+    events = dataset.load(folder, time_zone=reference.zones.default, dialect=reference.dialect).events
     return set(np.array(events.epc_codes, dtype=object)[~held_out_of(events.epc_codes)].tolist())
 
 
@@ -109,7 +111,8 @@ def read_ground(contest: Contest, taught: set[str], folder: Path, truth: Path | 
     """
     if (known := truth or truth_beside(folder)) is None:
         raise DataError(f"{folder} has no truth.parquet or truth.csv; name the truth file with --truth")
-    world = dataset.load(folder, time_zone=contest.champion.reference.zones.default)
+    reference = contest.champion.reference
+    world = dataset.load(folder, time_zone=reference.zones.default, dialect=reference.dialect)
     counted = rows_of_others(world.events, sorted(taught))
     if not len(counted):
         raise DataError(f"{folder}: one of the runs learned from all its EPCs; name data that neither has seen")

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from service.dialect.load import load_dialect
 from service.features.table import feature_spec_hash
 from service.lifecycle.promotion_log import PromotionLog
 from service.lifecycle.register import Register
 from tests.k8s.workflow import step
 from tests.support.command import run as command
+from tests.support.folders.rewritten import elements, rewrite
 from tests.support.trained import SHORT, TinyWorld, silent
 from training.datasets.truth import Truth
 from training.errors import DataError
@@ -23,7 +25,7 @@ from training.retraining import paired
 from training.retraining.by_slice import SliceChange
 from training.retraining.compare import compare_on, compare_runs
 from training.retraining.gate import GateLimits, refusals, untold
-from training.retraining.ground import Contest, Ground
+from training.retraining.ground import Contest, Ground, read_ground
 from training.retraining.paired import Comparison
 from training.retraining.report import sheets, verdict
 from training.retraining.worst_errors import worst_journeys
@@ -82,6 +84,16 @@ def test_the_journeys_are_those_of_the_events(ground: Ground) -> None:
         assert {line.event_id for line in journey.lines} == set(ground.events.event_id[rows].tolist())
         assert journey.event_id in {line.event_id for line in journey.lines}
         assert any(line.truth != "normal" or line.challenger != "-" for line in journey.lines)
+
+
+def test_a_run_of_another_network_is_compared_on_its_files(tiny_run: Path, other_world: Path, tmp_path: Path) -> None:
+    network = rewrite(other_world, tmp_path / "five", elements, five_levels=True)
+    run = Run.load(tiny_run)
+    run = replace(run, reference=replace(run.reference, dialect=load_dialect(network)))
+    ground = read_ground(Contest(run, run), set(), network.parent, None)
+    assert len(ground.events) > 1_000
+    assert {type_ for type_ in ground.events.event_type.tolist() if type_ >= 0} > {0, 1}
+    assert all(code.startswith("~") for code in list(ground.events.epc_codes)[:5])
 
 
 def test_unknown_labels_count_for_nothing(ground: Ground) -> None:
