@@ -35,6 +35,9 @@ COMPILED = (
 )
 """Without the compiled form of these modules the same files run as they are, hundreds of times slower."""
 
+SHARED = "service.runtime.cython_shared"
+"""What Cython adds to each module that has memory views, once for all: two thirds of the time of a compilation."""
+
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 FLAGS = ["-O3", "-g0", "-ffp-contract=off"]
 """No fused multiply-add: the same last bits with every compiler and processor."""
@@ -106,8 +109,9 @@ class BuildAllOrNone(build_ext):
 os.chdir(Path(__file__).resolve().parent)
 write_row()
 modules = cythonize(
-    list(COMPILED), language_level=3, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True
-)
+    [*COMPILED, Extension(SHARED, sources=[])], shared_utility_qualified_name=SHARED,
+    language_level=3, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True,
+)  # fmt: skip
 for module in modules:
     module.extra_compile_args = FLAGS
 setup(ext_modules=modules, cmdclass={"build_ext": BuildAllOrNone})

@@ -20,12 +20,12 @@ from tests.support.processes import made_once
 
 BIN = Path(sys.executable).parent
 
-[COMPILED] = [
+COMPILED, SHARED = (
     ast.literal_eval(node.value)
     for node in ast.parse((ROOT / "setup.py").read_text()).body
-    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED"
-]
-"""The modules that setup.py compiles, as paths."""
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("COMPILED", "SHARED")
+)
+"""The modules that setup.py compiles, as paths; and the name of what Cython adds to them."""
 
 ROW = "service/features/row.pxd"
 """What setup.py writes for the loops, before it looks which of them are older."""

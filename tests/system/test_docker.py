@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.settings import ENV_PREFIX, Settings, load_settings
-from tests.delivery.image import BIN, COMPILED, Image
+from tests.delivery.image import BIN, COMPILED, SHARED, Image
 from tests.delivery.lock import pins
 from tests.support.dockerfile import DOCKERFILE, all_of, copied, health_command, image_env, instructions
 from tests.support.gateway import ROOT, START_S, STOP_S, Gateway
@@ -109,7 +109,7 @@ def test_the_build_has_every_file_of_the_service(image: Image) -> None:
 
 def test_the_image_has_the_loops_compiled_and_no_compiler(image: Image) -> None:
     loops = {path.relative_to(image.packages).as_posix().partition(".")[0] for path in image.packages.rglob("*.so")}
-    assert loops == {name.removesuffix(".py") for name in COMPILED}
+    assert loops == {name.removesuffix(".py") for name in COMPILED} | {SHARED.replace(".", "/")}
     assert not [path for path in image.packages.rglob("*") if path.suffix in (".c", ".pxd")]
     [plain, with_parquet] = locks_of_the_image()
     assert not {pin.name for pin in pins(f"{plain} {with_parquet}")} & {"cython", "ziglang", "setuptools"}
