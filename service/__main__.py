@@ -13,6 +13,7 @@ from typing import Annotated
 import structlog
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command_name
 
 from service.commands import (
     adopt,
@@ -67,10 +68,22 @@ for command in (
     retraining,
     operate,
     bench,
-    check,
     studies,
 ):
     app.add_typer(command.app)
+
+
+def _leave_what_is_asked_for(arguments: list[str]) -> None:
+    """Take all commands from `app` but those beside the one asked for, if it is one: it takes 0.05 s to build all."""
+    word = next((argument for argument in arguments if argument != "--debug"), "")
+    asked = [part for part in app.registered_groups if part.typer_instance and word in _names(part.typer_instance)]
+    app.registered_groups = asked or app.registered_groups
+
+
+def _names(part: typer.Typer) -> set[str | None]:
+    """Return what the commands and the groups of commands of ``part`` are called."""
+    commands = {one.name or get_command_name(one.callback.__name__) for one in part.registered_commands if one.callback}
+    return commands | {group.name for group in part.registered_groups}
 
 
 def main() -> None:
@@ -85,6 +98,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal has no letter for is written as an escape
             stream.reconfigure(errors="backslashreplace")
+    _leave_what_is_asked_for(sys.argv[1:])
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
