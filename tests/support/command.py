@@ -17,19 +17,30 @@ NORMAL = f"{NORMAL_CODE},1,Factory,Aggregation,2025-07-01 10:34:17\n"
 FORGED = "forged,1,Factory,Aggregation,2025-07-01 10:35:17\n"
 
 
+class Command:
+    """``epc-sentinel`` with ``arguments`` and other variables of the ``environment``, while it runs."""
+
+    def __init__(self, *arguments: object, **environment: str) -> None:
+        self.arguments = [str(argument) for argument in arguments]
+        self._out, self._err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115 - see finished
+        self.process = popen(self.arguments, environment, self._out.fileno(), self._err.fileno())
+
+    def finished(self, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Wait for the end and return the exit code and what it wrote; kill it if it takes longer."""
+        with self._out as out, self._err as err:
+            try:
+                code = self.process.wait(timeout_s)
+            except BaseException:
+                self.process.kill()
+                self.process.wait()
+                raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(self.arguments, code, out.read(), err.read())
+
+
 def run(*arguments: object, timeout_s: float = 120.0, **environment: str) -> subprocess.CompletedProcess[str]:
-    words = [str(argument) for argument in arguments]
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = popen(words, environment, out.fileno(), err.fileno())
-        try:
-            code = process.wait(timeout_s)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(words, code, out.read(), err.read())
+    return Command(*arguments, **environment).finished(timeout_s)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *parts: str) -> None:

@@ -5,33 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from service.rawfiles.columns import read_files
-from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, assert_one_line
-from tests.support.gateway import ROOT, Gateway
+from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, Command, assert_one_line
+from tests.support.gateway import Gateway
 from tests.support.processes import free_ports
 from training.simulation.world import simulate
 
 
-def replay(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "service", "replay", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def replay(*arguments: object) -> Command:
+    return Command("replay", *arguments)
 
 
-def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def summary_of(done: CompletedProcess[str]) -> dict[str, Any]:
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
@@ -41,7 +34,7 @@ def test_every_event_is_judged_once_over_several_streams(
     start_gateway: Callable[..., Gateway], replayed_world: Path, replayed_rows: int
 ) -> None:
     running = start_gateway()
-    done = finished(replay(replayed_world, "--target", running.target, "--streams", 3, "--json"))
+    done = replay(replayed_world, "--target", running.target, "--streams", 3, "--json").finished()
     assert done.returncode == 0, done.stderr
     summary = summary_of(done)
     assert (summary["events"], summary["lost"], summary["retries"]) == (replayed_rows, 0, 0)
@@ -56,7 +49,7 @@ def test_every_event_is_judged_once_over_several_streams(
 def test_findings_are_printed_as_they_come(gateway: Gateway, tmp_path: Path) -> None:
     path = tmp_path / "scans.csv"
     path.write_text(HEADER + NORMAL + FORGED)
-    done = finished(replay(path, "--target", gateway.target, "--detector", "rules"))
+    done = replay(path, "--target", gateway.target, "--detector", "rules").finished()
     assert done.returncode == 0, done.stderr
     finding, *words = done.stdout.splitlines()
     assert finding.startswith("2025-07-01 10:35:17  2  forged  epcFake ")
@@ -70,7 +63,7 @@ def test_a_gateway_that_knows_another_network_is_told_of(start_gateway: Callable
     simulate(tmp_path / "few", 500, 1, network=5)
     simulate(tmp_path / "many", 1_100, 2, network=5)
     few, many = (
-        finished(replay(tmp_path / name, "--target", running.target, "--detector", "rules")).stdout.splitlines()
+        replay(tmp_path / name, "--target", running.target, "--detector", "rules").finished().stdout.splitlines()
         for name in ("few", "many")
     )
     at = next(number for number, line in enumerate(few) if line.startswith("Warning: "))
@@ -85,7 +78,7 @@ def test_a_gateway_that_knows_another_network_is_told_of(start_gateway: Callable
 def test_the_speed_is_a_multiple_of_real_time(gateway: Gateway) -> None:
     times = read_files([SAMPLE]).events.time_us
     span_s = float(times.max() - times.min()) / 1e6
-    done = finished(replay(SAMPLE, "--target", gateway.target, "--speed", span_s / 2, "--json"))
+    done = replay(SAMPLE, "--target", gateway.target, "--speed", span_s / 2, "--json").finished()
     summary = summary_of(done)
     assert summary["events"] == 13
     assert 2.0 <= summary["duration_s"] < 4.0
@@ -94,7 +87,7 @@ def test_the_speed_is_a_multiple_of_real_time(gateway: Gateway) -> None:
 
 def test_a_limit_of_time_loses_nothing(gateway: Gateway, replayed_world: Path, replayed_rows: int) -> None:
     playing = replay(replayed_world, "--target", gateway.target, "--batch", 1, "--limit-s", 1, "--json")
-    summary = summary_of(finished(playing))
+    summary = summary_of(playing.finished())
     assert 0 < summary["events"] < replayed_rows
     assert summary["lost"] == 0
     assert summary["duration_s"] < 3
@@ -109,11 +102,11 @@ def test_a_restart_of_the_gateway_costs_retries_and_no_event(
         playing = replay(replayed_world, "--target", first.target, "--streams", 2, "--speed", six_seconds, "--json")
         first.wait_caller()
         time.sleep(2)
-        assert playing.poll() is None, "the replay was over before the gateway was stopped"
+        assert playing.process.poll() is None, "the replay was over before the gateway was stopped"
         os.kill(first.pid, ending)
         first.wait()
     with Gateway("--port", port):
-        done = finished(playing)
+        done = playing.finished()
     assert done.returncode == 0, done.stderr
     summary = summary_of(done)
     assert (summary["events"], summary["lost"]) == (replayed_rows, 0)
@@ -128,7 +121,7 @@ def test_a_gateway_that_stays_away_costs_events_and_the_exit_code_says_so(
         playing = replay(replayed_world, "--target", doomed.target, "--speed", six_seconds, "--give-up-s", 1, "--json")
         doomed.wait_caller()
         time.sleep(2)
-    done = finished(playing)
+    done = playing.finished()
     summary = summary_of(done)
     assert done.returncode == 1
     assert summary["lost"] > 0
@@ -137,14 +130,14 @@ def test_a_gateway_that_stays_away_costs_events_and_the_exit_code_says_so(
 
 
 def test_no_gateway_is_one_line() -> None:
-    assert_one_line(finished(replay(SAMPLE, "--target", "127.0.0.1:1")), 1, "no gateway answers at 127.0.0.1:1")
+    assert_one_line(replay(SAMPLE, "--target", "127.0.0.1:1").finished(), 1, "no gateway answers at 127.0.0.1:1")
 
 
 def test_a_request_that_the_gateway_refuses_is_not_retried(
     start_gateway: Callable[..., Gateway], replayed_world: Path
 ) -> None:
     small = start_gateway("--max-events-per-request", "10")
-    done = finished(replay(replayed_world, "--target", small.target, "--batch", 50, "--json"))
+    done = replay(replayed_world, "--target", small.target, "--batch", 50, "--json").finished()
     assert done.returncode == 1
     assert summary_of(done)["retries"] == 0
     assert "INVALID_ARGUMENT: requests[0].data: has 50 events, the limit is 10" in done.stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -25,8 +23,9 @@ from service.operate.severity import severity_of
 from service.operate.state import STATE_FILE, OperateState, write_state
 from tests.service.feedback.samples import label, sampled
 from tests.service.operate.seeing import entry, labels, measured, operation, seen, shown
-from tests.support.gateway import ROOT, Gateway
+from tests.support.gateway import Gateway
 from tests.support.observed import Samples, samples, scrape, value
+from tests.support.preloaded import popen
 from tests.support.processes import end, wait_for
 
 
@@ -101,10 +100,10 @@ def test_the_command_and_the_gateways_of_its_log_answer_scrapes(
     store.add_sample([sampled(at) for at in range(5)])
     store.append([label(0), label(1)])
     store.close()
-    command = [sys.executable, "-m", "service", "operate", "--repository", str(two_versions), "--lifecycle",
-               str(lifecycle), "--verdicts", str(verdicts), "--interval-s", "0.2", "--metrics-port", "0"]  # fmt: skip
+    operate = ["operate", "--repository", str(two_versions), "--lifecycle", str(lifecycle),
+               "--verdicts", str(verdicts), "--interval-s", "0.2", "--metrics-port", "0"]  # fmt: skip
     with told.open("wb") as out:
-        running = subprocess.Popen(command, cwd=ROOT, stderr=out)
+        running = popen(operate, {}, out.fileno(), out.fileno())
 
     def port() -> str:
         heard = re.search(r"listening.*metrics_port=(?:\x1b\[\w+)*(\d+)", told.read_text())

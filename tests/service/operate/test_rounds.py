@@ -33,7 +33,7 @@ from service.operate.steps import What
 from tests.k8s.workflow import step
 from tests.service.feedback.samples import judge_with_errors, label, sampled
 from tests.support.command import assert_one_line, run
-from tests.support.gateway import ROOT
+from tests.support.preloaded import Child, popen
 from tests.support.processes import die_at, end, wait_for
 from tests.support.versions import flip_last_byte
 
@@ -318,7 +318,7 @@ def test_a_killed_operate_goes_on_as_another_process(two_versions: Path, tmp_pat
         f'sh -c \'echo half: 50 %; until [ -e "{go_on}" ]; do sleep 0.05; done;'
         f" exec {sys.executable} -m service models load 2 --why retrained {where}'"
     )
-    command = [sys.executable, "-m", "service", "operate", *where.split(), "--verdicts", str(verdicts),
+    operate = ["operate", *where.split(), "--verdicts", str(verdicts),
                "--retrain-command", retraining, "--fallback", "act", "--fallback-if-worse", "true",
                "--retraining", "act", "--least-labels", "40", "--interval-s", "0.2"]  # fmt: skip
     operations = Operations(lifecycle / "operations")
@@ -327,14 +327,18 @@ def test_a_killed_operate_goes_on_as_another_process(two_versions: Path, tmp_pat
         found = operations.latest("retrain")
         return found.state if found else None
 
-    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    def start() -> Child | subprocess.Popen[bytes]:
+        with Path(os.devnull).open("wb") as nowhere:
+            return popen(operate, {}, nowhere.fileno(), nowhere.fileno())
+
+    first = start()
     try:
         wait_for(lambda: retrained() is Progressing.RUNNING and operations.latest("retrain").progress == 0.5)  # type: ignore[union-attr]
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
     assert (retrained(), log.standing().traffic) == (Progressing.RUNNING, "rules=100")
-    second = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    second = start()
     try:
         go_on.touch()
         wait_for(lambda: retrained() is Progressing.SUCCEEDED)

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-OURS = "EPC_SENTINEL_"
+LATE = ("EPC_SENTINEL_", "COLUMNS")
 """How the variables begin that no import reads."""
 
 
@@ -119,7 +119,7 @@ def popen(arguments: list[str], changes: Mapping[str, str], out: int, err: int) 
     if _Session.running and _Session.parent is None:
         _Session.parent = Parent()
     parent = _Session.parent
-    if parent is None or parent.ignored != ignored() or not all(name.startswith(OURS) for name in changes):
+    if parent is None or parent.ignored != ignored() or not all(name.startswith(LATE) for name in changes):
         command = [sys.executable, "-m", "service", *arguments]
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err)
     return Child(parent, parent.ask({"arguments": arguments, "environment": environment}, out, err))
