@@ -38,6 +38,7 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(default=0.1, ge=0)
     focal_gamma: float = Field(default=0.0, ge=0)  # 0: cross-entropy; more of it hides how many labels are wrong
     anomalous_weight: Positive = 3.0  # how much oftener a sequence with an anomaly is drawn
+    undecided_weight: Positive = 1.0  # how much oftener one of which the network is not sure yet; 5 for many worlds
     time_noise: float = Field(default=0.005, ge=0)  # noise on time features, in their standard deviations
     false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind
     miss_cost: Cost | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget

@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from service.events.vocabulary import MODES
 from service.features import table as features
-from service.model.sequences import pad
+from service.model.sequences import Windows, pad
 from training.fitting.checkpoint import Checkpoint, State
 from training.fitting.config import TrainConfig
 from training.fitting.start import Anchor
@@ -41,6 +42,8 @@ _AVERAGING = 0.998  # of the averaged weights are kept in a step
 _CLIP_NORM = 1.0
 _NOISE_RATE = 0.02  # peak learning rate of the shares of wrong labels
 _MOST_PASSES = 12  # of an epoch; a small world is seen in that many ways before windows are drawn again
+_UNDECIDED = 0.01, 0.97  # the network is not sure of an event that has a probability between these
+_SURE_FROM = 2  # epochs, before which it is sure of nothing
 _SORTED_BATCHES = 16  # windows are sorted by length within this many batches, so that little is padded
 
 
@@ -161,7 +164,13 @@ def _epoch(state: State, config: TrainConfig, parts: tuple[Samples, Samples], rn
     time_noise = _time_noise(model, config.time_noise)
     # Causal samples have a window for each prefix, of which the model judges the last event as it does in the whole
     # journey: the windows of that teach as much in fewer steps. Both samples are of the same events.
-    batches = [batch for part in parts for batch in _batches(part, parts[0], config, rng)]
+    so_far = state.averaged if len(state.curves) >= _SURE_FROM else None
+    weights = [_weights(part, parts[0], config, so_far) for part in parts]
+    batches = [
+        batch
+        for part, weight in zip(parts, weights, strict=True)
+        for batch in _batches(part, parts[0].windows, weight, config, rng)
+    ]
     total = 0.0
     for index in rng.permutation(len(batches)).tolist():
         logits, targets = _judged(model, batches[index], time_noise)
@@ -187,12 +196,31 @@ def _time_noise(model: EpcLstm, share: float) -> Tensor:
     return torch.where(serves_time & (scale > 0), share / scale.clamp(min=1e-6), 0.0)
 
 
-def _batches(part: Samples, whole: Samples, config: TrainConfig, rng: np.random.Generator) -> Iterator[_Batch]:
-    """Yield half an epoch's windows, anomalous ones drawn oftener, in batches of like lengths."""
-    count, windows, oftener = config.windows_per_epoch // 2, whole.windows, whole.draws
-    anomalous = np.zeros(len(windows.start), dtype=np.bool_)
-    np.logical_or.at(anomalous, windows.window_of, np.fmax.reduce(part.labels, axis=1) >= 0.5)
-    weight = np.where(anomalous, config.anomalous_weight, 1.0) * oftener
+def _weights(part: Samples, whole: Samples, config: TrainConfig, so_far: EpcLstm | None) -> NDArray[np.float64]:
+    """Return how often each window of ``whole`` is drawn for ``part``, which has the same events in one of both modes.
+
+    Anomalous ones oftener; and those of which the model ``so_far`` is not sure: the few at the border are learned last.
+    """
+    weight = np.where(_any(whole, np.fmax.reduce(part.labels, axis=1) >= 0.5), config.anomalous_weight, 1.0)
+    if so_far is not None and config.undecided_weight != 1:
+        said = expit(predict(so_far, replace(part, windows=whole.windows)))
+        undecided = ((said > _UNDECIDED[0]) & (said < _UNDECIDED[1])).any(axis=1)
+        weight *= np.where(_any(whole, undecided), config.undecided_weight, 1.0)
+    return weight * whole.draws
+
+
+def _any(whole: Samples, events: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which windows have one of the ``events`` [N]."""
+    found = np.zeros(len(whole.windows.start), dtype=np.bool_)
+    np.logical_or.at(found, whole.windows.window_of, events)
+    return found
+
+
+def _batches(
+    part: Samples, windows: Windows, weight: NDArray[np.float64], config: TrainConfig, rng: np.random.Generator
+) -> Iterator[_Batch]:
+    """Yield half an epoch's windows, drawn by their ``weight``, in batches of like lengths."""
+    count = config.windows_per_epoch // 2
     drawn = rng.choice(len(weight), count, p=weight / weight.sum())
     chunk = config.batch * _SORTED_BATCHES
     for begin in range(0, count, chunk):

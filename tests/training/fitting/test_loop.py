@@ -11,8 +11,9 @@ import torch
 from service.features import table as features
 from service.model.sequences import Windows
 from training.fitting.config import TrainConfig
-from training.fitting.loop import _average, _batches, _passes, _time_noise, fit
+from training.fitting.loop import _average, _batches, _passes, _time_noise, _weights, fit
 from training.network.lstm import EpcLstm
+from training.network.predict import predict
 from training.samples.samples import Samples, concatenate
 
 
@@ -32,7 +33,7 @@ def windows_of(anomalous: list[bool], length: int = 3) -> Samples:
 def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
     part = windows_of([True] * 100 + [False] * 900)
     config = TrainConfig(windows_per_epoch=40_000, batch=64, anomalous_weight=3.0)
-    batches = list(_batches(part, part, config, np.random.default_rng(0)))
+    batches = list(_batches(part, part.windows, _weights(part, part, config, None), config, np.random.default_rng(0)))
     drawn = np.concatenate([batch.start for batch in batches])
     assert len(drawn) == 20_000
     assert max(len(batch.start) for batch in batches) == 64
@@ -43,10 +44,34 @@ def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
 def test_windows_are_drawn_as_often_as_they_say() -> None:
     part = replace(windows_of([False] * 1_000), oftener=np.repeat(np.float32([9, 1]), [100, 900]))
     config = TrainConfig(windows_per_epoch=40_000)
-    drawn = np.concatenate([batch.start for batch in _batches(part, part, config, np.random.default_rng(0))])
+    weight = _weights(part, part, config, None)
+    batches = _batches(part, part.windows, weight, config, np.random.default_rng(0))
+    drawn = np.concatenate([batch.start for batch in batches])
     assert (drawn < 100 * 3).mean() == pytest.approx(0.5, rel=0.05)
     joined = concatenate([part, windows_of([False] * 10)])
     np.testing.assert_array_equal(joined.draws, [9.0] * 100 + [1.0] * 910)
+
+
+def test_windows_of_which_the_network_is_not_sure_are_drawn_oftener() -> None:
+    torch.manual_seed(0)
+    part, config = (
+        windows_of([True] * 10 + [False] * 190),
+        TrainConfig(hidden=4, anomalous_weight=3, undecided_weight=5),
+    )
+    part.features[:] = np.random.default_rng(3).normal(size=part.features.shape)
+    causal = replace(part, features=part.features.copy())
+    causal.features[:, features.INDEX["causal"]] = 1
+    so_far = EpcLstm(config.model())
+    most = predict(so_far, part).reshape(200, -1).max(axis=1)
+    so_far.head.bias.data -= float(np.median(most)) - np.log(0.01 / 0.99)  # of a half it is sure that they are normal
+    for of_mode in (part, causal):
+        probability = 1 / (1 + np.exp(-predict(so_far, of_mode)))
+        undecided = ((probability > 0.01) & (probability < 0.97)).reshape(200, -1).any(axis=1)
+        assert 10 < undecided.sum() < 190
+        expected = np.where(np.arange(200) < 10, 3.0, 1.0) * np.where(undecided, 5.0, 1.0)
+        np.testing.assert_array_equal(_weights(of_mode, part, config, so_far), expected)
+        plain = config.model_copy(update={"undecided_weight": 1.0})
+        np.testing.assert_array_equal(np.unique(_weights(of_mode, part, plain, so_far)), [1, 3])
 
 
 def fitted_from(start: EpcLstm, **settings: float) -> EpcLstm:
