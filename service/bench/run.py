@@ -138,7 +138,7 @@ def requests_of(events: Events, size: int) -> list[Request]:
     """
     requests = [
         Request(encode_request(events.take(rows), DetectorName.LSTM).SerializeToString(), len(rows))
-        for rows in _cuts(events, size)
+        for rows in cuts(events, size)
     ]
     if not requests:
         raise CommandError(
@@ -147,7 +147,8 @@ def requests_of(events: Events, size: int) -> list[Request]:
     return requests
 
 
-def _cuts(events: Events, size: int) -> Iterator[Index]:
+def cuts(events: Events, size: int) -> Iterator[Index]:
+    """Yield the rows of requests of one file each: whole items by their first scans, ``size`` events or a few more."""
     for file_id in np.unique(events.file_id).tolist():
         inside = np.flatnonzero(events.file_id == file_id)
         rows = inside[np.argsort(events.epc[inside], kind="stable")]
