@@ -41,7 +41,8 @@ def test_files_are_judged_by_both_and_measured_by_truth_or_verdicts(
     *kinds, mean = found["averagePrecision"]
     assert {one["kind"] for one in kinds} >= {"jump", "locErr"}
     assert all(one["first"] > 0.85 and abs(one["value"]) < 0.02 for one in (*kinds, mean))
-    assert mean["low"] <= mean["value"] <= mean["high"]
+    rounding = 1e-12  # where both have the same
+    assert mean["low"] - rounding <= mean["value"] <= mean["high"] + rounding
 
     # The same truth as verdicts on a sample that has every event.
     truth = pyarrow.parquet.read_table(replayed_world / "truth.parquet", columns=["event_id", "jump"]).to_pylist()
