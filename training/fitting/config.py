@@ -14,7 +14,7 @@ from training.errors import DataError
 from training.network.lstm import ModelConfig
 
 Positive = Annotated[float, Field(gt=0)]
-Cost = Positive | dict[str, Positive]
+ByKind = Positive | dict[str, Positive]
 """One for all kinds, or one for each."""
 
 
@@ -37,12 +37,12 @@ class TrainConfig(BaseModel):
     learning_rate: Positive = 4e-3  # peak of the one-cycle schedule
     weight_decay: float = Field(default=0.1, ge=0)
     focal_gamma: float = Field(default=0.0, ge=0)  # 0: cross-entropy; more of it hides how many labels are wrong
-    anomalous_weight: Positive = 3.0  # how much oftener a sequence with an anomaly is drawn
+    anomalous_weight: ByKind = 3.0  # how much oftener a sequence with an anomaly is drawn; of several kinds the most
     undecided_weight: Positive = 1.0  # how much oftener one of which the network is not sure yet; 5 for many worlds
     time_noise: float = Field(default=0.005, ge=0)  # noise on time features, in their standard deviations
     false_positive_budget: float = Field(default=0.01, gt=0, lt=1)  # share of normal events flagged, per kind
-    miss_cost: Cost | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget
-    false_alarm_cost: Cost | None = None  # of a normal event that is flagged
+    miss_cost: ByKind | None = None  # of an anomaly that is not flagged; with false_alarm_cost, instead of the budget
+    false_alarm_cost: ByKind | None = None  # of a normal event that is flagged
     anchor: float = Field(default=0, ge=0)  # pull towards the weights that the training starts from (L2-SP)
     frozen_encoder: bool = False  # of given weights only what comes after the projection is trained
     time_zone: str = SEOUL  # of the places of which locations.csv says none
@@ -54,9 +54,13 @@ class TrainConfig(BaseModel):
             raise ValueError(f"the lstm baseline has one layer, not {self.layers}")
         if (self.miss_cost is None) != (self.false_alarm_cost is None):
             raise ValueError("miss_cost and false_alarm_cost belong together: give both or none")
-        for cost in (self.miss_cost, self.false_alarm_cost):
-            if isinstance(cost, dict) and set(cost) != set(KINDS):
-                raise ValueError(f"a cost by kind names each kind: {', '.join(KINDS)}")
+        for what, given in (
+            ("cost", self.miss_cost),
+            ("cost", self.false_alarm_cost),
+            ("weight", self.anomalous_weight),
+        ):
+            if isinstance(given, dict) and set(given) != set(KINDS):
+                raise ValueError(f"a {what} by kind names each kind: {', '.join(KINDS)}")
         return self
 
     def model(self, pieces: int = 0) -> ModelConfig:
@@ -72,6 +76,10 @@ class TrainConfig(BaseModel):
             dropout=self.dropout,
         )
 
+    def oftener(self) -> list[float]:
+        """Return by kind how much oftener a sequence with an anomaly of it is drawn than one of normal events."""
+        return _by_kind(self.anomalous_weight)
+
     def costs(self) -> list[tuple[float, float]] | None:
         """Return (cost of a miss, cost of a false alarm) by kind, None if the budget decides."""
         if self.miss_cost is None or self.false_alarm_cost is None:
@@ -79,8 +87,8 @@ class TrainConfig(BaseModel):
         return list(zip(_by_kind(self.miss_cost), _by_kind(self.false_alarm_cost), strict=True))
 
 
-def _by_kind(cost: Cost) -> list[float]:
-    return [cost[kind] for kind in KINDS] if isinstance(cost, dict) else [cost] * len(KINDS)
+def _by_kind(value: ByKind) -> list[float]:
+    return [value[kind] for kind in KINDS] if isinstance(value, dict) else [value] * len(KINDS)
 
 
 def load_config(path: Path | None, **changes: Any) -> TrainConfig:  # noqa: ANN401 - of the fields' types

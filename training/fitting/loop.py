@@ -201,18 +201,19 @@ def _weights(part: Samples, whole: Samples, config: TrainConfig, so_far: EpcLstm
 
     Anomalous ones oftener; and those of which the model ``so_far`` is not sure: the few at the border are learned last.
     """
-    weight = np.where(_any(whole, np.fmax.reduce(part.labels, axis=1) >= 0.5), config.anomalous_weight, 1.0)
+    weight = _most(whole, np.where(part.labels >= 0.5, config.oftener(), 0.0).max(axis=1))
+    weight[weight == 0] = 1  # windows of normal events
     if so_far is not None and config.undecided_weight != 1:
         said = expit(predict(so_far, replace(part, windows=whole.windows)))
         undecided = ((said > _UNDECIDED[0]) & (said < _UNDECIDED[1])).any(axis=1)
-        weight *= np.where(_any(whole, undecided), config.undecided_weight, 1.0)
+        weight *= np.where(_most(whole, undecided.astype(np.float64)) > 0, config.undecided_weight, 1.0)
     return weight * whole.draws
 
 
-def _any(whole: Samples, events: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which windows have one of the ``events`` [N]."""
-    found = np.zeros(len(whole.windows.start), dtype=np.bool_)
-    np.logical_or.at(found, whole.windows.window_of, events)
+def _most(whole: Samples, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the greatest of the ``values`` [N], 0 or more, of the events of each window."""
+    found = np.zeros(len(whole.windows.start))
+    np.maximum.at(found, whole.windows.window_of, values)
     return found
 
 

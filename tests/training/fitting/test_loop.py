@@ -41,6 +41,21 @@ def test_anomalous_windows_are_drawn_oftener_by_their_weight() -> None:
     assert (drawn < 100 * 3).mean() == pytest.approx(expected, rel=0.05)
 
 
+def test_windows_of_a_kind_are_drawn_oftener_by_the_weight_of_the_kind() -> None:
+    part = windows_of([True] * 100 + [False] * 900)
+    part.labels[: 40 * 3, 0] = part.labels[: 40 * 3, 2]  # of two kinds: the one with the greater weight counts
+    weights = {"epcFake": 6.0, "epcDup": 1.0, "locErr": 3.0, "evtOrderErr": 1.0, "jump": 1.0}
+    config = TrainConfig(windows_per_epoch=40_000, anomalous_weight=weights)
+    weight = _weights(part, part, config, None)
+    batches = _batches(part, part.windows, weight, config, np.random.default_rng(0))
+    drawn = np.concatenate([batch.start for batch in batches])
+    shares = np.bincount(np.digitize(drawn, [40 * 3, 100 * 3]), minlength=3) / len(drawn)
+    expected = np.array([40 * 6, 60 * 3, 900]) / (40 * 6 + 60 * 3 + 900)
+    np.testing.assert_allclose(shares, expected, rtol=0.05)
+    with pytest.raises(ValueError, match="a weight by kind names each kind"):
+        TrainConfig(anomalous_weight={"jump": 6.0})
+
+
 def test_windows_are_drawn_as_often_as_they_say() -> None:
     part = replace(windows_of([False] * 1_000), oftener=np.repeat(np.float32([9, 1]), [100, 900]))
     config = TrainConfig(windows_per_epoch=40_000)
