@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.detector import CERTAIN_SCORE
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.model.manifest import Points, Thresholds, at_point
 
@@ -38,7 +38,7 @@ class Cutoffs:
         self._preferred = self._of[preference.point].copy()  # [2, 5]
         for kind, (miss, alarm) in preference.costs.items():
             # No higher than the score of a malformed code, which is a finding whatever it costs.
-            self._preferred[:, KINDS.index(kind)] = min(cost_threshold(miss, alarm), MALFORMED_CODE_SCORE)
+            self._preferred[:, KINDS.index(kind)] = min(cost_threshold(miss, alarm), CERTAIN_SCORE)
         self._preference = preference
 
     def of(self, point: OperatingPoint | None, *, causal: bool) -> NDArray[np.float32]:

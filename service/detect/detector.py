@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from service.detect.coverage import Coverage
 from service.detect.names import Method
+from service.detect.rules import Table, twice_at_once
+from service.events.groups import Index
 from service.events.vocabulary import KINDS
 from service.features.case import Case, View
-from service.features.table import INDEX
 from service.runtime.deadline import Deadline
 
-MALFORMED_CODE_SCORE = 0.99
-"""A malformed code is forged, whatever the model makes of it: the contract promises that."""
+CERTAIN_SCORE = 0.99
+"""What is certain has this score at least, whatever a model makes of it: see `raise_certain`."""
 
-_FAKE = KINDS.index("epcFake")
-_WELL_FORMED = INDEX["code_well_formed"]
+CERTAIN_KINDS = ("epcFake", "epcDup")
+"""The kinds of which something is certain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,11 +73,19 @@ class Detector(Protocol):
         ...
 
 
-def raise_malformed(case: Case, scores: NDArray[np.float32]) -> None:
-    """Make events with malformed codes forged, in place, in the scores [A, 5] of the asked events of a case."""
-    malformed = case.features[case.rows, _WELL_FORMED] == 0
-    if malformed.any():
-        scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+def raise_certain(features: NDArray[np.float32], scores: NDArray[np.float32], rows: Index | None = None) -> None:
+    """Raise what is certain to `CERTAIN_SCORE` in ``scores`` [A, 5], in place.
+
+    A malformed code is forged: the contract promises that. And of two scans of one item at two places in the same
+    second, nobody can tell which one is the clone's: both are flagged, as far as the request or the history has both.
+
+    Args: ``rows`` [A] are those of ``features`` [N, F] that the scores are of; None: all.
+    """
+    table = Table(features)
+    for kind, certain in zip(CERTAIN_KINDS, (table["code_well_formed"] == 0, twice_at_once(table)), strict=True):
+        if certain.any():
+            at, column = certain if rows is None else certain[rows], KINDS.index(kind)
+            scores[at, column] = np.maximum(scores[at, column], CERTAIN_SCORE)
 
 
 def joined(*warnings: str) -> str:

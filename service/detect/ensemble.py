@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from service.detect import rules
 from service.detect.cutoffs import Cutoffs, Preference
-from service.detect.detector import MALFORMED_CODE_SCORE, Detector, Judgement, joined, raise_malformed
+from service.detect.detector import CERTAIN_SCORE, Detector, Judgement, joined
 from service.detect.fallback import ask, for_rules_s
 from service.detect.names import Method
 from service.detect.rules import RULES, Opinion
@@ -104,7 +104,6 @@ class EnsembleDetector:
         """Return the judgement of all; ``svm`` may be why there is none."""
         members = Members(lstm.scores, svm.scores if isinstance(svm, Judgement) else None, opinion)
         scores = combine(members, self._combination, int(view.causal))
-        raise_malformed(view.case(self._reference), scores)
         flags = scores >= self._cutoffs.of(view.point, causal=view.causal)
         votes = {"network": (lstm.scores, lstm.flags)}
         if isinstance(svm, Judgement):
@@ -138,7 +137,7 @@ def combine(members: Members, combination: Ensemble, mode: int) -> Probabilities
     """
     scores = weigh(members, combination, mode)
     certain = members.rules.certain >= 0
-    scores[certain] = np.maximum(scores[certain], MALFORMED_CODE_SCORE)
+    scores[certain] = np.maximum(scores[certain], CERTAIN_SCORE)
     suspected = members.lstm >= SUSPICION
     if members.svm is not None:
         suspected |= members.svm >= SUSPICION

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detect.cutoffs import Cutoffs, Preference
-from service.detect.detector import Judgement, raise_malformed
+from service.detect.detector import Judgement, raise_certain
 from service.detect.names import Method
 from service.detect.passes import Passes
 from service.drift.monitor import Drift
@@ -108,7 +108,7 @@ class ModelDetector:
     def _judgements(self, prepared: _Prepared, probabilities: NDArray[np.float32]) -> list[Judgement]:
         case, windows = prepared.case, prepared.windows
         scores = probabilities[windows.window_of, windows.offset_of]
-        raise_malformed(case, scores)
+        raise_certain(case.features, scores, case.rows)
         if self.drift is not None:
             self.drift.watch(prepared.view, case, scores)
         ends = list(accumulate(map(len, prepared.requests), initial=0))

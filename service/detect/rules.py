@@ -21,6 +21,12 @@ THRESHOLD = 0.5
 
 Evidence = NDArray[np.float32]
 
+_A_SECOND = np.float32(np.log1p(1 / 60))
+"""`elsewhere_gap` of a second."""
+
+_NO_TIME = np.float32(1e-5)
+"""`hour_sin` of a seventh of a second: nearer to midnight is midnight, rounded."""
+
 
 class Table:
     """Features [N, F] with their names."""
@@ -62,6 +68,17 @@ def _ramp(value: Evidence, low: float, high: float) -> NDArray[np.float64]:
 
 def _well_formed(t: Table) -> NDArray[np.bool_]:
     return t["code_well_formed"] > 0
+
+
+def twice_at_once(t: Table) -> NDArray[np.bool_]:
+    """Return which events [N] are of items that were scanned at another place less than a second before or after.
+
+    Midnight does not count: such times are often dates, of which nobody kept the time.
+    """
+    found: NDArray[np.bool_] = t["elsewhere_gap"] < _A_SECOND
+    if found.any():
+        found &= (np.abs(t["hour_sin"]) > _NO_TIME) | (t["hour_cos"] < 0)
+    return found
 
 
 RULES: tuple[Rule, ...] = (
@@ -107,6 +124,7 @@ RULES: tuple[Rule, ...] = (
         "first seen downstream, with no mates there",
         lambda t: _when((t["first_stage"] >= 2) & (t["scan_mates"] == 0) & (t["index_log"] == 0), 0.55),
     ),
+    Rule("epcDup", "two places in the same second", lambda t: _when(twice_at_once(t), 0.98), certain=True),
     Rule(
         "epcDup",
         "two places at the same time",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.rules import Table
+from service.detect.rules import Table, twice_at_once
 from service.events.vocabulary import KINDS
 from service.explain.mates import Mates
 from service.features.table import APART
@@ -266,7 +266,7 @@ CAUSES: tuple[Cause, ...] = (
         "two_places_at_once",
         "at another place so soon that nothing travels as fast",
         _WHOLE,
-        lambda t: (t["elsewhere"] > 0) & (t["same_type_speed"] > 4.8),
+        lambda t: (t["elsewhere"] > 0) & (t["same_type_speed"] > 4.8) | twice_at_once(t),
     ),
     Cause(
         "epcDup",

@@ -18,6 +18,7 @@ from service.explain.mates import Mates
 from service.explain.norms import Norms
 from service.explain.scans import Code, Scan
 from service.features.case import Case
+from service.features.columns import INSTANT_US
 from service.features.reference import Reference
 from service.features.table import INDEX
 
@@ -101,6 +102,14 @@ class Facts:
     def others(self, row: int) -> Iterator[Scan]:
         """Return the other scans of the journey that the judgement saw."""
         return (self.scan(at) for at in range(int(self._begins[row]), self.end(row)) if at != row)
+
+    def in_its_second_elsewhere(self, row: int) -> Scan | None:
+        """Return a scan of the item at another place, less than a second before or after: causally known, too."""
+        scan, begin = self.scan(row), int(self._begins[row])
+        end = begin + int(self.case.journeys.length[self._events.epc[row]])
+        near = np.abs(self._events.time_us[begin:end] - scan.time_us) < INSTANT_US
+        elsewhere = np.flatnonzero(near & (self._events.location_id[begin:end] != scan.location_id))
+        return self.scan(begin + int(elsewhere[0])) if len(elsewhere) else None
 
     def is_foreign(self, row: int) -> bool:
         """Return whether the code of an event is one of another scheme."""

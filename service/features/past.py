@@ -24,6 +24,7 @@ class JudgedBefore:
 
     stored: NDArray[np.bool_]  # [N] in the order of the events given, as the next ones; of the others they mean nothing
     legs: Legs  # [N] as they were judged
+    elsewhere_gap: NDArray[np.float32]  # [N] this feature: a scan of the same second may have come since
     companions: NDArray[np.float32]  # [N, C] companion features
 
 

@@ -87,7 +87,8 @@ def compute(
 def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple[NDArray[np.float32], Sighting | None]:
     """Return ([N, F] causal features as `compute` does, the groups of the fresh events, None without such).
 
-    Earlier scans that the ``past`` knows of are companions too; events judged before keep the companions they had then.
+    Earlier scans that the ``past`` knows of are companions too; events judged before keep the
+    companions they had then, and what was in the same second.
 
     Raises:
         UnusableFeatures: a value is not finite, be it one of the past.
@@ -95,7 +96,9 @@ def compute_after(past: Past, journeys: Journeys, reference: Reference) -> tuple
     table, sighting = _of_trail(Trail.of(journeys, reference, causal=True, past=past))
     if past.judged_before is not None:
         before = np.flatnonzero(past.judged_before.stored[journeys.order])
-        table[before, COMPANIONS] = past.judged_before.companions[journeys.order[before]]
+        given = journeys.order[before]
+        table[before, COMPANIONS] = past.judged_before.companions[given]
+        table[before, INDEX["elsewhere_gap"]] = past.judged_before.elsewhere_gap[given]
     _check_finite(table, journeys)
     return table, sighting
 

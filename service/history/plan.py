@@ -170,7 +170,8 @@ def _among_stored(events: Events, stored: Stored, past: Past, index: HistoryInde
     epc_codes = [*events.epc_codes, *(events.epc_codes[code] for code in events.epc[alone].tolist())]
     together = merged(before, np.concatenate([stored.epc, codes + owner]), events, new, epc_codes)
     records = np.concatenate([before, np.zeros(len(new), dtype=RECORD)])
-    judged_before = JudgedBefore(np.arange(len(records)) < len(before), legs(records), records["companions"])
+    is_stored = np.arange(len(records)) < len(before)
+    judged_before = JudgedBefore(is_stored, legs(records), records["elsewhere_gap"], records["companions"])
     if len(alone):
         past = past.repeated(events.epc[alone])
     return together, asked, replace(past, judged_before=judged_before), short
@@ -220,7 +221,8 @@ def _news(case: Case, sighting: Sighting, past: Past, items: NamedItems, item_ro
     records["product"] = past.product[epc]
     records["clock_s"] = sighting.scans.clock_us[rows] // 1_000_000
     records["area"] = sighting.scans.area[rows]
-    records["lane_gap_ratio"] = case.features[rows, features.INDEX["lane_gap_ratio"]]
+    for name in ("lane_gap_ratio", "elsewhere_gap"):
+        records[name] = case.features[rows, features.INDEX[name]]
     records["time_before_us"] = events.time_us[np.where(has_before, there, rows)]
     records["location_before"] = np.where(has_before, events.location_id[there], 0)
     records["kind_before"] = np.where(has_before, type_index(events.event_type[there]), -1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from service.features import table as features
 
-FORMAT = 3
+FORMAT = 4
 """Of the records and keys; raised with every change, so that gateways of two formats do not read each other."""
 
 RECORD = np.dtype(
@@ -37,6 +37,7 @@ RECORD = np.dtype(
         ("clock_s", "<i4"),  # what the clock of the place is ahead of UTC
         ("area", "<i8"),  # location id of the hub of the place
         ("lane_gap_ratio", "<f4"),  # feature as judged, as the next ones
+        ("elsewhere_gap", "<f4"),
         ("companions", "<f4", len(features.NAMES[features.COMPANIONS])),
     ]
 )

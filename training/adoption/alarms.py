@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.detector import CERTAIN_KINDS, CERTAIN_SCORE
 from service.detect.ensemble import SUSPICION
 from service.events.vocabulary import KINDS, MODES, OperatingPoint
 from service.model.manifest import Points, Thresholds, at_point
@@ -38,7 +38,7 @@ def cuts_within_budget(
     """Return the cuts of ``source``, each raised to where no more than `BUDGET` of the ``normal`` events are flagged.
 
     What is normal to the weights where they come from may be strange to them here: there they kept to the budget. For
-    epcFake it is 0.99 at most, for a malformed code is always a finding.
+    kinds of which something is certain it is 0.99 at most, so that it is always a finding.
 
     Args:
         scores: [N, 5] by mode.
@@ -63,8 +63,7 @@ def _at_budget(scores: NDArray[np.float32]) -> list[float]:
     first = np.partition(scores, len(scores) - 1 - allowed, axis=0)[len(scores) - 1 - allowed]
     cuts = np.minimum(np.nextafter(first, np.float32(2)), 1.0)
     return [
-        float(min(cut, MALFORMED_CODE_SCORE) if kind == "epcFake" else cut)
-        for kind, cut in zip(KINDS, cuts, strict=True)
+        float(min(cut, CERTAIN_SCORE) if kind in CERTAIN_KINDS else cut) for kind, cut in zip(KINDS, cuts, strict=True)
     ]
 
 
@@ -72,8 +71,8 @@ def cuts_for_alarms(scores: Mapping[str, NDArray[np.float32]], alarms_per_10000:
     """Return the cuts that raise so many findings in 10,000 of the events with these scores [N, 5] by mode.
 
     All kinds share one cut, for scores are probabilities: no other cuts find more for as many alarms. It is 0.05 at
-    least, below which findings would be noise, and for epcFake 0.99 at most: a malformed code is always a finding. So
-    where more codes than are wanted are forged for certain, there are more findings.
+    least, below which findings would be noise, and for kinds of which something is certain 0.99 at most: that is
+    always a finding. So where more codes than are wanted are forged for certain, there are more findings.
     """
     points = {
         point: Thresholds(**{mode: _cuts(scores[mode], share * alarms_per_10000) for mode in MODES})
@@ -84,7 +83,7 @@ def cuts_for_alarms(scores: Mapping[str, NDArray[np.float32]], alarms_per_10000:
 
 def _cuts(scores: NDArray[np.float32], alarms_per_10000: float) -> list[float]:
     cut = _cut(scores, alarms_per_10000)
-    return [min(cut, MALFORMED_CODE_SCORE) if kind == "epcFake" else cut for kind in KINDS]
+    return [min(cut, CERTAIN_SCORE) if kind in CERTAIN_KINDS else cut for kind in KINDS]
 
 
 def _cut(scores: NDArray[np.float32], alarms_per_10000: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from service.detect.cutoffs import cost_threshold
-from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.detector import CERTAIN_SCORE
 from service.detect.ensemble import SUSPICION, Members, logit, logit_of_evidence
 from service.events.vocabulary import KINDS, OperatingPoint
 
@@ -119,7 +119,7 @@ def _balanced_and_precise(scores: NDArray[np.float32], truth: NDArray[np.bool_],
 def _between(cuts: NDArray[np.float32], at: int, least: float) -> float:
     """Return the threshold in the middle between a cut and the next lower one, which other data may fall between."""
     below = float(cuts[at + 1]) if at + 1 < len(cuts) else least
-    return min((float(cuts[at]) + below) / 2, MALFORMED_CODE_SCORE)
+    return min((float(cuts[at]) + below) / 2, CERTAIN_SCORE)
 
 
 _ALONE = (1.0, 0.0, 0.0, 0.0)  # the network's score as it is

@@ -12,10 +12,9 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from service.detect.detector import MALFORMED_CODE_SCORE
+from service.detect.detector import raise_certain
 from service.errors import ModelUnavailable, UnusableFeatures
 from service.events.vocabulary import KINDS
-from service.features.table import INDEX
 from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES
 from service.model.manifest import Points, Thresholds
 from service.model.onnx_session import CPU, ONNX_ERRORS, open_session
@@ -27,8 +26,6 @@ from training.samples.samples import Samples, Score
 
 _THREADS = 2
 """Calls at a time; two side by side scale, two threads within one do not."""
-
-_FAKE, _WELL_FORMED = KINDS.index("epcFake"), INDEX["code_well_formed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +40,7 @@ class TrainedWeights:
     histograms: Mapping[str, Any]  # by mode: features and scores of the events that it was checked on
 
     def score(self, part: Samples) -> NDArray[np.float32]:
-        """Return the probabilities [N, 5] of samples as a gateway gives them: malformed codes are forged.
+        """Return the probabilities [N, 5] of samples as a gateway gives them.
 
         Raises:
             UnusableFeatures: a feature is not finite.
@@ -51,8 +48,7 @@ class TrainedWeights:
         if not np.isfinite(part.features).all():
             raise UnusableFeatures("a feature of the samples is not finite: they cannot be judged")
         scores = self.model(part)
-        malformed = part.features[:, _WELL_FORMED] == 0
-        scores[malformed, _FAKE] = np.maximum(scores[malformed, _FAKE], MALFORMED_CODE_SCORE)
+        raise_certain(part.features, scores)
         return scores
 
 

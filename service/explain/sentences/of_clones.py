@@ -53,6 +53,11 @@ def _nearest_elsewhere(f: Facts, scan: Scan) -> Scan | None:
 
 def _at_once(f: Facts, w: Words, row: int) -> str:
     scan = f.scan(row)
+    if (other := f.in_its_second_elsewhere(row)) is not None:
+        both = {"scan": w.scan(scan.kind, scan.location_id), "other": w.scan(other.kind, other.location_id)}
+        if (km := f.kilometres(scan, other)) is None:
+            return w.say("{scan} and {other} in the same second", **both)
+        return w.say("{scan} and {other}, {km} away, in the same second", km=w.km(km), **both)
     other = _nearest_elsewhere(f, scan)
     if other is None:
         return _unusual(f, w, row)

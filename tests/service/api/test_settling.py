@@ -72,7 +72,7 @@ def plain(answer: pb.AnalyzeResponse) -> bytes:
     return copy.SerializeToString()
 
 
-def twins(item: int) -> list[bytes]:
+def twins(item: int, detector: pb.Detector.ValueType = pb.DETECTOR_RULES) -> list[bytes]:
     """Return three requests: the way of an item to the hub, and its arrival at two hubs in the same second."""
     before = [scan for body in journey(item)[:3] for scan in pb.AnalyzeRequest.FromString(body).data]
     arrived = int(before[-1].event_time.seconds) + 4 * 3600
@@ -82,7 +82,7 @@ def twins(item: int) -> list[bytes]:
         for at, place in enumerate((13, 14))
     ]  # fmt: skip
     parts = (before, *([one] for one in arrivals))
-    return [request(*events, detector=pb.DETECTOR_RULES).SerializeToString() for events in parts]
+    return [request(*events, detector=detector).SerializeToString() for events in parts]
 
 
 def test_a_final_answer_follows_settle_s_later_while_nothing_is_asked(settling: Gateway) -> None:
@@ -168,13 +168,24 @@ def test_without_the_setting_nothing_changes(gateway: Gateway, patient: Gateway)
     assert [plain(answer) for answer in asked(patient, bodies)[0]] == expected
 
 
-def test_a_request_that_is_sent_again_gets_its_provisional_answer_and_no_older_final_one(settling: Gateway) -> None:
-    before, first, second = twins(5004)
+@pytest.mark.parametrize("detector", ["RULES", "LSTM"])
+def test_a_request_that_is_sent_again_gets_its_provisional_answer_and_no_older_final_one(
+    settling: Gateway, detector: str
+) -> None:
+    before, first, second = twins(5000 + len(detector), pb.Detector.Value(f"DETECTOR_{detector}"))
     [_, early], [_, early_final] = asked(settling, [before, first])
     assert "epc_dup" not in found([early_final]).get(4, [])
     [_, later, repeated], [*_, repeated_final] = asked(settling, [second, first, first])
     assert plain(early) == plain(later) == plain(repeated)
     assert "epc_dup" in found([repeated_final])[4]
+
+
+@pytest.mark.parametrize("detector", ["LSTM", "SVM", "ENSEMBLE"])
+def test_at_two_places_in_one_second_the_later_one_is_flagged_and_then_both(settling: Gateway, detector: str) -> None:
+    before, first, second = twins(6004 + len(detector), pb.Detector.Value(f"DETECTOR_{detector}"))
+    provisional, final = asked(settling, [before, first, second])
+    assert ["epc_dup" in found([provisional[at]]).get(3 + at, []) for at in (1, 2)] == [False, True]
+    assert ["epc_dup" in found([final[at]]).get(3 + at, []) for at in (1, 2)] == [True, True]
 
 
 def test_without_history_the_final_answer_is_what_analyze_says_of_the_request(patient: Gateway) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ WORLDS: dict[str, list[Scan]] = {
     "the date is not one of the lot's": journey(code(4_010, date="20250630")),
     "the serial is outside of the lot's": journey(code(900_000)),
     "first seen downstream, with no mates there": journey(BAD, (14,), types=("HUB_Inbound",)),
+    "two places in the same second": [*_hub_arrival(10), replace(_hub_arrival(10)[-1], location_id=75)],
     "two places at the same time": [*_hub_arrival(10), *_hub_arrival(10.1, place=14)[-1:]],
     "alive after its sale": [*_SOLD, replace(_SOLD[-2], time=_SOLD[-1].time + timedelta(days=9))],
     "back and forth between two places": journey(BAD, (5, 13, 5), (0, 0.5, 1), EVENT_TYPES[1:4]),
@@ -134,6 +136,15 @@ def test_scores_are_the_strongest_evidence_and_name_its_rule() -> None:
         assert np.isin(strongest[~silent, kind], of_kind).all()
         named = evidence[np.flatnonzero(~silent), strongest[~silent, kind]]
         assert np.allclose(named, scores[~silent, kind])
+
+
+def test_dates_without_times_put_nobody_at_two_places_in_one_second() -> None:
+    reference = worlds.reference()
+    midnight = datetime(2025, 7, 2, tzinfo=ZoneInfo(reference.zones.default))
+    for later, expected in ((timedelta(0), False), (timedelta(seconds=1), True), (timedelta(hours=12), True)):
+        scans = [replace(scan, time=midnight + later) for scan in journey(BAD)[:3]]
+        _, table = _judged(to_events(scans), reference)
+        assert rules.twice_at_once(rules.Table(table)).any() == expected
 
 
 def test_normal_journeys_give_no_finding() -> None:

@@ -40,9 +40,13 @@ def test_two_places_at_once() -> None:
 
 def test_no_speed_is_made_of_less_than_a_minute() -> None:
     scans = [*_ITEM, replace(_ITEM[3], location_id=75, time=_ITEM[3].time)]
-    english, korean = said("two_places_at_once", scans, 10)
-    assert english == "HUB_Inbound at place 75 and the same at place 13, 157 km away, within 0 seconds"
-    assert korean == "장소 75의 HUB_Inbound 스캔과 157 km 떨어진 장소 13의 같은 스캔이 0초 간격으로 발생"
+    assert said("two_places_at_once", scans, 10) == (
+        "HUB_Inbound at place 75 and HUB_Inbound at place 13, 157 km away, in the same second",
+        "장소 75의 HUB_Inbound 스캔과 157 km 떨어진 장소 13의 HUB_Inbound 스캔이 같은 초에 발생",
+    )
+    scans[10] = replace(scans[10], time=_ITEM[3].time + timedelta(seconds=20))
+    english, _ = said("two_places_at_once", scans, 10)
+    assert english == "HUB_Inbound at place 75 and the same at place 13, 157 km away, within 20 seconds"
 
 
 def test_received_at_two_places() -> None:
