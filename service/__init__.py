@@ -5,6 +5,7 @@
 - progress: how long work says how far it is
 - __main__: the console script
 - environment: variables that no setting has
+- auditors: how often does each person err who judges?
 - settings: the settings of the gateway
 - runtime: where and how work runs
 - security: who calls, and what he may do

@@ -19,6 +19,7 @@ from service.feedback.estimators import Interval
 from service.feedback.sql import now_us
 from service.feedback.store import SampledEvent, VerdictStore
 from service.feedback.verdicts import EventLabel, LabelVerdict, latest
+from service.feedback.weighed import Auditor, weighed
 from service.pb.epcsentinel.v1 import feedback_pb2
 from service.security.auth import caller
 
@@ -61,7 +62,7 @@ class FeedbackServicer:
         Args:
             store: None: every call is refused with what the operator would have to set.
             baselines: returns the average precision that the manifests of the gateway's models promise.
-            error_rate: share of the verdicts that are wrong, as `accuracy` takes it.
+            error_rate: share of the verdicts that are wrong, as `weighed` takes it.
         """
         self._store, self._baselines, self._error_rate = store, baselines, error_rate
 
@@ -119,15 +120,12 @@ class FeedbackServicer:
             raise InvalidRequest([("batches", f"is {request.batches}: 1 to {MOST:,}, or 0 for {BATCHES}")])
         if wrong := _text_problems(("model_version", request.model_version, _MOST_VERSION)):
             raise InvalidRequest(wrong)
-        found = accuracy(
-            store,
-            batches=request.batches or BATCHES,
-            model_version=request.model_version,
-            error_rate=self._error_rate,
-        )
+        words = weighed(store.labels(), self._error_rate)
+        found = accuracy(store, words, batches=request.batches or BATCHES, model_version=request.model_version)
         promised = self._baselines()
         return feedback_pb2.AccuracyResponse(
-            kinds=(encode_accuracy(one, promised.get((one.judge, one.kind))) for one in found)
+            kinds=(encode_accuracy(one, promised.get((one.judge, one.kind))) for one in found),
+            auditors=map(encode_auditor, words.auditors),
         )
 
 
@@ -236,6 +234,18 @@ def encode_accuracy(one: KindAccuracy, baseline: float | None) -> feedback_pb2.K
         baseline_average_precision=baseline,
         expected_precision=_estimate(one.expected_precision),
         **{name: _estimate(interval) for name, interval in one.measures.items()},
+    )
+
+
+def encode_auditor(one: Auditor) -> feedback_pb2.Auditor:
+    """Return the message of how often a person errs."""
+    return feedback_pb2.Auditor(
+        who=one.who,
+        words=one.words,
+        compared=one.compared,
+        confirms_of_normal=one.of_normal,
+        rejects_of_anomalous=one.of_anomalous,
+        at_odds=one.tells_little,
     )
 
 

@@ -43,10 +43,13 @@ class FeedbackClient:
         """Return at most ``limit`` events that ``who``, or anybody if empty, has yet to label; raises as `label`."""
         return self._ask("ListSample", fb.ListSampleRequest(who=who, limit=limit), fb.ListSampleResponse)
 
-    def accuracy(self, batches: int, model_version: str) -> list[fb.KindAccuracy]:
-        """Return how good the detectors are, over the latest ``batches`` files with labels; raises as `label`."""
+    def accuracy(self, batches: int, model_version: str) -> fb.AccuracyResponse:
+        """Return how good the detectors are, over the latest ``batches`` files with labels, and how often people err.
+
+        Raises as `label`.
+        """
         request = fb.AccuracyRequest(batches=batches, model_version=model_version)
-        return list(self._ask("Accuracy", request, fb.AccuracyResponse).kinds)
+        return self._ask("Accuracy", request, fb.AccuracyResponse)
 
     def __enter__(self) -> Self:
         return self

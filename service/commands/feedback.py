@@ -98,14 +98,13 @@ def accuracy(
     from google.protobuf.json_format import MessageToJson
 
     from service.jobs.feedback import write_accuracy
-    from service.pb.epcsentinel.v1 import feedback_pb2
 
     with _client(target, access) as client:
-        kinds = client.accuracy(batches, model_version)
+        found = client.accuracy(batches, model_version)
     if as_json:
-        typer.echo(MessageToJson(feedback_pb2.AccuracyResponse(kinds=kinds)))
+        typer.echo(MessageToJson(found))
     else:
-        write_accuracy(kinds)
+        write_accuracy(found)
 
 
 def _client(target: str, access: AccessOptions) -> FeedbackClient:

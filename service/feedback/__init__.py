@@ -5,6 +5,7 @@
 - sql: it in SQLite or PostgreSQL
 - tables: its tables there
 - sampling: which events people are asked about
+- weighed: what the words on each claim are worth, and who is at odds with the others
 - believed: what the words of people who err make of an event
 - estimators: accuracy of all events from a sample whose probabilities are known
 - accuracy: how good each detector is, over the latest files

@@ -18,7 +18,6 @@ from service.events.vocabulary import KINDS, MODES
 from service.feedback.estimators import (
     MEASURES,
     RESAMPLES,
-    Errors,
     Interval,
     LabelledSample,
     expected_precision,
@@ -26,7 +25,8 @@ from service.feedback.estimators import (
 )
 from service.feedback.sampling import BANDS
 from service.feedback.store import SampledEvent, SampledFile, VerdictStore
-from service.feedback.verdicts import Claim, shown_error_rate, votes_of
+from service.feedback.verdicts import Claim
+from service.feedback.weighed import Weighed
 
 BATCHES: Final = 50
 """Files of the window; a batch is a file."""
@@ -58,11 +58,11 @@ class KindAccuracy:
 
 def accuracy(
     store: VerdictStore,
+    words: Weighed,
     *,
     batches: int = BATCHES,
     model_version: str = "",
     resamples: int = RESAMPLES,
-    error_rate: float = 0.0,
 ) -> list[KindAccuracy]:
     """Return how good each judge is at each kind, over the ``batches`` latest files that have labels.
 
@@ -70,37 +70,34 @@ def accuracy(
     The same store gives the same numbers.
 
     Args:
-        store: of verdicts and audit sample.
+        store: of the audit sample.
+        words: of the people, as `weighed` makes them of the store's labels.
         batches: files of the window, of each judge.
         model_version: measure this one alone; "": all.
         resamples: of the intervals.
-        error_rate: share of the words that are wrong, 0 to 0.4; where those of several persons show that it is
-            more, that.
 
     Raises:
         VerdictsUnavailable: the store cannot be used.
     """
-    labels = store.labels()
-    verdicts, error_rate = votes_of(labels), max(error_rate, shown_error_rate(labels))
     judges: dict[JudgedBy, list[SampledFile]] = {}
     for file in store.sampled_files(model_version):
         judges.setdefault(JudgedBy(file.method, file.model_version, MODES[int(file.causal)]), []).append(file)
     return [
-        _of_kind(judge, kind, events, verdicts, files, resamples, error_rate)
+        _of_kind(judge, kind, events, words.evidence, files, resamples)
         for judge, sampled in sorted(judges.items())
-        for events, files in [_window(store, judge, sampled, verdicts, batches)]
+        for events, files in [_window(store, judge, sampled, words.evidence, batches)]
         for kind in range(len(KINDS))
     ]
 
 
 def _window(
-    store: VerdictStore, judge: JudgedBy, files: list[SampledFile], verdicts: Mapping[Claim, int], batches: int
+    store: VerdictStore, judge: JudgedBy, files: list[SampledFile], said: Mapping[Claim, float], batches: int
 ) -> tuple[list[SampledEvent], int]:
     """Return (the events of the latest files that have labels, how many files these are), of one judge.
 
     Of the sample no more is read than that: it grows for ever.
     """
-    known = {(file_id, event_id) for file_id, event_id, _kind in verdicts}
+    known = {(file_id, event_id) for file_id, event_id, _kind in said}
     latest_first = [file.file_id for file in sorted(files, key=lambda one: (-one.judged_at_us, -one.file_id))]
 
     def sampled(some: Sequence[int]) -> list[SampledEvent]:
@@ -122,14 +119,12 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
     judge: JudgedBy,
     kind: int,
     events: Sequence[SampledEvent],
-    verdicts: Mapping[Claim, int],
+    said: Mapping[Claim, float],
     files: int,
     resamples: int,
-    error_rate: float,
 ) -> KindAccuracy:
-    said = [verdicts.get((event.file_id, event.event_id, KINDS[kind]), 0) for event in events]
-    votes = np.array(said, dtype=np.int64)
-    labelled = votes != 0
+    evidence = np.array([said.get((event.file_id, event.event_id, KINDS[kind]), 0.0) for event in events])
+    labelled = evidence != 0
     scores = np.array([event.scores[kind] for event in events])
     flags = np.array([event.flags[kind] for event in events], dtype=np.bool_)
     weights = 1 / np.array([event.probability for event in events])
@@ -141,13 +136,13 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
         LabelledSample(
             scores[labelled],
             flags[labelled],
-            votes[labelled],
+            evidence[labelled],
             answered_weights(scores, weights, labelled),
             np.unique(items[labelled], return_inverse=True)[1].astype(np.int64),
         ),
         rng,
         resamples,
-        Errors(error_rate, is_calibrated=promises),
+        is_calibrated=promises,
     )
     flagged_items = np.unique(items[flags], return_inverse=True)[1].astype(np.int64)
     return KindAccuracy(
@@ -156,7 +151,7 @@ def _of_kind(  # noqa: PLR0913, PLR0917 - what the numbers are made of
         batches=files,
         sampled=len(events),
         labels=int(labelled.sum()),
-        confirmed=int((votes > 0).sum()),
+        confirmed=int((evidence > 0).sum()),
         measures={name: measures[name] for name in MEASURES if name in measures},
         expected_precision=expected_precision(scores[flags], weights[flags], flagged_items, rng, resamples)
         if promises

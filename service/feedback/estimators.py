@@ -53,24 +53,13 @@ class LabelledSample:
 
     scores: NDArray[np.float64]  # [N] 0 .. 1
     flags: NDArray[np.bool_]  # [N]
-    votes: NDArray[np.int64]  # [N] words for an anomaly less words against; not 0
+    evidence: _Numbers  # [N] of the words, as `believed` has it: above 0 for an anomaly, below it against; not 0
     weights: _Numbers  # [N] how many events each stands for
     items: NDArray[np.int64]  # [N] number of the event's item, from 0
 
 
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """How words and truth differ."""
-
-    rate: float = 0.0  # share of the words that are wrong, 0 to below 0.5
-    is_calibrated: bool = False  # the scores are probabilities, which hold until words contradict them
-
-
-_NONE = Errors()
-
-
 def measure(
-    sample: LabelledSample, rng: np.random.Generator, resamples: int = RESAMPLES, errors: Errors = _NONE
+    sample: LabelledSample, rng: np.random.Generator, resamples: int = RESAMPLES, *, is_calibrated: bool = False
 ) -> dict[str, Interval]:
     """Return each of MEASURES that the sample can tell: recall, for one, needs an anomalous event.
 
@@ -78,12 +67,12 @@ def measure(
         sample: what is measured.
         rng: draws the resamples.
         resamples: of the intervals.
-        errors: of the words.
+        is_calibrated: the scores are probabilities, which hold until words contradict them.
     """
     if not len(sample.scores):
         return {}
-    [values] = _measured(sample, _believed(sample, np.ones((1, len(sample.scores))), errors))
-    drawn = _resampled(sample, rng, resamples, errors)
+    [values] = _measured(sample, _believed(sample, np.ones((1, len(sample.scores))), is_calibrated=is_calibrated))
+    drawn = _resampled(sample, rng, resamples, is_calibrated=is_calibrated)
     return {
         name: _interval(values[at], drawn[0, :, at], drawn[1, :, at])
         for at, name in enumerate(MEASURES)
@@ -103,11 +92,11 @@ def expected_precision(
     return _interval(float(np.average(scores, weights=weights)), drawn)
 
 
-def _believed(sample: LabelledSample, counts: _Numbers, errors: Errors) -> tuple[_Numbers, _Numbers]:
+def _believed(sample: LabelledSample, counts: _Numbers, *, is_calibrated: bool) -> tuple[_Numbers, _Numbers]:
     """Return for how many anomalous and for how many normal events each event stands, both [B, N]."""
     weights = counts * sample.weights
-    scores = sample.scores if errors.is_calibrated else None
-    anomalous = weights * believed(sample.votes, _alike(sample), weights, errors.rate, scores)
+    promised = sample.scores if is_calibrated else None
+    anomalous = weights * believed(sample.evidence, _alike(sample), weights, promised)
     return anomalous, weights - anomalous
 
 
@@ -144,7 +133,7 @@ def _measured(sample: LabelledSample, stand_for: tuple[_Numbers, _Numbers]) -> _
         )
 
 
-def _resampled(sample: LabelledSample, rng: np.random.Generator, resamples: int, errors: Errors) -> _Numbers:
+def _resampled(sample: LabelledSample, rng: np.random.Generator, resamples: int, *, is_calibrated: bool) -> _Numbers:
     """Return MEASURES [2, B, 6] of ``resamples`` samples, with and without what nobody saw."""
     unseen, shapes = _unseen(sample)
     whole = LabelledSample(
@@ -154,8 +143,8 @@ def _resampled(sample: LabelledSample, rng: np.random.Generator, resamples: int,
     parts = []
     for begin in range(0, resamples, step):
         of_items = rng.standard_gamma(shapes, (min(step, resamples - begin), len(shapes)))
-        seen = _believed(sample, of_items[:, sample.items], errors)
-        beside = _believed(unseen, of_items[:, unseen.items], _NONE)
+        seen = _believed(sample, of_items[:, sample.items], is_calibrated=is_calibrated)
+        beside = _believed(unseen, of_items[:, unseen.items], is_calibrated=False)
         both = np.concatenate([seen[0], beside[0]], axis=1), np.concatenate([seen[1], beside[1]], axis=1)
         parts.append(np.stack([_measured(whole, both), _measured(sample, seen)]))
     return np.concatenate(parts, axis=1)
@@ -174,10 +163,10 @@ def _unseen(sample: LabelledSample) -> tuple[LabelledSample, _Numbers]:
         typical = float((weights**2).sum() / weights.sum())
         rate = 0.5 if one // 2 in _SURE else float(np.average(scores, weights=weights))
         for score in np.quantile(scores, (np.arange(_PLACES) + 0.5) / _PLACES):
-            made += [(score, bool(one % 2), vote, typical) for vote in (1, -1)]
+            made += [(score, bool(one % 2), word, typical) for word in (np.inf, -np.inf)]
             shapes += [rate / _PLACES, (1 - rate) / _PLACES]
-    scores, flags, votes, weights = map(np.array, zip(*made, strict=True))
-    unseen = LabelledSample(scores, flags, votes, weights, items + np.arange(len(made)))
+    scores, flags, evidence, weights = map(np.array, zip(*made, strict=True))
+    unseen = LabelledSample(scores, flags, evidence, weights, items + np.arange(len(made)))
     return unseen, np.concatenate([np.ones(items), shapes])
 
 

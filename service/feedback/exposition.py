@@ -15,6 +15,7 @@ from service.feedback.accuracy import KindAccuracy, accuracy
 from service.feedback.baselines import JudgedKind
 from service.feedback.estimators import MEASURES, Interval
 from service.feedback.store import VerdictStore
+from service.feedback.weighed import Auditor, warn_of, weighed
 
 LEAST_S = 60.0
 """Seconds between two measurements, at least: one takes a second or two of a processor."""
@@ -56,13 +57,14 @@ class AccuracyCollector(Collector):
         Args:
             store: of verdicts and audit sample.
             baselines: returns the average precision that the manifests of the gateway's models promise.
-            error_rate: share of the verdicts that are wrong, as `accuracy` takes it.
+            error_rate: share of the verdicts that are wrong, as `weighed` takes it.
             least_s: seconds between two measurements, at least.
         """
         self._error_rate = error_rate
         self._store, self._baselines, self._least_s = store, baselines, least_s
         self._lock = threading.Lock()
         self._state, self._measured_s, self._found = "", -least_s, list[KindAccuracy]()
+        self._at_odds = list[Auditor]()
 
     def collect(self) -> Iterable[Metric]:
         """Yield the gauges; those of the last measurement while the store cannot be used."""
@@ -74,6 +76,11 @@ class AccuracyCollector(Collector):
             for one in found:
                 family.add_metric(_labels(one), getattr(one, name))
             yield family
+        at_odds = GaugeMetricFamily(
+            "epc_sentinel_auditors_at_odds", "Persons whose verdicts are at odds with what the others say."
+        )
+        at_odds.add_metric([], len(self._at_odds))
+        yield at_odds
         baseline = GaugeMetricFamily(
             "epc_sentinel_baseline_average_precision",
             "Average precision in the manifest of the model version.",
@@ -94,10 +101,10 @@ class AccuracyCollector(Collector):
             try:
                 state = self._store.state()
                 if state != self._state:
-                    self._found, self._state = (
-                        accuracy(self._store, resamples=_RESAMPLES, error_rate=self._error_rate),
-                        state,
-                    )
+                    words = weighed(self._store.labels(), self._error_rate)
+                    self._found, self._state = accuracy(self._store, words, resamples=_RESAMPLES), state
+                    warn_of(words.at_odds, self._at_odds)
+                    self._at_odds = words.at_odds
             except VerdictsUnavailable as error:
                 log.warning("accuracy cannot be measured", reason=str(error))
             self._measured_s = time.monotonic()

@@ -13,6 +13,7 @@ from service.feedback.accuracy import answered_weights
 from service.feedback.paired import PairedScores
 from service.feedback.store import SampledEvent, VerdictStore
 from service.feedback.verdicts import Claim, agreed
+from service.feedback.weighed import sound
 
 BATCHES = 200
 """The latest files with labels that are compared: more than of a rolling accuracy, as nothing else is alike in time."""
@@ -60,7 +61,7 @@ def judged_twice(store: VerdictStore, version: str, challenger: str, batches: in
     Raises:
         VerdictsUnavailable: the store cannot be used.
     """
-    verdicts = agreed(store.labels())
+    verdicts = agreed(sound(store.labels()))
     files = {file_id for file_id, _event_id, _kind in verdicts}
     last: dict[int, int] = {}
     for file in store.sampled_files(version):

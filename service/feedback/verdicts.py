@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from service.events.vocabulary import KINDS
-
-LEAST_PAIRS: Final = 300
-"""Claims that two persons judged, of fewer than which nothing is told of their errors."""
-
-_MOST_CONTRADICTED = 0.48
-"""Share of contradictions of the error rate 0.4; beyond, words tell nothing."""
 
 
 class LabelVerdict(StrEnum):
@@ -93,26 +86,6 @@ def votes_of(labels: Iterable[EventLabel]) -> dict[Claim, int]:
         vote = {LabelVerdict.CONFIRMED: 1, LabelVerdict.REJECTED: -1}.get(label.verdict, 0)
         votes[claim] = votes.get(claim, 0) + vote
     return {claim: sum_ for claim, sum_ in votes.items() if sum_}
-
-
-def shown_error_rate(labels: Iterable[EventLabel]) -> float:
-    """Return the share of wrong words by which persons contradict each other as often as they do, 0 to below 0.5.
-
-    Of two words on one claim one is wrong with probability 2 e (1 - e). 0 where too few claims were judged by two.
-    """
-    words: dict[Claim, list[LabelVerdict]] = {}
-    for (claim, _who), label in latest(labels).items():
-        if label.verdict in (LabelVerdict.CONFIRMED, LabelVerdict.REJECTED):
-            words.setdefault(claim, []).append(label.verdict)
-    pairs = contradictions = 0.0
-    for said in words.values():
-        confirmed, count = said.count(LabelVerdict.CONFIRMED), len(said)
-        if count > 1:  # a claim counts once, however many judged it
-            pairs += 1
-            contradictions += 2 * confirmed * (count - confirmed) / (count * (count - 1))
-    if pairs < LEAST_PAIRS:
-        return 0.0
-    return (1 - math.sqrt(max(1 - 2 * contradictions / pairs, 1 - 2 * _MOST_CONTRADICTED))) / 2
 
 
 def agreed(labels: Iterable[EventLabel]) -> dict[Claim, bool]:

@@ -92,11 +92,11 @@ def read_labels(path: Path, who: str) -> list[fb.EventLabel]:
     return labels
 
 
-def write_accuracy(kinds: Iterable[fb.KindAccuracy]) -> None:
-    """Write how good the detectors are as a table: of a hundred, with intervals."""
+def write_accuracy(found: fb.AccuracyResponse) -> None:
+    """Write how good the detectors are as a table: of a hundred, with intervals; and who judges unlike the others."""
     table = Table("judged by", "mode", "kind", "files", "labels", "confirmed", "AP", "at release", "AUC", "precision",
                   "recall", "false alarms", "expected precision")  # fmt: skip
-    for one in kinds:
+    for one in found.kinds:
         table.add_row(
             one.model_version or one.method, one.mode, one.kind, *map(str, (one.batches, one.labels, one.confirmed)),
             _cell(one, "average_precision"),
@@ -110,6 +110,15 @@ def write_accuracy(kinds: Iterable[fb.KindAccuracy]) -> None:
     console.print(table)
     console.print("Of the labelled part of the audit sample, each event by its probability; 95 % intervals.")
     console.print("The expected precision is no measurement: what the scores of the findings promise.")
+    for who in found.auditors:
+        if who.at_odds:
+            console.print(
+                f"{who.who!r} is at odds with the others, and weighs little or nothing: confirms"
+                f" {who.confirms_of_normal:.0%} of what is normal, rejects {who.rejects_of_anomalous:.0%} of what is"
+                f" anomalous, by {who.compared:,} verdicts.",
+                markup=False,
+                highlight=False,
+            )
 
 
 def _cell(one: fb.KindAccuracy, name: str) -> str:

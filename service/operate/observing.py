@@ -20,6 +20,7 @@ from service.feedback.paired import differences
 from service.feedback.pairs import judged_twice
 from service.feedback.store import VerdictStore
 from service.feedback.verdicts import EventLabel
+from service.feedback.weighed import Weighed, warn_of, weighed
 from service.lifecycle.operations import Operations
 from service.lifecycle.register import Register
 from service.lifecycle.states import Standing, standing_of
@@ -48,6 +49,7 @@ class Lookout:
     error_rate: float = 0.0  # share of the verdicts that are wrong
     _state: str = ""
     _labels: list[EventLabel] = field(default_factory=list)
+    _words: Weighed = field(default_factory=lambda: Weighed({}, ()))
     _waiting: int = 0
     _about: tuple[object, ...] = ()  # what `_compared` is of
     _compared: Beside | None = None
@@ -94,10 +96,10 @@ class Lookout:
         if (state := self.verdicts.state()) != self._state:
             self._state, self._labels, self._measured = state, self.verdicts.labels(), {}
             self._waiting = self.verdicts.waiting("", 0)[1]
+            before, self._words = self._words.at_odds, weighed(self._labels, self.error_rate)
+            warn_of(self._words.at_odds, before)
         if batches not in self._measured:
-            self._measured[batches] = accuracy(
-                self.verdicts, batches=batches, resamples=_RESAMPLES, error_rate=self.error_rate
-            )
+            self._measured[batches] = accuracy(self.verdicts, self._words, batches=batches, resamples=_RESAMPLES)
         return self._measured[batches]
 
     def _beside(self, standing: Standing, since: int) -> Beside | None:

@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 def accuracy() -> None:
     estimate = fb.Estimate(value=0.95, low=0.9, high=1.0)
     one = fb.KindAccuracy(mode="retrospective", kind="evtOrderErr", average_precision=estimate, auc=estimate)
-    feedback.write_accuracy([one])
+    feedback.write_accuracy(fb.AccuracyResponse(kinds=[one]))
 
 
 def compared() -> None:

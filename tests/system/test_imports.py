@@ -21,7 +21,7 @@ LAZY = {
 """They import what a command needs when it is called."""
 
 SERVICE_FLOORS = (  # each wing may import those on the floors before its own, none of its own floor
-    ("errors", "progress", "console", "environment"),
+    ("errors", "progress", "console", "environment", "auditors"),
     ("runtime",),
     ("security", "events"),
     ("dialect",),
@@ -62,10 +62,11 @@ NEEDS_ALONE = {
     "lifecycle": {"model", "errors"},
     "client": {"api", "events", "errors", "pb"},
     "findings": {"errors", "events", "explain", "pb"},
-    "feedback": {"detect", "errors", "events", "model"},
+    "feedback": {"auditors", "detect", "errors", "events", "model"},
     "operate": {"detect", "environment", "errors", "events", "feedback", "lifecycle", "model", "settings"},
 }
 TRAINING_USES = {
+    "auditors",
     "events",
     "dialect",
     "features",

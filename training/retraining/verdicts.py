@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from service.auditors.contradictions import shown_error_rate
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.rawfiles.rows import whole_number
@@ -28,9 +29,6 @@ MOST_LEFT_OUT = 0.5
 """Share of the verdicts that may be of no use; beyond, they are on other data."""
 
 CONFIRMED, REJECTED, UNSURE = "confirmed", "rejected", "unsure"
-
-_LEAST_PAIRS = 300  # claims of several auditors; fewer do not tell how often they err
-_MOST_DISAGREEING = 0.48  # share of pairs of words; beyond, both would be guesses
 
 _AHEAD = timedelta(days=1)  # that the clock of whoever judged may be wrong by
 _SHOWN = 3
@@ -110,7 +108,7 @@ class Verdicts:
         errors (Rogan & Gladen, 1978). Where too few claims were judged by two: the majority is right.
         """
         votes, count = said[1] - said[0], said.sum(axis=0)
-        error_rate = _error_rate(said)
+        error_rate = shown_error_rate(said[1].ravel(), count.ravel())
         if not error_rate:
             majority: NDArray[np.float64] = votes.astype(np.float64)
             return majority
@@ -125,19 +123,6 @@ class Verdicts:
         weights = np.ones(events)
         np.maximum.at(weights, self.row, 1 / self.probability)
         return weights
-
-
-def _error_rate(said: NDArray[np.int64]) -> float:
-    """Return the share of words [2, events, 5] that are wrong: of two on one claim one is with probability 2 e (1 - e).
-
-    0 where fewer than _LEAST_PAIRS claims were judged by two.
-    """
-    count = said.sum(axis=0)
-    several = count > 1
-    if several.sum() < _LEAST_PAIRS:
-        return 0.0
-    disagreeing = 2 * said.prod(axis=0)[several] / (count * (count - 1))[several]
-    return float(1 - np.sqrt(1 - 2 * min(disagreeing.mean(), _MOST_DISAGREEING))) / 2
 
 
 def read_verdicts(path: Path, events: Events, *, files_are_named: bool = False) -> Verdicts:

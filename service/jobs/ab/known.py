@@ -15,6 +15,7 @@ from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.feedback.store import VerdictStore
 from service.feedback.verdicts import agreed
+from service.feedback.weighed import sound
 
 KnownLabels = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(labels [N, 5]: 1 anomalous, 0 normal, NaN unknown; weights [N, 5]: for how many events a labelled one stands)"""
@@ -64,7 +65,7 @@ def by_verdicts(store: VerdictStore, events: Events) -> KnownLabels:
         key = (one.file_id, one.event_id)
         probability[key] = max(one.probability, probability.get(key, 0.0))
     row_of = {key: row for row, key in enumerate(zip(events.file_id.tolist(), events.event_id.tolist(), strict=True))}
-    for (file_id, event_id, kind), anomalous in agreed(store.labels()).items():
+    for (file_id, event_id, kind), anomalous in agreed(sound(store.labels())).items():
         key = (file_id, event_id)
         if key in row_of and key in probability and kind in KINDS:
             at = row_of[key], KINDS.index(kind)

@@ -15,7 +15,9 @@ def population(count: int, seed: int) -> LabelledSample:
     items = np.arange(count) // 4
     anomalous = (rng.random(items[-1] + 1) < 0.1)[items] & (rng.random(count) < 0.7)
     scores = np.where(anomalous, rng.beta(4, 1.5, count), rng.beta(0.3, 8, count)).round(2)
-    return LabelledSample(scores, scores >= 0.5, np.where(anomalous, 1, -1), np.ones(count), items.astype(np.int64))
+    return LabelledSample(
+        scores, scores >= 0.5, np.where(anomalous, np.inf, -np.inf), np.ones(count), items.astype(np.int64)
+    )
 
 
 def rates(scores: np.ndarray) -> np.ndarray:
@@ -27,11 +29,11 @@ def test_the_measures_are_those_of_scikit_learn_by_weights() -> None:
     sample = population(3_000, 1)
     weights = np.random.default_rng(2).uniform(1, 100, 3_000)
     found = measure(
-        LabelledSample(sample.scores, sample.flags, sample.votes, weights, sample.items),
+        LabelledSample(sample.scores, sample.flags, sample.evidence, weights, sample.items),
         np.random.default_rng(0),
         10,
     )
-    anomalous = sample.votes > 0
+    anomalous = sample.evidence > 0
     given = (anomalous, sample.scores)
     assert found["average_precision"].value == pytest.approx(average_precision_score(*given, sample_weight=weights))
     assert found["auc"].value == pytest.approx(roc_auc_score(*given, sample_weight=weights))
@@ -52,7 +54,7 @@ def test_intervals_hold_the_truth_in_95_of_100_samples() -> None:
     for _ in range(samples):
         at = np.flatnonzero(rng.random(len(probability)) < probability)
         items = np.unique(whole.items[at], return_inverse=True)[1]
-        sample = LabelledSample(whole.scores[at], whole.flags[at], whole.votes[at], 1 / probability[at], items)
+        sample = LabelledSample(whole.scores[at], whole.flags[at], whole.evidence[at], 1 / probability[at], items)
         for name, one in measure(sample, rng, 120).items():
             inside[name] += one.low <= truth[name] <= one.high
             sums[name] += one.value
@@ -65,13 +67,17 @@ def test_intervals_hold_the_truth_in_95_of_100_samples() -> None:
 def test_a_sample_without_a_miss_leaves_room_for_some() -> None:
     scores = np.repeat([0.001, 0.99], [300, 30])
     sample = LabelledSample(
-        scores, scores > 0.5, np.where(scores > 0.5, 1, -1), np.repeat([100.0, 2.0], [300, 30]), np.arange(330)
+        scores,
+        scores > 0.5,
+        np.where(scores > 0.5, np.inf, -np.inf),
+        np.repeat([100.0, 2.0], [300, 30]),
+        np.arange(330),
     )
     found = measure(sample, np.random.default_rng(0))
     assert found["recall"].value == found["recall"].high == 1
     assert found["recall"].low < 0.5  # a miss stands for 100 events, and 60 were found
-    larger = LabelledSample(*(np.tile(part, 30) for part in (scores, sample.flags, sample.votes, sample.weights / 30)),
-                            np.arange(330 * 30))  # fmt: skip
+    parts = (scores, sample.flags, sample.evidence, sample.weights / 30)
+    larger = LabelledSample(*(np.tile(part, 30) for part in parts), np.arange(330 * 30))
     assert measure(larger, np.random.default_rng(0))["recall"].low > 0.85
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     probability = sample.probabilities(events, scores, causal=False)
     wholes = [
         LabelledSample(
-            scores[:, at].astype(float), flags[:, at], votes_of(truth[:, at]), np.ones(len(log)), events.epc.astype(int)
+            scores[:, at].astype(float), flags[:, at], words_of(truth[:, at]), np.ones(len(log)), events.epc.astype(int)
         )
         for at in range(len(KINDS))
     ]
@@ -52,7 +52,7 @@ def main() -> None:
         sizes.append(len(at))
         items = np.unique(events.epc[at], return_inverse=True)[1]
         for kind, whole in enumerate(wholes):
-            labelled = LabelledSample(whole.scores[at], whole.flags[at], whole.votes[at], 1 / probability[at], items)
+            labelled = LabelledSample(whole.scores[at], whole.flags[at], whole.evidence[at], 1 / probability[at], items)
             for name, one in measure(labelled, np.random.default_rng(number)).items():
                 found.setdefault((kind, name), []).append(one)
     for kind, whole in enumerate(wholes):
@@ -83,9 +83,9 @@ def flags_of(log: pd.DataFrame) -> NDArray[np.bool_]:
     return log[[f"{kind}Flag" for kind in KINDS]].to_numpy(bool, copy=True)
 
 
-def votes_of(anomalous: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return what one person says who knows the truth [N]."""
-    return np.where(anomalous, 1, -1)
+def words_of(anomalous: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the evidence [N] of one person who knows the truth."""
+    return np.where(anomalous, np.inf, -np.inf)
 
 
 def events_of(log: pd.DataFrame) -> Events:

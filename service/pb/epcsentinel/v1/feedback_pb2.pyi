@@ -355,18 +355,62 @@ class AccuracyResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KINDS_FIELD_NUMBER: builtins.int
+    AUDITORS_FIELD_NUMBER: builtins.int
     @property
     def kinds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KindAccuracy]:
         """By method, model version, mode and kind."""
+
+    @property
+    def auditors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Auditor]:
+        """Who judged, by name, and how often each one errs."""
 
     def __init__(
         self,
         *,
         kinds: collections.abc.Iterable[Global___KindAccuracy] | None = ...,
+        auditors: collections.abc.Iterable[Global___Auditor] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["kinds", b"kinds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["auditors", b"auditors", "kinds", b"kinds"]) -> None: ...
 
 Global___AccuracyResponse: typing_extensions.TypeAlias = AccuracyResponse
+
+@typing.final
+class Auditor(google.protobuf.message.Message):
+    """How often a person errs, by what others say of the same; it is what his verdicts weigh."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    WHO_FIELD_NUMBER: builtins.int
+    WORDS_FIELD_NUMBER: builtins.int
+    COMPARED_FIELD_NUMBER: builtins.int
+    CONFIRMS_OF_NORMAL_FIELD_NUMBER: builtins.int
+    REJECTS_OF_ANOMALOUS_FIELD_NUMBER: builtins.int
+    AT_ODDS_FIELD_NUMBER: builtins.int
+    who: builtins.str
+    """The person, as labels name him."""
+    words: builtins.int
+    """His verdicts, confirmed or rejected, on what was last spoken of."""
+    compared: builtins.int
+    """Of these, those by which his errors are known; 0: none, and he is taken to err as often as all."""
+    confirms_of_normal: builtins.float
+    """Share of the normal events that he confirms, 0 to 1."""
+    rejects_of_anomalous: builtins.float
+    """Share of the anomalous events that he rejects, 0 to 1."""
+    at_odds: builtins.bool
+    """True: he is at odds with the others, and his verdicts weigh little or nothing."""
+    def __init__(
+        self,
+        *,
+        who: builtins.str = ...,
+        words: builtins.int = ...,
+        compared: builtins.int = ...,
+        confirms_of_normal: builtins.float = ...,
+        rejects_of_anomalous: builtins.float = ...,
+        at_odds: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_odds", b"at_odds", "compared", b"compared", "confirms_of_normal", b"confirms_of_normal", "rejects_of_anomalous", b"rejects_of_anomalous", "who", b"who", "words", b"words"]) -> None: ...
+
+Global___Auditor: typing_extensions.TypeAlias = Auditor
 
 @typing.final
 class Estimate(google.protobuf.message.Message):
