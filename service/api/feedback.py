@@ -245,7 +245,7 @@ def encode_auditor(one: Auditor) -> feedback_pb2.Auditor:
         compared=one.compared,
         confirms_of_normal=one.of_normal,
         rejects_of_anomalous=one.of_anomalous,
-        at_odds=one.tells_little,
+        at_odds=one.at_odds,
     )
 
 

@@ -24,7 +24,10 @@ LEAST_WORDS: Final = 100
 """Words on claims that others judged, too, of fewer than which nothing is told of a person by these."""
 
 TELLS_LITTLE: Final = 0.5
-"""From here on, the sum of a person's two rates, he is named: of a coin that is thrown it is 1."""
+"""From here on, the sum of a person's two rates, he is at odds with the others: of a coin that is thrown it is 1."""
+
+_UNUSUAL = 1.5
+"""Times the usual sum, that it also has to be: where all err much, nobody is at odds with the others by that."""
 
 _PRIOR = 100.0
 """Words at the usual rate that each person begins with."""
@@ -65,17 +68,19 @@ class ErrorRates:
     of_normal: _Numbers  # [P] share of normal events that he confirms
     of_anomalous: _Numbers  # [P] share of anomalous ones that he rejects
     compared: NDArray[np.int64]  # [P] words by which that was found; 0: nothing was, and they are the usual one
+    usual: float  # rate of a person of whom nothing is known
 
     @classmethod
     def alike(cls, rate: float, persons: int) -> ErrorRates:
         """Return one rate for all."""
         of_each = np.full(persons, rate)
-        return cls(of_each, of_each, np.zeros(persons, dtype=np.int64))
+        return cls(of_each, of_each, np.zeros(persons, dtype=np.int64), rate)
 
     @property
-    def tells_little(self) -> NDArray[np.bool_]:
-        """Whether each person's words are worth little [P]."""
-        return self.of_normal + self.of_anomalous >= TELLS_LITTLE
+    def at_odds(self) -> NDArray[np.bool_]:
+        """Whether each person is at odds with the others, so that his words are worth little [P]."""
+        found: NDArray[np.bool_] = self.of_normal + self.of_anomalous >= max(TELLS_LITTLE, _UNUSUAL * 2 * self.usual)
+        return found
 
     def evidence(self, words: Words) -> _Numbers:
         """Return the logarithm of how many times likelier the words on each claim are if it is anomalous [C]."""
@@ -110,7 +115,7 @@ def error_rates(words: Words, persons: int, usual: float, least: float = _LEAST)
         np.clip(np.where(alone, by_scores, rates), max(least, _LEAST), _MOST)
         for rates in (found.of_normal, found.of_anomalous)
     )
-    return ErrorRates(of_normal, of_anomalous, np.where(alone, compared, found.compared))
+    return ErrorRates(of_normal, of_anomalous, np.where(alone, compared, found.compared), usual)
 
 
 def _by_others(words: Words, persons: int, usual: float) -> ErrorRates:
@@ -158,7 +163,7 @@ def _rates(
         np.clip((wrong + _PRIOR_OF_EACH * over_all) / (all_of + _PRIOR_OF_EACH), _LEAST, _MOST)
         for wrong, all_of in ((confirmed, compared - is_anomalous), (rejected, is_anomalous))
     )
-    return ErrorRates(of_normal, of_anomalous, compared)
+    return ErrorRates(of_normal, of_anomalous, compared, usual)
 
 
 def _by_scores(words: Words, persons: int, usual: float) -> tuple[_Numbers, NDArray[np.int64]]:

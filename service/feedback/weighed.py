@@ -34,7 +34,7 @@ class Auditor(NamedTuple):
     compared: int  # of these, those by which his errors are known; 0: they are those of all
     of_normal: float  # share of normal events that he confirms, 0 to 1
     of_anomalous: float  # share of anomalous ones that he rejects
-    tells_little: bool  # his words weigh little or nothing: what he says is not what is there
+    at_odds: bool  # with what the others say: his words weigh little or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Weighed:
     @property
     def at_odds(self) -> list[Auditor]:
         """Return those whose words tell little."""
-        return [one for one in self.auditors if one.tells_little]
+        return [one for one in self.auditors if one.at_odds]
 
 
 def weighed(labels: Iterable[EventLabel], error_rate: float) -> Weighed:
@@ -78,7 +78,7 @@ def weighed(labels: Iterable[EventLabel], error_rate: float) -> Weighed:
         rates = error_rates(recent, len(persons), usual, error_rate)
         evidence = rates.evidence(words)
     counts = np.bincount(recent.person, minlength=len(persons))
-    columns = (counts, rates.compared, rates.of_normal, rates.of_anomalous, rates.tells_little)
+    columns = (counts, rates.compared, rates.of_normal, rates.of_anomalous, rates.at_odds)
     return Weighed(
         {claim: value for claim, value in zip(claims, evidence.tolist(), strict=True) if value},
         [Auditor(*row) for row in zip(persons, *(column.tolist() for column in columns), strict=True)],

@@ -14,7 +14,8 @@ from service.api.feedback import FEEDBACK
 from service.feedback.sql import open_verdicts
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
 from tests.service.feedback.labels import ask, label_some, wait_for_sample
-from tests.service.feedback.samples import judge_with_errors
+from tests.service.feedback.samples import ASKED, judge_beside_a_flipper, judge_with_errors
+from tests.support.command import run
 from tests.support.gateway import Gateway
 from tests.support.observed import samples, scrape, value
 from tests.support.requests import call, many
@@ -149,3 +150,17 @@ def test_a_gateway_is_told_how_often_auditors_err(start_gateway: Callable[..., G
     [jump] = [one for one in ask(running.target, fb.AccuracyRequest()).kinds if one.kind == "jump"]
     assert jump.average_precision.value > 0.97
     assert value(samples(scrape(running)), "rolling_average_precision", kind="jump") > 0.97
+
+
+def test_accuracy_says_who_is_at_odds_with_the_others(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    judge_beside_a_flipper(open_verdicts(str(tmp_path)), 0.0)
+    running = start_gateway("--verdicts", str(tmp_path), "--auditor-error-rate", "0.05", "--metrics-port", "0")
+    auditors = {one.who: one for one in ask(running.target, fb.AccuracyRequest()).auditors}
+    assert {who: one.at_odds for who, one in auditors.items()} == {"ann": False, "bob": False, "cay": True}
+    assert auditors["cay"].words == auditors["cay"].compared == ASKED
+    assert auditors["cay"].confirms_of_normal == pytest.approx(0.35, abs=0.05)
+    assert value(samples(scrape(running)), "auditors_at_odds") == 1
+    assert running.wait_log("an auditor is at odds with the others")["who"] == "cay"
+    shown = run("accuracy", "--target", running.target).stdout
+    assert "'cay' is at odds with the others" in shown
+    assert "'ann'" not in shown

@@ -12,6 +12,10 @@ from service.feedback.verdicts import EventLabel, LabelVerdict
 
 JUMP = KINDS.index("jump")
 
+ASKED, ERRORS = 1_500, 0.05
+PEOPLE = {"ann": ERRORS, "bob": ERRORS, "cay": 0.35}
+"""Which share of their words is wrong."""
+
 
 def label(event_id: int, verdict: LabelVerdict = LabelVerdict.CONFIRMED, **fields: object) -> EventLabel:
     """Return a label of "ann" on the jump of an event of file 1, said at 1,000 us."""
@@ -33,6 +37,19 @@ def judge_with_errors(store: VerdictStore) -> None:
     store.add_sample([sampled(at, 0.99 if at < 40 else 0.001) for at in range(800)])
     said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
     store.append([label(at, said[at < 40 or at % 20 == 0]) for at in range(800)])
+
+
+def judge_beside_a_flipper(store: VerdictStore, missed: float) -> NDArray[np.bool_]:
+    """Ask PEOPLE about ASKED events, a twelfth of which is anomalous, and a share of that missed; return the truth."""
+    rng = np.random.default_rng(3)
+    anomalous: NDArray[np.bool_] = rng.random(ASKED) < 1 / 12
+    scores = np.where(anomalous & (rng.random(ASKED) >= missed), 0.99, 0.001)
+    store.add_sample([sampled(at, score) for at, score in enumerate(scores.tolist())])
+    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
+    for who, wrong in PEOPLE.items():
+        confirms = anomalous ^ (rng.random(ASKED) < wrong)
+        store.append([label(at, said[bool(word)], who=who) for at, word in enumerate(confirms.tolist())])
+    return anomalous
 
 
 def events_at(locations: NDArray[np.int64], *, per_item: int = 4) -> Events:

@@ -13,10 +13,7 @@ from service.feedback.exposition import AccuracyCollector
 from service.feedback.sql import SqlVerdicts, open_verdicts
 from service.feedback.verdicts import EventLabel, LabelVerdict, agreed
 from service.feedback.weighed import RECENT, sound, weighed
-from tests.service.feedback.samples import label, sampled
-
-EVENTS, ERRORS = 1_500, 0.05
-PEOPLE = {"ann": ERRORS, "bob": ERRORS, "cay": 0.35}
+from tests.service.feedback.samples import ASKED, ERRORS, judge_beside_a_flipper, label
 
 
 @pytest.fixture
@@ -24,24 +21,11 @@ def store(tmp_path: Path) -> SqlVerdicts:
     return open_verdicts(str(tmp_path))
 
 
-def judge(store: SqlVerdicts, missed: float, seed: int = 3) -> np.ndarray:
-    """Ask PEOPLE about a sample of which a twelfth is anomalous, and a share of that missed; return the truth."""
-    rng = np.random.default_rng(seed)
-    anomalous = rng.random(EVENTS) < 1 / 12
-    scores = np.where(anomalous & (rng.random(EVENTS) >= missed), 0.99, 0.001)
-    store.add_sample([sampled(at, score) for at, score in enumerate(scores.tolist())])
-    said = {True: LabelVerdict.CONFIRMED, False: LabelVerdict.REJECTED}
-    for who, wrong in PEOPLE.items():
-        confirms = anomalous ^ (rng.random(EVENTS) < wrong)
-        store.append([label(at, said[bool(word)], who=who) for at, word in enumerate(confirms.tolist())])
-    return anomalous
-
-
 @pytest.mark.parametrize(("missed", "falls"), [(0.0, False), (0.4, True)])
 def test_a_fall_is_seen_and_none_is_made_up_beside_a_person_who_flips(
     store: SqlVerdicts, missed: float, falls: bool
 ) -> None:
-    judge(store, missed)
+    judge_beside_a_flipper(store, missed)
     found = accuracy(store, weighed(store.labels(), ERRORS), resamples=100)
     [jump] = [one.measures["average_precision"] for one in found if one.kind == "jump"]
     assert (jump.high < 0.95) == falls
@@ -49,7 +33,7 @@ def test_a_fall_is_seen_and_none_is_made_up_beside_a_person_who_flips(
 
 
 def test_a_person_at_odds_is_named_once(store: SqlVerdicts) -> None:
-    judge(store, 0.0)
+    judge_beside_a_flipper(store, 0.0)
     assert [one.who for one in weighed(store.labels(), ERRORS).at_odds] == ["cay"]
     assert [one.who for one in weighed(store.labels(), 0.0).at_odds] == ["cay"], "contradictions show it by themselves"
     collector = AccuracyCollector(store, dict, error_rate=ERRORS, least_s=0)
@@ -59,11 +43,11 @@ def test_a_person_at_odds_is_named_once(store: SqlVerdicts) -> None:
         list(collector.collect())
     assert shown["epc_sentinel_auditors_at_odds"][0].value == 1
     [line] = [one for one in logs if "auditor" in one["event"]]
-    assert (line["who"], line["compared"]) == ("cay", EVENTS)
+    assert (line["who"], line["compared"]) == ("cay", ASKED)
 
 
 def test_what_versions_are_compared_by_is_not_what_a_person_at_odds_says(store: SqlVerdicts) -> None:
-    truth = judge(store, 0.0)
+    truth = judge_beside_a_flipper(store, 0.0)
     labels = store.labels()
     assert {one.who for one in sound(labels)} == {"ann", "bob"}
     wrong = [np.mean([said != truth[event] for (_, event, _), said in agreed(some).items()])
@@ -73,8 +57,8 @@ def test_what_versions_are_compared_by_is_not_what_a_person_at_odds_says(store: 
 
 
 def test_two_of_unequal_worth_are_no_tie(store: SqlVerdicts) -> None:
-    judge(store, 0.0)
-    ann, cay = (label(EVENTS, verdict, who=who) for who, verdict in
+    judge_beside_a_flipper(store, 0.0)
+    ann, cay = (label(ASKED, verdict, who=who) for who, verdict in
                 (("ann", LabelVerdict.REJECTED), ("cay", LabelVerdict.CONFIRMED)))  # fmt: skip
     claim = ann.claim
     assert weighed([ann, cay], 0.0).evidence == {}, "of people who err alike they are one"

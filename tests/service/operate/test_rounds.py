@@ -31,7 +31,7 @@ from service.operate.settings import OperateSettings
 from service.operate.state import STATE_FILE, OperateState, read_state
 from service.operate.steps import What
 from tests.k8s.workflow import step
-from tests.service.feedback.samples import judge_with_errors, label, sampled
+from tests.service.feedback.samples import judge_beside_a_flipper, judge_with_errors, label, sampled
 from tests.support.command import assert_one_line, run
 from tests.support.preloaded import Child, popen
 from tests.support.processes import die_at, end, wait_for
@@ -109,6 +109,19 @@ def test_errors_of_auditors_alone_are_nothing_to_respond_to(two_versions: Path, 
     said = run("operate", "--once", "--auditor-error-rate", "0.05", *flags).stderr
     assert '"performance": 0.0' in said
     assert "retrain" not in said
+
+
+def test_a_round_names_who_is_at_odds_with_the_other_auditors(two_versions: Path, tmp_path: Path) -> None:
+    Register(two_versions, PromotionLog(tmp_path / "lifecycle"), feature_spec_hash()).begin(1)
+    store = open_verdicts(str(tmp_path / "verdicts"))
+    judge_beside_a_flipper(store, 0.4)
+    store.close()
+    flags = ("--lifecycle", str(tmp_path / "lifecycle"), "--verdicts", str(tmp_path / "verdicts"), "--repository",
+             str(two_versions), "--retraining", "suggest", "--log-format", "json")  # fmt: skip
+    said = run("operate", "--once", "--auditor-error-rate", "0.05", *flags).stderr
+    [line] = [one for one in said.splitlines() if "an auditor is at odds with the others" in one]
+    assert '"who": "cay"' in line
+    assert "retrain" in said, "the fall is seen in spite of him"
 
 
 def after_each_kill(world: Path, tmp_path: Path, **settings: object) -> Iterator[Path]:

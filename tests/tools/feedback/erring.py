@@ -108,7 +108,7 @@ def main() -> None:
             ]  # fmt: skip
             sizes += [len(one.scores) for one in drawn]
             own = [error_rates(one.words, persons, given.errors, given.errors) for one in drawn]
-            named = np.sum([one.tells_little for one in own], axis=0).tolist()
+            named = np.sum([one.at_odds for one in own], axis=0).tolist()
             for kind, of_kind in enumerate(KINDS):
                 cells = [f"{_true(seen, now, truth, kind):.3f}"]
                 for way, found in enumerate((
