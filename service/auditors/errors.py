@@ -51,7 +51,7 @@ _Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
+class Testimony:
     """V words of P persons on C claims, one of each person on a claim at most."""
 
     claim: NDArray[np.intp]  # [V] number of the claim, from 0
@@ -82,7 +82,7 @@ class ErrorRates:
         found: NDArray[np.bool_] = self.of_normal + self.of_anomalous >= max(TELLS_LITTLE, _UNUSUAL * 2 * self.usual)
         return found
 
-    def evidence(self, words: Words) -> _Numbers:
+    def evidence(self, words: Testimony) -> _Numbers:
         """Return the logarithm of how many times likelier the words on each claim are if it is anomalous [C]."""
         of_claims: _Numbers = np.bincount(
             words.claim, self.of_words(words.person, words.confirms), len(words.group)
@@ -99,7 +99,7 @@ class ErrorRates:
         return found
 
 
-def error_rates(words: Words, persons: int, usual: float, least: float = _LEAST) -> ErrorRates:
+def error_rates(words: Testimony, persons: int, usual: float, least: float = _LEAST) -> ErrorRates:
     """Return how often each person errs.
 
     Args:
@@ -118,7 +118,7 @@ def error_rates(words: Words, persons: int, usual: float, least: float = _LEAST)
     return ErrorRates(of_normal, of_anomalous, np.where(alone, compared, found.compared), usual)
 
 
-def _by_others(words: Words, persons: int, usual: float) -> ErrorRates:
+def _by_others(words: Testimony, persons: int, usual: float) -> ErrorRates:
     """Return the rates by claims that several judged."""
     several = np.bincount(words.claim, minlength=len(words.group)) > 1
     kept = several[words.claim]
@@ -166,7 +166,7 @@ def _rates(
     return ErrorRates(of_normal, of_anomalous, compared, usual)
 
 
-def _by_scores(words: Words, persons: int, usual: float) -> tuple[_Numbers, NDArray[np.int64]]:
+def _by_scores(words: Testimony, persons: int, usual: float) -> tuple[_Numbers, NDArray[np.int64]]:
     """Return (the rate of each person by how much oftener than others he contradicts sure scores, by how many words).
 
     Low and high scores are apart: who looks at findings alone meets the errors of the detector that others do not.

@@ -11,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from service.auditors.contradictions import shown_error_rate
-from service.auditors.errors import ErrorRates, Words, error_rates
+from service.auditors.errors import ErrorRates, Testimony, error_rates
 from service.events.vocabulary import KINDS
 from service.feedback.sampling import BANDS
 from service.feedback.verdicts import Claim, EventLabel, LabelVerdict, latest
@@ -108,7 +108,7 @@ def warn_of(at_odds: Iterable[Auditor], before: Iterable[Auditor]) -> None:
 _CONFIRMS = {LabelVerdict.CONFIRMED: True, LabelVerdict.REJECTED: False}
 
 
-def _words(said: Sequence[EventLabel], claims: Mapping[Claim, int], persons: Mapping[str, int]) -> Words:
+def _words(said: Sequence[EventLabel], claims: Mapping[Claim, int], persons: Mapping[str, int]) -> Testimony:
     claim = np.array([claims[label.claim] for label in said], dtype=np.intp)
     promised = np.full(len(claims), np.nan)
     kind = np.zeros(len(claims), dtype=np.intp)
@@ -116,7 +116,7 @@ def _words(said: Sequence[EventLabel], claims: Mapping[Claim, int], persons: Map
     # The rules have no version, and their scores are no probabilities.
     promised[claim] = [label.score if label.score is not None and label.model_version else np.nan for label in said]
     band = np.where(np.isnan(promised), _UNKNOWN, np.searchsorted(BANDS, promised, side="right"))
-    return Words(
+    return Testimony(
         claim,
         np.array([persons[label.who] for label in said], dtype=np.intp),
         np.array([_CONFIRMS[label.verdict] for label in said], dtype=np.bool_),
@@ -125,7 +125,7 @@ def _words(said: Sequence[EventLabel], claims: Mapping[Claim, int], persons: Map
     )
 
 
-def _recent(words: Words, sequence: NDArray[np.int64]) -> Words:
+def _recent(words: Testimony, sequence: NDArray[np.int64]) -> Testimony:
     """Return the words on the claims that were last spoken of. Args: ``sequence`` [V], each word's place in the log."""
     last = np.zeros(len(words.group), dtype=np.int64)
     np.maximum.at(last, words.claim, sequence)
@@ -134,7 +134,7 @@ def _recent(words: Words, sequence: NDArray[np.int64]) -> Words:
     kept = np.zeros(len(last), dtype=np.bool_)
     kept[np.argsort(last, kind="stable")[-RECENT:]] = True
     of_word = kept[words.claim]
-    return Words(
+    return Testimony(
         (np.cumsum(kept) - 1)[words.claim[of_word]],
         words.person[of_word],
         words.confirms[of_word],

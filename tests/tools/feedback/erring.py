@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.auditors.contradictions import shown_error_rate
-from service.auditors.errors import ErrorRates, Words, error_rates
+from service.auditors.errors import ErrorRates, Testimony, error_rates
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.table import feature_spec_hash
@@ -52,11 +52,11 @@ class Judged:
     confirmed: NDArray[np.bool_]  # [n, 5, P]
 
     @property
-    def words(self) -> Words:
+    def words(self) -> Testimony:
         """All words as columns; claims are events times kinds."""
         claims, persons = self.scores.size, self.confirmed.shape[2]
         band = np.searchsorted(BANDS, self.scores.ravel(), side="right")
-        return Words(
+        return Testimony(
             np.repeat(np.arange(claims), persons),
             np.tile(np.arange(persons), claims),
             self.confirmed.ravel(),
