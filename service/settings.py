@@ -228,8 +228,8 @@ class Settings(BaseSettings):
         0.0,
         ge=0,
         le=0.4,
-        description="share of the verdicts that are wrong, 0 to 0.4, by which accuracy is measured; where persons"
-        " who judge the same contradict each other oftener, what that shows",
+        description="share of the verdicts that are wrong, 0 to 0.4, by which accuracy is measured; the"
+        " words of a person who shows to err oftener weigh less",
     )
     audit_key: Path | None = Field(
         None,
