@@ -8,6 +8,9 @@ taking back, noise that belongs to a network would be an alarm for ever.
 
 Times are set aside late, and only those that the network is sure of: quantiles of a lane bear some wrong ones, and
 without the slow and the quick ones among the normal ones they would be too narrow, and narrower every round.
+
+A few events may be what the tables make of them, for ever: with them in the tables they look wrong, without them they
+do not. Whatever swings so after some rounds stays aside.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ from training.runs.weights import TrainedWeights
 from training.samples.reference import learn
 
 _STRICT_ROUNDS = 2
+_FREE_ROUNDS = 6
+"""What is suspected, no more, and again in the rounds after these stays aside. Most tables have settled by then."""
+
 _SURE = 0.5
 """Score or evidence from which one of them alone suspects an event in a strict round."""
 
@@ -87,12 +93,16 @@ def settle(  # noqa: PLR0913, PLR0917 - one of them is an option
 
     most_moved = max(int(settings.settled_share * len(events)), settings.settled_events)
     normal: NDArray[np.bool_] = np.ones(len(events), dtype=np.bool_)
+    swings = suspects = before = np.zeros((len(events), len(KINDS)), dtype=np.bool_)
     rounds: list[Round] = []
     while len(rounds) < settings.most_rounds:
         number = len(rounds)
         progress(f"round {number + 1}: judging {len(events):,} events", number / settings.most_rounds)
         reference = teach(normal)
-        suspects = _suspects(events, reference, network, strict=number < _STRICT_ROUNDS)
+        found = _suspects(events, reference, network, strict=number < _STRICT_ROUNDS)
+        if number >= _FREE_ROUNDS:
+            swings = swings | (found & ~suspects & before)
+        before, suspects = suspects, found | swings
         now = np.asarray(~suspects.any(axis=1))
         moved = int((now != normal).sum())
         by_kind = dict(zip(KINDS, suspects.sum(axis=0).tolist(), strict=True))
