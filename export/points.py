@@ -32,11 +32,12 @@ from service.progress import Progress
 from training.datasets import dataset
 from training.datasets.truth import load_truth, truth_beside
 from training.errors import DataError
+from training.evaluation.data_under_test import Subject
 from training.network import calibration
 from training.runs.expected_error import expected_error, known_events
 from training.runs.lineage import contents
 from training.runs.weights import weights_of_model
-from training.samples.samples import Samples, Score, samples
+from training.samples.samples import Samples, Score
 
 POINTS = "points"
 """Key of the lineage: the folders that the points are from."""
@@ -129,12 +130,12 @@ def _judged(folder: Path, network: Model, svm: Model | None) -> tuple[list[_Said
         raise DataError(f"{folder} has no truth.parquet or truth.csv: points are set where the truth is known")
     if world.files in _learned_from(network.manifest.lineage):
         raise DataError(f"{folder}: {network.title} has learned from these files; name others")
-    labels, limit = load_truth(truth, world.events).labels, network.manifest.lengths[-1]
+    subject, limit = Subject(world.events, load_truth(truth, world.events), reference), network.manifest.lengths[-1]
     weights = weights_of_model(network).model
     beside = None if svm is None else (weights_of_model(svm).model, svm.manifest.ensemble)
     found = []
     for mode in range(len(MODES)):
-        part = samples(world.events, labels, reference, causal=bool(mode), limit=limit)
+        part = subject.samples(causal=bool(mode), limit=limit)
         found.append(_Said(part.labels, known_events(part), _scores(part, weights, beside, mode)))
     return found, contents(folder, truth, world).model_dump()
 

@@ -55,6 +55,7 @@ def analyze(
     model_version: Annotated[str | None, setting("model_version")] = None,
     operating_point: Annotated[str | None, setting("operating_point")] = None,
     costs: Annotated[str | None, setting("costs")] = None,
+    unknown_codes: Annotated[str | None, setting("unknown_codes")] = None,
     fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, setting("max_events_per_request")] = None,
     ca_file: CaFileOption = None,
@@ -89,6 +90,7 @@ def analyze(
         model_version=model_version,
         operating_point=operating_point,
         costs=costs,
+        unknown_codes=unknown_codes,
         fallback=fallback,
         max_events_per_request=max_events_per_request,
         model_timeout_s=30,  # nobody waits as a caller does: better late than by rules

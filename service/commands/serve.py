@@ -28,6 +28,7 @@ def serve(
     canary_percent: Annotated[str | None, setting("canary_percent")] = None,
     operating_point: Annotated[str | None, setting("operating_point")] = None,
     costs: Annotated[str | None, setting("costs")] = None,
+    unknown_codes: Annotated[str | None, setting("unknown_codes")] = None,
     event_times: Annotated[str | None, setting("event_times")] = None,
     fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
     max_events_per_request: Annotated[str | None, setting("max_events_per_request")] = None,

@@ -22,10 +22,12 @@ from service.commands.options import (
     TruthOption,
     more_folders,
     need_train_extra,
+    setting,
 )
 from service.errors import CommandError
 from service.events.zones import SEOUL
 from service.jobs.progress import shown_progress
+from service.settings import load_settings
 
 if TYPE_CHECKING:
     from training.finetuning.start import StartNetwork
@@ -165,6 +167,7 @@ def evaluate(
         bool, typer.Option("--baselines/--no-baselines", help="Compare with LightGBM and one-class detectors.")
     ] = True,
     miss_cost: Annotated[float, typer.Option(min=0.0, help="Cost of a missed anomaly, in false alarms.")] = 10.0,
+    unknown_codes: Annotated[str | None, setting("unknown_codes")] = None,
     causes: Annotated[
         bool,
         typer.Option(
@@ -179,15 +182,20 @@ def evaluate(
     from training.evaluation.evaluate import EvaluateOptions
     from training.evaluation.evaluate import evaluate as measure
 
+    options = EvaluateOptions(
+        baselines=with_baselines,
+        miss_cost=miss_cost,
+        spares_unknown=load_settings(unknown_codes=unknown_codes).unknown_codes == "spared",
+    )
     if causes:
         from training.evaluation.causes import measure_causes
 
         with shown_progress() as progress:
-            tables = measure_causes(run, data, truth, EvaluateOptions().seed, progress)
+            tables = measure_causes(run, data, truth, options.seed, progress, spares_unknown=options.spares_unknown)
         report.write_sheets(tables)
         return
     with shown_progress() as progress:
-        found = measure(run, data, truth, EvaluateOptions(baselines=with_baselines, miss_cost=miss_cost), progress)
+        found = measure(run, data, truth, options, progress)
     report.write_console(found)
     report.write_files(found, out or run)
 

@@ -35,8 +35,13 @@ from service.runtime.tasks import together
 SUSPICION = 0.05
 """Probability from which on a model has an opinion of its own that an event is anomalous."""
 
-_SUREST = 1e-6
-"""Probabilities are taken as at least that far from 0 and 1, whose logits are infinite."""
+_SUREST = 1e-12
+"""Probabilities are taken as at least that far from 0 and 1, whose logits are infinite.
+
+Not farther: out of its depth a network gives most events less than 1e-6, and still ranks them."""
+
+_SUREST_SVM = 1e-6
+"""The same for SVMs, which are as sure of every event where all is new to them, and must not outweigh the network."""
 
 _SUREST_RULE = 1e-3
 """The same for evidence, which is 0 or 1 more often than anybody is that sure."""
@@ -155,7 +160,7 @@ def weigh(members: Members, combination: Ensemble, mode: int) -> Probabilities:
     """
     z = np.array(combination.bias[mode]) + np.array(combination.lstm[mode]) * logit(members.lstm)
     if members.svm is not None:
-        z = z + np.array(combination.svm[mode]) * logit(members.svm)
+        z = z + np.array(combination.svm[mode]) * logit_of_svm(members.svm)
     if combination.rules is not None:
         z = z + np.array(combination.rules[mode]) * logit_of_evidence(members.rules.evidence)
     found: Probabilities = (1 / (1 + np.exp(-z))).astype(np.float32)
@@ -167,6 +172,11 @@ def logit(probability: Probabilities, surest: float = _SUREST) -> NDArray[np.flo
     p = np.clip(probability.astype(np.float64), surest, 1 - surest)
     logits: NDArray[np.float64] = np.log(p / (1 - p))
     return logits
+
+
+def logit_of_svm(probability: Probabilities) -> NDArray[np.float64]:
+    """Return the logits of the probabilities of SVMs."""
+    return logit(probability, _SUREST_SVM)
 
 
 def logit_of_evidence(evidence: Probabilities) -> NDArray[np.float64]:

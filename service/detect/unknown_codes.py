@@ -164,9 +164,9 @@ class UnknownCodes:
         case = view.case(self.reference)
         features = case.features.copy()
         unknown = (features[:, INDEX["code_well_formed"]] > 0) & (features[:, INDEX["code_product_log"]] == 0)
-        unknown &= _of_files(case, spared.spared)
+        unknown &= _of_files(view, case, spared.spared)
         for name, value in self._usual.items():
-            of = unknown & _of_files(case, list(spared.headers)) if name == "code_header_log" else unknown
+            of = unknown & _of_files(view, case, list(spared.headers)) if name == "code_header_log" else unknown
             features[of, INDEX[name]] = value
         for name in _FAR:
             features[unknown, INDEX[name]] = 0
@@ -189,11 +189,12 @@ def _sample(unknown: UnknownParts) -> _Sample:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _of_files(case: Case, files: list[int]) -> NDArray[np.bool_]:
+def _of_files(view: View, case: Case, files: list[int]) -> NDArray[np.bool_]:
     """Return which events [N] of a case are of items that any of the files has."""
     events = case.journeys.events
     items = np.zeros(len(events.epc_codes), dtype=np.bool_)
-    items[events.epc[np.isin(events.file_id, files)]] = True
+    # By the events that are asked for: those of the history, a repeated one too, are of no file.
+    items[events.epc[case.rows[np.isin(view.events.file_id, files)]]] = True
     return items[events.epc]
 
 

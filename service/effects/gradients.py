@@ -108,7 +108,7 @@ def effects(
         way = [one.take(rows).features for one in whole]
         for member in mixture.members:
             weights = member.weights[part.modes, part.kinds]  # [m, K]
-            found = integrated_gradients(member.network, np.stack(way, axis=1), part, steps, mixture.most)
+            found = integrated_gradients(member.network, np.stack(way, axis=1), part, steps, member.most)
             ends[:, rows] += weights * found.ends
             table[rows] += weights[:, :, None] * _by_name(found.moved, part)
     of_steps = {}

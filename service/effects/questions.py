@@ -73,6 +73,7 @@ class Member:
 
     network: Network
     weights: Array  # [2, 5] of its logits, by mode and kind
+    most: float = np.inf  # its logits are taken as at least -most and at most most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,6 @@ class Mixture:
     members: tuple[Member, ...]
     bias: Array  # [2, 5] by mode and kind
     steps: tuple[Step, ...] = ()
-    most: float = np.inf  # logits of members are taken as at least -most and at most most
 
     @classmethod
     def alone(cls, network: Network) -> Mixture:

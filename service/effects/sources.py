@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detect import rules
-from service.detect.ensemble import logit, logit_of_evidence
+from service.detect.ensemble import logit, logit_of_evidence, logit_of_svm
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
 from service.effects.questions import Member, Mixture, Step
@@ -56,11 +56,14 @@ class Sources:
 
 def mixture_of(combination: Ensemble, lstm: Network, svm: Network, steps: tuple[Step, ...] = ()) -> Mixture:
     """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`."""
-    members = Member(lstm, np.array(combination.lstm)), Member(svm, np.array(combination.svm))
+    certain = np.ones(1, dtype=np.float32)
+    members = (
+        Member(lstm, np.array(combination.lstm), most=float(logit(certain)[0])),
+        Member(svm, np.array(combination.svm), most=float(logit_of_svm(certain)[0])),
+    )
     if combination.rules is not None:
         steps = (*steps, Step("rules", _by_rules, np.array(combination.rules)))
-    surest = float(logit(np.ones(1, dtype=np.float32))[0])
-    return Mixture(members, np.array(combination.bias), steps, most=surest)
+    return Mixture(members, np.array(combination.bias), steps)
 
 
 def _by_rules(features: NDArray[np.float32]) -> NDArray[np.float64]:

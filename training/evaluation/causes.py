@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from service.explain.mates import Mates
 from service.features.table import INDEX, TYPE_COLUMNS
 from service.model.sequences import Windows
 from service.progress import Progress
-from training.datasets.truth import truth_beside
+from training.datasets.truth import Truth, truth_beside
 from training.errors import DataError
 from training.evaluation.data_under_test import Subject, whole
 from training.evaluation.later import LATER, planted
@@ -27,9 +28,11 @@ from training.evaluation.mistakes import PlantedAndFound, mistakes_sheet, noise_
 from training.evaluation.slices import DetectorVerdicts
 from training.evaluation.tables import Sheet
 from training.runs.under_test import UnderTest
-from training.samples.samples import Samples, samples
+from training.samples.samples import Samples
 from training.samples.splits import normal_events
 from training.simulation.anomalies import VARIANTS
+
+_LOG = logging.getLogger(__name__)
 
 PLANTED: dict[str, tuple[str, ...]] = {
     "first_seen_downstream": ("first_seen_downstream",),
@@ -76,10 +79,12 @@ _MOST = 3_000
 """Findings of a mode whose causes are taken away, drawn at random."""
 
 
-def measure_causes(folder: Path, data: Path | None, truth: Path | None, seed: int, progress: Progress) -> list[Sheet]:
+def measure_causes(  # noqa: PLR0913 - the last one is an option, given by name
+    folder: Path, data: Path | None, truth: Path | None, seed: int, progress: Progress, *, spares_unknown: bool = True
+) -> list[Sheet]:
     """Return the tables of what causes and incidents are worth on a simulated world, whose truth has variants.
 
-    ``folder`` is a run folder or a model repository.
+    ``folder`` is a run folder or a model repository; ``spares_unknown`` as in `Subject`, whose warnings are logged.
 
     Raises:
         DataError: the data cannot be used, or their truth does not say what was planted.
@@ -93,6 +98,9 @@ def measure_causes(folder: Path, data: Path | None, truth: Path | None, seed: in
     subject, _ = whole(network.reference, data, truth or truth_beside(data))
     if not {"variant", "noise"} <= subject.known.details.keys():
         raise DataError(f"the truth of {data} has no columns variant and noise: name a world of epc-sentinel simulate")
+    subject = replace(subject, spares_unknown=spares_unknown)
+    for warning in subject.warnings:
+        _LOG.warning("warning: %s: %s", data, warning)
     return _sheets(network, subject, seed, progress)
 
 
@@ -102,8 +110,8 @@ def _sheets(network: UnderTest, subject: Subject, seed: int, progress: Progress)
     journeys = Journeys.of(subject.events)
     for causal, mode in enumerate(MODES):
         progress(f"causes, {mode}", 0.1 + 0.45 * causal)
-        events, labels, limit = subject.events, subject.known.labels, network.weights.max_length
-        part = samples(events, labels, network.reference, causal=bool(causal), limit=limit)
+        events = subject.events
+        part = subject.samples(causal=bool(causal), limit=network.weights.max_length)
         verdicts = DetectorVerdicts(network.weights.model(part), network.balanced(mode), calibrated=True)
         truth = part.labels >= 0.5
         truly = truth & verdicts.flags
@@ -157,6 +165,11 @@ def _causes(part: Samples, events: Events, wanted: NDArray[np.bool_], *, causal:
     return causes
 
 
+def _unlabelled(events: Events, subject: Subject) -> Subject:
+    """Return other events to be judged as those of ``subject`` are."""
+    return replace(subject, events=events, known=Truth(np.zeros((len(events), len(KINDS)), dtype=np.float32), {}))
+
+
 def _by_variant(
     causes: NDArray[np.intp], truly: NDArray[np.bool_], variant: NDArray[np.str_], noisy: NDArray[np.bool_]
 ) -> Iterator[list[str]]:
@@ -187,8 +200,7 @@ def _later(network: UnderTest, subject: Subject, mode: str, rng: np.random.Gener
     normal = normal[kept]
     for variant in LATER:
         made, shown = planted(events, normal, variant, rng)
-        labels = np.zeros((len(made), len(KINDS)), dtype=np.float32)
-        part = samples(made, labels, network.reference, causal=mode == MODES[1], limit=network.weights.max_length)
+        part = _unlabelled(made, subject).samples(causal=mode == MODES[1], limit=network.weights.max_length)
         kind = KINDS.index(variant.kind)
         found = network.weights.model(part)[:, kind] >= network.balanced(mode)[kind]
         wanted = np.zeros(part.labels.shape, dtype=np.bool_)
@@ -253,8 +265,7 @@ def _stability(  # noqa: PLR0913, PLR0917 - what there is to look at
     )
     order = rng.permutation(len(other))
     moved = other.take(order)
-    labels = np.zeros((len(moved), len(KINDS)), dtype=np.float32)
-    disturbed = samples(moved, labels, network.reference, causal=bool(causal), limit=network.weights.max_length)
+    disturbed = _unlabelled(moved, subject).samples(causal=bool(causal), limit=network.weights.max_length)
     wanted = np.zeros((len(moved), len(KINDS)), dtype=np.bool_)
     wanted[part.index] = truly
     place = order[disturbed.index]

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.coverage import coverage_warning
+from service.detect.unknown_codes import Spared, UnknownCodes
 from service.events.columns import Events
+from service.events.journeys import Journeys
+from service.features.case import Case, View
 from service.features.reference import Reference
 from service.model.manifest import digest_of
 from training.datasets import dataset
@@ -23,13 +27,14 @@ from training.runs.record import Contents
 from training.samples.labelled_data import Material, Strangers, strangers_of
 from training.samples.labels import labels_of
 from training.samples.reference import learn
+from training.samples.samples import Samples, samples
 from training.samples.splits import SPLITS, normal_events, rows_of_others, split_epcs
 
 Source = dict[str, Any]
 """Data folder, which part of it and how much that is, truth file (None: the rules label), SHA-256 of the files."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """The events to judge, what is known of them, and the tables to look things up in."""
 
@@ -37,6 +42,35 @@ class Subject:
     known: Truth
     reference: Reference
     measured: NDArray[np.intp] | None = None  # events whose verdicts count, all those of their EPCs; None: all
+    spares_unknown: bool = True  # `serve --unknown-codes`
+
+    def samples(self, *, causal: bool, limit: int, settle_us: int = 0) -> Samples:
+        """Return the samples of all events in one request, see `samples`, with the features that a gateway judges by.
+
+        In files where most codes are of unknown products it spares them. What it has seen lately, by which it decides
+        of small requests in a stream, plays no part: all codes of a file are known here.
+        """
+        part = samples(self.events, self.known.labels, self.reference, causal=causal, limit=limit, settle_us=settle_us)
+        unknown, found = self._looked_up
+        if not found.spared:
+            return part
+        case = Case(Journeys.of(self.events), part.features, np.argsort(part.index))
+        served = unknown.without_tables(View(self.events, causal, given=case), found)
+        return replace(part, features=served.case(self.reference).features)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what a gateway warns of where most codes are of unknown products, files of one warning together."""
+        files: dict[str, list[str]] = {}
+        for file_id, coverage in self._looked_up[1].files.items():
+            if coverage.is_foreign or coverage.lately is not None:
+                files.setdefault(coverage_warning(coverage), []).append(str(file_id))
+        return [f"file_id {', '.join(ids)}: {warning}" for warning, ids in files.items()]
+
+    @cached_property
+    def _looked_up(self) -> tuple[UnknownCodes, Spared]:
+        unknown = UnknownCodes(self.reference, spared=self.spares_unknown)
+        return unknown, unknown.decide(unknown.look(self.events))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,7 @@ class EvaluateOptions:
     miss_cost: float = metrics.MISS_COST
     resamples: int = 200  # of the EPCs, for the intervals; 0: none
     seed: int = 7
+    spares_unknown: bool = True  # unknown codes, as `serve` does
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +97,8 @@ def evaluate(
     else:
         assert own is not None  # noqa: S101 - read above
         subject, source = own_subject(run, own, truth)
+    subject = replace(subject, spares_unknown=options.spares_unknown)
+    notices += subject.warnings
     if source["truth"] is None:
         notices.insert(0, WEAK)
     progress("judging: model, one-class SVMs and rules", 0.05)
@@ -141,11 +144,10 @@ def on_test_split(run: Run, world: Dataset, known: Truth, measured: NDArray[np.b
 
 
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
-    """Judge the events as one request by the run's model, its one-class SVMs and the rules, in each mode."""
+    """Judge the events as one request by the run's model, its SVMs, the rules and the ensemble, in each mode."""
     judged, record = {}, run.record
     for causal, mode in enumerate(MODES):
-        events, labels, tables = subject.events, subject.known.labels, subject.reference
-        part = samples(events, labels, tables, causal=bool(causal), limit=run.lengths[-1])
+        part = subject.samples(causal=bool(causal), limit=run.lengths[-1])
         opinion = rules.opinion(part.features)
         detectors = {
             MODEL: _verdicts(predict(run.model, part), record.thresholds, record.operating_points, mode),

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 
 from service.detect.cutoffs import cost_threshold
 from service.detect.detector import CERTAIN_SCORE
-from service.detect.ensemble import SUSPICION, Members, logit, logit_of_evidence
+from service.detect.ensemble import SUSPICION, Members, logit, logit_of_evidence, logit_of_svm
 from service.events.vocabulary import KINDS, OperatingPoint
 
 _THRESHOLD_RANGE = (SUSPICION, 0.95)
@@ -138,7 +138,9 @@ def fit_weights(members: Sequence[Members], labels: Sequence[NDArray[np.float32]
 def _weights(members: Members, labels: NDArray[np.bool_]) -> list[tuple[float, ...]]:
     """Return (weight of the network, of the SVMs, of the rules, bias) of each kind."""
     assert members.svm is not None  # noqa: S101 - in a training they always answer
-    logits = np.stack([logit(members.lstm), logit(members.svm), logit_of_evidence(members.rules.evidence)], axis=2)
+    logits = np.stack(
+        [logit(members.lstm), logit_of_svm(members.svm), logit_of_evidence(members.rules.evidence)], axis=2
+    )
     found: list[tuple[float, ...]] = []
     for kind in range(len(KINDS)):
         truth = labels[:, kind]

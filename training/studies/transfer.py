@@ -1,7 +1,7 @@
 """What a trained network is worth to a network that it never saw: as it is, adopted, tuned on few labels, on all.
 
-All steps judge the same held-out items. Tables, tuning and thresholds come from the others: without labels, or with as
-many as a step says, of items drawn at random.
+All steps judge the same held-out items, as a gateway does, which spares codes that its tables lack. Tables, tuning and
+thresholds come from the others: without labels, or with as many as a step says, of items drawn at random.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from training.adoption.alarms import AlarmCuts, cuts_within_budget
 from training.adoption.judging import judged
 from training.adoption.settings import AdoptSettings
 from training.adoption.settling import Settled, settle
+from training.datasets.truth import Truth
+from training.evaluation.data_under_test import Subject
 from training.evaluation.tables import Sheet
 from training.finetuning.start import StartNetwork
 from training.finetuning.tune import tune_from
@@ -32,7 +34,7 @@ from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
 from training.network.predict import predict
 from training.samples.labelled_data import Material
-from training.samples.samples import Score, samples
+from training.samples.samples import Score
 
 LABELLED = (500, 2_000, 20_000)
 """Labelled events of the steps between adopting and training with all labels."""
@@ -57,9 +59,11 @@ def study_transfer(
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = []
+    events, labels = labelled.take("test")
     for step in _steps(labelled, start, config, progress):
+        subject = Subject(events, Truth(labels), step.reference)
         for causal, mode in enumerate(MODES):
-            part = samples(*labelled.take("test"), step.reference, causal=bool(causal), limit=labelled.max_length)
+            part = subject.samples(causal=bool(causal), limit=labelled.max_length)
             scores = step.score(part)
             measured = per_kind(part.labels, scores)
             flags = scores >= np.array(step.thresholds.of(mode), dtype=np.float32)

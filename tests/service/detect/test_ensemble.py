@@ -97,6 +97,19 @@ def test_what_a_member_does_not_say_is_left_out() -> None:
     np.testing.assert_allclose(logit(weigh(Members(LSTM, None, NOTHING), BOTH, 0)), 0.5 * logit(LSTM), atol=1e-2)
 
 
+def test_what_the_network_ranks_far_below_everything_keeps_its_order() -> None:
+    """Out of its depth it gives nearly all events less than a millionth."""
+    lstm = np.repeat(np.array([[1e-10], [1e-9], [1e-8], [1e-7]], np.float32), 5, axis=1)
+    weighed = weigh(Members(lstm, np.ones_like(lstm), opinion(np.zeros_like(lstm))), BOTH, 0)
+    assert (np.diff(weighed, axis=0) > 0).all()
+
+
+def test_svms_that_are_sure_of_everything_do_not_outweigh_the_network() -> None:
+    lstm = np.full((1, 5), 1e-7, np.float32)
+    weighed = weigh(Members(lstm, np.ones_like(lstm), opinion(np.zeros_like(lstm))), BOTH, 0)
+    assert weighed.max() < 0.5
+
+
 RULED = BOTH.model_copy(update={"rules": [[1.0] * 5] * 2})
 UNSUSPECTED = np.full((3, 5), 0.01, np.float32)
 

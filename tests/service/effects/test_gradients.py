@@ -125,17 +125,17 @@ def test_the_score_of_a_mixture_is_explained_whole(explained: Explained, causal:
     def by_rules(features: NDArray[np.float32]) -> NDArray[np.float64]:
         return logit(rules.judge(features)[0])
 
-    members = (Member(explained.network, weights[0]), Member(explained.svm, weights[1]))
-    mixture = Mixture(members, np.full((2, 5), -1.0), (Step("rules", by_rules, weights[2]),), most=13.8)
+    members = Member(explained.network, weights[0], most=4.0), Member(explained.svm, weights[1], most=2.0)
+    mixture = Mixture(members, np.full((2, 5), -1.0), (Step("rules", by_rules, weights[2]),))
     found = effects(mixture, explained.normal, asked)
     moved = found.features.sum(axis=2) + found.other_events + found.steps["rules"]
     np.testing.assert_allclose(moved, found.score - found.baseline_score, atol=1e-4)
     assert np.abs(found.steps["rules"]).max() > 1
     rows = np.arange(15)[:, None]
     expected = np.full((15, 2), -1.0)
-    for network, one in zip((explained.network, explained.svm), weights[:2], strict=True):
-        said = network.trace(asked.features, asked.lengths, asked.position).logits[rows, asked.kinds]
-        expected += one[int(causal)][asked.kinds] * np.clip(said, -13.8, 13.8)
+    for member in members:
+        said = member.network.trace(asked.features, asked.lengths, asked.position).logits[rows, asked.kinds]
+        expected += member.weights[int(causal)][asked.kinds] * np.clip(said, -member.most, member.most)
     expected += weights[2][int(causal)][asked.kinds] * by_rules(asked.events)[rows, asked.kinds]
     np.testing.assert_allclose(found.score, 100 / (1 + np.exp(-expected)), atol=1e-3)
 

@@ -13,7 +13,7 @@ from training.evaluation.slices import ANY, FALSE_ALARMS, Row, metric_rows
 from training.metrics.per_kind import per_kind
 from training.network.predict import predict
 from training.runs.folder import Run
-from training.samples.samples import Samples, samples
+from training.samples.samples import Samples
 from training.samples.splits import normal_events
 
 WAITS_S = (0, 10, 60, 600, 3600)
@@ -53,12 +53,5 @@ def _drawn(subject: Subject, seed: int) -> NDArray[np.bool_]:
 
 def _after(run: Run, subject: Subject, drawn: NDArray[np.bool_], wait_s: int) -> Samples:
     """Return the samples of the events ``drawn`` [N] as they are ``wait_s`` seconds after each of them."""
-    part = samples(
-        subject.events,
-        subject.known.labels,
-        subject.reference,
-        causal=True,
-        limit=run.lengths[-1],
-        settle_us=wait_s * 1_000_000,
-    )
+    part = subject.samples(causal=True, limit=run.lengths[-1], settle_us=wait_s * 1_000_000)
     return part.take(np.flatnonzero(drawn[part.index]))

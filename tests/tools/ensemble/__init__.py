@@ -1,0 +1,1 @@
+"""What the ensemble adds to the network."""
