@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.points import POINTS, set_points
+from export.points import POINTS, _judged, set_points
 from service.errors import ModelRepositoryError
 from service.events.vocabulary import KINDS, OperatingPoint
 from service.features.table import feature_spec_hash
 from service.model.manifest import SVM_NAME
 from service.model.repository import load, versions
+from tests.support.foreign import write_foreign_world
 from tests.support.trained import TinyWorld, silent
 from training.errors import DataError
 from training.evaluation.data_under_test import whole
 from training.network import calibration
 from training.runs.under_test import UnderTest
+from training.runs.weights import weights_of_model
 from training.samples.samples import samples
 
 
@@ -77,3 +79,15 @@ def test_what_the_training_had_and_what_nobody_knows_the_truth_of_sets_no_points
     with pytest.raises(ModelRepositoryError, match="has no points"):
         set_points(repository, [other_world], silent)
     assert versions(repository) == [1]
+
+
+def test_a_world_of_another_network_is_judged_as_it_is_served(exported: Path, tmp_path: Path) -> None:
+    truth = write_foreign_world(tmp_path, 1_000, 5)
+    model = load(exported, feature_spec_hash=feature_spec_hash())
+    (said, _), _ = _judged(tmp_path, model, None)
+    network = UnderTest.of(exported)
+    subject, _ = whole(network.reference, tmp_path, truth)
+    limit, score = network.weights.max_length, weights_of_model(model).model
+    np.testing.assert_array_equal(said.scores["network"], score(subject.samples(causal=False, limit=limit)))
+    bare = samples(subject.events, subject.known.labels, network.reference, causal=False, limit=limit)
+    assert np.abs(said.scores["network"] - score(bare)).max() > 0.1

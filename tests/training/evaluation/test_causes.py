@@ -17,6 +17,7 @@ from training.evaluation.causes import PLANTED, measure_causes
 from training.evaluation.later import LATER, planted
 from training.samples.splits import normal_events
 from training.simulation.anomalies import VARIANTS
+from training.simulation.world import simulate
 
 
 def silent(_what: str, _done: float) -> None:
@@ -72,3 +73,16 @@ def test_a_truth_that_does_not_say_what_was_planted_is_refused(
         measure_causes(tiny_run, folder, None, 3, silent)
     with pytest.raises(DataError, match="name a simulated world with --data"):
         measure_causes(tiny_run, None, None, 3, silent)
+
+
+def test_codes_of_another_network_are_spared_and_it_is_said(
+    tiny_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulate(tmp_path, 400, seed=1, network=203)
+    spared = measure_causes(tiny_run, tmp_path, None, 3, silent)
+    assert "no code is epcFake for that alone" in caplog.text
+    caplog.clear()
+    flagged = measure_causes(tiny_run, tmp_path, None, 3, silent, spares_unknown=False)
+    assert "of the codes are of products" in caplog.text
+    assert "no code is epcFake for that alone" not in caplog.text
+    assert [sheet.rows for sheet in spared] != [sheet.rows for sheet in flagged]

@@ -10,9 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from service.__main__ import app
+from service.commands.training import network_of
 from service.events.vocabulary import KINDS
 from tests.support.trained import SHORT
+from training.datasets.truth import Truth
+from training.evaluation.data_under_test import Subject
+from training.finetuning.start import StartNetwork
+from training.metrics.per_kind import per_kind
+from training.metrics.ranking import MACRO
 from training.samples import labelled_data
+from training.samples.labelled_data import Material
 from training.simulation.world import simulate
 from training.studies.transfer import _with_labels
 
@@ -31,6 +38,17 @@ def test_labels_make_the_model_better_at_a_network_that_it_never_saw(bundled_rep
     assert (macro.loc[steps[2:]] > macro.loc["as it is"] + 0.05).all(axis=None)
     assert set(table.kind) == {*KINDS, "macro"}
     assert "an unseen network" in done.output
+    *_, labelled = labelled_data.load(data, data / "truth.parquet", SHORT.max_length)
+    assert macro.loc["as it is", "retrospective"] == pytest.approx(as_served(labelled, network_of(bundled_repository)))
+
+
+def as_served(labelled: Material, start: StartNetwork) -> float:
+    """Return the retrospective macro AP of a network that spares codes which it does not know."""
+    events, labels = labelled.take("test")
+    subject = Subject(events, Truth(labels), start.reference)
+    assert subject.warnings
+    part = subject.samples(causal=False, limit=labelled.max_length)
+    return per_kind(part.labels, start.weights.score(part))[MACRO]["ap"]
 
 
 def test_labels_are_of_whole_items_and_in_proportion(tmp_path: Path) -> None:
