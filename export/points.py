@@ -155,7 +155,7 @@ def _scores(
         of_svm, combination = beside
         found[_SVM] = of_svm(part)
         if combination is not None:
-            members = Members(found[_NETWORK], found[_SVM], rules.opinion(part.features))
+            members = Members(found[_NETWORK], found[_SVM], rules.opinion(part.features), part.spared)
             found[_ENSEMBLE] = combine(members, combination, mode)
     return found
 

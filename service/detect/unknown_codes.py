@@ -164,13 +164,14 @@ class UnknownCodes:
         case = view.case(self.reference)
         features = case.features.copy()
         unknown = (features[:, INDEX["code_well_formed"]] > 0) & (features[:, INDEX["code_product_log"]] == 0)
-        unknown &= _of_files(view, case, spared.spared)
+        of_others = _of_files(view, case, spared.spared)
+        unknown &= of_others
         for name, value in self._usual.items():
             of = unknown & _of_files(view, case, list(spared.headers)) if name == "code_header_log" else unknown
             features[of, INDEX[name]] = value
         for name in _FAR:
             features[unknown, INDEX[name]] = 0
-        return replace(view, given=replace(case, features=features), given_by=self.reference)
+        return replace(view, given=replace(case, features=features, spared=of_others), given_by=self.reference)
 
 
 def _beside(file: Coverage, together: Coverage) -> Coverage:

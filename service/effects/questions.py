@@ -25,6 +25,7 @@ class Questions:
     lengths: NDArray[np.int64]  # [M, 1]
     position: NDArray[np.intp]  # [M] of the event in its window
     kinds: NDArray[np.intp]  # [M, K]
+    spared: NDArray[np.bool_] | None = None  # [M] see `Case`
 
     @classmethod
     def of(cls, case: Case, windows: Windows, asked: NDArray[np.intp], kinds: NDArray[np.intp]) -> Questions:
@@ -39,7 +40,8 @@ class Questions:
         window = windows.window_of[asked]
         start, length = windows.start[window], windows.length[window]
         features = pad(case.features, start, length, int(length.max(initial=1)))
-        return cls(features, length[:, None].astype(np.int64), windows.offset_of[asked], kinds)
+        spared = None if case.spared is None else case.spared[case.rows[asked]]
+        return cls(features, length[:, None].astype(np.int64), windows.offset_of[asked], kinds, spared)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -60,7 +62,8 @@ class Questions:
             return self
         lengths = self.lengths[rows]
         features = self.features[rows, : int(lengths.max(initial=1))]
-        return Questions(features, lengths, self.position[rows], self.kinds[rows])
+        spared = None if self.spared is None else self.spared[rows]
+        return Questions(features, lengths, self.position[rows], self.kinds[rows], spared)
 
     def about(self, features: NDArray[np.float32]) -> Questions:
         """Return the same questions with other features [M, T, F]."""
@@ -81,7 +84,7 @@ class Step:
     """What has no gradient but a say, like the rules: its part of a score is explained as a whole."""
 
     name: str  # of its effect
-    judge: Callable[[NDArray[np.float32]], Array]  # logits [M, 5] of events with features [M, F]
+    judge: Callable[[Questions], Array]  # logits [M, 5]
     weights: Array  # [2, 5]
 
 
@@ -101,5 +104,5 @@ class Mixture:
     def step_logits(self, step: Step, asked: Questions) -> Array:
         """Return what a step adds to the logits [M, K]."""
         rows = np.arange(len(asked))[:, None]
-        said: Array = step.weights[asked.modes, asked.kinds] * step.judge(asked.events)[rows, asked.kinds]
+        said: Array = step.weights[asked.modes, asked.kinds] * step.judge(asked)[rows, asked.kinds]
         return said

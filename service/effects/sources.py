@@ -11,7 +11,7 @@ from service.detect import rules
 from service.detect.ensemble import logit, logit_of_evidence, logit_of_svm
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
-from service.effects.questions import Member, Mixture, Step
+from service.effects.questions import Member, Mixture, Questions, Step
 from service.errors import EffectsUnavailable
 from service.model.manifest import Ensemble
 from service.model.repository import Model
@@ -66,9 +66,9 @@ def mixture_of(combination: Ensemble, lstm: Network, svm: Network, steps: tuple[
     return Mixture(members, np.array(combination.bias), steps)
 
 
-def _by_rules(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the logits [M, 5] of the evidence of rules for events with features [M, F]."""
-    return logit_of_evidence(rules.opinion(features).evidence)
+def _by_rules(asked: Questions) -> NDArray[np.float64]:
+    """Return the logits [M, 5] of the evidence of rules."""
+    return logit_of_evidence(rules.opinion(asked.events).evidence, asked.spared)
 
 
 def _network(model: Model) -> Network:

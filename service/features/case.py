@@ -29,6 +29,7 @@ class Case:
     features: NDArray[np.float32]  # [N, F] in the order of the journeys
     rows: Index  # [A] where the asked events stand in the journeys, in the order asked
     sighting: Sighting | None = None  # the groups of the fresh events after a past, None if there are no such events
+    spared: NDArray[np.bool_] | None = None  # [N] events of another network, whose codes are spared; None: none is so
 
     @classmethod
     def of(

@@ -55,8 +55,8 @@ class Subject:
         if not found.spared:
             return part
         case = Case(Journeys.of(self.events), part.features, np.argsort(part.index))
-        served = unknown.without_tables(View(self.events, causal, given=case), found)
-        return replace(part, features=served.case(self.reference).features)
+        served = unknown.without_tables(View(self.events, causal, given=case), found).case(self.reference)
+        return replace(part, features=served.features, spared=served.spared)
 
     @property
     def warnings(self) -> list[str]:

@@ -157,7 +157,7 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
             of_svm = predict(run.svm, part)
             detectors[SVM] = _verdicts(of_svm, record.svm_thresholds, record.svm_operating_points, mode)
             combination = record.ensemble
-            combined = combine(Members(detectors[MODEL].scores, of_svm, opinion), combination, causal)
+            combined = combine(Members(detectors[MODEL].scores, of_svm, opinion, part.spared), combination, causal)
             detectors[ENSEMBLE] = _verdicts(combined, combination.thresholds, combination.operating_points, mode)
         judged[mode] = Judged(part, detectors)
     return judged

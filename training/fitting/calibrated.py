@@ -146,7 +146,7 @@ def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples]
 
 def members_of(model: CalibratedModel, svm: OneClassSvms, part: Samples) -> Members:
     """Return what the members of an ensemble say of samples."""
-    return Members(predict(model, part), predict(svm, part), rules.opinion(part.features))
+    return Members(predict(model, part), predict(svm, part), rules.opinion(part.features), part.spared)
 
 
 def cuts_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Cuts:

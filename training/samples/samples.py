@@ -24,6 +24,7 @@ class Samples:
     windows: Windows
     index: NDArray[np.intp]  # [N] position of each row in the events that were given
     oftener: NDArray[np.float32] | None = None  # [W] how much oftener each window is drawn; None: all alike
+    spared: NDArray[np.bool_] | None = None  # [N] rows whose codes are spared, see `Case`; None: none is so
 
     @property
     def draws(self) -> NDArray[np.float32]:
@@ -34,7 +35,8 @@ class Samples:
         """Return the samples of ``rows``, in ascending order and all those of their journeys."""
         windows = self.windows.answering(rows)
         windows = replace(windows, start=np.searchsorted(rows, windows.start))
-        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows])
+        spared = None if self.spared is None else self.spared[rows]
+        return Samples(self.features[rows], self.labels[rows], windows, self.index[rows], spared=spared)
 
 
 Draw = Callable[[np.random.Generator], tuple[Samples, Samples]]

@@ -134,6 +134,16 @@ def test_weak_rules_never_decide_alone_and_keep_their_order() -> None:
     assert combine(Members(UNSUSPECTED, None, opinion(evidence)), RULED, 0).max() < 0.5
 
 
+def test_of_places_rules_say_less_in_somebody_elses_network() -> None:
+    lstm, spared, place = np.full((2, 5), 0.2, np.float32), np.array([False, True]), KINDS.index("locErr")
+    loud, silent = (
+        weigh(Members(lstm, None, opinion(np.full((2, 5), said, np.float32)), spared), RULED, 0) for said in (0.7, 0)
+    )
+    np.testing.assert_array_equal(silent[0], silent[1])
+    np.testing.assert_array_equal(np.delete(loud, place, axis=1)[0], np.delete(loud, place, axis=1)[1])
+    assert silent[1, place] < loud[1, place] < loud[0, place]
+
+
 def analyze(gateway: Gateway, asked: pb.AnalyzeRequest) -> pb.AnalyzeResponse:
     return pb.AnalyzeResponse.FromString(call(gateway.target, "Analyze", asked.SerializeToString()))
 

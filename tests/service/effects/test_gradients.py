@@ -122,8 +122,8 @@ def test_the_score_of_a_mixture_is_explained_whole(explained: Explained, causal:
     asked = explained.ask(causal, 15)
     weights = np.random.default_rng(1).uniform(0.2, 1.0, size=(3, 2, 5))
 
-    def by_rules(features: NDArray[np.float32]) -> NDArray[np.float64]:
-        return logit(rules.judge(features)[0])
+    def by_rules(asked: Questions) -> NDArray[np.float64]:
+        return logit(rules.judge(asked.events)[0])
 
     members = Member(explained.network, weights[0], most=4.0), Member(explained.svm, weights[1], most=2.0)
     mixture = Mixture(members, np.full((2, 5), -1.0), (Step("rules", by_rules, weights[2]),))
@@ -136,7 +136,7 @@ def test_the_score_of_a_mixture_is_explained_whole(explained: Explained, causal:
     for member in members:
         said = member.network.trace(asked.features, asked.lengths, asked.position).logits[rows, asked.kinds]
         expected += member.weights[int(causal)][asked.kinds] * np.clip(said, -member.most, member.most)
-    expected += weights[2][int(causal)][asked.kinds] * by_rules(asked.events)[rows, asked.kinds]
+    expected += weights[2][int(causal)][asked.kinds] * by_rules(asked)[rows, asked.kinds]
     np.testing.assert_allclose(found.score, 100 / (1 + np.exp(-expected)), atol=1e-3)
 
 

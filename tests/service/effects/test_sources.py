@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from service.detect import rules
 from service.detect.ensemble import Members, weigh
@@ -22,9 +23,12 @@ from tests.service.effects.conftest import Explained
 from tests.support.gateway import ROOT
 
 
+@pytest.mark.parametrize("spared", [None, np.arange(50) % 2 > 0])
 @pytest.mark.parametrize("causal", [False, True])
-def test_scores_are_those_of_each_detector(explained: Explained, causal: bool) -> None:
-    sources, asked = Sources.of(explained.model, explained.svms), explained.ask(causal, 50)
+def test_scores_are_those_of_each_detector(
+    explained: Explained, causal: bool, spared: NDArray[np.bool_] | None
+) -> None:
+    sources, asked = Sources.of(explained.model, explained.svms), replace(explained.ask(causal, 50), spared=spared)
     assert sources.svm is not None
     assert sources.ensemble is not None
     combination = explained.svms.manifest.ensemble
@@ -35,7 +39,7 @@ def test_scores_are_those_of_each_detector(explained: Explained, causal: bool) -
         for network in (explained.network, explained.svm)
     ]
     opinion = rules.opinion(asked.events)
-    members = Members(*(one.astype(np.float32) for one in one_by_one), opinion)
+    members = Members(*(one.astype(np.float32) for one in one_by_one), opinion, spared)
     every = [*one_by_one, weigh(members, combination, int(causal))]  # before the priority of certain rules
     for mixture, expected in zip((sources.lstm, sources.svm, sources.ensemble), every, strict=True):
         found = effects(mixture, sources.normal, asked).score
