@@ -35,10 +35,10 @@ from service.runtime.tasks import together
 SUSPICION = 0.05
 """Probability from which on a model has an opinion of its own that an event is anomalous."""
 
-_SUREST = 1e-15
+_SUREST = 1e-9
 """Probabilities are taken as at least that far from 0 and 1, whose logits are infinite.
 
-As near as a double tells from 1: out of its depth a network gives most events less than 1e-6, and still ranks them."""
+Out of its depth a network gives most events less than 1e-6, and still ranks them; a served one tells 6e-8 from 0."""
 
 _SUREST_SVM = 1e-6
 """The same for SVMs, which are as sure of every event where all is new to them, and must not outweigh the network."""

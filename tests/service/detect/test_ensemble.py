@@ -100,7 +100,7 @@ def test_what_a_member_does_not_say_is_left_out() -> None:
 
 def test_what_the_network_ranks_far_below_everything_keeps_its_order() -> None:
     """Out of its depth it gives nearly all events less than a millionth."""
-    lstm = np.repeat(np.array([[1e-10], [1e-9], [1e-8], [1e-7]], np.float32), 5, axis=1)
+    lstm = np.repeat(np.array([[1e-9], [1e-8], [6e-8], [1e-7]], np.float32), 5, axis=1)
     weighed = weigh(Members(lstm, np.ones_like(lstm), opinion(np.zeros_like(lstm))), BOTH, 0)
     assert (np.diff(weighed, axis=0) > 0).all()
 

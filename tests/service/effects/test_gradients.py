@@ -125,7 +125,7 @@ def test_the_score_of_a_mixture_is_explained_whole(explained: Explained, causal:
     def by_rules(asked: Questions) -> NDArray[np.float64]:
         return logit(rules.judge(asked.events)[0])
 
-    members = Member(explained.network, weights[0], most=4.0), Member(explained.svm, weights[1], most=2.0)
+    members = Member(explained.network, weights[0], most=13.8), Member(explained.svm, weights[1], most=13.0)
     mixture = Mixture(members, np.full((2, 5), -1.0), (Step("rules", by_rules, weights[2]),))
     found = effects(mixture, explained.normal, asked)
     moved = found.features.sum(axis=2) + found.other_events + found.steps["rules"]

@@ -78,7 +78,7 @@ def test_a_truth_that_does_not_say_what_was_planted_is_refused(
 def test_codes_of_another_network_are_spared_and_it_is_said(
     tiny_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulate(tmp_path, 400, seed=1, network=203)
+    simulate(tmp_path, 500, seed=1, network=203)
     spared = measure_causes(tiny_run, tmp_path, None, 3, silent)
     assert "no code is epcFake for that alone" in caplog.text
     caplog.clear()
