@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.auditors.errors import ErrorRates, Testimony, error_rates
+from service.auditors import errors
+from service.auditors.errors import ErrorRates, error_rates
 
 USUAL = 0.05
 GOOD, FLIPS, TURNED, ALL_NORMAL = (0.05, 0.05), (0.35, 0.35), (0.95, 0.95), (0.0, 1.0)
@@ -13,7 +14,9 @@ Person = tuple[float, float]
 """(share of normal events that he confirms, share of anomalous ones that he rejects)"""
 
 
-def judged(*people: Person, missed: float = 0.0, claims: int = 4_000, apart: bool = False, seed: int = 1) -> Testimony:
+def judged(
+    *people: Person, missed: float = 0.0, claims: int = 4_000, apart: bool = False, seed: int = 1
+) -> errors.Testimony:
     """Return what people say of claims, an eighth of which scores call anomalous; the detector misses some.
 
     Args:
@@ -30,7 +33,7 @@ def judged(*people: Person, missed: float = 0.0, claims: int = 4_000, apart: boo
     confirms = anomalous[:, None] ^ wrong
     claim, person = (one.ravel() for one in np.indices(confirms.shape))
     kept = claim % len(people) == person if apart else np.ones(len(claim), dtype=bool)
-    return Testimony(claim[kept], person[kept], confirms.ravel()[kept], found.astype(np.intp), scores)
+    return errors.Testimony(claim[kept], person[kept], confirms.ravel()[kept], found.astype(np.intp), scores)
 
 
 @pytest.mark.parametrize("missed", [0.0, 0.3, 0.6])
