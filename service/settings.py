@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         ge=0,
         le=0.4,
         description="share of the verdicts that are wrong, 0 to 0.4, by which accuracy is measured; the"
-        " words of a person who shows to err oftener weigh less",
+        " words of a person who is shown to err oftener weigh less",
     )
     audit_key: Path | None = Field(
         None,

@@ -1,8 +1,9 @@
 """Rules over the features: the fallback of the model, and the weak labels of data without truth.
 
 A rule gives evidence 0 .. 1 for one kind; a kind's score is its strongest evidence, 0.5 and more is flagged.
-A certain rule was right each time in every world it was measured on, simulated or foreign: what it says contradicts
-itself or what is known, while "never issued" may only mean that the tables are older than the company.
+A certain rule was right each time in every world that it fired in, simulated or foreign (in none of them is an item at
+two places in one second): what it says contradicts itself or what is known, while "never issued" may only mean that the
+tables are older than the company.
 """
 
 from __future__ import annotations
