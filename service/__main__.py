@@ -31,9 +31,10 @@ from service.commands import (
     web,
 )
 from service.commands.flow import group as flow
+from service.commands.help import WholeHelp, way_to_help
 from service.commands.loop import operate, retraining
 from service.environment import ENV_PREFIX, OPERATE_PREFIX, WEB_PREFIX
-from service.errors import CommandError, SentinelError
+from service.errors import CommandError, SentinelError, in_words
 from service.settings import without_urls
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -41,7 +42,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 app = typer.Typer(
     name="epc-sentinel",
     help="Finds forged, cloned, misplaced, misordered and mistimed barcode scans in a supply chain.",
-    no_args_is_help=True,
+    cls=WholeHelp,
+    rich_markup_mode=None,
     add_completion=False,
 )
 
@@ -100,7 +102,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     _leave_what_is_asked_for(sys.argv[1:])
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=app.info.name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
@@ -114,8 +116,9 @@ def main() -> None:
 
 def _fail(error: Exception) -> int:
     if isinstance(error, TyperException):
-        message = without_urls(error.format_message())  # empty where the help was printed instead
-        text, code = f"{message} (see epc-sentinel COMMAND --help)" if message else "", error.exit_code
+        where, colon, what = without_urls(error.format_message()).partition(": ")
+        message = f"{where}{colon}{in_words(what)}"
+        text, code = f"{message} (see {way_to_help(error)})" if message else "", error.exit_code
     elif isinstance(error, CommandError):
         text, code = str(error), error.exit_code
     elif isinstance(error, SentinelError):

@@ -117,3 +117,9 @@ class StoreUnavailable(CommandError):
 
 class EffectsUnavailable(Exception):
     """How features moved a score cannot be worked out; says why. Explain answers without effects then, and warns."""
+
+
+def in_words(message: str) -> str:
+    """Return what pydantic says of a bad value without what only its authors understand."""
+    said = message.removeprefix("Value error, ").removeprefix("Input ")
+    return said.partition(", unable to parse")[0].replace("a valid integer", "a whole number")

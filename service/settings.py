@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.environment import ENV_PREFIX, is_service_link, unknown_variables
-from service.errors import SettingsError
+from service.errors import SettingsError, in_words
 from service.events.vocabulary import KINDS, OperatingPoint
 
 STDOUT = Path("-")
@@ -384,7 +384,7 @@ def _check_together(settings: Settings) -> None:
     for name, others in _NEEDS.items():
         for other in others:
             if getattr(settings, name) not in (None, False, "", 0.0, "folder") and getattr(settings, other) is None:
-                raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {_description(other)}")
+                raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: {_description(other)}")
 
 
 def _description(name: str) -> str:
@@ -397,8 +397,7 @@ def _explain(location: tuple[int | str, ...], message: str, given: dict[str, Any
         return f"unknown setting {name}: {message}"
     variable = ENV_PREFIX + name.upper()
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
-    problem = message.removeprefix("Value error, ").removeprefix("Input ")
-    line = f"{source} is {without_password(str(value))!r}: {problem}. It sets the {_description(name)}"
+    line = f"{source} is {without_password(str(value))!r}: {in_words(message)}. Meaning: {_description(name)}"
     if name not in given and is_service_link(variable, value):
         # A Kubernetes Service of the name "epc-sentinel" injects EPC_SENTINEL_PORT=tcp://.. into every pod.
         line += ". This value comes from Kubernetes: set enableServiceLinks: false in the pod"

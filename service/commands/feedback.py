@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.help import WholeHelp
 from service.commands.options import AccessOptions, spread
 
 if TYPE_CHECKING:
     from service.client.feedback import FeedbackClient
 
 app = typer.Typer()
-audit = typer.Typer(help="Ask people about the audit sample: export a sheet, import it filled in.")
+audit = typer.Typer(cls=WholeHelp, help="Ask people about the audit sample: export a sheet, import it filled in.")
 app.add_typer(audit, name="audit")
 
 KeeperOption = Annotated[str, typer.Option(help="HOST:PORT of a gateway that keeps verdicts (serve --verdicts).")]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.commands.help import WholeHelp
 from service.commands.options import AccessOptions, NetworkOption, OptionGroup, TimeZoneOption, setting, spread
 from service.errors import CommandError, SettingsError
 from service.model.manifest import FLOW_NAME, MODEL_NAME
@@ -19,7 +20,9 @@ from service.settings import load_settings
 if TYPE_CHECKING:
     from service.jobs.models import Managed
 
-models = typer.Typer(help="Versions of the models: which there are, which one is in use, and who decided that.")
+models = typer.Typer(
+    cls=WholeHelp, help="Versions of the models: which there are, which one is in use, and who decided that."
+)
 app = typer.Typer()
 app.add_typer(models, name="models")
 
@@ -200,9 +203,7 @@ def traffic(
 def ab(  # noqa: PLR0913 - a command has one parameter per flag
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[FILE...]", help="Raw scan files, judged by both; default: what --verdicts has of both."
-        ),
+        typer.Argument(metavar="FILE", help="Raw scan files, judged by both; default: what --verdicts has of both."),
     ] = None,
     *,
     versions: Annotated[tuple[int, int], typer.Option(metavar="A B", help="Numbers of the versions; B less A.")],

@@ -29,7 +29,7 @@ app = typer.Typer()
 
 @app.command()
 def replay(
-    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Raw scan files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Raw scan files, or folders of them.")],
     target: Annotated[str, typer.Option(help="HOST:PORT of the gateway.")] = "127.0.0.1:50051",
     speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as possible.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Events of a request, at most.")] = 50,

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.environment import OPERATE_PREFIX, unknown_variables
-from service.errors import SettingsError
+from service.errors import SettingsError, in_words
 from service.settings import flag_name, without_password
 
 
@@ -111,6 +111,5 @@ def load_operate_settings(**flags: Any) -> OperateSettings:  # noqa: ANN401 - va
 def _explain(name: str, message: str, given: dict[str, Any]) -> str:
     variable = OPERATE_PREFIX + name.upper()
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
-    problem = message.removeprefix("Value error, ").removeprefix("Input ")
     about = OperateSettings.model_fields[name].description
-    return f"{source} is {without_password(str(value))!r}: {problem}. It sets the {about}"
+    return f"{source} is {without_password(str(value))!r}: {in_words(message)}. Meaning: {about}"

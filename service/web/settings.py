@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.environment import WEB_PREFIX, unknown_variables
-from service.errors import SettingsError
+from service.errors import SettingsError, in_words
 from service.events.zones import SEOUL, is_zone
 from service.settings import flag_name, without_password
 
@@ -109,7 +109,7 @@ def load_web_settings(**flags: Any) -> WebSettings:  # noqa: ANN401 - values of 
     for name, other in _TOGETHER:
         if getattr(settings, name) is not None and getattr(settings, other) is None:
             about = WebSettings.model_fields[other].description
-            raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: set the {about}")
+            raise SettingsError(f"{flag_name(name)} needs {flag_name(other)}: {about}")
     return settings
 
 
@@ -119,6 +119,5 @@ _TOGETHER = (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("session_key", "
 def _explain(name: str, message: str, given: dict[str, Any]) -> str:
     variable = WEB_PREFIX + name.upper()
     source, value = (flag_name(name), given[name]) if name in given else (variable, os.environ.get(variable, ""))
-    problem = message.removeprefix("Value error, ").removeprefix("Input ")
     about = WebSettings.model_fields[name].description
-    return f"{source} is {without_password(str(value))!r}: {problem}. It sets the {about}"
+    return f"{source} is {without_password(str(value))!r}: {in_words(message)}. Meaning: {about}"

@@ -22,3 +22,23 @@ def test_every_command_has_help(command: str) -> None:
 def test_what_fails_steers_no_terminal() -> None:
     done = run("analyze", "a\x1b[2J\x07.csv")
     assert_one_line(done, 1, r"a\x1b[2J\x07.csv")
+
+
+def test_help_is_whole_in_a_narrow_terminal() -> None:
+    told = " ".join(run("serve", "--help", COLUMNS="80").stdout.split())
+    assert "--canary-model-version" in told
+    assert "(default: onnx:model_repository)" in told
+    assert "…" not in told
+    commands = " ".join(run("--help", COLUMNS="80").stdout.split())
+    assert "Find anomalies in raw scan files: a table on screen, or JSON or CSV." in commands
+
+
+@pytest.mark.parametrize("group", [(), ("models",), ("audit",), ("flow",)])
+def test_a_group_without_a_command_shows_its_help(group: tuple[str, ...]) -> None:
+    done = run(*group)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Usage: {' '.join(['epc-sentinel', *group])} [OPTIONS] COMMAND")
+
+
+def test_wrong_usage_names_the_help_of_its_command_in_plain_words() -> None:
+    assert_one_line(run("models", "show", "x"), 2, "should be a whole number (see epc-sentinel models show --help)")

@@ -47,7 +47,7 @@ def test_costs_are_read_by_kind() -> None:
     ],
 )
 def test_costs_that_are_none_are_refused_with_what_is_wrong(costs: str, problem: str) -> None:
-    with pytest.raises(SettingsError, match=f"--costs is .*{problem}.* It sets the cost of a miss"):
+    with pytest.raises(SettingsError, match=f"--costs is .*{problem}.* Meaning: cost of a miss"):
         load_settings(costs=costs)
 
 
@@ -68,7 +68,7 @@ def test_providers_are_onnxruntimes_in_the_order_given() -> None:
     ],
 )
 def test_providers_that_are_none_are_refused_with_what_is_wrong(providers: str, problem: str) -> None:
-    with pytest.raises(SettingsError, match=f"--onnx-providers is .*{problem}.* It sets the providers"):
+    with pytest.raises(SettingsError, match=f"--onnx-providers is .*{problem}.* Meaning: providers"):
         load_settings(onnx_providers=providers)
 
 

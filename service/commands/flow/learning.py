@@ -56,7 +56,7 @@ class LearningOptions(OptionGroup):
 HistoryArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="DIR|FILE...", help="Raw scan files or folders of them, or one table of flow measure or flow generate."
+        metavar="DIR|FILE", help="Raw scan files or folders of them, or one table of flow measure or flow generate."
     ),
 ]
 

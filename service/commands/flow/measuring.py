@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command()
 def measure(
-    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Raw scan files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Raw scan files, or folders of them.")],
     out: Annotated[Path | None, typer.Option(help="CSV: a row per site, step, product and day.")] = None,
     begin: Annotated[datetime | None, typer.Option(help="Of the window of Little's law, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(help="Of the window of Little's law, UTC.")] = None,
