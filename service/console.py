@@ -13,3 +13,13 @@ WIDE = 200
 def wide_console(*, highlight: bool = True) -> Console:
     """Return what tables are printed on, as wide as the terminal or WIDE where there is none."""
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=highlight)
+
+
+def how_many(number: int, one: str) -> str:
+    """Return how many there are in words: 1 event, 2 events."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
+def rate(value: float) -> str:
+    """Return a rate with two places behind the point, or two digits where it is so small that these would be none."""
+    return f"{value:,.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"

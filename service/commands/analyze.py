@@ -34,7 +34,7 @@ _TOLD_IN_FULL = 60
 
 @app.command()
 def analyze(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Raw scan files, tab or comma separated.")],
+    files: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Raw scan files, or folders of them.")],
     target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,
     explain: Annotated[

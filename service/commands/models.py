@@ -203,7 +203,10 @@ def traffic(
 def ab(  # noqa: PLR0913 - a command has one parameter per flag
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="Raw scan files, judged by both; default: what --verdicts has of both."),
+        typer.Argument(
+            metavar="DIR|FILE",
+            help="Raw scan files or folders of them, judged by both; default: what --verdicts has of both.",
+        ),
     ] = None,
     *,
     versions: Annotated[tuple[int, int], typer.Option(metavar="A B", help="Numbers of the versions; B less A.")],

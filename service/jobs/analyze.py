@@ -32,6 +32,7 @@ from service.jobs.progress import progress_bar, warn
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
+from service.rawfiles.folders import left_out, raw_files
 from service.runtime import threads
 from service.runtime.process import keep_freed_memory
 from service.runtime.tasks import together
@@ -65,7 +66,7 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
     """Return the events of the files, what was found in them, and what moved the scores of a few findings.
 
     Args:
-        paths: raw scan files, see `service.rawfiles.columns`.
+        paths: raw scan files, see `service.rawfiles.columns`, or folders of them.
         detector: what judges.
         target: HOST:PORT of a running gateway; None judges in this process, as ``settings`` say.
         settings: backend, fallback, and the most events that are judged at once.
@@ -82,9 +83,12 @@ async def analyze_files(  # noqa: PLR0913, PLR0917 - what, by what, where
         SentinelError: the model cannot be used.
     """
     dialect = site_dialect(network, settings)
+    columns = dialect.columns if dialect else {}
+    files = raw_files(paths, columns)
+    warn(left_out(paths, columns))
     with progress_bar() as progress:
-        task = progress.add_task("Reading", total=len(paths))
-        raw = read_files(paths, lambda: progress.advance(task), site_zones(time_zone, settings), dialect)
+        task = progress.add_task("Reading", total=len(files))
+        raw = read_files(files, lambda: progress.advance(task), site_zones(time_zone, settings), dialect)
         if not len(raw.events):
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to analyse")
         warn(raw.warnings)

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.client.access import OPEN
-from service.console import wide_console
+from service.console import how_many, rate, wide_console
 from service.detect.names import DetectorName
 from service.errors import CommandError
 from service.events.columns import Events
@@ -30,11 +30,12 @@ from service.flow.measures import Flow, measure
 from service.flow.sites import site_days
 from service.flow.stays import Stays, stays_of
 from service.jobs.analyze import analyze_files
+from service.jobs.progress import warn
 from service.jobs.render import printable
 from service.jobs.zones import site_dialect, site_zones
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.rawfiles.columns import RawEvents, read_files
-from service.rawfiles.folders import raw_files
+from service.rawfiles.folders import left_out, raw_files
 from service.settings import Settings
 
 COLUMNS = (
@@ -85,7 +86,9 @@ async def measure_files(
         SentinelError: the model cannot be used.
     """
     dialect = site_dialect(None, settings)
-    files = raw_files(paths, dialect.columns if dialect else {})
+    columns = dialect.columns if dialect else {}
+    files = raw_files(paths, columns)
+    warn(left_out(paths, columns))
     raw, flags, stalled = await _judged(files, detector, settings, time_zone, causes=causes)
     kept = counted(raw.events, flags)
     if not kept.any():
@@ -107,6 +110,7 @@ async def _judged(
         raw = await asyncio.to_thread(read_files, paths, zones=zones, dialect=site_dialect(None, settings))
         if not len(raw.events):
             raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to measure")
+        warn(raw.warnings)
         return raw, np.zeros((len(raw.events), len(KINDS)), np.bool_), np.zeros(len(raw.events), np.bool_)
     told, of = ("en", 0) if causes else (None, None)
     raw, response, _ = await analyze_files(
@@ -196,18 +200,16 @@ def write_tables(measured: Measured, window: LittlesLaw) -> None:
     console = wide_console(highlight=False)
     console.print(_steps_table(measured))
     raw = measured.raw.events
-    console.print(
-        f"{len(raw) - measured.left_out} of {len(raw)} events of {len(raw.epc_codes)} EPCs count:"
-        f" {measured.left_out} are flagged or of flagged items."
-    )
+    of = f"{how_many(len(raw), 'event')} of {how_many(len(raw.epc_codes), 'EPC')}"
+    console.print(f"{len(raw) - measured.left_out} of {of} count: {measured.left_out} are flagged or of flagged items.")
     console.print(
         f"Little's law, in the window: {window.mean_wip:,.1f} items there on average ="
-        f" {window.rate_per_h:,.2f} items per hour x {window.time_in_window_h:,.2f} h each in it."
+        f" {rate(window.rate_per_h)} items per hour x {window.time_in_window_h:,.2f} h each in it."
     )
     console.print(
-        f"Of what left in it: {window.departures_per_h:,.2f} per hour x {window.dwell_h:,.2f} h of dwell ="
-        f" {window.departures_per_h * window.dwell_h:,.1f}; the gap of {window.gap:,.1f} is what still is there"
-        f" ({window.remaining_h:,.1f}) less what they spent there before ({window.before_h:,.1f})."
+        f"Of what left in it: {rate(window.departures_per_h)} per hour x {window.dwell_h:,.2f} h of dwell ="
+        f" {window.departures_per_h * window.dwell_h:,.1f}; the gap of {round(window.gap, 1) + 0.0:,.1f} is what still"
+        f" is there ({window.remaining_h:,.1f}) less what they spent there before ({window.before_h:,.1f})."
     )
     _write_bands(measured, console)
 
@@ -260,7 +262,7 @@ def _steps_table(measured: Measured) -> Table:
                 for column in (here.dwell_h, here.cycle_h)
             ),
         )
-    table.title = f"{len(sites)} sites, {days} days"
+    table.title = f"{how_many(len(sites), 'site')}, {how_many(days, 'day')}"
     return table
 
 

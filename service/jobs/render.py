@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from rich.table import Table
 from rich.text import Text
 
-from service.console import wide_console
+from service.console import how_many, wide_console
 from service.events.vocabulary import KINDS
 from service.jobs.positions import positions
 from service.jobs.stories import FIELDS, causes_of, kinds_of, stories
@@ -52,6 +52,7 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
     """Write incidents, or ``by_event`` the flagged events, and a summary per file; one line if nothing is found."""
     console = wide_console()
     events = raw.events
+    told = f"{how_many(len(events), 'event')} of {how_many(len(events.epc_codes), 'EPC')}"
     # What findings are worth is said before them.
     for warning in dict.fromkeys(answer.warning for answer in response.files if answer.warning):
         console.print(Text(f"Warning: {warning}", style="yellow"))
@@ -64,9 +65,9 @@ def write_tables(raw: RawEvents, response: pb.AnalyzeFilesResponse, *, by_event:
         else:
             console.print(_incidents_table(raw, response))
         console.print(_summary_table(raw, response))
-        console.print(f"{found} of {len(events)} events of {len(events.epc_codes)} EPCs flagged.", highlight=False)
+        console.print(f"{found} of {told} flagged.", highlight=False)
     else:
-        console.print(f"No findings in {len(events)} events of {len(events.epc_codes)} EPCs.", highlight=False)
+        console.print(f"No findings in {told}.", highlight=False)
     for judged_by in dict.fromkeys((answer.method, answer.model_version) for answer in response.files):
         console.print("Judged by " + " ".join(filter(None, judged_by)) + ".", highlight=False)
 
@@ -106,7 +107,7 @@ def _incidents_table(raw: RawEvents, response: pb.AnalyzeFilesResponse) -> Table
             Text(printable(story.reason, 400)),
         )
     rest = len(shown) - MAX_TABLE_ROWS
-    table.caption = f"{len(shown)} incidents" + (f", {rest} more: --csv has all findings" if rest > 0 else "")
+    table.caption = how_many(len(shown), "incident") + (f", {rest} more: --csv has all findings" if rest > 0 else "")
     return table
 
 

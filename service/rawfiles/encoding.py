@@ -13,6 +13,14 @@ from typing import IO, cast
 READ_ERRORS = (OSError, EOFError, zlib.error)
 """What reading a raw file may raise; the latter two if a .gz is damaged."""
 
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or a ZIP archive: save its sheet as CSV UTF-8, or unpack it",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save its sheet as CSV UTF-8",
+    b"PAR1": "a Parquet file: write it as CSV",
+    b"\x1f\x8b": "packed by gzip: give it a name that ends in .gz",
+}
+"""How files begin that people take for tables of text, what they are, and what to do."""
+
 UTF_8, UTF_16, CP949 = "UTF-8", "UTF-16", "cp949"
 
 _HEAD = 1 << 16  # bytes in which a first line ends
@@ -32,6 +40,20 @@ class RawBytes:
     def warning(self) -> str:
         """Return what is to be said of the encoding, "" of UTF-8."""
         return "" if self.encoding == UTF_8 else f"is not UTF-8: it is read as {self.encoding}"
+
+
+def why_unreadable(error: BaseException) -> str:
+    """Return what is to be said of one of READ_ERRORS."""
+    if isinstance(error, IsADirectoryError):
+        return "is a folder: name the files in it"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return "cannot be read: not a whole gzip file; copy it again"
+
+
+def why_no_text(data: bytes) -> str:
+    """Return what a file is that is no text, and what to do, by its first bytes; "" of any other."""
+    return next((what for begin, what in _NO_TEXT.items() if data.startswith(begin)), "")
 
 
 def read_raw(path: Path) -> RawBytes:
@@ -56,7 +78,7 @@ def open_raw(path: Path, name: str) -> IO[bytes]:
 
 def wide_encoding(head: bytes) -> str:
     """Return the codec of a file in UTF-16, by how it begins, "" of any other: its line ends are no single bytes."""
-    encoding, _ = _encoding_of(head[:200])
+    encoding, _ = (UTF_8, True) if why_no_text(head) else _encoding_of(head[:200])
     return _CODECS[encoding] if encoding.startswith("UTF-16") else ""
 
 
@@ -65,7 +87,9 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def decoded(data: bytes) -> RawBytes:
-    """Return what bytes of a file, unpacked, are."""
+    """Return what bytes of a file, unpacked, are; what is no text stays as it is."""
+    if why_no_text(data):
+        return RawBytes(data, UTF_8, is_utf_8=False)
     encoding, is_utf_8 = _encoding_of(data)
     if encoding != UTF_8:
         decoder = codecs.getincrementaldecoder(_CODECS[encoding])("replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from service.errors import CommandError
-from service.rawfiles.encoding import READ_ERRORS, decoded, open_raw, wide_encoding
+from service.rawfiles.encoding import READ_ERRORS, decoded, open_raw, why_unreadable, wide_encoding
 from service.rawfiles.table import FileRows, table_of
 
 PART_BYTES = 8 * 2**20
@@ -49,8 +49,7 @@ def read_parts(
                 if not (rest := next(parts, b"")):
                     return
     except READ_ERRORS as error:
-        reason = getattr(error, "strerror", None) or "damaged"
-        raise CommandError(f"{name}: cannot be read: {reason}") from None
+        raise CommandError(f"{name}: {why_unreadable(error)}") from None
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[bytes]:

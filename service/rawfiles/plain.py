@@ -123,6 +123,8 @@ class RowReader:
         self.at = at + 1
         while at > begin and raw[at - 1] == _RETURN:
             at -= 1
+        if at - begin == separators:  # nothing else: an empty row of a spreadsheet is a blank line
+            at = begin
         self.high = at
         self.cell[0] = begin
         if separators >= self.width:  # there are more than it needs: they say nothing if nothing else is there

@@ -1,7 +1,8 @@
 """What a line of a raw scan file means, for the gateway and the training side alike.
 
 The first line names the columns; names have no case. A row is a line: a quoted cell may hold separators, not line
-ends, so that one stray quote costs one row and line numbers are those of an editor. Blank lines are no rows.
+ends, so that one stray quote costs one row and line numbers are those of an editor. Blank lines are no rows, nor are
+lines of nothing but separators, the empty rows of a spreadsheet.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class Header:
 
 
 def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
-    """Return (the cells, "") of a line, or ([], why it is no row); of a blank line ([], "")."""
+    """Return (the cells, "") of a line, or ([], why it is no row); of a blank line, or only separators, ([], "")."""
     try:
         text = line.decode().rstrip("\r\n")
-        cells = _cells(text, header.separator)
+        cells = _cells(text, header.separator) if text.strip(header.separator) else []
     except UnicodeDecodeError:
         return [], "not UTF-8; save the file as UTF-8"
     except csv.Error as error:
@@ -66,7 +67,7 @@ def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
     width = len(header.names)
     if len(cells) > width and not any(cells[width:]):
         cells = cells[:width]  # separators too many at the end say nothing
-    if len(cells) != width and text:
+    if len(cells) not in {0, width}:
         return [], f"has {len(cells)} columns, the first line names {width}"
     return [cell.strip() for cell in cells] if header.padded else cells, ""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import CommandError
-from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw
+from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw, why_no_text, why_unreadable
 from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
 from service.rawfiles.rows import Header, other_names, split_row, whole_number
 from service.rawfiles.times import has_zone, time_us
@@ -57,8 +57,7 @@ def read_table(path: Path, number: int, first_id: int, columns: Mapping[str, str
     try:
         raw = read_raw(path)
     except READ_ERRORS as error:
-        reason = getattr(error, "strerror", None) or "input/output error"
-        raise CommandError(f"{path}: cannot be read: {reason}") from None
+        raise CommandError(f"{path}: {why_unreadable(error)}") from None
     return table_of(raw, path, number, first_id, columns=columns)
 
 
@@ -75,6 +74,8 @@ def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
     Args: ``path`` is for messages, and ``lines_before`` are lines of the file between the first one and the part.
     Without ``columns`` the names are the model's, and no message says how others are told.
     """
+    if why := why_no_text(raw.data):
+        raise CommandError(f"{path}: no text, but {why}")
     try:
         below = raw.data.find(b"\n") + 1 or len(raw.data)
         header = Header.of(raw.data[:below]).renamed(columns or {})

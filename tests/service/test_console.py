@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.console import WIDE
+from service.console import WIDE, how_many, rate
 from service.jobs import feedback, models
 from service.jobs.ab import report as ab
 from service.pb.epcsentinel.v1 import feedback_pb2 as fb
@@ -55,3 +55,8 @@ def test_a_table_is_whole_in_a_pipe(write: Callable[[], None], capsys: pytest.Ca
     write()
     lines = capsys.readouterr().out.splitlines()
     assert 80 < max(map(len, lines)) <= WIDE
+
+
+def test_numbers_read_well() -> None:
+    assert [how_many(n, "event") for n in (0, 1, 2)] == ["0 events", "1 event", "2 events"]
+    assert [rate(x) for x in (0.0, 1234.567, 0.00203)] == ["0.00", "1,234.57", "0.002"]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from service.rawfiles.encoding import READ_ERRORS, first_line, read_raw
+from service.rawfiles.encoding import READ_ERRORS, first_line, read_raw, why_no_text, why_unreadable
 from service.rawfiles.rows import Header, split_row
 from training.errors import DataError
 
@@ -52,13 +52,16 @@ def read_header(path: Path) -> Header:
     """Return the header of a file.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or is no text.
         UnicodeDecodeError: its first line is in no encoding known.
     """
     try:
-        return Header.of(first_line(path))
+        line = first_line(path)
     except READ_ERRORS as error:
         raise _unreadable(path, error) from None
+    if why := why_no_text(line):
+        raise DataError(f"{path}: no text, but {why}")
+    return Header.of(line)
 
 
 def read_table(path: Path, wanted: Collection[str] | None = None, columns: Mapping[str, str] | None = None) -> RawTable:
@@ -99,7 +102,7 @@ def raw_text(path: Path, numbers: Collection[int]) -> dict[int, str]:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
+    return DataError(f"{path}: {why_unreadable(error)}")
 
 
 def _lines(data: bytes) -> _Lines:
@@ -152,7 +155,9 @@ def _plain(lines: _Lines, header: Header) -> NDArray[np.bool_]:
     letters = np.frombuffer(lines.data, np.uint8)
     separator = np.flatnonzero(letters == ord(header.separator))
     cells = np.searchsorted(separator, lines.end) - np.searchsorted(separator, lines.start) + 1
-    plain: NDArray[np.bool_] = cells == len(header.names)
+    plain: NDArray[np.bool_] = (cells == len(header.names)) & (
+        lines.end - lines.start > cells - 1
+    )  # not separators alone
     special = np.flatnonzero((letters == _QUOTE) | (letters == _RETURN))
     found = np.searchsorted(special, lines.end) > np.searchsorted(special, lines.start)
     return plain & ~found

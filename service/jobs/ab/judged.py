@@ -21,6 +21,7 @@ from service.jobs.progress import warn
 from service.jobs.zones import site_dialect, site_zones
 from service.progress import Progress
 from service.rawfiles.columns import read_files
+from service.rawfiles.folders import left_out, raw_files
 from service.runtime import threads
 from service.runtime.process import keep_freed_memory
 from service.settings import Settings
@@ -55,10 +56,12 @@ async def judge_files(  # noqa: PLR0913, PLR0917 - what, by what, how it is writ
     """
     keep_freed_memory()
     first = settings.model_copy(update={"model_version": versions[0]})
-    raw = read_files(paths, zones=site_zones(time_zone, first), dialect=site_dialect(network, first))
+    dialect = site_dialect(network, first)
+    columns = dialect.columns if dialect else {}
+    raw = read_files(raw_files(paths, columns), zones=site_zones(time_zone, first), dialect=dialect)
     if not len(raw.events):
         raise CommandError(f"{', '.join(map(str, paths))}: no rows below the header line, so nothing to compare")
-    warn(raw.warnings)
+    warn([*left_out(paths, columns), *raw.warnings])
     judged = []
     for at, version in enumerate(versions):
         progress(f"judging by version {version}", 0.1 + 0.4 * at)

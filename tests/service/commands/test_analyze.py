@@ -32,8 +32,26 @@ def test_a_table_shows_what_and_where_and_when(tmp_path: Path) -> None:
     path.write_text(f"scan_location,{HEADER}인천공장,{FORGED}", encoding="utf-8-sig")
     done = run("analyze", path, "--detector", "rules")
     assert done.returncode == 0, done.stderr
-    for text in ("forged", "인천공장", "2025-07-01 10:35:17", "epcFake", "named.csv", "1 of 1 events of 1 EPCs"):
+    for text in (
+        "forged",
+        "인천공장",
+        "2025-07-01 10:35:17",
+        "epcFake",
+        "named.csv",
+        " 1 incident ",
+        "1 of 1 event of 1 EPC flagged",
+    ):
         assert text in done.stdout
+
+
+def test_a_folder_is_its_raw_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + NORMAL)
+    (tmp_path / "b.csv").write_text(HEADER + FORGED)
+    (tmp_path / "locations.csv").write_text("location_id,scan_location\n1,here\n")
+    (tmp_path / "notes.csv").write_text("who,what\n")
+    done = run("analyze", tmp_path, "--csv", "--detector", "rules")
+    assert done.stderr.startswith("warning: notes.csv left out")
+    assert [(row["file_id"], row["event_id"]) for row in csv.DictReader(io.StringIO(done.stdout))] == [("2", "2")]
 
 
 def test_what_steers_a_terminal_is_shown_as_escapes(tmp_path: Path) -> None:

@@ -24,11 +24,24 @@ def test_a_folder_is_measured_and_written(tmp_path: Path) -> None:
     done = run("flow", "measure", SAMPLE, "--all-events", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "Little's law, in the window" in done.stdout
+    rate, stay = re.search(r"= ([\d.]+) items per hour x ([\d.]+) h", done.stdout).groups()  # type: ignore[union-attr]
+    assert float(rate) * float(stay) == pytest.approx(0.9, abs=0.05), "a slow flow is no zero"
+    assert "-0.0" not in done.stdout
     with out.open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert tuple(table[0]) == COLUMNS
     assert all(int(row["departures"]) >= int(row["departures_by_rule"]) for row in table)
     assert {row["step"] for row in table} >= {"Factory", "WMS"}
+
+
+def test_what_is_not_measured_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "scans.tsv").write_text(SAMPLE.read_text(encoding="utf-8"), encoding="cp949")
+    (tmp_path / "more.xlsx").write_bytes(b"PK")
+    done = run("flow", "measure", tmp_path, "--all-events")
+    assert done.stderr.splitlines() == [
+        "warning: more.xlsx left out: no text with the columns epc_code and event_time in its first line",
+        "warning: scans.tsv is not UTF-8: it is read as cp949",
+    ]
 
 
 def test_another_network_is_measured_by_its_own_model_and_in_its_own_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,41 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, text: str, says: str
         read(tmp_path, text)
     assert says in str(caught.value)
     assert "0.csv" in str(caught.value)
+
+
+def test_empty_rows_of_a_spreadsheet_are_blank_lines(tmp_path: Path) -> None:
+    events = read(tmp_path, HEADER + NORMAL + ",,,,\n" + FORGED + ",,,,\r\n,,,,,,,,\n")
+    assert events.epc_codes == [NORMAL_CODE, "forged"]
+    assert events.event_id.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("begin", "says"),
+    [
+        (
+            b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00",
+            "an Excel workbook or a ZIP archive: save its sheet as CSV UTF-8",
+        ),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook: save its sheet as CSV UTF-8"),
+        (b"PAR1\x15\x04", "a Parquet file: write it as CSV"),
+        (b"\x1f\x8b\x08", "packed by gzip: give it a name that ends in .gz"),
+    ],
+)
+def test_what_is_no_text_is_told_by_what_it_is(tmp_path: Path, begin: bytes, says: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(begin + bytes(200))
+    with pytest.raises(CommandError, match=f"a.csv: no text, but {says}"):
+        read_files([path])
+
+
+def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is a folder: name the files in it"):
+        read_files([tmp_path])
+    packed = gzip.compress((HEADER + NORMAL * 100).encode())
+    for damaged in (b"no gzip", packed[:-9], packed[:20]):
+        (path := tmp_path / "a.csv.gz").write_bytes(damaged)
+        with pytest.raises(CommandError, match=r"a\.csv\.gz: cannot be read: not a whole gzip file; copy it again"):
+            read_files([path])
 
 
 def test_damaged_codes_steps_and_types_are_data(tmp_path: Path) -> None:
