@@ -16,4 +16,5 @@
 - studies: tune and study
 - bench: the gateway under load
 - options: what commands share
+- help: what --help says, and where
 """
