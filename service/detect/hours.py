@@ -21,6 +21,7 @@ simulated worlds that were not shifted, with as many visits, none gained 0.13; o
 """
 
 _HOUR_US = 3_600_000_000
+_HOURS = 1 << 28  # more than there are from the year 1 to 9999
 _UNIFORM = 0.05  # share of the scans that may be at any hour
 
 _Ints = NDArray[np.int64]
@@ -55,26 +56,37 @@ class UsualHours:
         """Return by how many hours (-11 .. 12) files look shifted, by file_id; of other files nothing."""
         if self._log_shares is None or len(events) < LEAST_EVENTS:
             return {}
-        files, size = np.unique(events.file_id, return_counts=True)
-        large = files[size >= LEAST_EVENTS].tolist()
         local_us = self._zones.local_us(events.time_us, events.location_id)
         columns = type_index(events.event_type), local_us, events.location_id
-        found = {}
-        for file_id in large:
-            of_file = events.file_id == file_id
-            found[file_id] = _shift(self._log_shares, *(column[of_file] for column in columns))
+        if (events.file_id == events.file_id[0]).all():  # nearly always
+            found = {int(events.file_id[0]): _shift(self._log_shares, *columns)}
+        else:
+            files, size = np.unique(events.file_id, return_counts=True)
+            found = {}
+            for file_id in files[size >= LEAST_EVENTS].tolist():
+                of_file = events.file_id == file_id
+                found[file_id] = _shift(self._log_shares, *(column[of_file] for column in columns))
         return {file_id: shift for file_id, shift in found.items() if shift}
 
 
 def _shift(log_shares: NDArray[np.float64], kind: _Ints, local_us: _Ints, location_id: _Ints) -> int:
     """Return by how many hours events look shifted."""
-    if not (log_shares @ hour_counts(kind, local_us).ravel()).argmax():  # nearly always
+    if not (log_shares @ hour_counts(kind, local_us).ravel()).argmax():  # nearly always, of many events
         return 0
-    columns = np.stack([local_us // _HOUR_US, kind, location_id])
-    order = np.lexsort(columns)
-    first = order[np.append(True, (np.diff(columns[:, order]) != 0).any(axis=0))]
-    per_visit = log_shares @ hour_counts(kind[first], local_us[first]).ravel() / len(first)
+    kind, local_us = _visits(kind, local_us, location_id)
+    per_visit = log_shares @ hour_counts(kind, local_us).ravel() / len(kind)
     shift = int(per_visit.argmax())
-    if len(first) < _LEAST_VISITS or per_visit[shift] - per_visit[0] < _LEAST_GAIN:
+    if len(kind) < _LEAST_VISITS or per_visit[shift] - per_visit[0] < _LEAST_GAIN:
         return 0
     return shift if shift <= 12 else shift - 24
+
+
+def _visits(kind: _Ints, local_us: _Ints, location_id: _Ints) -> tuple[_Ints, _Ints]:
+    """Return (type, hour in us) of each visit: one number for all three is sorted several times faster than they are.
+
+    Of a place the lower 32 bits count, which tell apart all of a network.
+    """
+    hour = local_us // _HOUR_US + _HOURS // 2
+    key = np.sort(((location_id << 4) + kind) * _HOURS + hour)
+    first = key[np.append(True, key[1:] != key[:-1])]
+    return (first // _HOURS) & 15, (first % _HOURS - _HOURS // 2) * _HOUR_US

@@ -84,27 +84,6 @@ def number(
     return count
 
 
-@cython.ccall
-@cython.nogil
-@cython.exceptval(check=False)
-def number_of(  # noqa: PLR0913, PLR0917 - a pair, and what `number` left
-    one: cython.longlong,
-    other: cython.longlong,
-    first: cython.const[cython.int][::1],
-    second: cython.const[cython.longlong][::1],
-    found: cython.const[cython.int][::1],
-    slots: cython.const[cython.int][::1],
-) -> cython.int:
-    """Return the number that `number`, which left the ``slots``, gave the pair ``one``, ``other``; -1 for none."""
-    mask: cython.longlong = slots.shape[0] - 1
-    at: cython.longlong = slot(one, other) & mask
-    while slots[at] >= 0:
-        if first[slots[at]] == one and second[slots[at]] == other:
-            return found[slots[at]]
-        at = (at + 1) & mask
-    return -1
-
-
 @cython.cfunc
 @cython.nogil
 @cython.inline

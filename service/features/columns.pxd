@@ -17,9 +17,11 @@ cdef class Columns:
     cdef unsigned char[::1] well_formed, date_valid
     cdef long long[::1] header, company, product, lot, day, serial
     cdef int[:, ::1] item_group, group
+    cdef double[::1] log_gap
     cdef long long[::1] serials
     cdef int[::1] serial_slots
 
+cdef double log_count(double count) noexcept nogil
 cdef double share(double part, double whole) noexcept nogil
 cdef long long floor_of(long long time_us, long long unit_us) noexcept nogil
 cdef bint same_instant(long long time_us, long long other_us) noexcept nogil

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import TYPE_CHECKING
 
 import cython
 import numpy as np
+from cython.cimports.libc.math import log1p
 from numpy.typing import NDArray
 
 from service.events import vocabulary
@@ -60,6 +62,7 @@ ALWAYS = cython.declare(cython.longlong, 2**63 - 1)
 INSTANT = cython.declare(cython.longlong, INSTANT_US)
 UNKNOWN = cython.declare(cython.int, vocabulary.UNKNOWN)
 TYPES = cython.declare(cython.int, vocabulary.TYPES)
+LOG_COUNTS = cython.declare(cython.double[::1], np.array([math.log1p(count) for count in range(1024)]))
 LEVEL_OF_TYPE = cython.declare(cython.schar[::1], vocabulary.LEVEL_OF_TYPE)
 
 
@@ -74,6 +77,7 @@ class Columns:
     position: in the journey. members [n]: the events that were not judged before, in the order of time.
     local_us: the time on the clock of the place.
     leg_us, leg_kind: when the previous scan was, and its type.
+    log_gap: log1p of the minutes since ``leg_us``.
     way: a number for the area that the leg leads into, or for the place where the item stays.
     known_us: before when a scan of others must be, to be known to the event.
     item_group [ITEM_GROUPS, U], group [SCAN_GROUPS, N]: numbers of the groups of items and scans, see `mates`, which
@@ -102,6 +106,10 @@ class Columns:
         self.header, self.company, self.product, self.lot = codes[0], codes[1], codes[2], codes[3]
         self.serial, self.day = codes[4], codes[6]
         self.item_group = trail.item_group
+        self.log_gap = np.empty(len(table))
+        i: cython.Py_ssize_t
+        for i in range(self.log_gap.shape[0]):
+            self.log_gap[i] = log1p((self.time_us[i] - self.leg_us[i]) / 60e6)
 
 
 @cython.cfunc
@@ -111,6 +119,19 @@ def as_rows(table: cython.float[:, ::1]) -> cython.pointer(Row):
         return cython.cast(cython.pointer(Row), cython.address(table[0, 0]))
     else:  # noqa: RET505 - the compiler wants it
         return table.view([(name, np.float32) for name in NAMES]).reshape(-1).view(np.recarray)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def log_count(count: cython.double) -> cython.double:
+    """Return log1p(count); most counts are small, and looked up in a tenth of the time."""
+    if 0 <= count < LOG_COUNTS.shape[0]:
+        at: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, count)
+        if at == count:
+            return LOG_COUNTS[at]
+    return log1p(count)
 
 
 @cython.cfunc

@@ -18,11 +18,11 @@ from service.features.mates import GROUPS, HERE, MATES_GROUPS
 
 if cython.compiled:
     from cython.cimports.service.events.groups import count_sort
-    from cython.cimports.service.features.columns import Columns, same_instant, share
+    from cython.cimports.service.features.columns import Columns, log_count, same_instant, share
     from cython.cimports.service.features.row import Row
 else:
     from service.events.groups import count_sort
-    from service.features.columns import same_instant, share
+    from service.features.columns import log_count, same_instant, share
 
 NO_SERIAL = cython.declare(cython.double, declared.NO_SERIAL)
 FAR = cython.declare(cython.double, np.inf)
@@ -54,6 +54,7 @@ class MatesPass:
     epc: cython.int[::1]
     time_us: cython.longlong[::1]
     members: cython.Py_ssize_t[::1]
+    order: cython.Py_ssize_t[::1]  # the members by their groups here, in each by time
     fresh: cython.uchar[::1]  # [N] whether an event is one of them, if some are not
     group: cython.int[:, ::1]
     base_us: cython.longlong[::1]  # [U] by lot, the first scan of the lot: sums of what is counted from it are short
@@ -73,9 +74,10 @@ class MatesPass:
         n = len(c.epc)
         self.c, self.rows, self.causal, self.after_past = c, c.rows, c.causal, prior is not None
         self.epc, self.time_us, self.members, self.group = c.epc, c.time_us, c.members, c.group
+        self.order = np.empty(len(c.members), dtype=np.intp)
         self.base_us = np.empty(len(c.serial), dtype=np.int64)
         numbers: cython.double[:, ::1] = np.zeros((6 + 2 * KINDS, max(n, LEAST)))
-        self.value, self.least, self.tally = numbers[0], numbers[1], numbers[2:6]
+        self.value, self.least, self.tally = numbers[0, :n], numbers[1], numbers[2:6]
         self.count, self.less_mean = numbers[6 : 6 + KINDS], numbers[6 + KINDS :]
         self.has_judged = fresh is not None
         if fresh is not None:
@@ -87,8 +89,8 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def all(self, order: cython.Py_ssize_t[::1], start: cython.int[::1]) -> cython.void:
-        """Write the rows of all members; they are in ``order`` by their groups here, each from its ``start`` on."""
+    def all(self, start: cython.int[::1]) -> cython.void:
+        """Write the rows of all members; the groups here begin at ``start`` in their order."""
         g: cython.Py_ssize_t
         self.hours()
         self.mates(OF_HERE, True, True)
@@ -96,13 +98,13 @@ class MatesPass:
         self.mates(OF_LEFT, False, False)
         self.mates(OF_SHIPMENT, False, False)
         self.mates(OF_GATE, False, False)
-        self.log_gaps()
+        self.value[:] = self.c.log_gap
         self.mates(OF_LEG, True, False)
         self.mates(OF_SHIPMENT_HERE, True, False)
         self.write()
         for g in range(start.shape[0] - 1):
-            self.crowd(order, start[g], start[g + 1])
-            self.instants(order, start[g], start[g + 1])
+            self.crowd(start[g], start[g + 1])
+            self.instants(start[g], start[g + 1])
 
     @cython.cfunc
     @cython.nogil
@@ -182,32 +184,23 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def log_gaps(self) -> cython.void:
-        """Take the mean of the log gaps since each leg began."""
-        i: cython.Py_ssize_t
-        for i in range(self.epc.shape[0]):
-            self.value[i] = log1p((self.time_us[i] - self.c.leg_us[i]) / 60e6)
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def write(self) -> cython.void:
         """Write what was counted."""
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
         for k in range(self.members.shape[0]):
             i = self.members[k]
-            self.rows[i].scan_mates = log1p(self.count[OF_HERE, i])
+            self.rows[i].scan_mates = log_count(self.count[OF_HERE, i])
             self.rows[i].scan_share = share(self.count[OF_HERE, i], self.count[OF_TYPE, i])
             self.rows[i].scan_mate_offset = asinh(self.less_mean[OF_HERE, i])
-            self.rows[i].leg_mates = log1p(self.count[OF_LEG, i])
+            self.rows[i].leg_mates = log_count(self.count[OF_LEG, i])
             self.rows[i].leg_share = share(self.count[OF_LEG, i], self.count[OF_LEFT, i])
             self.rows[i].leg_gap_ratio = self.less_mean[OF_LEG, i]
-            self.rows[i].shipment_mates = log1p(self.count[OF_SHIPMENT, i])
+            self.rows[i].shipment_mates = log_count(self.count[OF_SHIPMENT, i])
             self.rows[i].shipment_share = share(self.count[OF_SHIPMENT_HERE, i], self.count[OF_SHIPMENT, i])
             self.rows[i].shipment_gap_ratio = self.less_mean[OF_SHIPMENT_HERE, i]
-            self.rows[i].gate_mates = log1p(self.count[OF_GATE, i])
-            self.rows[i].mates_left_behind = log1p(max(self._came_along(i) - self.count[OF_SHIPMENT, i], 0.0))
+            self.rows[i].gate_mates = log_count(self.count[OF_GATE, i])
+            self.rows[i].mates_left_behind = log_count(max(self._came_along(i) - self.count[OF_SHIPMENT, i], 0.0))
 
     @cython.cfunc
     @cython.nogil
@@ -223,27 +216,27 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def crowd(self, order: cython.Py_ssize_t[::1], begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
-        """Write how near in time and in serials the mates are who were scanned here: ``order`` is that of time."""
+    def crowd(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Write how near in time and in serials the mates are who were scanned here."""
         k: cython.Py_ssize_t
         i: cython.Py_ssize_t
         stranger: cython.Py_ssize_t = -1  # the nearest earlier scan of another item
         for k in range(begin, end):
-            i = order[k]
-            if k > begin and self.epc[order[k - 1]] != self.epc[i]:
-                stranger = order[k - 1]
+            i = self.order[k]
+            if k > begin and self.epc[self.order[k - 1]] != self.epc[i]:
+                stranger = self.order[k - 1]
             gap: cython.double = FAR
             if stranger >= 0:
                 gap = (self.time_us[i] - self.time_us[stranger]) / 60e6
             elif self.after_past and self.prior_minute[i] == self.prior_minute[i]:  # not NaN
                 gap = fabs(self.time_us[i] / 60e6 - self.prior_minute[i])
             self.value[i] = gap
-            self._serials(order, k, begin, end)
+            self._serials(k, begin, end)
         stranger = -1
         for k in range(end - 1, begin - 1, -1):
-            i = order[k]
-            if k < end - 1 and self.epc[order[k + 1]] != self.epc[i]:
-                stranger = order[k + 1]
+            i = self.order[k]
+            if k < end - 1 and self.epc[self.order[k + 1]] != self.epc[i]:
+                stranger = self.order[k + 1]
             if stranger >= 0 and self.time_us[stranger] < self.c.known_us[i]:
                 self.value[i] = min(self.value[i], (self.time_us[stranger] - self.time_us[i]) / 60e6)
             self.rows[i].scan_mate_gap = log1p(self.value[i]) if self.value[i] < FAR else 0.0
@@ -251,42 +244,40 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def instants(self, order: cython.Py_ssize_t[::1], begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
-        """Write how many scans of the lot were here in the same second: ``order`` is that of time."""
+    def instants(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+        """Write how many scans of the lot were here in the same second."""
         k: cython.Py_ssize_t
         over: cython.Py_ssize_t = begin  # where the second of the scan is over
         mates: cython.double = 0
         for k in range(begin, end):
             if k == over:
-                while over < end and same_instant(self.time_us[order[over]], self.time_us[order[k]]):
+                while over < end and same_instant(self.time_us[self.order[over]], self.time_us[self.order[k]]):
                     over += 1
-                mates = log1p(over - k - 1)
-            self.rows[order[k]].instant_mates = mates
+                mates = log_count(over - k - 1)
+            self.rows[self.order[k]].instant_mates = mates
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _serials(
-        self, order: cython.Py_ssize_t[::1], k: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.void:
+    def _serials(self, k: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
         """How far the serial is off those of the mates scanned here.
 
         The 4th smallest of eight differences: up to three accomplices with neighbouring serials do not hide a forged
         item, and up to four forged ones among the eight do not make a genuine item look so.
         """
-        i: cython.Py_ssize_t = order[k]
+        i: cython.Py_ssize_t = self.order[k]
         other: cython.Py_ssize_t
         steps: cython.Py_ssize_t
         found: cython.int = 0
         serial: cython.longlong = self.c.serial[self.epc[i]]
         ahead: cython.Py_ssize_t = NEIGHBOURS // 2
-        while self.causal and ahead > 0 and not self._is_known(order, k + ahead, k, end):
+        while self.causal and ahead > 0 and not self._is_known(k + ahead, k, end):
             ahead -= 1
         for steps in range(ahead - NEIGHBOURS, ahead + 1):
             if steps == 0 or serial < 0:
                 continue
             if begin <= k + steps < end:
-                other = order[k + steps]
+                other = self.order[k + steps]
                 if self.epc[other] != self.epc[i] and self.c.serial[self.epc[other]] >= 0:
                     found = self._keep(found, fabs(self.c.serial[self.epc[other]] - serial))
             elif self.after_past and steps < 0:
@@ -299,11 +290,9 @@ class MatesPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _is_known(
-        self, order: cython.Py_ssize_t[::1], at: cython.Py_ssize_t, k: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.bint:
+    def _is_known(self, at: cython.Py_ssize_t, k: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Whether there is a scan here at ``at`` that the ``k``-th one knows."""
-        return at < end and self.time_us[order[at]] < self.c.known_us[order[k]]
+        return at < end and self.time_us[self.order[at]] < self.c.known_us[self.order[k]]
 
     @cython.cfunc
     @cython.nogil
@@ -329,11 +318,10 @@ def mate_rows(c: Columns, fresh, prior, gate_before, groups_here: cython.Py_ssiz
     one place there are.
     """
     work: MatesPass = MatesPass(c, fresh, prior, gate_before)
-    order: cython.Py_ssize_t[::1] = np.empty(len(c.members), dtype=np.intp)
     start: cython.int[::1] = np.zeros(groups_here + 1, dtype=np.int32)
-    count_sort(c.group[OF_HERE], c.members, start, order)
+    count_sort(c.group[OF_HERE], c.members, start, work.order)
     if c.is_small:
-        work.all(order, start)
+        work.all(start)
     else:
         with cython.nogil:
-            work.all(order, start)
+            work.all(start)

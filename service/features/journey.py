@@ -13,9 +13,11 @@ from service.events import vocabulary
 from service.features.mates import GROUPS, HERE, SCAN_GROUPS
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns
+    from cython.cimports.service.features.columns import Columns, log_count
     from cython.cimports.service.features.row import Row
     from cython.cimports.service.features.tables import Tables
+else:
+    from service.features.columns import log_count
 
 TYPES = cython.declare(cython.int, vocabulary.TYPES)
 START = cython.declare(cython.int, vocabulary.START)
@@ -50,6 +52,7 @@ class JourneyPass:
     open: cython.int[::1]  # [N] scratch: by number, inbound minus outbound scans so far
     last_of_type: cython.int[::1]  # [TYPES] scratch
     seen_of_type: cython.int[::1]  # [TYPES] scratch
+    log_gap: cython.double  # log1p of the minutes since the previous scan, of the scan at hand
 
     def __init__(self, c: Columns) -> None:
         self.c, self.rows, self.tables, self.causal = c, c.rows, c.tables, c.causal
@@ -102,8 +105,8 @@ class JourneyPass:
         day_phase: cython.double = days * FULL_CIRCLE
         week_phase: cython.double = floor(days) * FULL_CIRCLE / 7
         self.rows[i].has_prev = i > begin
-        self.rows[i].index_log = log1p(i - begin)
-        self.rows[i].remaining_log = 0.0 if self.causal else log1p(end - 1 - i)
+        self.rows[i].index_log = log_count(i - begin)
+        self.rows[i].remaining_log = 0.0 if self.causal else log_count(end - 1 - i)
         self.rows[i].elapsed = log1p((self.time_us[i] - self.time_us[begin]) / 3_600e6)
         self.rows[i].hour_sin = sin(day_phase)
         self.rows[i].hour_cos = cos(day_phase)
@@ -156,7 +159,7 @@ class JourneyPass:
         self.rows[i].place_known = (
             self.tables.vector[self.place[i], 0] == self.tables.vector[self.place[i], 0]
         )  # not NaN
-        self.rows[i].scan_log = log1p(self.tables.scan.count_of(scan))
+        self.rows[i].scan_log = log_count(self.tables.scan.count_of(scan))
         self.rows[i].product_scan_logp = log_share(
             self.tables.product_scan.count_of(product * self.tables.scans + scan),
             self.tables.product_type.count_of(product * TYPES + self.kind[i]),
@@ -169,7 +172,8 @@ class JourneyPass:
         """The way from the previous scan: time, distance, speed."""
         minutes: cython.double = (self.time_us[i] - self.time_us[i - 1]) / 60e6
         km: cython.double = self.tables.kilometres(self.place[i], self.place[i - 1])
-        self.rows[i].gap_prev = log1p(minutes)
+        self.log_gap = log1p(minutes)
+        self.rows[i].gap_prev = self.log_gap
         self.rows[i].speed_prev = log_speed(km, minutes)
         self.rows[i].distance_prev = log1p(km)
         self.rows[i].same_place_prev = self.spot[i] == self.spot[i - 1]
@@ -222,7 +226,7 @@ class JourneyPass:
                 self.rows[i].type_step = self.tables.type_rank[kind] - self.tables.type_rank[kind_from]
         lane: cython.int = self.tables.lane.find(scan_from * self.tables.scans + self.place[i] * TYPES + kind)
         self.rows[i].lane_logp = log_share(self.tables.lane.count_at(lane), from_count)
-        self.rows[i].lane_from_log = log1p(from_count)
+        self.rows[i].lane_from_log = log_count(from_count)
         self.rows[i].type_logp = log_share(
             self.tables.type_pair[kind_from, kind], self.tables.type_pair_total[kind_from]
         )
@@ -256,11 +260,10 @@ class JourneyPass:
     ) -> cython.void:
         """The log gap against its `LANE_QUANTILES`, of which a high one of 0 says that there are none."""
         if high > 0:
-            gap: cython.double = log1p((self.time_us[i] - self.time_us[i - 1]) / 60e6)
-            self.rows[i].lane_gap_ratio = within(gap - median, -6, 6)
-            self.rows[i].lane_z = within((gap - median) / max(spread, 0.05), -10, 10)
-            self.rows[i].lane_below = max(low - gap, 0.0)
-            self.rows[i].lane_above = max(gap - high, 0.0)
+            self.rows[i].lane_gap_ratio = within(self.log_gap - median, -6, 6)
+            self.rows[i].lane_z = within((self.log_gap - median) / max(spread, 0.05), -10, 10)
+            self.rows[i].lane_below = max(low - self.log_gap, 0.0)
+            self.rows[i].lane_above = max(self.log_gap - high, 0.0)
 
     @cython.cfunc
     @cython.nogil
@@ -298,7 +301,7 @@ class JourneyPass:
             self.rows[i].balance = within(before, -2, 2)
             self.open[self.at_level[i]] = before + DIRECTION[kind]
             self.rows[i].balance_after = before + DIRECTION[kind]  # until all are counted, below
-            self.rows[i].sold_before = log1p(sales)
+            self.rows[i].sold_before = log_count(sales)
             if sales > 0:
                 self.rows[i].since_sold = log1p((self.time_us[i] - sold_us) / 3_600e6)
             if kind == POS_SELL:
@@ -326,8 +329,8 @@ class JourneyPass:
             if self.seen[here] > 0:
                 self.rows[i].repeat_gap = log1p((self.time_us[i] - self.time_us[self.last[here]]) / 60e6)
             if self.causal:
-                self.rows[i].repeats = log1p(self.seen[here])
-                self.rows[i].elsewhere = log1p(self.seen_of_type[kind] - self.seen[here])
+                self.rows[i].repeats = log_count(self.seen[here])
+                self.rows[i].elsewhere = log_count(self.seen_of_type[kind] - self.seen[here])
             self._nearest_of_type(i, self.last_of_type[kind])
             self.seen[here] += 1
             self.seen_of_type[kind] += 1
@@ -336,8 +339,8 @@ class JourneyPass:
         if not self.causal:
             for i in range(begin, end):
                 here, kind = self.same_scan[i], self.kind[i]
-                self.rows[i].repeats = log1p(self.seen[here] - 1)
-                self.rows[i].elsewhere = log1p(self.seen_of_type[kind] - self.seen[here])
+                self.rows[i].repeats = log_count(self.seen[here] - 1)
+                self.rows[i].elsewhere = log_count(self.seen_of_type[kind] - self.seen[here])
 
     @cython.cfunc
     @cython.nogil

@@ -10,10 +10,10 @@ from service.events import foreign
 from service.features import declared, keys, mates
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns, share
+    from cython.cimports.service.features.columns import Columns, log_count, share
     from cython.cimports.service.features.row import Row
 else:
-    from service.features.columns import share
+    from service.features.columns import log_count, share
 
 LOTS = cython.declare(cython.longlong, keys.LOTS)
 PRODUCTS = cython.declare(cython.longlong, keys.PRODUCTS)
@@ -46,11 +46,11 @@ def code_row(c: Columns, u: cython.Py_ssize_t) -> cython.void:
     lot: cython.int = c.tables.product_lot.find(product * LOTS + c.lot[u])
     of_lot: cython.double = c.tables.product_lot.count_at(lot)
     c.of_code[u].code_well_formed = c.well_formed[u]
-    c.of_code[u].code_header_log = log1p(c.tables.header.count_of(c.header[u]))
-    c.of_code[u].code_company_log = log1p(c.tables.company.count_of(c.company[u]))
-    c.of_code[u].code_product_log = log1p(of_pair)
+    c.of_code[u].code_header_log = log_count(c.tables.header.count_of(c.header[u]))
+    c.of_code[u].code_company_log = log_count(c.tables.company.count_of(c.company[u]))
+    c.of_code[u].code_product_log = log_count(of_pair)
     c.of_code[u].code_product_foreign = of_pair == 0 and c.tables.product.count_of(product) > 0
-    c.of_code[u].code_lot_log = log1p(of_lot)
+    c.of_code[u].code_lot_log = log_count(of_lot)
     c.of_code[u].code_lot_foreign = of_lot == 0 and c.tables.lot.count_of(c.lot[u]) > 0
     c.of_code[u].code_date_valid = c.date_valid[u] or c.day[u] == NO_DAY
     if lot >= 0 and c.date_valid[u]:
@@ -80,6 +80,7 @@ class LotsPass:
     tally: cython.double[:, ::1]  # [ITEM_GROUPS, U] items so far, by number
     gap: cython.double[::1]  # [U] to the nearest serial of the lot, infinite without one
     before: cython.double[:, ::1]  # [ITEM_GROUPS, U] items of the group of each code that the past knows
+    seen_before: cython.uchar[::1]  # [U] whether the past knows the item
 
     def __init__(self, c: Columns, before) -> None:
         codes = len(c.serial)
@@ -105,7 +106,7 @@ class LotsPass:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def in_time(self, seen_before: cython.uchar[::1]) -> cython.void:
+    def in_time(self) -> cython.void:
         """Write the rows of the members as things happen: what comes in the same second is there at once."""
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
@@ -113,16 +114,16 @@ class LotsPass:
         for k in range(self.c.members.shape[0]):
             i = self.c.members[k]
             while known < self.c.members.shape[0] and self.c.time_us[self.c.members[known]] < self.c.known_us[i]:
-                self._count_first(self.c.members[known], seen_before)
+                self._count_first(self.c.members[known])
                 known += 1
             self.write(i)
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _count_first(self, i: cython.Py_ssize_t, seen_before: cython.uchar[::1]) -> cython.void:
+    def _count_first(self, i: cython.Py_ssize_t) -> cython.void:
         """Count the item of an event that is its first."""
-        if self.c.position[i] == 0 and not seen_before[self.c.epc[i]]:
+        if self.c.position[i] == 0 and not self.seen_before[self.c.epc[i]]:
             self.count(self.c.epc[i])
 
     @cython.cfunc
@@ -148,9 +149,9 @@ class LotsPass:
         """Write the row of an event, whose own item was counted."""
         code: cython.Py_ssize_t = self.c.epc[i]
         of_lot: cython.double = self.others(LOT, code)
-        self.rows[i].lot_mates = log1p(of_lot)
-        self.rows[i].product_mates = log1p(self.others(PRODUCT, code))
-        self.rows[i].all_items = log1p(self.others(ALL, code))
+        self.rows[i].lot_mates = log_count(of_lot)
+        self.rows[i].product_mates = log_count(self.others(PRODUCT, code))
+        self.rows[i].all_items = log_count(self.others(ALL, code))
         self.rows[i].lot_product_share = share(self.others(NUMBER_PRODUCT, code), self.others(NUMBER, code))
         self.rows[i].lot_day_share = share(self.others(DAY, code), of_lot) if self.c.day[code] != NO_DAY else 0.5
         step: cython.double = self.c.tables.serial_step
@@ -191,8 +192,9 @@ def lot_rows_in_time(c: Columns, seen_before: cython.uchar[::1], before) -> None
     `mate_serial_gap` has to do.
     """
     work: LotsPass = LotsPass(c, before)
+    work.seen_before = seen_before
     if c.is_small:
-        work.in_time(seen_before)
+        work.in_time()
     else:
         with cython.nogil:
-            work.in_time(seen_before)
+            work.in_time()

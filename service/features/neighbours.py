@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import cython
 import numpy as np
-from cython.cimports.libc.math import fabs, log1p
+from cython.cimports.libc.math import fabs
 
 from service.features import mates
 from service.features.mates import GROUPS, SERIAL, neighbour_step
 
 if cython.compiled:
-    from cython.cimports.service.events.groups import number_of
-    from cython.cimports.service.features.columns import Columns
+    from cython.cimports.service.events.groups import slot
+    from cython.cimports.service.features.columns import Columns, log_count
     from cython.cimports.service.features.row import Row
 else:
-    from service.events.groups import number_of
+    from service.events.groups import slot
+    from service.features.columns import log_count
 
 TOGETHER = cython.declare(cython.double, mates.TOGETHER)
 REACH = cython.declare(cython.int, mates.REACH)
@@ -41,7 +42,6 @@ class NeighboursPass:
     serial: cython.longlong[::1]
     group: cython.int[::1]  # of shipment and serial
     slots: cython.int[::1]
-    log_gap: cython.double[::1]  # [N]
     tally: cython.double[:, ::1]  # [2, N] count of scans and sum of log gaps, by number of shipment and serial
     prior: cython.double[:, :, ::1]  # [2, 2 REACH, N] the same of each neighbour that the past knows, the nearest first
 
@@ -51,8 +51,8 @@ class NeighboursPass:
         self.step = neighbour_step(c.tables.serial_step)
         self.shipment, self.serial = c.group[OF_SHIPMENT], c.serials
         self.group, self.slots = c.group[OF_SERIAL], c.serial_slots
-        numbers: cython.double[:, ::1] = np.zeros((3, len(c.epc)))
-        self.log_gap, self.tally = numbers[0], numbers[1:]
+        numbers: cython.double[:, ::1] = np.zeros((2, len(c.epc)))
+        self.tally = numbers
         if prior is not None:
             self.prior = prior.neighbours
 
@@ -66,9 +66,6 @@ class NeighboursPass:
         known: cython.Py_ssize_t = 0  # members that were added
         for k in range(self.c.members.shape[0]):
             i = self.c.members[k]
-            self.log_gap[i] = log1p((self.c.time_us[i] - self.c.leg_us[i]) / 60e6)
-        for k in range(self.c.members.shape[0]):
-            i = self.c.members[k]
             while known < self.c.members.shape[0] and self.c.time_us[self.c.members[known]] < self.c.known_us[i]:
                 self._add(self.c.members[known])
                 known += 1
@@ -79,7 +76,7 @@ class NeighboursPass:
     @cython.exceptval(check=False)
     def _add(self, i: cython.Py_ssize_t) -> cython.void:
         self.tally[0, self.group[i]] += 1
-        self.tally[1, self.group[i]] += self.log_gap[i]
+        self.tally[1, self.group[i]] += self.c.log_gap[i]
 
     @cython.cfunc
     @cython.nogil
@@ -100,7 +97,7 @@ class NeighboursPass:
                 beside += fabs(ratio) <= TOGETHER
                 if TOGETHER < fabs(ratio) < FAR:
                     above = ratio
-        self.rows[i].neighbours_beside = log1p(beside)
+        self.rows[i].neighbours_beside = log_count(beside)
         self.rows[i].neighbour_below_gap_ratio = below if below < FAR else 0.0
         self.rows[i].neighbour_above_gap_ratio = above if above < FAR else 0.0
         self.rows[i].neighbours_gap_difference = fabs(below - above) if below < FAR and above < FAR else -1.0
@@ -113,14 +110,30 @@ class NeighboursPass:
         count: cython.double = 0
         total: cython.double = 0
         serial: cython.longlong = self.serial[i] + steps * self.step
-        of: cython.int = number_of(self.shipment[i], serial, self.shipment, self.serial, self.group, self.slots)
+        of: cython.int = self._number(self.shipment[i], serial)
         if of >= 0:
             count, total = self.tally[0, of], self.tally[1, of]
         if self.after_past:
             at: cython.int = 2 * (abs(steps) - 1) + (steps > 0)
             count += self.prior[0, at, i]
             total += self.prior[1, at, i]
-        return self.log_gap[i] - total / count if count > 0 else FAR
+        return self.c.log_gap[i] - total / count if count > 0 else FAR
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _number(self, shipment: cython.int, serial: cython.longlong) -> cython.int:
+        """Return the number that `groups.number` gave a shipment and a serial, -1 for none.
+
+        Here, as a call with its columns would take longer than the look-up: each is copied as 200 bytes.
+        """
+        mask: cython.longlong = self.slots.shape[0] - 1
+        at: cython.longlong = slot(shipment, serial) & mask
+        while self.slots[at] >= 0:
+            if self.shipment[self.slots[at]] == shipment and self.serial[self.slots[at]] == serial:
+                return self.group[self.slots[at]]
+            at = (at + 1) & mask
+        return -1
 
 
 def neighbour_rows(c: Columns, prior) -> None:

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import cython
 import numpy as np
-from cython.cimports.libc.math import log1p
 
 from service.events import vocabulary
 from service.features.mates import GROUPS
 
 if cython.compiled:
-    from cython.cimports.service.features.columns import Columns, share
+    from cython.cimports.service.features.columns import Columns, log_count, share
     from cython.cimports.service.features.row import Row
 else:
-    from service.features.columns import share
+    from service.features.columns import log_count, share
 
 _KIND_OF = {group.name: kind for kind, group in enumerate(GROUPS)}
 ROAD = cython.declare(cython.int, _KIND_OF["road"])
@@ -121,22 +120,21 @@ class TrafficPass:
         """Write the pace of the leg against all others on its road."""
         i: cython.Py_ssize_t
         k: cython.Py_ssize_t
-        for i in range(self.value.shape[0]):
-            self.value[i] = log1p((self.c.time_us[i] - self.c.leg_us[i]) / 60e6)
+        self.value[:] = self.c.log_gap
         self.others(ROAD)
         for k in range(self.members.shape[0]):
             i = self.members[k]
-            self.rows[i].road_scans = log1p(self.count[i])
+            self.rows[i].road_scans = log_count(self.count[i])
             self.rows[i].road_gap_ratio = self._less_mean(i)
         self.others(ROAD_DAY)
         for k in range(self.members.shape[0]):
             i = self.members[k]
-            self.rows[i].road_day_scans = log1p(self.count[i])
+            self.rows[i].road_day_scans = log_count(self.count[i])
             self.rows[i].road_day_gap_ratio = self._less_mean(i)
         self.others(ROAD_HOURS)
         for k in range(self.members.shape[0]):
             i = self.members[k]
-            self.rows[i].road_hours_scans = log1p(self.count[i])
+            self.rows[i].road_hours_scans = log_count(self.count[i])
             self.rows[i].road_hours_gap_ratio = self._less_mean(i)
 
     @cython.cfunc
@@ -151,7 +149,7 @@ class TrafficPass:
         self.others(AREA_DAY)
         for k in range(self.members.shape[0]):
             i = self.members[k]
-            self.rows[i].area_day_scans = log1p(self.count[i])
+            self.rows[i].area_day_scans = log_count(self.count[i])
             self.rows[i].area_day_pace = self.total[i] / self.count[i] if self.count[i] > 0 else 0.0
             self.rows[i].area_day_gap_ratio = self._less_mean(i)
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from service.errors import ModelUnavailable
 from service.events.vocabulary import KINDS
-from service.model.backend import CHUNK, INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
+from service.model.backend import INPUT_FEATURES, INPUT_LENGTHS, OUTPUT_PROBABILITIES, infer_in_chunks
 from service.model.onnx_session import CPU, ONNX_ERRORS, open_session
+from service.model.sequences import with_little_padding
 from service.runtime import threads
 from service.runtime.deadline import Deadline
 from service.runtime.timing import timed
@@ -49,7 +50,6 @@ class OnnxBackend:
             self._session, self.refused = open_session(onnx, options, providers)  # why others do not run it, by name
             (self._features,) = (i.shape[2] for i in self._session.get_inputs() if i.name == INPUT_FEATURES)
         self.provider: str = self._session.get_providers()[0]  # that runs it
-        self._at_once = _CACHED if self.provider == CPU else CHUNK
         self._threads = threads
         self._closed = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
@@ -102,8 +102,8 @@ class OnnxBackend:
     ) -> NDArray[np.float32]:
         probabilities = np.zeros((*features.shape[:2], len(KINDS)), dtype=np.float32)
         with timed("infer", int(lengths.sum())):
-            for begin in range(0, len(features), self._at_once):
-                rows = slice(begin, begin + self._at_once)
+            on_processor = self.provider == CPU  # else a call has `CHUNK` sequences at most
+            for rows in with_little_padding(lengths, _CACHED) if on_processor else [slice(None)]:
                 length = lengths[rows]
                 longest = int(length.max())
                 inputs = {INPUT_FEATURES: np.ascontiguousarray(features[rows, :longest]), INPUT_LENGTHS: length}

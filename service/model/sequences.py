@@ -16,6 +16,10 @@ from service.runtime.timing import timed
 _MIN_BATCH, _MAX_BATCH = 64, 256
 """Windows per call of a backend that takes any length: a call costs 0.1 ms, and a large one keeps others waiting."""
 
+_CALL_STEPS = 40
+"""Steps of padding that cost a processor as much as one more call of the embedded model: 14 the call itself, and the
+others to get the interpreter back from whoever had it meanwhile."""
+
 _FIXED_BATCH = 128
 """Windows per call of a backend that wants fixed lengths: large enough for full speed, small enough to be fair."""
 
@@ -105,3 +109,23 @@ def pad(features: NDArray[np.float32], start: Index, length: Index, padded_lengt
         padded = features.take(start[:, None] + steps, axis=0, mode="clip")
         padded[steps >= length[:, None]] = 0.0
         return padded
+
+
+def with_little_padding(lengths: NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Yield sequences of ``lengths`` [B, 1] in parts of at most ``most`` for calls that are padded each by itself.
+
+    Where sequences become longer a part ends if to pad it would take longer than another call: of the journeys of 500
+    events, padded in two parts, a quarter is padding, and in three a tenth.
+    """
+    length = lengths[:, 0].tolist()
+    begin, longest = 0, length[0]
+    for at in (np.flatnonzero(np.diff(lengths[:, 0])) + 1).tolist():
+        if (at - begin) % most * (length[at] - longest) > _CALL_STEPS:
+            yield from _pieces(begin, at, most)
+            begin = at
+        longest = max(longest, length[at])
+    yield from _pieces(begin, len(length), most)
+
+
+def _pieces(begin: int, end: int, most: int) -> Iterator[slice]:
+    return (slice(at, min(at + most, end)) for at in range(begin, end, most))

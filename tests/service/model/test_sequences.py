@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.events.journeys import Journeys
-from service.model.sequences import Windows, pad, prefix_windows, whole_windows
+from service.model.sequences import Windows, pad, prefix_windows, whole_windows, with_little_padding
 from tests.support.worlds import START, Scan, code, to_events
 
 _LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=5)
@@ -73,3 +73,24 @@ def test_padding_equals_a_loop(padded_length: int) -> None:
         for step in range(length[row]):
             expected[row, step] = features[start[row] + step]
     assert np.array_equal(padded, expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(lengths=st.lists(st.integers(1, 32), min_size=1, max_size=300), most=st.sampled_from([1, 7, 64]))
+def test_parts_have_every_sequence_once_in_order(lengths: list[int], most: int) -> None:
+    parts = list(with_little_padding(np.array(lengths)[:, None], most))
+    assert [at for part in parts for at in range(len(lengths))[part]] == list(range(len(lengths)))
+    assert all(1 <= part.stop - part.start <= most for part in parts)
+
+
+def test_parts_end_where_padding_would_cost_more_than_a_call() -> None:
+    assert list(with_little_padding(np.array([[2]] * 40 + [[10]] * 60), 64)) == [slice(0, 40), slice(40, 100)]
+    lengths = np.sort(np.random.default_rng(0).integers(1, 11, 100))[:, None]
+    parts = list(with_little_padding(lengths, 64))
+    padded = sum(len(lengths[part]) * int(lengths[part].max()) for part in parts)
+    assert padded + 40 * len(parts) < 64 * int(lengths[63, 0]) + 36 * int(lengths[-1, 0]) + 40 * 2
+
+
+def test_what_would_save_less_than_a_call_is_padded() -> None:
+    assert list(with_little_padding(np.array([[1], [1], [20]]), 64)) == [slice(0, 3)]
+    assert list(with_little_padding(np.array([[20], [1], [1]]), 64)) == [slice(0, 3)]
