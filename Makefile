@@ -83,8 +83,9 @@ gpu-check: .venv/dev
 	$(BIN)/python -m tests.tools.gpu_check
 
 # The script and style of the pages, from web/ (needs node and npm). What is built is committed; a test compares it with its sources.
+# Not `npm ci`: it refuses the lock for a part of vite that Windows alone has, and the lock does not.
 pages:
-	cd web && npm ci --no-audit --no-fund && npm run build
+	cd web && npm install --no-save --no-audit --no-fund && npm run build
 
 # Every real part together, a canary's whole story, live clients: calls, losses, split, alarms.
 e2e: .venv/dev .triton/installed

@@ -30,7 +30,7 @@ app = typer.Typer()
 
 @app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(help="Raw scan file, tab or comma separated.")],
+    file: Annotated[Path, typer.Argument(help="Raw scan file, separated by tab, comma or semicolon.")],
     event_id: Annotated[int, typer.Option(help="The event: its event_id, or its row from 1 where the file has none.")],
     target: Annotated[str | None, typer.Option(help="HOST:PORT of a running gateway; default: in process.")] = None,
     detector: Annotated[DetectorChoice, typer.Option(help="What judges the events.")] = DetectorChoice.LSTM,

@@ -23,6 +23,17 @@ function failed(at: Line, words: Words, why: string): void {
   at.state.textContent = [words.failed, why].filter(Boolean).join(" – ");
 }
 
+// The list of reports below, as it is now: its table stays, for the keys that move in it.
+async function renewList(): Promise<void> {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const later = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const list = "section[aria-labelledby=list]";
+  const [was, now] = [document, later].map((page) => page.querySelector(`${list} tbody`) ?? page.querySelector(list));
+  if (was?.tagName === now?.tagName) was?.replaceWith(now ?? "");
+  else document.querySelector(list)?.replaceWith(later.querySelector(list) ?? "");
+}
+
 function follow(at: Line, jobId: string, words: Words, go: boolean): void {
   const source = new EventSource(`/api/files/${encodeURIComponent(jobId)}/events`);
   source.addEventListener("progress", (event) => {
@@ -42,6 +53,7 @@ function follow(at: Line, jobId: string, words: Words, go: boolean): void {
       link.textContent = words.report ?? "";
       at.box.append(link);
       if (go) link.focus();
+      void renewList();
     }
     if (job.state === "failed" || job.state === "done") source.close();
   });

@@ -15,7 +15,7 @@ from tests.service.feedback.labels import ask, wait_for_sample
 from tests.support.gateway import Gateway
 from tests.support.requests import call, request, scan
 from tests.support.web.browser import faults_for_people, opened
-from tests.support.web.findings import HOSTILE, START_US, a_report, content
+from tests.support.web.findings import CODE, HOSTILE, START_US, a_report, content
 from tests.support.web.server import Web
 
 REPORT = a_report("day.csv", START_US)
@@ -120,6 +120,30 @@ def test_the_audit_asks_by_keys_hides_the_scores_and_undoes(browser: Browser, we
         page.keyboard.press("z")
         expect(page.locator("h2").first).to_have_text("Event 2")
         assert {event for event, *_ in said(keeper, 77)} == {1}
+
+
+def test_each_key_can_be_read_on_its_button(browser: Browser, web: Web) -> None:
+    with opened(browser) as page:
+        page.goto(f"http://127.0.0.1:{web.port}/audit")
+        colours = page.locator("button kbd").first.evaluate(
+            "key => [getComputedStyle(key).color, getComputedStyle(key).backgroundColor]"
+        )
+        assert colours[0] != colours[1], "white on white; axe leaves texts of one letter out"
+
+
+def test_the_audit_tells_place_and_time_as_the_file_does(browser: Browser, tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "findings"), max_bytes=2**30, max_days=36_500)
+    store.add(REPORT, content(tmp_path))
+    store.close()
+    first = scan(100, epc_code=CODE.format(1), file_id=REPORT.file_id, seconds=START_US // 10**6)
+    with Gateway("--verdicts", str(tmp_path / "verdicts"), "--audit-share", "1") as gateway:
+        call(gateway.target, "Analyze", request(first).SerializeToString())
+        wait_for_sample(gateway.target)
+        with Web(gateway.target, tmp_path / "findings", "--store-max-days", "36500") as web, opened(browser) as page:
+            page.goto(f"http://127.0.0.1:{web.port}/audit")
+            expect(page.locator("section[aria-labelledby=event] > p").nth(1)).to_have_text(
+                "place 1, Factory, Aggregation, 2025-07-01 01:34:17"
+            )
 
 
 def test_nonsense_and_gateways_without_verdicts_are_answered(web: Web, gateway: Gateway, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def test_from_a_file_to_an_item_by_keys_alone(browser: Browser, pages: str, tmp_
         tab_to(page, "Upload")
         page.keyboard.press("Enter")
         expect(page.locator(".uploads a")).to_be_focused(timeout=30_000)
+        expect(page.locator("section[aria-labelledby=list] tbody a").first).to_have_text("day.tsv")
+        expect(page.locator(".uploads a")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_have_text("day.tsv")
         expect(page.locator(".chart canvas")).to_be_visible()
@@ -92,6 +94,20 @@ def test_from_a_file_to_an_item_by_keys_alone(browser: Browser, pages: str, tmp_
         assert not faults_for_people(page)
         page.keyboard.press("Escape")
         expect(page.locator("tr.current a")).to_contain_text("<script>")
+
+
+def test_the_first_report_stands_in_the_list_as_soon_as_it_is_judged(
+    browser: Browser, gateway: Gateway, tmp_path: Path
+) -> None:
+    raw = write_day(tmp_path / "day.tsv")
+    with Web(gateway.target, tmp_path / "findings") as web, opened(browser) as page:
+        page.goto(f"http://127.0.0.1:{web.port}/files")
+        listed = page.locator("section[aria-labelledby=list]")
+        expect(listed).to_contain_text("None yet")
+        assert ".gz" in str(page.locator("input[type=file]").get_attribute("accept"))
+        page.set_input_files("input[type=file]", str(raw))
+        page.click("text=Upload")
+        expect(listed.locator("tbody a").first).to_have_text("day.tsv", timeout=30_000)
 
 
 def test_an_item_shows_what_moved_its_scores_beside_its_mates(browser: Browser, pages: str, tmp_path: Path) -> None:
