@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from service.errors import InvalidRequest, NotImplementedYet
 from service.events.vocabulary import KINDS
 from service.feedback.accuracy import BATCHES, KindAccuracy, accuracy
-from service.feedback.baselines import JudgedKind
+from service.feedback.baselines import JudgedKind, Promised
 from service.feedback.estimators import Interval
 from service.feedback.sql import now_us
 from service.feedback.store import SampledEvent, VerdictStore
@@ -54,7 +54,7 @@ class FeedbackServicer:
     def __init__(
         self,
         store: VerdictStore | None,
-        baselines: Callable[[], Mapping[JudgedKind, float]] = dict,
+        baselines: Callable[[], Mapping[JudgedKind, Promised]] = dict,
         error_rate: float = 0.0,
     ) -> None:
         """Make the servicer.
@@ -220,7 +220,7 @@ def encode_label(label: EventLabel) -> feedback_pb2.EventLabel:
     return message
 
 
-def encode_accuracy(one: KindAccuracy, baseline: float | None) -> feedback_pb2.KindAccuracy:
+def encode_accuracy(one: KindAccuracy, baseline: Promised | None) -> feedback_pb2.KindAccuracy:
     """Return the message of what was measured of a kind."""
     return feedback_pb2.KindAccuracy(
         kind=one.kind,
@@ -231,7 +231,7 @@ def encode_accuracy(one: KindAccuracy, baseline: float | None) -> feedback_pb2.K
         labels=one.labels,
         confirmed=one.confirmed,
         batches=one.batches,
-        baseline_average_precision=baseline,
+        baseline_average_precision=None if baseline is None else baseline.value,
         expected_precision=_estimate(one.expected_precision),
         **{name: _estimate(interval) for name, interval in one.measures.items()},
     )

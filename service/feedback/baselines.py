@@ -1,13 +1,21 @@
-"""How good were the models on the data that they were checked on? Their manifests say it, by mode and kind."""
+"""How good were the models on the data that they were checked on? Their manifests say it, by mode and kind.
+
+What a manifest promises is an estimate, too: of the anomalies that the check had. So a measured average precision has
+fallen where its whole interval is below that of the promise, and not where it is below the number alone (`has_fallen`).
+Both are of 95 %, and where two such intervals do not touch, chance alone had less than a hundredth for it: whoever
+looks at five kinds with every new verdict looks often.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from math import sqrt
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from service.detect.names import Method
 from service.events.vocabulary import KINDS, MODES
 from service.feedback.accuracy import JudgedBy
+from service.feedback.estimators import Interval
 from service.model.manifest import MODEL_NAME, SVM_NAME, Manifest
 
 JudgedKind: TypeAlias = tuple[JudgedBy, str]
@@ -19,12 +27,41 @@ _ALONE = "model"
 _BOTH = "ensemble"
 """What the metrics of a network call the ensemble of it and its SVMs."""
 
+_Z: Final = 1.959964
+"""Of a normal distribution: 95 % lie nearer to its middle than so many standard deviations."""
 
-def baselines(manifests: Iterable[tuple[str, Manifest]]) -> Mapping[JudgedKind, float]:
-    """Return the average precision (0 .. 1) that manifests promise, given by their version, as "epc_lstm/1"."""
+
+class Promised(NamedTuple):
+    """An average precision that a manifest promises, and the lower end of its interval; both 0 .. 1."""
+
+    value: float
+    low: float
+
+
+def promised(value: float, anomalies: float) -> Promised:
+    """Return the promise of an average precision that was measured on so many anomalous events.
+
+    It is the mean of a number from 0 to 1, the precision down to each of them, and such a mean varies no more than a
+    share of as many does (Bhatia and Davis 2000): so it has Wilson's interval (1927) of a share, which has a width at
+    1, too. Where nobody says how many they were, the value is taken as it is.
+    """
+    if anomalies <= 0:
+        return Promised(value, value)
+    own = _Z * _Z / anomalies
+    middle, reach = value + own / 2, sqrt(own * (value * (1 - value) + own / 4))
+    return Promised(value, (middle - reach) / (1 + own))
+
+
+def has_fallen(measured: Interval, promise: Promised) -> bool:
+    """Return whether what was measured is less than what was promised, beyond chance of either."""
+    return measured.high < promise.low
+
+
+def baselines(manifests: Iterable[tuple[str, Manifest]]) -> Mapping[JudgedKind, Promised]:
+    """Return the average precision that manifests promise, given by their version, as "epc_lstm/1"."""
     manifests = list(manifests)
     svms = [version for version, manifest in manifests if manifest.model == SVM_NAME]
-    found: dict[JudgedKind, float] = {}
+    found: dict[JudgedKind, Promised] = {}
     for version, manifest in manifests:
         if manifest.model == MODEL_NAME:
             found |= _promised(manifest, _ALONE, Method.LSTM, version)
@@ -33,11 +70,15 @@ def baselines(manifests: Iterable[tuple[str, Manifest]]) -> Mapping[JudgedKind, 
     return found
 
 
-def _promised(manifest: Manifest, name: str, method: str, version: str) -> dict[JudgedKind, float]:
+def _promised(manifest: Manifest, name: str, method: str, version: str) -> dict[JudgedKind, Promised]:
     metrics: Any = manifest.metrics
     return {
-        (JudgedBy(method, version, mode), kind): float(of_kind["ap"])
+        (JudgedBy(method, version, mode), kind): promised(float(of_kind["ap"]), _anomalies(of_kind))
         for mode in MODES
         for kind in KINDS
         if "ap" in (of_kind := metrics.get(mode, {}).get(name, {}).get(kind, {}))
     }
+
+
+def _anomalies(of_kind: Mapping[str, float]) -> float:
+    return sum(of_kind.get(name, 0.0) for name in ("true_positives", "false_negatives"))

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from service.errors import VerdictsUnavailable
 from service.feedback.accuracy import KindAccuracy, accuracy
-from service.feedback.baselines import JudgedKind
+from service.feedback.baselines import JudgedKind, Promised
 from service.feedback.estimators import MEASURES, Interval
 from service.feedback.store import VerdictStore
 from service.feedback.weighed import Auditor, warn_of, weighed
@@ -48,7 +48,7 @@ class AccuracyCollector(Collector):
     def __init__(
         self,
         store: VerdictStore,
-        baselines: Callable[[], Mapping[JudgedKind, float]],
+        baselines: Callable[[], Mapping[JudgedKind, Promised]],
         error_rate: float = 0.0,
         least_s: float = LEAST_S,
     ) -> None:
@@ -81,14 +81,7 @@ class AccuracyCollector(Collector):
         )
         at_odds.add_metric([], len(self._at_odds))
         yield at_odds
-        baseline = GaugeMetricFamily(
-            "epc_sentinel_baseline_average_precision",
-            "Average precision in the manifest of the model version.",
-            labels=_LABELS,
-        )
-        for (judge, kind), value in self._baselines().items():
-            baseline.add_metric([kind, *judge], value)
-        yield baseline
+        yield from _of_promises(self._baselines())
 
     def describe(self) -> Iterable[Metric]:
         """Yield nothing: whoever registers it asks this, and nothing is to be measured at the start."""
@@ -123,6 +116,19 @@ def _of_measure(name: str, meaning: str, found: Iterable[KindAccuracy]) -> Itera
         if interval is not None:
             for family, value in zip(families, interval, strict=True):
                 family.add_metric(_labels(one), value)
+    yield from families
+
+
+def _of_promises(promises: Mapping[JudgedKind, Promised]) -> Iterable[Metric]:
+    """Yield the gauges of what manifests promise."""
+    meaning = "Average precision in the manifest of the model version"
+    families = [
+        GaugeMetricFamily(f"epc_sentinel_baseline_average_precision{end}", f"{meaning}{what}.", labels=_LABELS)
+        for end, what in (("", ""), ("_low", ", lower end of the interval"))
+    ]
+    for (judge, kind), promise in promises.items():
+        for family, value in zip(families, promise, strict=True):
+            family.add_metric([kind, *judge], value)
     yield from families
 
 

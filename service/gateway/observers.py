@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from service.drift.exposition import DriftCollector, to_json
 from service.drift.monitor import Drift
-from service.feedback.baselines import JudgedKind, baselines
+from service.feedback.baselines import JudgedKind, Promised, baselines
 from service.feedback.exposition import AccuracyCollector
 from service.feedback.sampling import AuditSamples, read_key
 from service.feedback.store import VerdictStore
@@ -57,7 +57,7 @@ class Monitoring:
             lambda: float(form_of_features() == "compiled"),
         )
         self._drifts: dict[str, Drift] = {}
-        self.promised: Mapping[JudgedKind, float] = {}  # average precision in the manifests, of all versions so far
+        self.promised: Mapping[JudgedKind, Promised] = {}  # average precision in the manifests, of all versions so far
         self._samples = _audit_samples(settings)
         self.show(wiring, True)
         observers: list[Observer] = []

@@ -81,7 +81,7 @@ def _rules_are_worse(seen: Situation, severity: Severity) -> str:
         measured = of_judge(seen.accuracy, judge.method, mode, kind, judge.model_version)
         promised = seen.promised.get((judge, kind))
         rules = of_judge(seen.accuracy, Method.RULES, mode, kind)
-        own = promised if measured is None else measured
+        own = promised.value if measured is None and promised is not None else measured
         other = seen.rules.get((mode, kind)) if rules is None else rules
         if own is None or other is None:
             return ""

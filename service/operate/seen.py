@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from service.detect.names import Method
 from service.feedback.accuracy import JudgedBy, KindAccuracy
-from service.feedback.baselines import JudgedKind
+from service.feedback.baselines import JudgedKind, Promised
 from service.feedback.paired import PairedDifference
 from service.feedback.verdicts import EventLabel, LabelVerdict
 from service.lifecycle.operations import Operation, Progressing
@@ -45,7 +45,7 @@ class Situation:
     versions: Sequence[int] = ()  # of the repository
     accuracy: Sequence[KindAccuracy] = ()  # of all judges, over the usual window
     close: Sequence[KindAccuracy] = ()  # over the shorter one; empty unless the models are watched closely
-    promised: Mapping[JudgedKind, float] = field(default_factory=dict)  # average precision in the manifests
+    promised: Mapping[JudgedKind, Promised] = field(default_factory=dict)  # average precision in the manifests
     rules: Mapping[tuple[str, str], float] = field(default_factory=dict)  # of the rules there, by mode and kind
     drift: Sequence[DriftOfGateway] = ()
     labels: Sequence[EventLabel] = ()

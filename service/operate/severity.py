@@ -1,8 +1,9 @@
 """How bad is it? A number from 0 to 1 of the champion's network, made of what is measured and of drift.
 
 - Performance, of the kind and mode that suffers most: how far the average precision of the labelled audit sample is
-  below that of the manifest, 0.2 or more being 1. A fall that chance may explain (the interval reaches up to what the
-  manifest says) is none. An AUC below 0.75, of 10 confirmed anomalies or more, is 1: the alarm EpcSentinelAccuracyLost.
+  below that of the manifest, 0.2 or more being 1. A fall that chance may explain (`has_fallen`: the interval reaches
+  up to that of the manifest's) is none. An AUC below 0.75, of 10 confirmed anomalies or more, is 1: the alarm
+  EpcSentinelAccuracyLost.
 - Drift, while its alarm is on: the largest population stability index of scores and of rejected features, 0.25 being
   0.5 and no more; at least 0.2. So drift alone leads to closer monitoring, and never to a retraining.
 - Both: 1 - (1 - performance) (1 - drift).
@@ -16,6 +17,7 @@ from typing import Final
 
 from service.detect.names import Method
 from service.feedback.accuracy import KindAccuracy
+from service.feedback.baselines import has_fallen
 from service.operate.seen import DriftOfGateway, Situation
 
 FULL_FALL: Final = 0.2
@@ -65,11 +67,11 @@ def _performances(seen: Situation) -> Iterator[tuple[float, KindAccuracy, str]]:
         promised = seen.promised.get((one.judge, one.kind))
         if auc is not None and auc.value < LEAST_AUC and one.confirmed >= LEAST_CONFIRMED:
             yield 1.0, one, f"AUC {auc.value:.2f} ({what})"
-        elif ap is not None and promised is not None and ap.high < promised:
+        elif ap is not None and promised is not None and has_fallen(ap, promised):
             yield (
-                min(1.0, (promised - ap.value) / FULL_FALL),
+                min(1.0, (promised.value - ap.value) / FULL_FALL),
                 one,
-                f"average precision {ap.value:.3f}, {ap.low:.3f} to {ap.high:.3f}, of {promised:.3f} ({what})",
+                f"average precision {ap.value:.3f}, {ap.low:.3f} to {ap.high:.3f}, of {promised.value:.3f} ({what})",
             )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.features.table import feature_spec_hash
 from service.feedback.accuracy import JudgedBy, KindAccuracy, accuracy
-from service.feedback.baselines import baselines
+from service.feedback.baselines import Promised, baselines
 from service.feedback.exposition import AccuracyCollector
 from service.feedback.sql import SqlVerdicts, open_verdicts
 from service.feedback.verdicts import LabelVerdict
@@ -90,9 +90,11 @@ def test_the_baselines_are_those_of_the_manifests(bundled_repository: Path) -> N
     assert svm is not None
     found = baselines([("epc_lstm/1", network.manifest), ("epc_svm/1", svm.manifest)])
     assert len(found) == 2 * 2 * 5
-    assert found[LSTM, "jump"] == network.manifest.metrics["retrospective"]["model"]["jump"]["ap"]  # type: ignore[index,call-overload]
+    assert found[LSTM, "jump"].value == network.manifest.metrics["retrospective"]["model"]["jump"]["ap"]  # type: ignore[index,call-overload]
     both = JudgedBy("ensemble", "epc_lstm/1+epc_svm/1", "causal")
-    assert found[both, "jump"] == network.manifest.metrics["causal"]["ensemble"]["jump"]["ap"]  # type: ignore[index,call-overload]
+    assert found[both, "jump"].value == network.manifest.metrics["causal"]["ensemble"]["jump"]["ap"]  # type: ignore[index,call-overload]
+    dup = JudgedBy("lstm-deep-learning", "epc_lstm/1", "causal"), "epcDup"
+    assert found[dup] == (1.0, pytest.approx(0.978, abs=5e-4)), "of 171 anomalous events without an error"
 
 
 def test_wrong_words_are_allowed_for_as_stated_or_shown(store: SqlVerdicts) -> None:
@@ -114,7 +116,7 @@ def test_wrong_words_are_allowed_for_as_stated_or_shown(store: SqlVerdicts) -> N
 
 def test_a_scrape_measures_when_something_was_said_and_not_too_often(store: SqlVerdicts) -> None:
     fill(store, files=3, wrong_from=9)
-    collector = AccuracyCollector(store, lambda: {(LSTM, "jump"): 0.97}, least_s=0)
+    collector = AccuracyCollector(store, lambda: {(LSTM, "jump"): Promised(0.97, 0.96)}, least_s=0)
 
     def shown() -> dict[str, float]:
         return {
@@ -126,6 +128,7 @@ def test_a_scrape_measures_when_something_was_said_and_not_too_often(store: SqlV
 
     first = shown()
     assert (first["rolling_precision"], first["baseline_average_precision"], first["rolling_labels"]) == (1, 0.97, 30)
+    assert first["baseline_average_precision_low"] == 0.96
     assert first["rolling_precision_low"] < 1
     store.append([label(at, LabelVerdict.REJECTED, file_id=0) for at in range(10)])
     assert shown()["rolling_precision"] == pytest.approx(10 / 15)

@@ -27,6 +27,7 @@ DRIFTS = DriftOfGateway("epc_lstm/1", "causal", alarm=True, psi=0.3)
         ([measured(0.93)], 0.1),
         ([measured(0.90), measured(0.93, kind="locErr")], 0.25),
         ([measured(0.90, high=0.96)], 0.0),  # chance explains it
+        ([measured(0.64, high=0.9496)], 0.0),  # the promise is an estimate, too
         ([measured(0.79)], 0.8),
         ([measured(0.50)], 1.0),
         ([measured(0.94, auc=0.74)], 1.0),

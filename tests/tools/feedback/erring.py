@@ -3,9 +3,9 @@
 ``python -m tests.tools.feedback.erring DETECTIONS TRUTH`` takes what `study` takes. Of the audit sample every event is
 judged by one person, two or three, a twentieth of whose words is wrong; of three, one may also flip a share of his
 words, or call all normal. The detector is as it is, or misses some of the anomalous events (they get scores of normal
-ones). A fall is 0.05 below what the detector had before, beyond chance, as the alert has it. The words are taken as
-true; as of people who err alike, by what is stated or what their contradictions show; and each person's by his own
-errors (`service.auditors.errors`). Seeds are fixed.
+ones). A fall is 0.05 below what the detector had before, beyond chance of both, as the alert has it. The words are
+taken as true; as of people who err alike, by what is stated or what their contradictions show; and each person's by
+his own errors (`service.auditors.errors`). Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from service.auditors.errors import ErrorRates, Testimony, error_rates
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.features.table import feature_spec_hash
+from service.feedback.baselines import Promised, has_fallen, promised
 from service.feedback.estimators import Interval, LabelledSample, measure
 from service.feedback.sampling import BANDS, AuditSample
 from service.model.repository import load
@@ -92,7 +93,9 @@ def main() -> None:
     sample = AuditSample.of(
         load(ROOT / "model_repository", feature_spec_hash=feature_spec_hash()).manifest, given.share
     )
-    before = [_true(scores, flags, truth, kind) for kind in range(len(KINDS))]
+    before = [
+        promised(_true(scores, flags, truth, kind), int(truth[:, kind].sum())) for kind in range(len(KINDS))
+    ]  # of the whole world, as a manifest would have it
     table = Table(
         "missed", "kind", "persons", "truth", "as true", "falls", "alike", "falls", "each by his own", "falls", "named"
     )
@@ -196,8 +199,8 @@ def _by(judged: Judged, kind: int, rates: ErrorRates | None) -> Interval:
     return judged.average_precision(kind, rates.evidence(judged.words), is_calibrated=True)
 
 
-def _falls(found: Iterable[Interval], before: float) -> int:
-    return sum(one.high < before and one.value < before - FALL for one in found)
+def _falls(found: Iterable[Interval], before: Promised) -> int:
+    return sum(has_fallen(one, before) and one.value < before.value - FALL for one in found)
 
 
 if __name__ == "__main__":
