@@ -14,8 +14,9 @@ from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import Events, clean_codes, step_codes, type_codes
 from service.events.groups import Groups
+from service.events.vocabulary import LEVEL_OF_TYPE
 from service.events.zones import SEOUL, TimeZones
-from service.rawfiles.table import FileRows, Texts, read_table
+from service.rawfiles.table import EITHER, FileRows, Texts, read_table, taken_from
 from service.rawfiles.times import DATES_ONLY, dates_only
 
 SITES = TimeZones(SEOUL)
@@ -48,7 +49,7 @@ def read_files(
 
     Event ids are the row numbers over all files from 1, file ids the file numbers from 1, unless the file has an
     ``event_id`` or ``file_id`` column. Times without a zone are those of the place, in its one of ``zones``.
-    Columns, words and codes are those of ``dialect``.
+    Columns, words and codes are those of ``dialect``. A file may lack one of EITHER.
 
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
@@ -62,20 +63,24 @@ def read_files(
             warnings.append(f"{path.name} {table.warning}")
         if dates_only(table.time_us):
             warnings.append(f"{path.name} {DATES_ONLY}")
+        for there, (name, other) in zip((table.has_type, table.has_step), (EITHER, EITHER[::-1]), strict=True):
+            warnings += [] if there else [f"{path.name} {taken_from(name, other, columns)}"]
         tables.append(table)
         on_file()
     _check_ids(paths, tables, columns)
     epc, epc_codes, spelling = clean_codes(*_joined([table.code for table in tables]), words)
     step, steps = _joined([table.step for table in tables])
     kind, kinds = _joined([table.event_type for table in tables])
+    types = type_codes(kinds, words)[kind]
+    has_step = np.concatenate([np.full(len(table), table.has_step) for table in tables])
     location_id = np.concatenate([table.location_id for table in tables])
     events = Events(
         event_id=np.concatenate([table.event_id for table in tables]),
         epc=epc,
         epc_codes=epc_codes,
         location_id=location_id,
-        step=step_codes(steps, words)[step],
-        event_type=type_codes(kinds, words)[kind],
+        step=np.where(has_step, step_codes(steps, words)[step], LEVEL_OF_TYPE[types]),
+        event_type=types,
         time_us=_instants(tables, location_id, zones),
         file_id=np.concatenate([table.file_id for table in tables]),
         spelling=spelling,

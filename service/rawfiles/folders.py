@@ -11,7 +11,7 @@ from service.errors import CommandError
 from service.events.vocabulary import KINDS
 from service.rawfiles.encoding import READ_ERRORS, first_line
 from service.rawfiles.rows import Header, other_names
-from service.rawfiles.table import REQUIRED
+from service.rawfiles.table import REQUIRED, either
 
 _NAME = re.compile(r"(?P<stem>[^.].*)\.(csv|tsv|txt)(\.gz)?|(?P<bare>[^.]+)\.gz", re.IGNORECASE)
 _EVERY_RAW = ("epc_code", "event_time")  # columns that tell a raw file from other tables
@@ -31,7 +31,7 @@ def raw_files(paths: Sequence[Path], columns: Mapping[str, str] = _OWN) -> list[
         if path.is_dir():
             inside = raw_files_of(path, columns)
             if not inside:
-                names = ", ".join(columns.get(name, name) for name in REQUIRED)
+                names = ", ".join([*(columns.get(name, name) for name in REQUIRED), either(columns)])
                 raise CommandError(
                     f"{path}: no raw file in this folder: none has the columns {names}; {other_names(columns)}"
                 )

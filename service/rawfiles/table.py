@@ -15,7 +15,9 @@ from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, 
 from service.rawfiles.rows import Header, other_names, split_row, whole_number
 from service.rawfiles.times import has_zone, time_us
 
-REQUIRED = ("epc_code", "location_id", "business_step", "event_type", "event_time")
+REQUIRED = ("epc_code", "location_id", "event_time")
+EITHER = ("event_type", "business_step")
+"""Columns of which a file needs one: the other is taken from it, as far as that goes."""
 OPTIONAL = ("event_id", "file_id", "scan_location")
 
 _NUMBERS = {EVENT_ID: "event_id", LOCATION_ID: "location_id", FILE_ID: "file_id"}
@@ -40,6 +42,8 @@ class FileRows:
     line: NDArray[np.int64]  # [N] the number of its line in the file
     places: dict[int, str]  # location_id -> the first name that the file gives it
     has_file_id: bool  # the file says itself which file its rows are of
+    has_step: bool  # False: its types say it
+    has_type: bool  # False: its steps say it, which are in event_type, too
     warning: str  # of the encoding, or ""
 
     def __len__(self) -> int:
@@ -49,7 +53,7 @@ class FileRows:
 def read_table(path: Path, number: int, first_id: int, columns: Mapping[str, str] | None = None) -> FileRows:
     """Return the rows of a file; of one without such columns with ``number`` as file_id, event ids from ``first_id``.
 
-    ``columns`` are the names that the file has in place of those of REQUIRED and OPTIONAL.
+    ``columns`` are the names that the file has in place of those above.
 
     Raises:
         CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
@@ -103,28 +107,43 @@ def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
         code=rows.text(CODE),
         location_id=rows.ints[LOCATION_ID],
         step=rows.text(STEP),
-        event_type=rows.text(TYPE),
+        event_type=rows.text(TYPE if "event_type" in index else STEP),
         time_us=rows.ints[TIME],
         has_zone=rows.has_zone,
         file_id=rows.ints[FILE_ID] if "file_id" in index else np.full(n, number, dtype=np.int64),
         line=rows.line + lines_before,
         places=_places(rows, header) if "scan_location" in index else {},
         has_file_id="file_id" in index,
+        has_step="business_step" in index,
+        has_type="event_type" in index,
         warning=raw.warning,
     )
+
+
+def either(called: Mapping[str, str]) -> str:
+    """Return the columns of EITHER as one text, with the names that files have for them."""
+    return " or ".join(called.get(name, name) for name in EITHER)
+
+
+def taken_from(missing: str, other: str, called: Mapping[str, str]) -> str:
+    """Return what is said of a file without a column, whose content another column tells."""
+    name, instead = (called.get(one, one) for one in (missing, other))
+    return f"has no column {name}: it is taken from {instead} where that is possible"
 
 
 def _index(path: Path, header: Header, columns: Mapping[str, str] | None) -> dict[str, int]:
     """Return the position of each column by name; ``columns`` is None of a file that cannot have other names."""
     called = columns or {}
     missing = [called.get(name, name) for name in REQUIRED if name not in header.names]
+    if not set(EITHER) & set(header.names):
+        missing.append(either(called))
     if missing:
         hint = "" if columns is None else f"; {other_names(columns)}"
         raise CommandError(
             f"{path}: line 1: no column {', '.join(missing)};"
             f" the first line names the columns, separated by tab or comma (or semicolon){hint}"
         )
-    if twice := [called.get(name, name) for name in (*REQUIRED, *OPTIONAL) if header.names.count(name) > 1]:
+    if twice := [called.get(name, name) for name in (*REQUIRED, *EITHER, *OPTIONAL) if header.names.count(name) > 1]:
         raise CommandError(f"{path}: line 1: column {twice[0]} is there twice; remove one of the two")
     return {name: at for at, name in enumerate(header.names)}
 

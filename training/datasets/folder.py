@@ -17,6 +17,7 @@ from service.events.words import OWN_WORDS, Wording
 from service.events.zones import SEOUL, TimeZones
 from service.rawfiles.folders import left_out, raw_files_of
 from service.rawfiles.rows import other_names, whole_number
+from service.rawfiles.table import EITHER, taken_from
 from service.rawfiles.times import DATES_ONLY, dates_only, has_zone, time_us
 from training.datasets.masters import LOCATIONS, by_value, ids_by_name, place_names, read_locations, zones_of
 from training.datasets.tables import NOT_UTF8, RawTable, raw_text, read_header, read_table
@@ -84,7 +85,7 @@ def read_folder(
     for number, (path, table) in enumerate(tables, 1):
         warnings += [f"{path.name} {table.warning}"] if table.warning else []
         warnings += [
-            f"{path.name} has no column {called[name]}: it is taken from {called[other]} where that is possible"
+            f"{path.name} {taken_from(name, other, columns)}"
             for name, other in _INSTEAD.items()
             if name not in table.header.names
         ]
@@ -158,8 +159,8 @@ def _check_header(path: Path, columns: Mapping[str, str]) -> None:
         raise DataError(f"{path}: {NOT_UTF8}") from None
     if not {"location_id", "scan_location"} & names:
         raise DataError(_lacks(path, "location_id", "scan_location", columns))
-    if not {"event_type", "business_step"} & names:
-        raise DataError(_lacks(path, "event_type", "business_step", columns))
+    if not set(EITHER) & names:
+        raise DataError(_lacks(path, *EITHER, columns))
 
 
 def _lacks(path: Path, name: str, other: str, columns: Mapping[str, str]) -> str:

@@ -16,7 +16,9 @@ import duckdb
 import numpy as np
 
 from service.errors import CommandError
-from service.events.columns import clean_codes
+from service.events.columns import clean_codes, type_codes
+from service.events.vocabulary import LEVEL_OF_TYPE
+from service.events.words import OWN_WORDS
 from service.events.zones import TimeZones
 from service.findings.catalog import sync
 from service.findings.queries import kept_text, lot_key
@@ -124,6 +126,9 @@ class Staging:
         step_names = [self.aliases.step(step) for step in steps]
         pair, first = np.unique(step_of.astype(np.int64) * len(types) + type_of, return_inverse=True)
         meant = [self.aliases.type(types[one % len(types)], step_names[one // len(types)]) for one in pair.tolist()]
+        if not table.has_step:
+            step_names = [OWN_WORDS.step_names[level] for level in LEVEL_OF_TYPE[type_codes(meant)].tolist()]
+            step_of = first
         instant_us = self.zones.instant_us(table.time_us, table.location_id)
         time_us = np.where(table.has_zone, table.time_us, instant_us)
         columns = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.errors import CommandError
@@ -28,6 +29,20 @@ def test_ids_are_row_numbers_over_all_files(tmp_path: Path) -> None:
     assert events.epc_codes == [NORMAL_CODE, "forged"]
 
 
+def test_a_file_may_lack_step_or_type_beside_others_that_do_not(tmp_path: Path) -> None:
+    without_step, without_type = ([",".join(np.delete(line.strip().split(","), at)) + "\n" for line in (HEADER, NORMAL)]
+                                  for at in (2, 3))  # fmt: skip
+    texts = ("".join(without_step), HEADER + NORMAL, "".join(without_type).replace("Factory", "W_Stock_Outbound"))
+    events = read(tmp_path, *texts)
+    assert events.step.tolist() == [0, 0, 3]
+    assert events.event_type.tolist() == [0, 0, 6]
+    said = read_files([tmp_path / "0.csv", tmp_path / "1.csv", tmp_path / "2.csv"]).warnings
+    assert said == (
+        "0.csv has no column business_step: it is taken from event_type where that is possible",
+        "2.csv has no column event_type: it is taken from business_step where that is possible",
+    )
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_columns_come_in_any_order_and_form(tmp_path: Path, encoding: str, separator: str) -> None:
@@ -44,7 +59,7 @@ def test_columns_come_in_any_order_and_form(tmp_path: Path, encoding: str, separ
     ("", "empty; the first line has to name the columns"),
     ("epc_code;location_id\n", "separated by tab or comma"),
     (HEADER.replace("event_time", "time"), "line 1: no column event_time"),
-    (HEADER.replace("event_type", "epc_code"), "no column event_type"),
+    (HEADER.replace("event_type", "a").replace("business_step", "b"), "no column event_type or business_step"),
     (HEADER.strip() + ",epc_code\n", "twice"),
     (HEADER + NORMAL + NORMAL.replace("2025-07-01 10:34:17", "yesterday"), "line 3: column event_time: 'yesterday'"),
     (HEADER + NORMAL.replace("2025-07-01 10:34:17", ""), "line 2: column event_time: is empty"),

@@ -29,7 +29,10 @@ ROWS = FULL + f"1,,{FIRST}2,,{SECOND}"
             r"line 3: column number: 1 is also in .*a\.csv line 2; give every event its own id",
         ),
         (ROWS.replace("number", "site"), "line 1: column site is there twice; remove one of the two"),
-        (HEADER + FIRST, r"line 1: no column stage; .* the file of --network gives: correct its \[columns\]"),
+        (
+            HEADER.replace("activity", "a") + FIRST,
+            r"line 1: no column activity or stage; .* the file of --network gives: correct its \[columns\]",
+        ),
         ("", "empty; the first line has to name the columns"),
     ],
 )

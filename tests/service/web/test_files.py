@@ -182,6 +182,17 @@ def test_a_file_that_cannot_be_used_says_why(web: Web, body: bytes, part: str) -
     assert "/" not in job["error"]
 
 
+def test_a_file_without_steps_has_those_of_its_types(web: Web) -> None:
+    rows = [line.strip().split(",") for line in (HEADER, NORMAL, FORGED)]
+    step = rows[0].index("business_step")
+    assert "type" in rows[0][step + 1]
+    text = "\n".join(",".join(row[:step] + row[step + 1 :]) for row in rows)
+    job = done(web, web.post("/api/files?name=steps.csv&detector=rules", text.encode()))
+    assert job["state"] == "done"
+    [found] = findings(web, job["reportId"])
+    assert (found["epcCode"], found["businessStep"]) == ("forged", rows[2][step])
+
+
 def test_a_nul_which_postgresql_has_not_is_kept_as_its_picture(web: Web) -> None:
     rows = (
         HEADER.replace("location_id", "location_id,scan_location")

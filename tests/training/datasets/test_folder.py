@@ -16,6 +16,7 @@ from service.rawfiles.times import DATES_ONLY, time_us
 from tests.support.folders.raw import CODE, FIRST, HEADER, LOCATIONS, ROUTES, ROWS, SECOND, columns, fill, quarantine
 from training.datasets import dataset
 from training.datasets import folder as training_folder
+from training.datasets.dataset import Dataset
 from training.errors import DataError
 
 
@@ -129,11 +130,20 @@ def test_one_of_step_and_type_may_be_missing(tmp_path: Path) -> None:
     loaded = dataset.load(fill(tmp_path, a__csv=without_step))
     assert (loaded.events.step.tolist(), loaded.events.event_type.tolist()) == ([0, 1], [0, 1])
     assert "a.csv has no column business_step" in loaded.warnings[0]
+    assert_analyzed_alike(loaded, tmp_path / "a.csv")
     without_type = "".join(
         ",".join(np.delete(line.split(","), 3)) + "\n" for line in ROWS.replace("WMS", "W_Stock").splitlines()
     )
     loaded = dataset.load(fill(tmp_path, a__csv=without_type.replace("W_Stock,", "W_Stock_Inbound,")))
     assert (loaded.events.step.tolist(), loaded.events.event_type.tolist()) == ([0, 3], [-1, 5])
+    assert_analyzed_alike(loaded, tmp_path / "a.csv")
+
+
+def assert_analyzed_alike(loaded: Dataset, file: Path) -> None:
+    raw = read_files([file])
+    assert raw.warnings == loaded.warnings[:1]
+    for name in ("step", "event_type"):
+        np.testing.assert_array_equal(getattr(raw.events, name), getattr(loaded.events, name))
 
 
 def test_only_raw_files_are_raw(tmp_path: Path) -> None:
