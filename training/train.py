@@ -22,7 +22,7 @@ from training.fitting import cross_validation
 from training.fitting.calibrated import Fitted, fit_ensemble, fit_model, fit_svm, telling
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
-from training.network.predict import predict
+from training.network.predict import predict, predict_served
 from training.runs.drift_histograms import reference_histograms
 from training.runs.expected_error import expected_error, known_events
 from training.runs.folder import Run, padded_lengths
@@ -151,7 +151,7 @@ def run_of(fitted: Fitted, labelled: Material, reference: Reference, origins: Li
         lineage=origins,
         probe=telling_journey(fitted.check[0], lengths[0], partial(predict, fitted.model)),
         histograms=reference_histograms(
-            labelled.take("validation")[0], partial(predict, fitted.model), reference, config.max_length
+            labelled.take("validation")[0], partial(predict_served, fitted.model), reference, config.max_length
         ),
         metrics=UNMEASURED,
     )

@@ -112,7 +112,7 @@ def _sheets(network: UnderTest, subject: Subject, seed: int, progress: Progress)
         progress(f"causes, {mode}", 0.1 + 0.45 * causal)
         events = subject.events
         part = subject.samples(causal=bool(causal), limit=network.weights.max_length)
-        verdicts = DetectorVerdicts(network.weights.model(part), network.balanced(mode), calibrated=True)
+        verdicts = DetectorVerdicts(network.weights.score(part), network.balanced(mode), calibrated=True)
         truth = part.labels >= 0.5
         truly = truth & verdicts.flags
         causes = _causes(part, events, verdicts.flags, causal=bool(causal))
@@ -202,7 +202,7 @@ def _later(network: UnderTest, subject: Subject, mode: str, rng: np.random.Gener
         made, shown = planted(events, normal, variant, rng)
         part = _unlabelled(made, subject).samples(causal=mode == MODES[1], limit=network.weights.max_length)
         kind = KINDS.index(variant.kind)
-        found = network.weights.model(part)[:, kind] >= network.balanced(mode)[kind]
+        found = network.weights.score(part)[:, kind] >= network.balanced(mode)[kind]
         wanted = np.zeros(part.labels.shape, dtype=np.bool_)
         wanted[:, kind] = shown[part.index] & found
         rows = np.flatnonzero(wanted[:, kind])
@@ -240,7 +240,7 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
     start = np.cumsum(length) - length
     asked = Windows(start, length, np.arange(len(chosen)), offset)
     changed_part = Samples(np.concatenate(tables), np.zeros((len(chosen), len(KINDS)), np.float32), asked, start)
-    scores = network.weights.model(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
+    scores = network.weights.score(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
     below = scores < np.array(thresholds)[chosen[:, 1]]
     return [title, str(len(below)), f"{below.mean():.4f}"]
 

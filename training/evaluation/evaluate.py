@@ -29,7 +29,7 @@ from training.evaluation.importance import importance_rows
 from training.evaluation.points import points_of
 from training.evaluation.slices import DetectorVerdicts, Judged
 from training.metrics import per_kind as metrics
-from training.network.predict import predict
+from training.network.predict import predict_served
 from training.runs.folder import Run
 from training.runs.record import UNMEASURED, ByDetector, SplitMetrics
 from training.samples.labelled_data import draw_from
@@ -150,11 +150,11 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
         part = subject.samples(causal=bool(causal), limit=run.lengths[-1])
         opinion = rules.opinion(part.features)
         detectors = {
-            MODEL: _verdicts(predict(run.model, part), record.thresholds, record.operating_points, mode),
+            MODEL: _verdicts(predict_served(run.model, part), record.thresholds, record.operating_points, mode),
             RULES: DetectorVerdicts(opinion.evidence, [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
-            of_svm = predict(run.svm, part)
+            of_svm = predict_served(run.svm, part)
             detectors[SVM] = _verdicts(of_svm, record.svm_thresholds, record.svm_operating_points, mode)
             combination = record.ensemble
             combined = combine(Members(detectors[MODEL].scores, of_svm, opinion, part.spared), combination, causal)

@@ -27,7 +27,7 @@ from training.network import calibration
 from training.network.calibration import fit_weights
 from training.network.lstm import CalibratedModel, EpcLstm
 from training.network.one_class_svm import OneClassSvms, fit_svms
-from training.network.predict import predict
+from training.network.predict import predict, predict_served
 from training.samples.labelled_data import Material, draw_from
 from training.samples.samples import Draw, Samples, samples
 from training.samples.splits import normal_events
@@ -56,7 +56,7 @@ class Fitted:
     def causal_flags(self, point: OperatingPoint) -> NDArray[np.bool_]:
         """Return what is found [N, 5] in the causal validation samples at an operating point."""
         thresholds = at_point(point, self.points, self.thresholds).causal
-        flags: NDArray[np.bool_] = predict(self.model, self.check[1]) >= np.array(thresholds, dtype=np.float32)
+        flags: NDArray[np.bool_] = predict_served(self.model, self.check[1]) >= np.array(thresholds, dtype=np.float32)
         return flags
 
     def judge(self, events: Events, reference: Reference, max_length: int) -> dict[str, NDArray[np.float32]]:
@@ -66,7 +66,7 @@ class Fitted:
         for causal, mode in enumerate(MODES):
             part = samples(events, unknown, reference, causal=bool(causal), limit=max_length)
             found[mode] = np.empty_like(unknown)
-            found[mode][part.index] = predict(self.model, part)
+            found[mode][part.index] = predict_served(self.model, part)
         return found
 
     def measure(self, mode: str, labels: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, float]:
@@ -120,7 +120,7 @@ def _calibrate(model: EpcLstm, check: list[Samples], config: TrainConfig) -> tup
     platt = [calibration.platt(predict(model, part), part.labels) for part in check]
     a, b = (torch.tensor([pair[index] for pair in platt]) for index in (0, 1))
     calibrated = CalibratedModel(model, a, b).eval()
-    return calibrated, cuts_of([predict(calibrated, part) for part in check], check, config)
+    return calibrated, cuts_of([predict_served(calibrated, part) for part in check], check, config)
 
 
 def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tuple[OneClassSvms, Cuts]:
@@ -129,7 +129,7 @@ def fit_svm(labelled: Material, check: list[Samples], config: TrainConfig) -> tu
     Both are calibrated on ``check``, validation samples by mode. What is normal in other networks is not here.
     """
     svm = fit_svms(draw_from(replace(labelled, networks=()))(np.random.default_rng(config.seed)), check, config.seed)
-    return svm, cuts_of([predict(svm, part) for part in check], check, config)
+    return svm, cuts_of([predict_served(svm, part) for part in check], check, config)
 
 
 def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples], config: TrainConfig) -> Ensemble:
@@ -146,7 +146,7 @@ def fit_ensemble(model: CalibratedModel, svm: OneClassSvms, check: list[Samples]
 
 def members_of(model: CalibratedModel, svm: OneClassSvms, part: Samples) -> Members:
     """Return what the members of an ensemble say of samples."""
-    return Members(predict(model, part), predict(svm, part), rules.opinion(part.features), part.spared)
+    return Members(predict_served(model, part), predict_served(svm, part), rules.opinion(part.features), part.spared)
 
 
 def cuts_of(scores: list[NDArray[np.float32]], check: list[Samples], config: TrainConfig) -> Cuts:

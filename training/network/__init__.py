@@ -5,5 +5,5 @@
 - loss: what is minimised
 - calibration: logits to probabilities to findings
 - one_class_svm: what normal events look like
-- predict: what a model says of samples
+- predict: what a model says of samples, and what is served of it
 """

@@ -1,4 +1,4 @@
-"""What a trained model says of samples, in batches of similar lengths."""
+"""What a trained model says of samples, in batches of similar lengths; by itself, or as it is served."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from service.detect.detector import raise_certain
 from service.errors import UnusableFeatures
 from service.model.sequences import pad
 from training.network.lstm import CalibratedModel, EpcLstm
@@ -36,3 +37,17 @@ def predict(model: CalibratedModel | EpcLstm | OneClassSvms, part: Samples) -> N
         lengths = torch.from_numpy(windows.length[rows, None].astype(np.int64))
         answers[rows, :longest] = model(torch.from_numpy(batch).to(device), lengths.to(device)).float().cpu().numpy()
     return answers[windows.window_of, windows.offset_of]
+
+
+def predict_served(model: CalibratedModel | OneClassSvms, part: Samples) -> NDArray[np.float32]:
+    """Return the probabilities [N, 5] of ``part`` as a gateway gives them: `predict`, and what is certain is raised.
+
+    What is measured, and thresholds and weights that are found, are of these; calibration and the golden probe, which
+    are inside the graph or of it, are of `predict`.
+
+    Raises:
+        UnusableFeatures: a feature is not finite.
+    """
+    scores = predict(model, part)
+    raise_certain(part.features, scores)
+    return scores

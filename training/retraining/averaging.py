@@ -24,7 +24,7 @@ from training.fitting.calibrated import Fitted, cuts_of
 from training.fitting.candidates import averaged
 from training.fitting.config import TrainConfig
 from training.network.lstm import CalibratedModel
-from training.network.predict import predict
+from training.network.predict import predict_served
 from training.retraining import by_slice, paired
 from training.retraining.gate import refusals
 from training.retraining.ground import Ground
@@ -66,7 +66,7 @@ class Proving:
 
 def _said(model: CalibratedModel, parts: Sequence[Samples], thresholds: Thresholds) -> dict[str, Judged]:
     return {
-        mode: Judged(part, {MODEL: DetectorVerdicts(predict(model, part), thresholds.of(mode), calibrated=True)})
+        mode: Judged(part, {MODEL: DetectorVerdicts(predict_served(model, part), thresholds.of(mode), calibrated=True)})
         for mode, part in zip(MODES, parts, strict=True)
     }
 
@@ -86,7 +86,7 @@ def average(  # noqa: PLR0913, PLR0917
     for share in SHARES:
         # In calibration, too: anew on a part that it judges without an error it would be so sure that all findings tie.
         model = averaged(champion.model, tuned.model, share)
-        cuts = cuts_of([predict(model, part) for part in tuned.check], tuned.check, config)
+        cuts = cuts_of([predict_served(model, part) for part in tuned.check], tuned.check, config)
         found = replace(tuned, model=model, thresholds=cuts.thresholds, points=cuts.points)
         ground = replay.ground(champion, found)
         refused = refusals(paired.compare(ground, resamples=resamples), by_slice.changes(ground))

@@ -33,7 +33,7 @@ class TrainedWeights:
     """Trained weights, and what is said of them."""
 
     title: str  # name and version, or the run folder
-    model: Score
+    model: Score  # bare, as the graph says
     max_length: int  # events of a window
     thresholds: Thresholds
     points: Points | None  # None: its thresholds are those of every operating point

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ from training.fitting.calibrated import fit_model
 from training.fitting.config import TrainConfig
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
-from training.network.predict import predict
+from training.network.predict import predict_served
 from training.samples.labelled_data import Material
 from training.samples.samples import Score
 
@@ -94,12 +95,8 @@ def _steps(labelled: Material, start: StartNetwork, config: TrainConfig, progres
         progress(name, 0.2 + 0.2 * number)
         tuning = tune_from(start, partly, config)
         fitted = fit_model(tuning.material, tuning.config, lambda _curves: None, start=start.model.model)
-        score = _predicting(fitted.model)
+        score = partial(predict_served, fitted.model)
         yield TransferStep(name, score, tuning.material.reference("train"), fitted.thresholds)
-
-
-def _predicting(model: object) -> Score:
-    return lambda part: predict(model, part)  # type: ignore[arg-type]
 
 
 def _with_labels(labelled: Material, wanted: int, seed: int) -> Material:

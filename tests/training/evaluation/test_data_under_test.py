@@ -12,15 +12,16 @@ import pytest
 from typer.testing import CliRunner
 
 from service.__main__ import app
-from service.detect.detector import Judgement
+from service.detect.detector import CERTAIN_SCORE, Judgement
 from service.detect.names import DetectorName
+from service.detect.rules import Table, twice_at_once
 from service.events.columns import Events
-from service.events.vocabulary import MODES
+from service.events.vocabulary import KINDS, MODES
 from service.features.table import INDEX
 from service.gateway.build import build_wiring
 from service.settings import load_settings
 from tests.support.foreign import write_foreign_world
-from tests.support.trained import silent
+from tests.support.trained import TinyWorld, silent
 from training.datasets.truth import truth_beside
 from training.evaluation.data_under_test import Subject, whole
 from training.evaluation.detectors import ENSEMBLE, MODEL, RULES, SVM
@@ -67,10 +68,37 @@ def test_every_detector_judges_another_network_as_a_gateway_does(
     run = Run.load(tiny_run)
     subject = replace(of(foreign, run), spares_unknown=unknown_codes == "spared")
     judged = judge(run, subject)[mode]
-    well_formed = judged.samples.features[:, INDEX["code_well_formed"]] > 0  # a gateway is surer of the others
     for name, judgement in asyncio.run(served(exported, subject.events, mode, unknown_codes)).items():
-        off = np.abs(judged.detectors[name].scores - judgement.scores[judged.samples.index])[well_formed]
+        off = np.abs(judged.detectors[name].scores - judgement.scores[judged.samples.index])
         assert (off > 0.1).mean() < 0.02, name  # a served graph tells less from 0, and a one-class SVM is steep
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_certain_is_as_sure_as_a_gateway_is_of_it(
+    tiny_run: Path, exported: Path, tiny_world: TinyWorld, mode: str
+) -> None:
+    events = tiny_world.dataset.events
+    order = np.lexsort((events.event_id, events.time_us, events.epc))
+    moved = np.diff(events.epc[order]) == 0
+    moved &= np.diff(events.location_id[order]) != 0
+    first, second = (order[np.flatnonzero(moved)[::40] + at] for at in (0, 1))  # of places some minutes apart, and more
+    time_us = events.time_us.copy()
+    time_us[second] = time_us[first]
+    events = replace(events, time_us=time_us)
+    run = Run.load(tiny_run)
+    judged = judge(run, Subject(events, tiny_world.known, run.reference))[mode]
+    kinds = {
+        "epcFake": judged.samples.features[:, INDEX["code_well_formed"]] == 0,
+        "epcDup": twice_at_once(Table(judged.samples.features)),
+    }
+    answers = asyncio.run(served(exported, events, mode, "spared"))
+    for kind, certain in kinds.items():
+        column = KINDS.index(kind)
+        assert certain.any()
+        for name in (MODEL, SVM, ENSEMBLE):
+            here = judged.detectors[name].scores[certain, column]
+            there = answers[name].scores[judged.samples.index][certain, column]
+            assert here.min() >= np.float32(CERTAIN_SCORE) <= there.min(), (kind, name)
 
 
 @pytest.mark.parametrize("causal", [False, True])

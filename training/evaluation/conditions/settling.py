@@ -11,7 +11,7 @@ from training.evaluation.data_under_test import Subject
 from training.evaluation.detectors import MODEL
 from training.evaluation.slices import ANY, FALSE_ALARMS, Row, metric_rows
 from training.metrics.per_kind import per_kind
-from training.network.predict import predict
+from training.network.predict import predict_served
 from training.runs.folder import Run
 from training.samples.samples import Samples
 from training.samples.splits import normal_events
@@ -33,7 +33,7 @@ def rows(run: Run, subject: Subject, seed: int) -> Iterator[Row]:
     drawn = _drawn(subject, seed)
     for wait in WAITS_S:
         part = _after(run, subject, drawn, wait)
-        scores, name = predict(run.model, part), f"{SETTLE}{wait}"
+        scores, name = predict_served(run.model, part), f"{SETTLE}{wait}"
         ranks = per_kind(part.labels, scores)
         yield from metric_rows("causal", MODEL, name, {kind: {"ap": row["ap"]} for kind, row in ranks.items()})
         flags, truth, normal = scores >= thresholds, part.labels >= 0.5, normal_events(part.labels)
