@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.errors import StoreUnavailable
+from service.errors import StoreUnavailable, in_words
 from service.web.problems import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,7 +46,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [(".".join(map(str, one["loc"][1:])) or "body", str(one["msg"])) for one in error.errors()]
+        faults = [(".".join(map(str, one["loc"][1:])) or "body", in_words(str(one["msg"]))) for one in error.errors()]
         return problem(Problem(400, "the request has values that cannot be used", faults))
 
     @app.exception_handler(HTTPException)

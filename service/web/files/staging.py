@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 
 from service.errors import CommandError
+from service.events.codes import parse
 from service.events.columns import clean_codes, type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE
 from service.events.words import OWN_WORDS
@@ -25,6 +26,7 @@ from service.findings.queries import kept_text, lot_key
 from service.findings.settle import quoted
 from service.rawfiles.parts import read_parts
 from service.rawfiles.table import FileRows
+from service.rawfiles.times import DATES_ONLY, dates_only
 from service.web.oldpaths.aliases import Aliases
 
 _PLAN = "staged.json"
@@ -95,6 +97,7 @@ class Staging:
         places: dict[int, str] = {}
         warnings: dict[str, None] = {}
         file_id, begin, dirty = 0, 0, 0
+        well_formed, days_alone = False, True
         config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": 1, "temp_directory": str(self.folder / "spill")}
         with duckdb.connect(config=config) as writer:
             for number, table in enumerate(read_parts(source, name, self.most_bytes, on_bytes)):
@@ -105,12 +108,18 @@ class Staging:
                     warnings[f"{name} {table.warning}."] = None
                 file_id = file_id or int(table.file_id[0])
                 columns, dirty_here = self._columns(table, begin)
+                well_formed = well_formed or bool(parse(np.unique(columns["code"]).tolist()).well_formed.any())
+                days_alone = days_alone and dates_only(table.time_us)
                 _write_part(writer, columns, parts / f"{number:06d}.parquet")
                 begin, dirty = begin + len(table), dirty + dirty_here
             if not begin:
                 raise CommandError(f"{name}: no rows below the header line, so nothing to analyse")
             pieces, items, (first_us, last_us) = self._sort(writer, parts, name)
         shutil.rmtree(parts)
+        if not well_formed and begin > 1:
+            warnings[f"{name}: not one of its {begin} codes is an EPC code."] = None
+        if days_alone:
+            warnings[f"{name} {DATES_ONLY}."] = None
         if dirty:
             warnings[f"{dirty} of {begin} events have codes with dirt of their transport around: it was left out."] = (
                 None

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from service.errors import SettingsError
+from service.errors import SettingsError, in_words
 from service.events.vocabulary import LEVELS, STEP_CODE, TYPE_CODE
 
 BUNDLED = Path(__file__).parents[1] / "data" / "aliases.toml"
@@ -64,7 +64,7 @@ class Aliases(BaseModel):
             raise SettingsError(f"--aliases: cannot read {path}: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            where, why = ".".join(map(str, first["loc"])), in_words(first["msg"])
             raise SettingsError(f"--aliases {path}: {where}: {why}") from None
         except ValueError as error:  # no TOML, no UTF-8
             raise SettingsError(f"--aliases {path}: {' '.join(str(error).split())}") from None

@@ -18,6 +18,7 @@ from service.web.settings import WebSettings
 from tests.support.command import FORGED, HEADER, NORMAL, run
 from tests.support.gateway import ROOT, Gateway
 from tests.support.processes import free_ports
+from tests.support.requests import NORMAL_CODE
 from tests.support.web.server import Answer, Web
 from training.simulation.world import simulate
 
@@ -193,6 +194,22 @@ def test_a_file_without_steps_has_those_of_its_types(web: Web) -> None:
     assert (found["epcCode"], found["businessStep"]) == ("forged", rows[2][step])
 
 
+def test_what_makes_an_answer_doubtful_is_said_as_analyze_says_it(web: Web) -> None:
+    excel = HEADER + NORMAL.replace(NORMAL_CODE, "1.88E+43").replace(" 10:34:17", "") * 3
+    job = done(web, web.post("/api/files?name=excel.csv&detector=rules", excel.encode()))
+    warning = web.get(f"/api/report/detail?reportId={job['reportId']}").json()["warning"]
+    assert "excel.csv: not one of its 3 codes is an EPC code." in warning
+    assert "excel.csv has dates only, no times of day" in warning
+
+
+def test_a_workbook_is_told_as_such(web: Web) -> None:
+    job = done(web, web.post("/api/files?name=a.xlsx&detector=rules", b"PK\x03\x04" + bytes(100)))
+    assert (
+        job["error"]
+        == "a.xlsx: no text, but an Excel workbook or a ZIP archive: save its sheet as CSV UTF-8, or unpack it"
+    )
+
+
 def test_a_nul_which_postgresql_has_not_is_kept_as_its_picture(web: Web) -> None:
     rows = (
         HEADER.replace("location_id", "location_id,scan_location")
@@ -207,6 +224,7 @@ def test_what_is_no_upload(web: Web, own: Web) -> None:
     assert web.post("/api/files", b"").status == 400
     assert web.post("/api/files?detector=oracle", b"x").status == 400
     assert web.get("/api/files/none").status == 404
+    assert "should be a whole number" in web.get("/api/report/detail?reportId=x").body.decode()
     assert web.get("/api/files/none/events").status == 404
     assert own.ask("POST", "/api/files", b"", {"Content-Length": str(2**31)}).status == 413
     assert own.post("/api/files", b"x", Content_Encoding="gzip").status == 415
