@@ -7,6 +7,7 @@ elsewhere.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from export.repository import write_version
 from export.undo import all_or_nothing
 from service.detect import rules
 from service.detect.ensemble import Members, combine
+from service.detect.unknown_codes import UsualCodes
 from service.errors import ModelRepositoryError
 from service.events.vocabulary import MODES, OperatingPoint
 from service.features.reference import Reference
@@ -132,7 +134,7 @@ def _judged(folder: Path, network: Model, svm: Model | None) -> tuple[list[_Said
         raise DataError(f"{folder}: {network.title} has learned from these files; name others")
     subject, limit = Subject(world.events, load_truth(truth, world.events), reference), network.manifest.lengths[-1]
     weights = weights_of_model(network).model
-    beside = None if svm is None else (weights_of_model(svm).model, svm.manifest.ensemble)
+    beside = None if svm is None else (_of_svms(svm, UsualCodes(reference)), svm.manifest.ensemble)
     found = []
     for mode in range(len(MODES)):
         part = subject.samples(causal=bool(mode), limit=limit)
@@ -145,6 +147,12 @@ def _learned_from(lineage: Mapping[str, Any]) -> list[dict[str, str]]:
     more = lineage.get("more_data") or []  # a list, but one folder alone in manifests of earlier releases
     folders = [lineage, *(more if isinstance(more, list) else [more]), *(lineage.get("other_networks") or [])]
     return [one["files_sha256"] for one in folders if "files_sha256" in one]
+
+
+def _of_svms(svm: Model, usual: UsualCodes) -> Score:
+    """Return what makes the scores of the SVMs, by what they see of features."""
+    weights = weights_of_model(svm).model
+    return lambda part: weights(dataclasses.replace(part, features=usual.at_home(part.features)))
 
 
 def _scores(

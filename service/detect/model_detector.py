@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
 
@@ -15,6 +15,7 @@ from service.detect.cutoffs import Cutoffs, Preference
 from service.detect.detector import Judgement, raise_certain
 from service.detect.names import Method
 from service.detect.passes import Passes
+from service.detect.unknown_codes import UsualCodes
 from service.drift.monitor import Drift
 from service.events.vocabulary import KINDS
 from service.features.case import Case, View, join
@@ -65,6 +66,7 @@ class ModelDetector:
         self.model_version = f"{model.name}/{model.version}"
         self._backend = backend
         self.reference = reference
+        self._usual = UsualCodes(reference) if self._method is Method.SVM else None
         self._lengths = np.array(model.manifest.lengths)
         self._cutoffs = Cutoffs(model.manifest.thresholds, model.manifest.operating_points, preference)
         self._large_turn = asyncio.Semaphore(1)
@@ -96,6 +98,9 @@ class ModelDetector:
         case = view.case(self.reference)
         windows = view.windows(case, int(self._lengths[-1]))
         batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
+        if self._usual is not None and case.spared is not None:
+            at_home = self._usual.at_home
+            batches = (replace(batch, features=at_home(batch.features)) for batch in batches)
         # The batches of a large request are padded one by one: together they are larger than all the rest of it.
         return _Prepared(view, case, windows, batches if threads.is_large(len(view)) else list(batches), requests)
 

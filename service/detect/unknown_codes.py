@@ -1,9 +1,10 @@
 """What a code that was never issued is worth: where the products of most codes are unknown, nothing.
 
 The features that say "never issued" then have the values of a code as any other, of an item of unknown product, and
-everything that judges goes by these: model, SVMs, rules, and the ensemble of them. What speaks for a forgery without
-the tables stays: a malformed code, a date after the scans, a lot or date unlike that of its mates, a journey that
-begins downstream, a serial apart from its mates'.
+everything that judges goes by these: model, SVMs, rules, and the ensemble of them. As any other of home, where the
+company is known; else as any other of another network, to all but the SVMs (`UsualCodes`). What speaks for a forgery
+without the tables stays: a malformed code, a date after the scans, a lot or date unlike that of its mates, a journey
+that begins downstream, a serial apart from its mates'.
 
 A file of `coverage.LEAST_CODES` codes of `coverage.LEAST_LOTS` lots or more speaks for itself. For a smaller one the
 files of its request speak together, and where these are too few, as in a stream, what the gateway has seen lately,
@@ -54,6 +55,44 @@ class LookedUp:
 
 _FAR = ("code_product_foreign", "code_lot_foreign", "code_day_off", "code_serial_off")
 """Features that compare a code with others of the tables, 0 for one as any other."""
+
+
+_OF_ANOTHER_NETWORK = {"code_header_log": 9.0, "code_company_log": 5.0}
+"""What the network knows another network by, log1p of codes: 8,000 of a header, 150 of a company.
+
+Told of as many as at home (10.7, 9.6 of the bundled tables), it takes a file for one of home, whose lanes and places it
+then misses. It learned from networks of 8,000 codes (`simulate --network`). Of six networks that no reported number is
+of, macro AP is 0.886, causally 0.828 by these, and 0.849, 0.775 by those of home, and no more genuine codes are called
+forged in any (1.4 %, 1.6 % in the worst). Of smaller companies it finds more, and calls more codes forged: 2.4 % at 4.
+"""
+
+
+class UsualCodes:
+    """What most codes have in the features that count codes, at home and as the network is told elsewhere."""
+
+    def __init__(self, reference: Reference) -> None:
+        """Take the values of home from the tables."""
+        self.home = {
+            "code_header_log": _usual(reference.header),
+            "code_company_log": _usual(reference.company),
+            "code_product_log": _usual(reference.company_product),
+            "code_lot_log": _usual(reference.product_lot),
+        }
+        self.elsewhere = {name: min(self.home[name], most) for name, most in _OF_ANOTHER_NETWORK.items()}
+
+    def at_home(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``features`` [.., F] with those of home where those of elsewhere were told.
+
+        For one-class SVMs: they have seen no company like that, and would flag each of its events. No counted code has
+        just these values, which are no log1p of a whole number.
+        """
+        told = {name: features[..., INDEX[name]] == value for name, value in self.elsewhere.items()}
+        if not any(rows.any() for rows in told.values()):
+            return features
+        features = features.copy()
+        for name, rows in told.items():
+            features[rows, INDEX[name]] = self.home[name]
+        return features
 
 
 class SeenCodes:
@@ -121,12 +160,7 @@ class UnknownCodes:
         self._spared = spared
         self._seen = SeenCodes()
         self._whole: dict[int, Coverage] = {}
-        self._usual = {
-            "code_header_log": _usual(reference.header),
-            "code_company_log": _usual(reference.company),
-            "code_product_log": _usual(reference.company_product),
-            "code_lot_log": _usual(reference.product_lot),
-        }
+        self._usual = UsualCodes(reference)
 
     def know_whole(self, events: Events) -> None:
         """Take the verdict on the files of these events, of which requests are parts."""
@@ -166,9 +200,12 @@ class UnknownCodes:
         unknown = (features[:, INDEX["code_well_formed"]] > 0) & (features[:, INDEX["code_product_log"]] == 0)
         of_others = _of_files(view, case, spared.spared)
         unknown &= of_others
-        for name, value in self._usual.items():
+        strange = unknown & (features[:, INDEX["code_company_log"]] == 0)
+        for name, value in self._usual.home.items():
             of = unknown & _of_files(view, case, list(spared.headers)) if name == "code_header_log" else unknown
             features[of, INDEX[name]] = value
+        for name, value in self._usual.elsewhere.items():
+            features[strange & (features[:, INDEX[name]] > 0), INDEX[name]] = value  # a header may be as unknown still
         for name in _FAR:
             features[unknown, INDEX[name]] = 0
         return replace(view, given=replace(case, features=features, spared=of_others), given_by=self.reference)

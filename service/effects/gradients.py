@@ -105,10 +105,11 @@ def effects(
     table = np.zeros((M, K, asked.features.shape[2] + 1))  # features, then other events
     for rows in _chunks(asked, steps):
         part = asked.take(rows)
-        way = [one.take(rows).features for one in whole]
+        way = np.stack([one.take(rows).features for one in whole], axis=1)
         for member in mixture.members:
             weights = member.weights[part.modes, part.kinds]  # [m, K]
-            found = integrated_gradients(member.network, np.stack(way, axis=1), part, steps, member.most)
+            seen = way if member.sees is None else member.sees(way)
+            found = integrated_gradients(member.network, seen, part, steps, member.most)
             ends[:, rows] += weights * found.ends
             table[rows] += weights[:, :, None] * _by_name(found.moved, part)
     of_steps = {}

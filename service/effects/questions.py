@@ -77,6 +77,7 @@ class Member:
     network: Network
     weights: Array  # [2, 5] of its logits, by mode and kind
     most: float = np.inf  # its logits are taken as at least -most and at most most
+    sees: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None  # of features [.., F]; None: as they are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +98,10 @@ class Mixture:
     steps: tuple[Step, ...] = ()
 
     @classmethod
-    def alone(cls, network: Network) -> Mixture:
-        """Return the scores of one network."""
-        return cls((Member(network, np.ones((2, 5), dtype=np.float32)),), np.zeros((2, 5), dtype=np.float32))
+    def alone(cls, network: Network, sees: Callable[..., NDArray[np.float32]] | None = None) -> Mixture:
+        """Return the scores of one network, see `Member`."""
+        member = Member(network, np.ones((2, 5), dtype=np.float32), sees=sees)
+        return cls((member,), np.zeros((2, 5), dtype=np.float32))
 
     def step_logits(self, step: Step, asked: Questions) -> Array:
         """Return what a step adds to the logits [M, K]."""

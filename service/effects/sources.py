@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from service.detect import rules
 from service.detect.ensemble import logit, logit_of_evidence, logit_of_svm
+from service.detect.unknown_codes import UsualCodes
 from service.effects.gradients import NormalWindows
 from service.effects.network import Network
 from service.effects.questions import Member, Mixture, Questions, Step
 from service.errors import EffectsUnavailable
+from service.features.reference import Reference
 from service.model.manifest import Ensemble
 from service.model.repository import Model
 
@@ -49,17 +52,26 @@ class Sources:
             svm = _network(svms)
         except EffectsUnavailable as error:  # the network is explained all the same
             return cls(normal, alone, warning=str(error))
-        combination = svms.manifest.ensemble
-        both = None if combination is None else mixture_of(combination, network, svm, steps)
-        return cls(normal, alone, Mixture.alone(svm), both)
+        combination, at_home = svms.manifest.ensemble, UsualCodes(Reference.from_json(model.manifest.reference)).at_home
+        both = None if combination is None else mixture_of(combination, network, svm, at_home, steps)
+        return cls(normal, alone, Mixture.alone(svm, at_home), both)
 
 
-def mixture_of(combination: Ensemble, lstm: Network, svm: Network, steps: tuple[Step, ...] = ()) -> Mixture:
-    """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`."""
+def mixture_of(
+    combination: Ensemble,
+    lstm: Network,
+    svm: Network,
+    at_home: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    steps: tuple[Step, ...] = (),
+) -> Mixture:
+    """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`.
+
+    ``at_home`` makes what the SVMs see of features, see `UsualCodes`.
+    """
     certain = np.ones(1, dtype=np.float32)
     members = (
         Member(lstm, np.array(combination.lstm), most=float(logit(certain)[0])),
-        Member(svm, np.array(combination.svm), most=float(logit_of_svm(certain)[0])),
+        Member(svm, np.array(combination.svm), most=float(logit_of_svm(certain)[0]), sees=at_home),
     )
     if combination.rules is not None:
         steps = (*steps, Step("rules", _by_rules, np.array(combination.rules)))

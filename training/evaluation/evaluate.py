@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.detect import rules
 from service.detect.ensemble import Members, combine
+from service.detect.unknown_codes import UsualCodes
 from service.events.vocabulary import KINDS, MODES
 from service.model.manifest import Points, Thresholds
 from service.progress import Progress
@@ -114,7 +115,7 @@ def evaluate(
     inside += [*focus_rows(run.model.model, judged, options.seed), *(at_points := points.rows(judged))]
     if run.svm is not None:
         progress("what the one-class SVMs go by", 0.95)
-        inside += importance_rows(run.svm, judged, options.seed)
+        inside += importance_rows(run.svm, judged, UsualCodes(run.reference), options.seed)
     table = pd.concat([table, pd.DataFrame(inside, columns=list(slices.COLUMNS))], ignore_index=True)
     if run.record.config.costs() is None:
         notices += points.over_budget(at_points, run.record.config.false_positive_budget)
@@ -145,7 +146,7 @@ def on_test_split(run: Run, world: Dataset, known: Truth, measured: NDArray[np.b
 
 def judge(run: Run, subject: Subject) -> dict[str, Judged]:
     """Judge the events as one request by the run's model, its SVMs, the rules and the ensemble, in each mode."""
-    judged, record = {}, run.record
+    judged, record, usual = {}, run.record, UsualCodes(run.reference)
     for causal, mode in enumerate(MODES):
         part = subject.samples(causal=bool(causal), limit=run.lengths[-1])
         opinion = rules.opinion(part.features)
@@ -154,7 +155,7 @@ def judge(run: Run, subject: Subject) -> dict[str, Judged]:
             RULES: DetectorVerdicts(opinion.evidence, [rules.THRESHOLD] * len(KINDS)),
         }
         if run.svm is not None and record.svm_thresholds is not None and record.ensemble is not None:
-            of_svm = predict_served(run.svm, part)
+            of_svm = predict_served(run.svm, replace(part, features=usual.at_home(part.features)))
             detectors[SVM] = _verdicts(of_svm, record.svm_thresholds, record.svm_operating_points, mode)
             combination = record.ensemble
             combined = combine(Members(detectors[MODEL].scores, of_svm, opinion, part.spared), combination, causal)

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.unknown_codes import UsualCodes
 from service.events.vocabulary import KINDS
 from service.features import table as features
 from training.evaluation.detectors import SVM
@@ -26,12 +27,12 @@ FEATURE = "feature "
 _MOST = 10_000  # events of a mode: three seconds for both
 
 
-def importance_rows(svm: OneClassSvms, judged: dict[str, Judged], seed: int) -> Iterator[Row]:
-    """Yield the AP that each kind's SVM loses with each of the features that it sees, by mode."""
+def importance_rows(svm: OneClassSvms, judged: dict[str, Judged], usual: UsualCodes, seed: int) -> Iterator[Row]:
+    """Yield the AP that each kind's SVM loses with each of the features that it sees (`UsualCodes`), by mode."""
     rng = np.random.default_rng(seed)
     for causal, (mode, part) in enumerate(judged.items()):
         rows = np.sort(rng.permutation(len(part.samples.features))[:_MOST])
-        table, labels = part.samples.features[rows], part.samples.labels[rows]
+        table, labels = usual.at_home(part.samples.features[rows]), part.samples.labels[rows]
         for column, kind in enumerate(KINDS):
             truth = labels[:, column] >= 0.5
             if truth.all() or not truth.any():

@@ -12,13 +12,19 @@ import pytest
 from numpy.typing import NDArray
 
 from service.api.responses import build_responses
+from service.detect import rules
 from service.detect.coverage import LEAST_CODES, READ_MORE, Coverage, coverage_warning
 from service.detect.detector import Judgement
 from service.detect.names import DetectorName
-from service.detect.unknown_codes import FEW, LEAST_SEEN, WINDOW, SeenCodes, UnknownCodes
+from service.detect.unknown_codes import FEW, LEAST_SEEN, WINDOW, SeenCodes, UnknownCodes, UsualCodes
+from service.effects.gradients import effects
+from service.effects.questions import Questions
+from service.effects.sources import Sources
 from service.events.columns import Events
 from service.events.vocabulary import KINDS
 from service.explain.causes import CODES
+from service.features.case import Case, View
+from service.features.table import INDEX
 from service.gateway.build import Wiring, build_wiring
 from service.rawfiles.columns import read_files
 from service.settings import load_settings
@@ -255,6 +261,66 @@ def test_the_usual_features_are_those_of_most_codes() -> None:
     spared = unknown.decide(unknown.look(worlds.to_events(scans)))
     assert spared.spared == [1]
     assert not spared.headers  # 001 is known
+
+
+def spared_case(wiring: Wiring, events: Events) -> Case:
+    """Return the case that a gateway's detectors judge whole journeys by."""
+    spared = wiring.unknown.decide(wiring.unknown.look(events))
+    return wiring.unknown.without_tables(View(events, causal=False), spared).case(wiring.reference)
+
+
+def test_codes_of_another_network_are_as_those_of_networks_that_were_learned_from(
+    build: Callable[..., Wiring], foreign: World
+) -> None:
+    wiring = build()
+    features, usual = spared_case(wiring, foreign[0]).features, UsualCodes(wiring.reference)
+    well_formed = features[:, INDEX["code_well_formed"]] > 0
+    assert 0.5 < well_formed.mean() < 1
+    at_home = usual.at_home(features)
+    for name, value in usual.elsewhere.items():
+        assert value < usual.home[name] - 1
+        assert (features[well_formed, INDEX[name]] == np.float32(value)).all()
+        assert (at_home[well_formed, INDEX[name]] == np.float32(usual.home[name])).all()
+    other = [column for name, column in INDEX.items() if name not in usual.elsewhere]
+    np.testing.assert_array_equal(at_home[:, other], features[:, other])
+    np.testing.assert_array_equal(at_home[~well_formed], features[~well_formed])
+    assert usual.at_home(at_home) is at_home
+
+
+def test_unknown_products_of_a_known_company_are_at_home(build: Callable[..., Wiring]) -> None:
+    codes = [worlds.code(n, lot=50_000 + n % 6, product=7_000_000 + n % 3) for n in range(220)]
+    wiring = build()
+    case = spared_case(wiring, worlds.to_events([scan for code in codes for scan in worlds.journey(code)]))
+    assert case.spared is not None
+    assert case.spared.all()
+    for name, value in UsualCodes(wiring.reference).home.items():
+        np.testing.assert_allclose(case.features[:, INDEX[name]], value, atol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("detector", [DetectorName.LSTM, DetectorName.SVM, DetectorName.ENSEMBLE])
+def test_what_moved_a_score_is_told_of_the_score_that_was_given(
+    build: Callable[..., Wiring], foreign: World, detector: DetectorName, causal: bool
+) -> None:
+    wiring, events = build(), items(foreign[0], 0, 250)
+    wiring.unknown.know_whole(foreign[0])
+    judge = wiring.analyzer.stream().follow if causal else wiring.analyzer.analyze
+    judgement = asyncio.run(judge(events, detector, explain=True))
+    assert judgement.case is not None
+    assert judgement.case.spared is not None
+    assert wiring.svm is not None
+    sources = Sources.of(wiring.lstm.model, wiring.svm.model)
+    mixture = {DetectorName.LSTM: sources.lstm, DetectorName.SVM: sources.svm}.get(detector, sources.ensemble)
+    assert mixture is not None
+    asked = np.flatnonzero(judgement.case.features[judgement.case.rows, INDEX["code_well_formed"]] > 0)[::29]
+    windows = View(events, causal, given=judgement.case).windows(judgement.case, 32)
+    kinds = np.tile(np.arange(len(KINDS)), (len(asked), 1))
+    found = effects(mixture, sources.normal, Questions.of(judgement.case, windows, asked, kinds))
+    said = 100 * judgement.scores[asked]
+    off = np.abs(found.score - said) > 0.1
+    if detector is DetectorName.ENSEMBLE:  # which puts certain rules above, and weak ones below, what models make
+        off &= rules.opinion(judgement.case.features[judgement.case.rows[asked]]).evidence == 0
+    assert not off.any()
 
 
 def test_the_command_says_it_before_the_findings(bundled_repository: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.detect.unknown_codes import UsualCodes
 from service.events.vocabulary import KINDS, MODES
 from service.features.table import INDEX, NAMES
 from tests.support.trained import TinyWorld
@@ -31,14 +32,21 @@ def judged(tiny_world: TinyWorld, run: Run) -> dict[str, Judged]:
 
 
 @pytest.fixture(scope="module")
+def usual(run: Run) -> UsualCodes:
+    return UsualCodes(run.reference)
+
+
+@pytest.fixture(scope="module")
 def svm(run: Run) -> OneClassSvms:
     assert run.svm is not None
     return run.svm
 
 
-def test_each_kind_has_the_features_that_its_svm_sees(svm: OneClassSvms, judged: dict[str, Judged]) -> None:
-    rows = list(importance_rows(svm, judged, seed=1))
-    assert rows == list(importance_rows(svm, judged, seed=1)), "seeded"
+def test_each_kind_has_the_features_that_its_svm_sees(
+    svm: OneClassSvms, judged: dict[str, Judged], usual: UsualCodes
+) -> None:
+    rows = list(importance_rows(svm, judged, usual, seed=1))
+    assert rows == list(importance_rows(svm, judged, usual, seed=1)), "seeded"
     assert {row.metric for row in rows} == {AP_LOST}
     for mode, part in judged.items():
         for column, kind in enumerate(KINDS):
@@ -47,7 +55,9 @@ def test_each_kind_has_the_features_that_its_svm_sees(svm: OneClassSvms, judged:
             assert found == ([NAMES[index] for index in columns_of(kind)] if anomalous.any() else [])
 
 
-def test_the_loss_is_that_of_shuffling_the_feature(svm: OneClassSvms, judged: dict[str, Judged]) -> None:
+def test_the_loss_is_that_of_shuffling_the_feature(
+    svm: OneClassSvms, judged: dict[str, Judged], usual: UsualCodes
+) -> None:
     """A feature that is all a kind's truth is worth most of its AP, one that does not vary nothing."""
     part = judged[MODES[0]].samples
     kind, column = "locErr", KINDS.index("locErr")
@@ -58,7 +68,7 @@ def test_the_loss_is_that_of_shuffling_the_feature(svm: OneClassSvms, judged: di
     table[anomalous, told] -= 50
     labels[anomalous, column] = 1
     made = Judged(replace(part, features=table, labels=labels), {})
-    found = {row.slice: row.value for row in importance_rows(svm, {MODES[0]: made}, seed=0) if row.kind == kind}
+    found = {row.slice: row.value for row in importance_rows(svm, {MODES[0]: made}, usual, seed=0) if row.kind == kind}
     assert found[f"{FEATURE}lane_logp"] > 0.7
     assert found[f"{FEATURE}scan_log"] == 0
     assert constant in columns_of(kind)
