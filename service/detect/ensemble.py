@@ -49,8 +49,8 @@ _SUREST_RULE = 1e-3
 _PLACES_OF_OTHERS = 0.25
 """How much of what rules say of places counts in somebody else's network: they compare with places and lanes of home.
 
-At 1 the ensemble is below the network in most such networks (`locErr` of simulated ones by 0.02), at 0 it adds nothing;
-measured on networks that no reported number is of."""
+At 1 the ensemble is below the network in most such networks (`locErr` of simulated ones by up to 0.009), at 0 it adds
+nothing; measured on networks that no reported number of it is of."""
 
 _PLACE = KINDS.index("locErr")
 
