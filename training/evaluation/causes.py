@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.detect.detector import raise_certain
 from service.events import codes
 from service.events.columns import Events
 from service.events.journeys import Journeys
@@ -240,7 +241,9 @@ def _deletion(  # noqa: PLR0913, PLR0917 - what there is to look at
     start = np.cumsum(length) - length
     asked = Windows(start, length, np.arange(len(chosen)), offset)
     changed_part = Samples(np.concatenate(tables), np.zeros((len(chosen), len(KINDS)), np.float32), asked, start)
-    scores = network.weights.score(changed_part)[np.arange(len(chosen)), chosen[:, 1]]
+    found = network.weights.model(changed_part)
+    raise_certain(changed_part.features, found, start + offset)  # of each window one event is asked for
+    scores = found[np.arange(len(chosen)), chosen[:, 1]]
     below = scores < np.array(thresholds)[chosen[:, 1]]
     return [title, str(len(below)), f"{below.mean():.4f}"]
 
