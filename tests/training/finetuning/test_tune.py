@@ -90,6 +90,7 @@ def test_few_labels_are_held_near_the_start_and_many_are_not() -> None:
     few, many, all_of_few = plan_for(500, 50_000), plan_for(60_000, 500_000), plan_for(5_000, 5_000)
     assert few.config(TrainConfig()).anchor > 0
     assert many.config(TrainConfig()).anchor == all_of_few.config(TrainConfig()).anchor == 0
+    assert many.config(TrainConfig(anchor=0.003)).anchor == 0.003, "unless that is asked for"
     assert few.config(TrainConfig(epochs=1)).epochs == 1, "no longer than was asked for"
     assert few.config(TrainConfig()).epochs < TrainConfig().epochs
 
