@@ -131,6 +131,11 @@ def _fail(error: Exception) -> int:
             f"{error.filename or 'a file'}: no room to write it ({error.strerror}): free some, and try again",
             1,
         )
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        text, code = (
+            f"{error.filename}: {error.strerror}: name another one (epc-sentinel --debug COMMAND shows where)",
+            1,
+        )
     else:
         why = without_urls(str(error))
         text, code = f"unexpected {type(error).__name__}: {why} (epc-sentinel --debug COMMAND shows where)", 1

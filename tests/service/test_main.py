@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from subprocess import CompletedProcess
+
 import pytest
 
 from tests.support.command import assert_one_line, run
@@ -42,3 +45,14 @@ def test_a_group_without_a_command_shows_its_help(group: tuple[str, ...]) -> Non
 
 def test_wrong_usage_names_the_help_of_its_command_in_plain_words() -> None:
     assert_one_line(run("models", "show", "x"), 2, "should be a whole number (see epc-sentinel models show --help)")
+
+
+def test_a_folder_that_cannot_be_made_is_named_and_nothing_unexpected(tmp_path: Path) -> None:
+    (taken := tmp_path / "taken").write_text("")
+    for out, why in ((taken, "File exists"), (taken / "below", "Not a directory"), ("/proc/none", "No such file")):
+        assert_one_line_last(run("simulate", "--out", out, "--epcs", "500"), f"error: {out}: {why}")
+
+
+def assert_one_line_last(done: CompletedProcess[str], begin: str) -> None:
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(begin)
