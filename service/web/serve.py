@@ -75,4 +75,5 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise CommandError(f"cannot listen on {place(host, port)}: {os.strerror(error.errno or 0)}; choose another --port") from None
+        why = os.strerror(error.errno or 0)  # the error's own words say host and port again
+        raise CommandError(f"cannot listen on {place(host, port)}: {why}; choose another --port") from None

@@ -44,7 +44,8 @@ function follow(at: Line, jobId: string, words: Words, go: boolean): void {
       at.bar.max = job.events;
       at.bar.value = job.judged;
     } else at.bar.removeAttribute("value");
-    if (job.state === "failed") failed(at, words, job.error);
+    const name = `${job.name}: `; // stands before it already
+    if (job.state === "failed") failed(at, words, job.error.startsWith(name) ? job.error.slice(name.length) : job.error);
     if (job.state === "done") {
       at.bar.remove();
       at.state.classList.add("state-good");

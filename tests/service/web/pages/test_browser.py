@@ -108,6 +108,13 @@ def test_the_first_report_stands_in_the_list_as_soon_as_it_is_judged(
         page.set_input_files("input[type=file]", str(raw))
         page.click("text=Upload")
         expect(listed.locator("tbody a").first).to_have_text("day.tsv", timeout=30_000)
+        (bad := tmp_path / "bad.csv").write_text("who,what\n")
+        page.set_input_files("input[type=file]", str(bad))
+        page.click("text=Upload")
+        line = page.locator(".upload-line").filter(has_text="bad.csv")
+        for _ in ("as it fails", "when the page is loaded again"):
+            expect(line).to_contain_text("bad.csv: failed – line 1: no column epc_code", timeout=30_000)
+            page.reload()
 
 
 def test_an_item_shows_what_moved_its_scores_beside_its_mates(browser: Browser, pages: str, tmp_path: Path) -> None:
