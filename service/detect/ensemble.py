@@ -40,8 +40,11 @@ _SUREST = 1e-9
 
 Out of its depth a network gives most events less than 1e-6, and still ranks them; a served one tells 6e-8 from 0."""
 
-_SUREST_SVM = 1e-6
-"""The same for SVMs, which are as sure of every event where all is new to them, and must not outweigh the network."""
+_SUREST_SVM = 1e-3
+"""The same for SVMs, surer than that of all that is new to them, normal or not: they must not outweigh the network.
+
+Macro AP of one adopted network of another generator (11) is 0.985, causally 0.986 so, and 0.982 in both modes by a
+millionth; in networks like home nothing moves. None of them is in a reported number."""
 
 _SUREST_RULE = 1e-3
 """The same for evidence, which is 0 or 1 more often than anybody is that sure."""

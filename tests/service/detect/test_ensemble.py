@@ -81,7 +81,7 @@ BOTH = Ensemble(lstm=[HALF, HALF], svm=[HALF, HALF], bias=[[0.0] * 5, [1.0] * 5]
 def test_the_mode_chooses_the_weights_and_certain_scores_stay_finite() -> None:
     whole, causal = (weigh(Members(LSTM, SVM, NOTHING), BOTH, mode) for mode in (0, 1))
     np.testing.assert_allclose(
-        whole, [[0.0307, 1.0, 0.2, 0.5, 0.5]], atol=1e-4
+        whole, [[0.001, 1.0, 0.2, 0.5, 0.5]], atol=1e-4
     )  # the network may be surer than the SVMs
     np.testing.assert_allclose((logit(causal) - logit(whole))[0, [0, 2, 3, 4]], 1, atol=1e-3)
     assert np.isfinite(logit(causal)).all()
@@ -111,6 +111,13 @@ def test_svms_that_are_sure_of_everything_do_not_outweigh_the_network() -> None:
     lstm = np.full((1, 5), 1e-7, np.float32)
     weighed = weigh(Members(lstm, np.ones_like(lstm), opinion(np.zeros_like(lstm))), BOTH, 0)
     assert weighed.max() < 0.5
+
+
+@pytest.mark.parametrize("said", [0.0, 1.0])
+def test_svms_are_as_sure_as_one_in_a_thousand_at_most(said: float) -> None:
+    svms = [np.full((1, 5), abs(said - doubt), np.float32) for doubt in (1e-3, 1e-6)]
+    sure, surest = (weigh(Members(LSTM[:1], svm, NOTHING), BOTH, 0) for svm in svms)
+    np.testing.assert_allclose(sure, surest, rtol=1e-4)
 
 
 RULED = BOTH.model_copy(update={"rules": [[1.0] * 5] * 2})
