@@ -12,6 +12,8 @@ import pytest
 from service.events.vocabulary import KINDS
 from service.explain.causes import CAUSES, CODES
 from tests.support.trained import TinyWorld
+from training.datasets.dataset import load
+from training.datasets.truth import load_truth
 from training.errors import DataError
 from training.evaluation.causes import PLANTED, measure_causes
 from training.evaluation.later import LATER, planted
@@ -73,6 +75,21 @@ def test_a_truth_that_does_not_say_what_was_planted_is_refused(
         measure_causes(tiny_run, folder, None, 3, silent)
     with pytest.raises(DataError, match="name a simulated world with --data"):
         measure_causes(tiny_run, None, None, 3, silent)
+
+
+def test_malformed_codes_have_causes_of_other_kinds_too(tiny_run: Path, other_world: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(other_world, tmp_path / "world")
+    events = load(folder).events
+    labels = load_truth(folder / "truth.parquet", events).labels
+    odd = {events.epc_codes[item] for item in events.epc[(labels[:, 1:] > 0).any(axis=1)]}
+    for path in folder.glob("*.csv"):
+        text = path.read_text(encoding="utf-8")
+        for code in odd:
+            text = text.replace(code, f"{code}x")
+        path.write_text(text, encoding="utf-8")
+    sheets = {sheet.title: sheet for sheet in measure_causes(tiny_run, folder, None, 3, silent)}
+    rows = {row[0]: row for row in sheets["causal: is it the model's reason, and does it last"].rows}
+    assert int(rows["below the threshold without the cause"][1]) > 100
 
 
 def test_codes_of_another_network_are_spared_and_it_is_said(
