@@ -232,8 +232,9 @@ def open_verdicts(where: str) -> SqlVerdicts:
         return _postgresql(where) if is_database else _sqlite(Path(where))
     except (VerdictsUnavailable, OSError) as error:
         what = "the database" if "://" in where else where
+        why = error.strerror if isinstance(error, OSError) else error
         raise CommandError(
-            f"cannot keep verdicts in {what}: {error}; name a writable folder or a database with --verdicts"
+            f"cannot keep verdicts in {what}: {why}; name a writable folder or a database with --verdicts"
         ) from None
 
 

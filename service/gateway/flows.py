@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from service.api.admission import Admission
 from service.api.flow.desk import FlowDesk, FlowMaking
 from service.api.flow.exposition import FlowAlertCollector
-from service.errors import InvalidRequest, ModelRepositoryError
+from service.errors import CommandError, InvalidRequest, ModelRepositoryError
 from service.flow.forecast.forecaster import FlowForecaster
 from service.flow.forecast.manifest import FLOW_MODEL, read_flow_version
 from service.flow.forecast.question import FlowQuestion
@@ -145,9 +145,17 @@ def _triton(settings: Settings, outgoing: Outgoing) -> TritonPlace | None:
 def flow_desk(
     settings: Settings, lineups: Lineups, admission: Admission, registry: CollectorRegistry, outgoing: Outgoing
 ) -> FlowDesk:
-    """Return it, with its alerts among the metrics of ``registry``; raises as `open_flow_register`."""
+    """Return it, with its alerts among the metrics of ``registry``; raises as `open_flow_register`, and
+    CommandError if --flow is no folder that can be written.
+    """
     making = None
     if settings.flow is not None:
+        try:  # as other folders that are written: refused at the start, not with the first data
+            settings.flow.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(
+                f"cannot write the folder of flow {settings.flow}: {error.strerror}; name a writable one with --flow"
+            ) from None
         making = FlowMaking(
             data=KeptData(settings.flow / "data"),
             operations=Operations(settings.flow / "operations"),

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from service.errors import PermissionDenied, Unauthenticated
+from service.errors import PermissionDenied, Unauthenticated, in_words
 
 
 class Role(StrEnum):
@@ -174,7 +174,8 @@ def parse_digests(contents: Sequence[bytes]) -> Callable[[bytes], Caller]:
         keys = _Keys.model_validate(tomllib.loads(contents[0].decode()), strict=False).key
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {in_words(first['msg'])}; each [[key]] has name, sha256 and roles") from None
     known = [(bytes.fromhex(key.sha256), named("key", key.name, key.roles)) for key in keys]
 
     def find(digest: bytes) -> Caller:

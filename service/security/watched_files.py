@@ -44,8 +44,11 @@ class Watched(Generic[_T]):
         try:
             self._stamp = self._look()
             self._value = self._read()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise SettingsError(f"{setting}: {_one_line(error)}") from None
+        except ValueError as error:
+            where = f"{paths[0]}: " if len(paths) == 1 else ""
+            raise SettingsError(f"{setting}: {where}{_one_line(error)}") from None
 
     @property
     def value(self) -> _T:
