@@ -62,7 +62,8 @@ def http_context(
                 context.load_verify_locations(client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
         except ssl.SSLError as error:
-            raise ValueError(f"certificate, key and authority do not go together ({error.reason or 'one of them is no PEM file'})") from None
+            why = error.reason or "one of them is no PEM file"
+            raise ValueError(f"certificate, key and authority do not go together ({why})") from None
         return context
 
     watched = Watched(setting, [cert, key, *([client_ca] if client_ca else ())], parse)
