@@ -243,7 +243,8 @@ def test_the_docs_and_the_component_use_real_settings() -> None:
 
     text = (ROOT / "docs" / "monitoring.md").read_text()
     flags = {flag_name(field) for field in (*Settings.model_fields, *OperateSettings.model_fields)}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | {"--data", "--part", "--enable-feature"}
+    of_others = {"--data", "--part", "--enable-feature", "--epcs", "--network", "--causes"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | of_others
     component: Any = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     named = re.findall(rf"{ENV_PREFIX}(\w+)", json.dumps(component))
     assert named
