@@ -1,9 +1,10 @@
 """How good were the models on the data that they were checked on? Their manifests say it, by mode and kind.
 
 What a manifest promises is an estimate, too: of the anomalies that the check had. So a measured average precision has
-fallen where its whole interval is below that of the promise, and not where it is below the number alone (`has_fallen`).
-Both are of 95 %, and where two such intervals do not touch, chance alone had less than a hundredth for it: whoever
-looks at five kinds with every new verdict looks often.
+fallen where its whole interval, of 95 %, is below the promise by more than the standard error of that (`has_fallen`).
+Where both are as uncertain these are 2.96 standard errors of either, and their difference is beyond chance (95 %) from
+2.77 on; two intervals of 95 % would ask for 3.92, and hide falls. The promise, of hundreds of anomalies that are all
+known, is the surer one: up to 1.38 times the error of what is measured, the difference is beyond chance.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _ALONE = "model"
 _BOTH = "ensemble"
 """What the metrics of a network call the ensemble of it and its SVMs."""
 
-_Z: Final = 1.959964
-"""Of a normal distribution: 95 % lie nearer to its middle than so many standard deviations."""
+_ERRORS: Final = 1.0
+"""Standard errors of a promise that it may be too high by."""
 
 
 class Promised(NamedTuple):
-    """An average precision that a manifest promises, and the lower end of its interval; both 0 .. 1."""
+    """An average precision that a manifest promises, and what is left of it if it is too high by chance; 0 .. 1."""
 
     value: float
     low: float
@@ -42,12 +43,12 @@ def promised(value: float, anomalies: float) -> Promised:
     """Return the promise of an average precision that was measured on so many anomalous events.
 
     It is the mean of a number from 0 to 1, the precision down to each of them, and such a mean varies no more than a
-    share of as many does (Bhatia and Davis 2000): so it has Wilson's interval (1927) of a share, which has a width at
-    1, too. Where nobody says how many they were, the value is taken as it is.
+    share of as many does (Bhatia and Davis 2000). So ``low`` is Wilson's (1927) of a share, by one standard error,
+    which is below 1 for a share of 1, too. Where nobody says how many they were, the value is taken as it is.
     """
     if anomalies <= 0:
         return Promised(value, value)
-    own = _Z * _Z / anomalies
+    own = _ERRORS * _ERRORS / anomalies
     middle, reach = value + own / 2, sqrt(own * (value * (1 - value) + own / 4))
     return Promised(value, (middle - reach) / (1 + own))
 

@@ -124,7 +124,7 @@ def _of_promises(promises: Mapping[JudgedKind, Promised]) -> Iterable[Metric]:
     meaning = "Average precision in the manifest of the model version"
     families = [
         GaugeMetricFamily(f"epc_sentinel_baseline_average_precision{end}", f"{meaning}{what}.", labels=_LABELS)
-        for end, what in (("", ""), ("_low", ", lower end of the interval"))
+        for end, what in (("", ""), ("_low", ", less its standard error"))
     ]
     for (judge, kind), promise in promises.items():
         for family, value in zip(families, promise, strict=True):

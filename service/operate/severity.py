@@ -2,8 +2,8 @@
 
 - Performance, of the kind and mode that suffers most: how far the average precision of the labelled audit sample is
   below that of the manifest, 0.2 or more being 1. A fall that chance may explain (`has_fallen`: the interval reaches
-  up to that of the manifest's) is none. An AUC below 0.75, of 10 confirmed anomalies or more, is 1: the alarm
-  EpcSentinelAccuracyLost.
+  up to the manifest's, less its standard error) is none. An AUC below 0.75, of 10 confirmed anomalies or more, is 1:
+  the alarm EpcSentinelAccuracyLost.
 - Drift, while its alarm is on: the largest population stability index of scores and of rejected features, 0.25 being
   0.5 and no more; at least 0.2. So drift alone leads to closer monitoring, and never to a retraining.
 - Both: 1 - (1 - performance) (1 - drift).

@@ -12,9 +12,9 @@ from service.feedback.estimators import Interval
 
 @pytest.mark.parametrize(
     ("value", "anomalies", "low"),
-    [(1.0, 770, 0.99504), (1.0, 20, 0.83888), (0.5, 100, 0.40383), (0.0, 100, 0.0)],  # Wilson's, of 77 of 77 and so on
+    [(1.0, 770, 770 / 771), (1.0, 20, 20 / 21), (0.5, 100, 0.450248), (0.0, 100, 0.0)],  # Wilson's, of z = 1
 )
-def test_its_interval_is_that_of_a_share_of_as_many(value: float, anomalies: int, low: float) -> None:
+def test_its_error_is_that_of_a_share_of_as_many(value: float, anomalies: int, low: float) -> None:
     assert promised(value, anomalies) == (value, pytest.approx(low, abs=1e-5))
 
 
@@ -22,7 +22,7 @@ def test_it_is_as_it_is_where_nobody_says_of_how_many() -> None:
     assert promised(0.9, 0) == Promised(0.9, 0.9)
 
 
-def test_the_interval_holds_what_other_draws_of_the_same_detector_have() -> None:
+def test_other_draws_of_the_same_detector_promise_too_much_as_often_as_an_error_of_one_side_says() -> None:
     rng = np.random.default_rng(1)
 
     def measured(anomalies: int) -> float:
@@ -31,7 +31,7 @@ def test_the_interval_holds_what_other_draws_of_the_same_detector_have() -> None
 
     whole = measured(20_000)
     held = [promised(measured(100), 100).low <= whole for _ in range(200)]
-    assert np.mean(held) >= 0.975
+    assert np.mean(held) >= 0.84
 
 
 def test_a_fall_is_one_where_both_intervals_are_apart() -> None:
