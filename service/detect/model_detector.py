@@ -97,6 +97,7 @@ class ModelDetector:
     def _cut(self, view: View, requests: list[View]) -> _Prepared:
         case = view.case(self.reference)
         windows = view.windows(case, int(self._lengths[-1]))
+        windows = windows.joined() if view.causal else windows
         batches = cut_to_batches(case.features, windows, None if self._backend.any_length else self._lengths)
         if self._usual is not None and case.spared is not None:
             at_home = self._usual.at_home

@@ -40,6 +40,16 @@ class Windows:
         used, window_of = np.unique(self.window_of[rows], return_inverse=True)
         return Windows(self.start[used], self.length[used], window_of, self.offset_of[rows])
 
+    def joined(self) -> Windows:
+        """Return the windows, which are in the order of their start, without those that others begin with.
+
+        Models read causal sequences forward alone: what they say of an event does not depend on those after it.
+        """
+        is_first = np.append(True, self.start[1:] != self.start[:-1])
+        first = np.flatnonzero(is_first)
+        length = np.maximum.reduceat(self.length, first)
+        return Windows(self.start[first], length, (is_first.cumsum() - 1)[self.window_of], self.offset_of)
+
 
 def whole_windows(journeys: Journeys, limit: int) -> Windows:
     """Cut journeys into windows of at most ``limit`` events that overlap by half.

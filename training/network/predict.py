@@ -27,7 +27,7 @@ def predict(model: CalibratedModel | EpcLstm | OneClassSvms, part: Samples) -> N
         raise UnusableFeatures("a feature of the samples is not finite: they cannot be judged")
     model.eval()
     device = next(model.buffers()).device
-    windows = part.windows
+    windows = part.to_judge
     answers = np.zeros((len(windows.start), int(windows.length.max()), part.labels.shape[1]), dtype=np.float32)
     by_length = np.argsort(windows.length, kind="stable")
     for begin in range(0, len(by_length), _PREDICT_BATCH):

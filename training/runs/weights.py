@@ -86,7 +86,7 @@ def _on_onnx(model: Model) -> Score:
         raise ModelUnavailable(f"{model.title} cannot be loaded") from error
 
     def score(part: Samples) -> NDArray[np.float32]:
-        windows = part.windows
+        windows = part.to_judge
         answers = np.zeros((len(windows.start), int(windows.length.max()), len(KINDS)), dtype=np.float32)
 
         def call(batch: Batch) -> None:

@@ -12,6 +12,7 @@ from service.events.columns import Events
 from service.events.journeys import Journeys
 from service.features import table as features
 from service.features.reference import Reference
+from service.features.table import INDEX
 from service.model.sequences import Windows, prefix_windows, whole_windows
 
 
@@ -30,6 +31,12 @@ class Samples:
     def draws(self) -> NDArray[np.float32]:
         """How much oftener each window [W] is drawn."""
         return np.ones(len(self.windows.start), dtype=np.float32) if self.oftener is None else self.oftener
+
+    @property
+    def to_judge(self) -> Windows:
+        """The windows that a model has to read: causally one tells of all events that it begins with."""
+        causal = self.features[:, INDEX["causal"]] > 0
+        return self.windows.joined() if causal.all() else self.windows
 
     def take(self, rows: NDArray[np.intp]) -> Samples:
         """Return the samples of ``rows``, in ascending order and all those of their journeys."""

@@ -63,6 +63,20 @@ def test_prefix_windows_end_with_their_event(lengths: list[int], limit: int) -> 
     assert np.array_equal(windows.length, np.minimum(journeys.position + 1, limit))
 
 
+@settings(max_examples=100, deadline=None)
+@given(lengths=_LENGTHS, limit=st.integers(1, 40), data=st.data())
+def test_joined_windows_begin_as_those_of_each_event(lengths: list[int], limit: int, data: st.DataObject) -> None:
+    journeys = _journeys(lengths)
+    rows = np.array(data.draw(st.lists(st.integers(0, sum(lengths) - 1), min_size=1, unique=True)))
+    alone = prefix_windows(journeys, limit).answering(rows)
+    joined = alone.joined()
+    assert np.array_equal(joined.start[joined.window_of], alone.start[alone.window_of])
+    assert np.array_equal(joined.offset_of, alone.offset_of)
+    assert len(np.unique(joined.start)) == len(joined.start)
+    assert set(joined.length.tolist()) <= set(alone.length.tolist())
+    assert (joined.offset_of < joined.length[joined.window_of]).all()
+
+
 @pytest.mark.parametrize("padded_length", [6, 8, 32])
 def test_padding_equals_a_loop(padded_length: int) -> None:
     features = np.arange(1, 61, dtype=np.float32).reshape(20, 3)
