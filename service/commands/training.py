@@ -26,7 +26,7 @@ from service.commands.options import (
 )
 from service.errors import CommandError
 from service.events.zones import SEOUL
-from service.jobs.progress import shown_progress
+from service.jobs.progress import shown_progress, warn
 from service.settings import load_settings
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def train(
     folders = more_folders(more_data, more_truth)
     from training.evaluation.report import write_report
     from training.fitting.config import load_config
+    from training.runs.folder import RUN_FILE
     from training.train import TrainOptions
     from training.train import train as run
 
@@ -139,6 +140,8 @@ def train(
     options = TrainOptions(
         folders, more_truth, tuple(other_network or ()), start_from(start, truth), resume, folds, dialect
     )
+    if (out / RUN_FILE).is_file():
+        warn([f"{out} has a finished run: this training takes its place when it ends; another --out keeps both"])
     with shown_progress() as progress:
         finished = run(data, truth, out, settings, progress, options)
     if finished.record.tuning is not None:

@@ -1,11 +1,12 @@
-"""The commands of the training side where its packages are missing."""
+"""The commands of the training side: where its packages are missing, and before work that replaces what is there."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
-from tests.support.command import assert_one_line
+from tests.support.command import assert_one_line, run
 from tests.support.gateway import ROOT
 
 
@@ -16,3 +17,9 @@ def test_training_commands_without_the_extra_name_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert_one_line(done, 1, 'pip install "epc-sentinel[train]"')
+
+
+def test_training_in_the_folder_of_a_finished_run_is_said_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    done = run("train", "--data", tmp_path / "none", "--out", tmp_path)
+    assert done.stderr.startswith(f"warning: {tmp_path} has a finished run: this training takes its place")
