@@ -28,6 +28,8 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     with given.waiting.open(encoding="utf-8-sig", newline="") as sheet:
         rows = list(csv.DictReader(sheet))
+    if not rows:
+        raise SystemExit(f"{given.waiting} has no events: nobody is asked about any yet")
     for row in rows:
         for kind in KINDS:
             anomalous = bool(truth.at[int(row["event_id"]), kind]) != (rng.random() < given.errors)
