@@ -203,7 +203,7 @@ def test_a_request_of_several_batches_closes_the_breaker_when_the_model_is_back(
         model, reference = bundled_model
         slow, breaker = Slow(0.01), Breaker("epc_lstm/1", rest_s=0.05)
         detector = ModelDetector(GuardedBackend(slow, model.manifest, breaker, 1.5), model, reference)
-        view = View(to_events([scan for at in range(300) for scan in journey(code(at))]), causal=True)
+        view = View(to_events([scan for at in range(1_200) for scan in journey(code(at))]), causal=True)
         slow.fails = True
         for _ in range(2):
             with pytest.raises(ModelUnavailable):

@@ -181,7 +181,7 @@ def test_a_name_steers_no_terminal_and_two_who_contradict_each_other_say_nothing
             "column event_id is there twice",
         ),
         (b"\x00\xff\xfe\x81", "not UTF-8|no column|cannot be read"),
-        (b"PK\x03\x04" + bytes(range(256)) * 40, "not UTF-8|no column|cannot be read"),
+        (b"PK\x03\x04" + bytes(range(256)) * 40, "no text, but an Excel workbook or a ZIP archive"),
         (HEAD.encode() + "1,jump,confirmed,\u00e9ve,2026-01-01\n".encode("latin-1"), "line 2.*UTF-8"),
         (HEAD.encode() + b'1,jump,"confirmed,ann,2026-01-01\n', "line 2"),
         (HEAD.encode() + b"1,jump,confirmed,ann,2026-01-01,more,cells\n", "line 2"),
