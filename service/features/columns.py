@@ -62,6 +62,7 @@ ALWAYS = cython.declare(cython.longlong, 2**63 - 1)
 INSTANT = cython.declare(cython.longlong, INSTANT_US)
 UNKNOWN = cython.declare(cython.int, vocabulary.UNKNOWN)
 TYPES = cython.declare(cython.int, vocabulary.TYPES)
+# By the C library's log1p, as for larger counts: numpy's own may differ in the last bit.
 LOG_COUNTS = cython.declare(cython.double[::1], np.array([math.log1p(count) for count in range(1024)]))
 LEVEL_OF_TYPE = cython.declare(cython.schar[::1], vocabulary.LEVEL_OF_TYPE)
 

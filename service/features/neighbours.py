@@ -51,8 +51,7 @@ class NeighboursPass:
         self.step = neighbour_step(c.tables.serial_step)
         self.shipment, self.serial = c.group[OF_SHIPMENT], c.serials
         self.group, self.slots = c.group[OF_SERIAL], c.serial_slots
-        numbers: cython.double[:, ::1] = np.zeros((2, len(c.epc)))
-        self.tally = numbers
+        self.tally = np.zeros((2, len(c.epc)))
         if prior is not None:
             self.prior = prior.neighbours
 

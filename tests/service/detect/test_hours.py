@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.detect.hours import LEAST_EVENTS, UsualHours, shift_warning
+from service.detect.hours import LEAST_EVENTS, UsualHours, _visits, shift_warning
 from service.events.columns import Events
 from service.features.reference import Reference
 from tests.support import worlds
@@ -85,3 +85,15 @@ def test_the_warning_names_the_shift() -> None:
     assert shift_warning(0) == ""
     assert "shifted by +9 h" in shift_warning(9)
     assert "shifted by -9 h" in shift_warning(-9)
+
+
+def test_a_visit_is_one_type_at_one_place_in_one_hour_of_any_century() -> None:
+    rng = np.random.default_rng(0)
+    hours = np.concatenate([rng.integers(-17_000_000, 70_000_000, 50), rng.integers(-3, 3, 450)])  # from the year 1 on
+    local_us = hours * HOUR_US + rng.integers(0, HOUR_US, 500)
+    kind, place = rng.integers(0, 11, 500), rng.choice([1, 2, 99_999_999], 500)
+    visits = {*zip(place.tolist(), kind.tolist(), hours.tolist(), strict=True)}
+    found_kind, found_us = _visits(kind, local_us, place)
+    told = sorted(zip(found_kind.tolist(), (found_us // HOUR_US).tolist(), strict=True))
+    assert told == sorted((kind, hour) for _, kind, hour in visits)
+    assert len(told) < 500
