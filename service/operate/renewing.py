@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from service.lifecycle.states import Action
@@ -20,9 +21,10 @@ def retrain(
         return []
     if seen.runs(What.RETRAIN):
         return [Held(What.RETRAIN, "one runs")]
-    since = last_retraining(seen, state if settings.retraining is Handling.SUGGEST else OperateState())
+    last = max(_retrainings(seen, state if settings.retraining is Handling.SUGGEST else OperateState()), default=None)
+    since, how = last or (None, "")
     if since is not None and (passed := seen.at - since) < timedelta(seconds=settings.cooldown_s):
-        return [Held(What.RETRAIN, f"the last began {passed.total_seconds():.0f} s ago, of {settings.cooldown_s:g} s")]
+        return [Held(What.RETRAIN, f"the last {how} {passed.total_seconds():.0f} s ago, of {settings.cooldown_s:g} s")]
     if (new := seen.new_labels(since)) < settings.least_labels:
         return [Held(What.RETRAIN, f"{new} new verdicts, of {settings.least_labels}")]
     why = f"severity {severity.total:.2f}: {severity.why}; {new} new verdicts"
@@ -31,11 +33,19 @@ def retrain(
 
 def last_retraining(seen: Situation, state: OperateState) -> datetime | None:
     """Return when the last retraining began or was suggested, or its challenger came, whichever is latest."""
-    begun = [one for one in seen.operations if one.kind == What.RETRAIN and one.was_begun]
-    began = [instant(one.started_at) for one in begun]
-    came = [instant(one.at) for one in seen.entries if one.action is Action.LOAD]
-    said = [instant(at) for key, at in state.suggested.items() if key == What.RETRAIN]
-    return max([*began, *came, *said], default=None)
+    return max((at for at, _ in _retrainings(seen, state)), default=None)
+
+
+def _retrainings(seen: Situation, state: OperateState) -> Iterator[tuple[datetime, str]]:
+    """Yield (when, how it is known) of all retrainings, those that were suggested alone among them."""
+    for one in seen.operations:
+        if one.kind == What.RETRAIN and one.was_begun:
+            yield instant(one.started_at), "began"
+    for entry in seen.entries:
+        if entry.action is Action.LOAD:
+            yield instant(entry.at), "challenger came"
+    if (said := state.suggested.get(What.RETRAIN)) is not None:
+        yield instant(said), "was suggested"
 
 
 def adopt(

@@ -136,14 +136,16 @@ ONLY_RETRAIN = OperateSettings(retraining="act")  # type: ignore[arg-type]
         (seen(accuracy=BAD, labels=labels(99, hours=1)), "99 new verdicts, of 100"),
         (seen(accuracy=BAD, labels=labels(100, hours=1)), ""),
         (seen(accuracy=BAD, labels=labels(100, days=4), operations=[operation("retrain", days=3)]), "0 new verdicts"),
-        (seen(accuracy=BAD, labels=labels(100, hours=1), operations=[operation("retrain", hours=23)]), "of 86400 s"),
+        (seen(accuracy=BAD, labels=labels(100, hours=1), operations=[operation("retrain", hours=23)]),
+         "the last began 82800 s ago, of 86400 s"),
         (seen(accuracy=BAD, labels=labels(100, hours=1), operations=[operation("retrain", hours=25)]), ""),
         (
             seen(accuracy=BAD, labels=labels(100, hours=1),
                  operations=[operation("retrain", Progressing.RUNNING, hours=25)]),
             "one runs",
         ),
-        (seen(entry(2, Action.LOAD, 2, hours=5), accuracy=BAD, labels=labels(100, hours=1)), "began 18000 s ago"),
+        (seen(entry(2, Action.LOAD, 2, hours=5), accuracy=BAD, labels=labels(100, hours=1)),
+         "the last challenger came 18000 s ago"),
     ],
 )  # fmt: skip
 def test_a_retraining_is_due_when_it_is_bad_the_last_is_long_ago_and_enough_is_new(now: Situation, reason: str) -> None:
@@ -158,6 +160,9 @@ def test_a_suggested_retraining_is_suggested_once_in_a_cool_down() -> None:
     assert (step.what, step.at_once) == (What.RETRAIN, False)
     said = OperateState(suggested={"retrain": before(hours=5)})
     assert steps(now, OperateSettings(), said) == []
+    assert held(now, OperateSettings(), said) == "the last was suggested 18000 s ago, of 86400 s"
+    begun = seen(accuracy=BAD, labels=labels(100, hours=1), operations=[operation("retrain", hours=2)])
+    assert held(begun, OperateSettings(), said) == "the last began 7200 s ago, of 86400 s", "the later one is told of"
     assert steps(now, ONLY_RETRAIN, said), "who acts from now on does not wait for what was said before"
     assert steps(seen(accuracy=[measured(0.79)], labels=labels(100, hours=1)), OperateSettings()) == [], (
         "0.8 is not above"
