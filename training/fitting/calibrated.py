@@ -21,6 +21,7 @@ from training.fitting.candidates import chosen
 from training.fitting.checkpoint import Checkpoint
 from training.fitting.config import TrainConfig
 from training.fitting.loop import AfterEpoch, Curves, fit
+from training.fitting.thinning import thinned
 from training.metrics.per_kind import per_kind
 from training.metrics.ranking import MACRO
 from training.network import calibration
@@ -111,6 +112,8 @@ def fit_model(  # noqa: PLR0913, PLR0917
     model, curves = fit(config, passes, stop, after_epoch, checkpoint, start, keeps_last=keeps_last)
     if start is not None and labelled.given is not None:
         model, share = chosen(start, model, stop, labelled.take("validation")[0].epc)
+    if config.most_pieces is not None:
+        model = thinned(model, config.most_pieces, passes(np.random.default_rng(config.seed)), config.seed)
     calibrated, (thresholds, points) = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, points, check, curves, share)
 

@@ -28,6 +28,7 @@ class TrainConfig(BaseModel):
     hidden: int = Field(default=64, ge=1, le=1024)  # units per direction
     layers: int = Field(default=1, ge=1, le=4)
     bins: int = Field(default=4, ge=0, le=64)  # by quantiles, in which each feature is encoded; 0: normalised alone
+    most_pieces: int | None = Field(default=None, ge=1)  # of that encoding that stay once it is fitted; None: all
     dropout: float = Field(default=0.1, ge=0, lt=1)
     max_length: int = Field(default=32, ge=4, le=256)  # events; longer journeys are cut into overlapping windows
     epochs: int = Field(default=24, ge=1)  # at most
