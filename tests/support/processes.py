@@ -1,4 +1,7 @@
-"""What processes of the tests have in common: folders made once, free ports, no one stays behind, some are killed."""
+"""What processes of the tests have in common: folders made once, free ports, no one stays behind, some are killed.
+
+And how much processor time a piece of work takes.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,26 @@ def wait_for(what: Callable[[], object], within_s: float = 30.0) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def spends_less(limit_s: float, work: Callable[[], object]) -> bool:
+    """Return whether ``work`` takes less processor time than that, in one of three tries.
+
+    A round of the garbage collector, which takes as long as this process is large, is in one of them alone.
+    """
+    for _ in range(3):
+        begun_s = time.thread_time()  # not what others of the machine, or of this process, do meanwhile
+        work()
+        if time.thread_time() - begun_s < limit_s:
+            return True
+    return False
+
+
+def stand_still(pid: int) -> None:
+    """Send SIGSTOP to a process, and wait until all of its threads stand still: until then one may still answer."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = [thread / "stat" for thread in Path(f"/proc/{pid}/task").iterdir()]
+    wait_for(lambda: {stat.read_text().rpartition(")")[2].split()[0] for stat in threads} == {"T"})
 
 
 def die_at(step: int, *places: tuple[Any, str]) -> None:

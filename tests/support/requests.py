@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import grpc
@@ -60,6 +61,27 @@ def call(target: str, method: str, body: bytes, timeout: float = 60, metadata: M
         return bytes(
             channel.unary_unary(f"/epcsentinel.v1.AnomalyService/{method}")(body, timeout=timeout, metadata=metadata)
         )
+
+
+def crowd(target: str, body: bytes, callers: int) -> tuple[int, list[grpc.RpcError]]:
+    """Have so many callers send a body again and again until one of them is refused, however fast each is answered.
+
+    Return how many calls were answered, and the refusals.
+    """
+    refusals: list[grpc.RpcError] = []
+
+    def go_on(_number: int) -> int:
+        own = 0
+        while not refusals:
+            try:
+                call(target, "Analyze", body)
+                own += 1
+            except grpc.RpcError as error:
+                refusals.append(error)
+        return own
+
+    with ThreadPoolExecutor(callers) as pool:
+        return sum(pool.map(go_on, range(callers))), refusals
 
 
 def analyze(target: str, body: pb.AnalyzeRequest, metadata: Metadata = ()) -> pb.AnalyzeResponse:

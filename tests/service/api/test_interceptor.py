@@ -21,7 +21,8 @@ from service.client.stream import GatewayStream
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from service.security.jwt_keys import LEEWAY_S
 from tests.support.gateway import SERVICE, Gateway
-from tests.support.requests import call, many, request, scan
+from tests.support.processes import wait_for
+from tests.support.requests import call, crowd, many, request, scan
 from tests.support.secrets import AUDIENCE, ISSUER, bearer, jwks, key_entry, new_jwt, new_token
 from tests.support.wire import header_frames, recording_proxy
 
@@ -80,13 +81,14 @@ def test_the_retries_of_grpc_wait_as_long_as_the_gateway_says(start_gateway: Cal
     config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
     with grpc.insecure_channel(gateway.target, options=[("grpc.service_config", config)]) as channel:
         analyze = channel.unary_unary(f"/{SERVICE}/Analyze")
-        analyze(BODY, timeout=30)
-        analyze(BODY, timeout=30)  # backoff alone would try three times within 30 ms
-    assert [line["code"] for line in gateway.log() if line["event"] in ("call", "refused")] == [
-        "OK",
-        "RESOURCE_EXHAUSTED",
-        "OK",
-    ]
+
+        def codes() -> list[str]:
+            return [line["code"] for line in gateway.log() if line["event"] in ("call", "refused")]
+
+        while "RESOURCE_EXHAUSTED" not in codes():  # on a slow machine two seconds may pass between two calls
+            analyze(BODY, timeout=30)  # backoff alone would try three times within 30 ms
+    wait_for(lambda: codes()[-2:] == ["RESOURCE_EXHAUSTED", "OK"])
+    assert codes().count("RESOURCE_EXHAUSTED") == 1
 
 
 def test_calls_per_second_are_refused_before_the_request_is_read_and_trailers_only(
@@ -105,11 +107,9 @@ def test_calls_per_second_are_refused_before_the_request_is_read_and_trailers_on
 def test_calls_and_streams_at_a_time(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway("--max-calls", "2", "--max-streams-per-caller", "2")
     body = many(30_000, pb.DETECTOR_RULES).SerializeToString()
-    with ThreadPoolExecutor(8) as pool:
-        errors = list(pool.map(lambda _: refused(gateway.target, body), range(8)))
-    codes = [error.code() for error in errors if error is not None]
-    assert 0 < len(codes) <= 6
-    assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    answered, refusals = crowd(gateway.target, body, callers=8)
+    assert answered >= 2, "those who had the two slots"
+    assert {error.code() for error in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert refused(gateway.target, body) is None, "slots were given back"
     with grpc.insecure_channel(gateway.target) as channel, ExitStack() as held:
         streams = []
@@ -128,21 +128,21 @@ def test_calls_and_streams_at_a_time(start_gateway: Callable[..., Gateway]) -> N
 
 def test_a_stream_ends_at_its_age_and_the_client_goes_on_in_a_new_one(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway("--max-stream-age-s", "0.6")
-    retries: list[int] = []
-    stream = GatewayStream(gateway.target, give_up_s=10, on_retry=lambda: retries.append(1))
+    retries: list[float] = []
     started = time.monotonic()
+    stream = GatewayStream(gateway.target, give_up_s=10, on_retry=lambda: retries.append(time.monotonic() - started))
     answers = 0
-    while time.monotonic() - started < 2:
+    while len(retries) < 3:
         answers += 1
         stream.send(request(scan(answers)))
         assert stream.receive().response.file_id == 1
         time.sleep(0.02)
     stream.finish()
     stream.close()
-    assert 1 <= len(retries) <= 4
+    assert all(moment > 0.5 * (number + 1) for number, moment in enumerate(retries)), "not before its age"
     lines = [line for line in gateway.log() if line["event"] == "call" and line["code"] == "UNAVAILABLE"]
     assert "greatest age" in lines[0]["reason"]
-    assert sum(line["events"] for line in gateway.log() if line["event"] == "call") >= answers
+    wait_for(lambda: sum(line["events"] for line in gateway.log() if line["event"] == "call") >= answers)
 
 
 def test_a_stream_ends_with_the_token_it_was_opened_with(start_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
