@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +37,13 @@ SETTLE_S = 1.0
 def settling() -> Iterator[Gateway]:
     """A gateway whose answers settle after a second."""
     with Gateway("--settle-s", str(SETTLE_S)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recalling() -> Iterator[Gateway]:
+    """A gateway with a history whose answers settle at the end of the stream: no machine is too slow for that."""
+    with Gateway("--settle-s", "3600") as running:
         yield running
 
 
@@ -86,31 +95,41 @@ def twins(item: int, detector: pb.Detector.ValueType = pb.DETECTOR_RULES) -> lis
 
 
 def test_a_final_answer_follows_settle_s_later_while_nothing_is_asked(settling: Gateway) -> None:
-    with talk(settling.target) as (ask, call):
-        began = time.monotonic()
-        assert [ask(body).verdict for body in journey(5001)[:3]] == [PROVISIONAL] * 3
-        answers = [pb.AnalyzeResponse.FromString(next(call)) for _ in range(3)]
-        took_s = time.monotonic() - began
-    assert [(one.verdict, one.request_number) for one in answers] == [(FINAL, 0), (FINAL, 1), (FINAL, 2)]
-    assert SETTLE_S <= took_s < SETTLE_S * 1.125 + 0.5
+    def waited_s() -> float:
+        with talk(settling.target) as (ask, call):
+            began = time.monotonic()
+            assert [ask(body).verdict for body in journey(5001)[:3]] == [PROVISIONAL] * 3
+            answers = [pb.AnalyzeResponse.FromString(next(call)) for _ in range(3)]
+            took_s = time.monotonic() - began
+        assert [(one.verdict, one.request_number) for one in answers] == [(FINAL, 0), (FINAL, 1), (FINAL, 2)]
+        assert took_s >= SETTLE_S
+        return took_s
+
+    # A machine that does something else meanwhile lets one wait longer, and not each time.
+    assert any(waited_s() < SETTLE_S * 1.125 + 0.5 for _ in range(5))
 
 
 def test_final_answers_come_between_requests_that_never_pause(settling: Gateway) -> None:
+    settled = threading.Event()
+
     def bodies() -> Iterator[bytes]:
-        end_s = time.monotonic() + 2.5
-        number = 0
-        while time.monotonic() < end_s:
-            number += 1
+        for number in itertools.count(1):
+            is_last = settled.is_set()
             yield request(scan(number, file_id=number), detector=pb.DETECTOR_RULES).SerializeToString()
+            if is_last:
+                return
             time.sleep(0.002)
 
     with stream(settling.target, bodies()) as call:
-        answers, end = read(call)
+        answers = []
+        while not answers or answers[-1].verdict != FINAL:
+            answers.append(pb.AnalyzeResponse.FromString(next(call)))
+        settled.set()
+        rest, end = read(call)
     assert end.code() is grpc.StatusCode.OK
-    provisional, final = split(answers)
+    provisional, final = split([*answers, *rest])
     assert len(provisional) == len(final)
-    first = next(at for at, one in enumerate(answers) if one.verdict == FINAL)
-    assert any(one.verdict == PROVISIONAL for one in answers[first:])
+    assert any(one.verdict == PROVISIONAL for one in rest)
     assert [one.file_id for one in final] == [one.file_id for one in provisional]
 
 
@@ -170,20 +189,20 @@ def test_without_the_setting_nothing_changes(gateway: Gateway, patient: Gateway)
 
 @pytest.mark.parametrize("detector", ["RULES", "LSTM"])
 def test_a_request_that_is_sent_again_gets_its_provisional_answer_and_no_older_final_one(
-    settling: Gateway, detector: str
+    recalling: Gateway, detector: str
 ) -> None:
     before, first, second = twins(5000 + len(detector), pb.Detector.Value(f"DETECTOR_{detector}"))
-    [_, early], [_, early_final] = asked(settling, [before, first])
+    [_, early], [_, early_final] = asked(recalling, [before, first])
     assert "epc_dup" not in found([early_final]).get(4, [])
-    [_, later, repeated], [*_, repeated_final] = asked(settling, [second, first, first])
+    [_, later, repeated], [*_, repeated_final] = asked(recalling, [second, first, first])
     assert plain(early) == plain(later) == plain(repeated)
     assert "epc_dup" in found([repeated_final])[4]
 
 
 @pytest.mark.parametrize("detector", ["LSTM", "SVM", "ENSEMBLE"])
-def test_at_two_places_in_one_second_the_later_one_is_flagged_and_then_both(settling: Gateway, detector: str) -> None:
+def test_at_two_places_in_one_second_the_later_one_is_flagged_and_then_both(recalling: Gateway, detector: str) -> None:
     before, first, second = twins(6004 + len(detector), pb.Detector.Value(f"DETECTOR_{detector}"))
-    provisional, final = asked(settling, [before, first, second])
+    provisional, final = asked(recalling, [before, first, second])
     assert ["epc_dup" in found([provisional[at]]).get(3 + at, []) for at in (1, 2)] == [False, True]
     assert ["epc_dup" in found([final[at]]).get(3 + at, []) for at in (1, 2)] == [True, True]
 

@@ -13,6 +13,7 @@ import grpc
 
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.gateway import Gateway
+from tests.support.processes import wait_for
 from tests.support.requests import call, found, journey, request, scan
 from tests.support.wire import FORGED, PATH, line_of, numbered, read, stream, talk
 
@@ -124,6 +125,7 @@ def test_a_slow_reader_slows_the_writer_and_memory_stays_bounded(gateway: Gatewa
             yield FORGED.SerializeToString()
 
     with stream(gateway.target, bodies(), request_id="unread") as call:
+        wait_for(lambda: written > 1)
         before = -1
         while written != before:
             before = written
