@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,6 +35,7 @@ from service.settings import load_settings
 from tests.servers.valkey import Valkey, stored
 from tests.support import worlds
 from tests.support.gateway import ROOT, Gateway
+from tests.support.processes import wait_for
 from tests.support.requests import many
 from training.datasets.dataset import load
 from training.simulation.world import simulate
@@ -349,7 +349,8 @@ def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> No
 
     async def scenario(server: Valkey) -> None:
         onnx = f"onnx:{ROOT / 'model_repository'}"
-        wiring = build_wiring(load_settings(backend=onnx, history=server.url))
+        # No busy machine misses this time-out, and who waits for a dead server waits for all of it.
+        wiring = build_wiring(load_settings(backend=onnx, history=server.url, history_timeout_s=5))
         one, store = wiring.analyzer, wiring.store
         assert store is not None
         loop = asyncio.get_running_loop()
@@ -359,7 +360,7 @@ def test_answers_go_on_without_history_and_have_it_again_when_it_is_back() -> No
         for attempt in range(5):
             started = loop.time()
             blind = await one.follow(second)
-            assert loop.time() - started < 1
+            assert loop.time() - started < 4
             assert "The history is unavailable" in blind.warning
             assert blind.degraded
             assert str(server.port) not in blind.warning
@@ -416,7 +417,7 @@ def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: 
 
     with Valkey() as server:
         running = start_gateway("--history", server.url, "--probe-interval-s", "0.2")
-        assert warning(running.target, 10) == ""
+        wait_for(lambda: warning(running.target, 10) == "")  # a busy machine may miss a time-out of 0.1 s
         server.kill()
         assert warning(running.target, 10) == "", "these events were judged and stored: the answer stands"
         assert "The history is unavailable" in warning(running.target, 20)
@@ -424,10 +425,7 @@ def test_the_gateway_says_that_its_history_is_down_and_serves_on(start_gateway: 
         running.wait_log("history degraded")
         server.start()
         running.wait_log("history ready")
-        deadline = time.monotonic() + 20
-        while warning(running.target, 20):  # on a busy machine the server may miss a time-out of 0.1 s once more
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: warning(running.target, 20) == "")
         server.kill(signal.SIGSTOP)  # it hangs while the gateway stops
         running.terminate()
         assert running.wait() == 0

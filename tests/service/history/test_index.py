@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import signal
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from service.errors import HistoryUnavailable
 from service.events.hash_table import mix
+from service.history import in_process, valkey
 from service.history.in_process import MemoryStore
 from service.history.index import HistoryIndex
 from service.history.items import NamedItems
@@ -24,6 +26,7 @@ from service.history.ledger import Ledger
 from service.history.store import CLAIM_S, GENERATION_BYTES, RECORD, Exchange, Log, Reply, Store, Tail
 from service.history.valkey import ValkeyStore
 from tests.servers.valkey import Valkey
+from tests.support.processes import stand_still
 from tests.support.secrets import Identity, authority
 
 Make = Callable[..., Store]
@@ -153,11 +156,15 @@ def test_a_log_past_its_length_keeps_the_newer_half_and_begins_anew(make: Make, 
 
 def test_logs_are_forgotten_when_their_time_is_over(make: Make, key: bytes) -> None:
     async def work(store: Store) -> None:
-        first = log(key, append=records(1))
-        assert (await append(store, first)).committed
-        assert await read(store, key) == (first.next_generation, records(1))
-        await asyncio.sleep(0.3)
-        assert await read(store, key) == (b"", b"")
+        first, loop = log(key, append=records(1)), asyncio.get_running_loop()
+        found = b"", b""
+        while not found[0]:  # until it was read before its time was over
+            began = loop.time()
+            assert (await append(store, first)).committed
+            found = await read(store, key)
+            assert found == (first.next_generation, records(1)) or loop.time() - began > 0.19
+            await asyncio.sleep(0.3)
+            assert await read(store, key) == (b"", b"")
         reply = await append(store, log(key, first.next_generation, len(first.append), records(1, 1)))
         assert not reply.committed
         assert reply.tails[0].whole
@@ -165,7 +172,14 @@ def test_logs_are_forgotten_when_their_time_is_over(make: Make, key: bytes) -> N
     run(make(ttl_s=0.2), work)
 
 
-def test_who_claims_his_turn_gets_it(make: Make, key: bytes) -> None:
+def claims_last(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_process, "CLAIM_S", seconds)
+    monkeypatch.setattr(valkey, "_SIZES", (*valkey._SIZES[:2], int(seconds * 1_000)))
+
+
+def test_who_claims_his_turn_gets_it(make: Make, key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims_last(600, monkeypatch)
+
     async def work(store: Store) -> None:
         mine = log(key, append=records(1))
         assert (await append(store, mine)).committed
@@ -175,6 +189,7 @@ def test_who_claims_his_turn_gets_it(make: Make, key: bytes) -> None:
         assert (await append(store, current, gateway=b"loser")).committed
         after = log(key, mine.next_generation, len(mine.append) + len(current.append), records(1, 2))
         assert (await append(store, after, gateway=b"winner")).committed
+        claims_last(CLAIM_S, monkeypatch)
         assert not (await append(store, log(key, append=records(1)), gateway=b"loser", claim=True)).committed
         await asyncio.sleep(2 * CLAIM_S)  # a gateway that died with its claim holds nobody up
         assert (await append(store, log(key + b"2", append=records(1)), gateway=b"winner")).committed
@@ -310,11 +325,9 @@ def test_tls_user_and_client_certificate_in_the_url(tmp_path: Path) -> None:
 
 
 def test_a_server_that_dies_hangs_and_comes_back(own_valkey: Valkey, key: bytes) -> None:
-    async def soon_fails(store: Store, within_s: float) -> str:
-        started = asyncio.get_running_loop().time()
+    async def fails(store: Store) -> str:
         with pytest.raises(HistoryUnavailable) as caught:
             await append(store, log(key, append=records(1)))
-        assert asyncio.get_running_loop().time() - started < within_s
         assert str(own_valkey.port) not in str(caught.value)
         return str(caught.value)
 
@@ -328,15 +341,24 @@ def test_a_server_that_dies_hangs_and_comes_back(own_valkey: Valkey, key: bytes)
         pytest.fail("the store did not come back within 10 s")
 
     async def work(store: Store) -> None:
-        await store.ping()
+        await comes_back(store)  # a busy machine may miss a time-out of 0.1 s
         own_valkey.kill()
-        assert await soon_fails(store, 0.5) == "its server cannot be reached"
-        assert await soon_fails(store, 0.02) == "its server failed a moment ago"
+        assert await fails(store) == "its server cannot be reached"
+        while (said := await fails(store)) != "its server failed a moment ago":  # it rests: longer after each failure
+            assert said == "its server cannot be reached"
         own_valkey.start()
         await comes_back(store)
-        own_valkey.kill(19)  # SIGSTOP: it accepts connections and says nothing
-        assert await soon_fails(store, 0.5) == "its server does not answer in time"
-        own_valkey.kill(18)
+        stand_still(own_valkey.pid)  # it accepts connections and says nothing
+        took_s = []
+        for _ in range(3):  # one that the machine held up is not all of them
+            began = asyncio.get_running_loop().time()
+            while (said := await fails(store)) == "its server failed a moment ago":
+                await asyncio.sleep(0.01)
+                began = asyncio.get_running_loop().time()
+            assert said == "its server does not answer in time"
+            took_s.append(asyncio.get_running_loop().time() - began)
+        assert min(took_s) < 0.5
+        own_valkey.kill(signal.SIGCONT)
         await comes_back(store)
 
     run(ValkeyStore(f"valkey://:secret@127.0.0.1:{own_valkey.port}", ttl_s=9, timeout_s=0.1), work)

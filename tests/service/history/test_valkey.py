@@ -138,7 +138,7 @@ def test_what_a_probe_writes_is_small_and_goes_by_itself() -> None:
         asyncio.run(scenario(server))
 
 
-def test_a_probe_says_that_the_server_evicts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_says_for_a_while_that_the_server_evicts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_EVICTED_S", 0.5)
 
     async def scenario(server: Valkey) -> None:
@@ -148,11 +148,11 @@ def test_a_probe_says_that_the_server_evicts(monkeypatch: pytest.MonkeyPatch) ->
         server.command("CONFIG", "SET", "maxmemory", used + 200_000)
         for at in range(20):
             await append(store, b"lot%d" % at, size=200)
-        for _ in range(2):
-            with pytest.raises(HistoryUnavailable, match=r"^its server evicts keys"):
-                await store.ping()
-        await asyncio.sleep(0.5)
-        await store.ping()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(HistoryUnavailable, match=r"^its server evicts keys"):
+            await store.ping()
+        await soon(store.ping)
+        assert asyncio.get_running_loop().time() - began >= 0.5
         await store.close()
 
     with Valkey("--maxmemory-policy", "allkeys-lru") as server:
@@ -176,7 +176,7 @@ def test_a_probe_needs_no_permission_that_exchanges_do_not_need() -> None:
 @pytest.mark.parametrize("first", ["exchange", "ping"])
 def test_a_dead_line_is_given_up_for_a_new_one(first: str) -> None:
     async def scenario(relay: Relay) -> None:
-        store = ValkeyStore(f"valkey://{relay.address}", ttl_s=60, timeout_s=0.2)
+        store = ValkeyStore(f"valkey://{relay.address}", ttl_s=60, timeout_s=2)  # that a busy machine does not miss
         await append(store, b"before", size=5_000)
         relay.swallow()
         with pytest.raises(HistoryUnavailable, match=r"^its server does not answer in time$"):
