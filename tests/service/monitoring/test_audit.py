@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from service.monitoring.audit import AuditLog
 from service.monitoring.records import Analysis
 from tests.support.gateway import ROOT, Gateway
 from tests.support.observed import entries, samples, scrape, value
+from tests.support.processes import wait_for
 from tests.support.requests import call, many, request, scan
 from tests.support.worlds import journey, to_events
 
@@ -96,11 +98,14 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, monkeypatch: pytest.Monke
     os.mkfifo(pipe)  # a disk that takes nothing: its 64 KiB are full, and nobody reads
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     log = AuditLog(pipe, max_bytes=LARGE)
-    begin = time.monotonic()
+    took_s = []
     for number in range(2_000):
-        log.analysed(analysis(str(number)))
+        given = analysis(str(number))
+        began = time.monotonic()
+        log.analysed(given)
+        took_s.append(time.monotonic() - began)
         time.sleep(0.0001)
-    assert time.monotonic() - begin < 5  # no call has waited
+    assert np.median(took_s) < 0.0025, "calls have waited"  # the median: some meet other work of a busy machine
     assert log.dropped > 1_000
     arrived = b""
     closing = threading.Thread(target=log.close)
@@ -130,7 +135,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "write", failing)
     for number in range(5):
         log.analysed(analysis(str(number)))
-    time.sleep(0.1)
+    wait_for(lambda: log.failures)
     full.clear()
     log.close()
     assert [entry["request_id"] for entry in entries(tmp_path / "audit.jsonl")] == list("01234")
@@ -181,7 +186,7 @@ def test_every_answered_call_is_in_the_log_after_a_sigterm_under_load(
     def load(client: int) -> None:
         with grpc.insecure_channel(running.target) as channel:
             analyze = channel.unary_unary("/epcsentinel.v1.AnomalyService/Analyze")
-            for number in range(10_000):
+            for number in itertools.count():
                 name = f"{client}-{number}"
                 try:
                     analyze(body, timeout=20, metadata=(("x-request-id", name),))
@@ -192,13 +197,12 @@ def test_every_answered_call_is_in_the_log_after_a_sigterm_under_load(
     clients = [threading.Thread(target=load, args=(client,)) for client in range(6)]
     for client in clients:
         client.start()
-    time.sleep(2)
+    wait_for(lambda: len(answered) > 200)
     running.terminate()
     for client in clients:
         client.join()
     assert running.wait() == 0
     logged = [entry["request_id"] for entry in entries(path) if entry["code"] == "OK"]
-    assert len(answered) > 20
     assert set(answered) <= set(logged)
     assert len(logged) == len(set(logged))
 
@@ -208,9 +212,7 @@ def test_a_file_that_somebody_renames_or_deletes_is_followed(tmp_path: Path) -> 
     log = AuditLog(path, max_bytes=LARGE)
     for number, change in enumerate((lambda: path.rename(tmp_path / "audit.jsonl.1"), path.unlink, lambda: None)):
         log.analysed(analysis(str(number)))
-        deadline = time.monotonic() + 5
-        while log.waiting and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: not log.waiting)
         change()
     log.analysed(analysis("3"))
     log.close()
@@ -231,10 +233,8 @@ def test_a_disk_that_hangs_is_seen_and_what_it_did_not_take_is_counted_and_said_
     running = start_gateway("--audit-log", str(pipe), "--metrics-port", "0")
     for _ in range(5):
         call(running.target, "Analyze", many(5).SerializeToString())
-    time.sleep(1.2)
-    seen = samples(scrape(running))
-    assert value(seen, "audit_stalled_seconds") > 1
-    assert value(seen, "audit_waiting") == 5
+    wait_for(lambda: value(samples(scrape(running)), "audit_stalled_seconds") > 1)
+    assert value(samples(scrape(running)), "audit_waiting") == 5
     running.terminate()
     assert running.wait() == 0
     [line] = [line for line in running.log() if line["event"] == "entries of the audit log are lost"]

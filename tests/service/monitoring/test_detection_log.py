@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,11 +110,12 @@ def test_a_slow_disk_drops_and_counts(tiny_world: TinyWorld, tmp_path: Path, mon
     monkeypatch.setattr(detection_log, "QUEUE_EVENTS", 1_200)
     monkeypatch.setattr(detection_log, "FILE_EVENTS", 1)
     log = DetectionLog(tmp_path, max_bytes=LARGE)
-    write = log._parquet.write_table
-    monkeypatch.setattr(log._parquet, "write_table", lambda *a, **k: (time.sleep(1), write(*a, **k)))
+    write, go_on = log._parquet.write_table, threading.Event()
+    monkeypatch.setattr(log._parquet, "write_table", lambda *a, **k: (go_on.wait(), write(*a, **k)))
     events = tiny_world.dataset.events.take(np.arange(500))
     for _ in range(5):
         log.analysed(analysis(events))
+    go_on.set()
     log.close()
     assert (log.written, log.dropped) == (1_000, 1_500)
 
