@@ -101,11 +101,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.passes: list[list[int]] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
         self.passed = Passes(self.prepare, self.conclude)
 
     async def prepare(self, views: list[View]) -> list[View]:
         self.passes.append([len(one) for one in views])
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
+        await self.go_on.wait()
         if any(len(one) == 14 for one in views):
             raise ValueError("14")
         return views
@@ -143,13 +146,17 @@ def test_a_request_that_is_still_being_decoded_joins_the_pass_of_one_before_it()
 def test_expired_and_left_requests_are_never_prepared_and_failures_stay_in_their_pass() -> None:
     async def main() -> list[list[int]]:
         recorder = Recorder()
+        recorder.go_on.clear()
         first = asyncio.create_task(recorder.passed.judge(view(1), NEVER))
         await asyncio.sleep(0.01)
-        late = asyncio.create_task(recorder.passed.judge(view(2), Deadline.after(0.01)))
+        soon = Deadline.after(0.01)
+        late = asyncio.create_task(recorder.passed.judge(view(2), soon))
         left = asyncio.create_task(recorder.passed.judge(view(3), NEVER))
         stays = asyncio.create_task(recorder.passed.judge(view(4), NEVER))
-        await asyncio.sleep(0.01)
+        while not soon.passed:
+            await asyncio.sleep(0.01)
         left.cancel()
+        recorder.go_on.set()
         with pytest.raises(DeadlineExceeded):
             await late
         assert await first == 1

@@ -52,7 +52,7 @@ def test_the_thread_of_large_requests_waits_for_small_ones_but_no_more_than_it_w
         with small_request(), small_request():
             assert await run(ALWAYS_OFF, times(1), LARGE) >= 0.009
             assert 0.13 <= await run(ALWAYS_OFF, spin_s(0.1), LARGE) < 5, "twice as long, where it has a core"
-        assert await run(ALWAYS_OFF, times(1_000), LARGE) < 1, "nobody is at work: 10 s if it waited"
+        assert await run(ALWAYS_OFF, times(1_000), LARGE) < 5, "nobody is at work: 10 s if it waited"
 
     asyncio.run(main())
 
@@ -76,8 +76,9 @@ def test_a_small_request_counts_until_its_answer_is_sent(monkeypatch: pytest.Mon
 
     async def main() -> None:
         with small_request():
-            pass
-        assert 0.05 <= await run(ALWAYS_OFF, times(1), LARGE) < 20
+            begin = time.perf_counter()
+        assert await run(ALWAYS_OFF, times(1), LARGE) < 20
+        assert time.perf_counter() - begin >= 0.1
 
     asyncio.run(main())
 
@@ -91,16 +92,20 @@ def test_other_threads_never_wait() -> None:
     asyncio.run(main())
 
 
-def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case() -> None:
+def test_a_piece_of_a_large_request_begins_when_it_is_calm_and_soon_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "_PATIENCE_S", 0.1)
+
     async def main() -> None:
         begin = time.perf_counter()
         with small_request():
             assert await when_calm(lambda: 7) == 7
-        assert 0.009 <= time.perf_counter() - begin < 5
+        assert 0.09 <= time.perf_counter() - begin < 5
         begin = time.perf_counter()
         for _ in range(200):
             await when_calm(lambda: None)
-        assert time.perf_counter() - begin < 1.9, "2 s if it waited"
+        assert time.perf_counter() - begin < 10, "20 s if it waited"
 
     asyncio.run(main())
 
@@ -113,7 +118,7 @@ def test_admission_tells_small_requests_from_large_ones(monkeypatch: pytest.Monk
         async with admission.enter(50 * EVENT_BYTES, refuse=True):
             assert await run(ALWAYS_OFF, times(5), LARGE) >= 0.045
         async with admission.enter(LARGE * EVENT_BYTES, refuse=True):
-            assert await run(ALWAYS_OFF, times(1_000), LARGE) < 1, "10 s if it waited for itself"
+            assert await run(ALWAYS_OFF, times(1_000), LARGE) < 5, "10 s if it waited for itself"
 
     asyncio.run(main())
 
