@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import ROOT
+from tests.support.processes import wait_for
 
 ROUTES = ROOT / "k8s" / "components" / "envoy" / "routes.yaml"
 
@@ -66,6 +66,11 @@ def weight(path: Path) -> int:
     return int(line.split()[-3])
 
 
+def shows(live: Path) -> bool:
+    """Return whether the proxy's file is there, and not half copied."""
+    return live.exists() and "# canary\n" in live.read_text()
+
+
 def applied(tmp_path: Path) -> tuple[Path, str]:
     """Return (the file that a proxy works by, the command that gives it the operator's file)."""
     live = tmp_path / "live.yaml"
@@ -78,8 +83,7 @@ def test_a_signal_takes_the_canary_back(routes: Path, tmp_path: Path, number: si
     script = start(
         "rollout", "--file", routes, "--apply", apply, "--prometheus", "http://127.0.0.1:9", "--step-s", "60"
     )
-    while not live.exists():
-        time.sleep(0.02)
+    wait_for(lambda: shows(live))
     assert weight(live) == 10
     script.send_signal(number)
     out, _ = script.communicate(timeout=30)
@@ -99,10 +103,9 @@ def test_a_failing_apply_is_tried_again_and_further_signals_do_not_stop_that(
     command = f"echo >> {tries}; case $(wc -l < {tries}) in 2) {pause} exit 1;; 3|4) exit 1;; esac; {apply}"
     quick = ("--steps", "10,50", "--step-s", "0.1", "--interval-s", "0.2", "--template", always_good(tmp_path))
     script = start("rollout", "--file", routes, "--apply", command, "--prometheus", "http://127.0.0.1:9", *quick)
-    while not tries.exists() or len(tries.read_text()) < (2 if hangs else 3):
-        time.sleep(0.02)
+    wait_for(lambda: tries.exists() and len(tries.read_text()) >= (2 if hangs else 3))
     script.terminate()
-    time.sleep(0.2)
+    wait_for(lambda: len(tries.read_text()) >= 3)  # the rollback has begun
     script.send_signal(signal.SIGINT)
     out, _ = script.communicate(timeout=60)
     assert script.returncode == (128 + signal.SIGTERM if hangs else 1)
@@ -150,8 +153,7 @@ def test_a_closed_stdout_takes_the_canary_back_at_its_end_too(routes: Path, tmp_
     )
     assert script.stdout is not None
     script.stdout.close()
-    while not live.exists():
-        time.sleep(0.02)
+    wait_for(lambda: shows(live))
     script.terminate()
     script.wait(30)
     assert (weight(routes), weight(live)) == (0, 0)
