@@ -25,6 +25,9 @@ from service.lifecycle.states import Entry, Standing, standing_of
 LOG_FILE = "promotions.jsonl"
 _LOCK_FILE = "promotions.lock"
 
+WRITABLE = "make the folder of --lifecycle writable, or name another"
+"""What to do where it cannot be written; nobody named the files in it."""
+
 Stamp = tuple[int, int]
 """What a log that grew has otherwise: inode and size in bytes."""
 
@@ -108,7 +111,7 @@ class PromotionLog:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b", buffering=0)  # a buffer would write its rest when it closes, after all was undone
         except OSError as error:
-            raise ModelRepositoryError(f"cannot write {path}: {error.strerror}") from None
+            raise ModelRepositoryError(f"cannot write {path}: {error.strerror}; {WRITABLE}") from None
         with file:
             file.seek(0)
             yield file

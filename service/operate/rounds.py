@@ -20,6 +20,7 @@ import structlog
 
 from service.errors import CommandError, NoSuchModel, NotInThisState, SentinelError
 from service.lifecycle.operations import Operation, command_of
+from service.lifecycle.promotion_log import WRITABLE
 from service.lifecycle.states import EMERGENCY, Standing
 from service.operate.decide import decide
 from service.operate.exposition import OperateCollector
@@ -77,7 +78,7 @@ class Roundsman:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = path.open("ab")
         except OSError as error:
-            raise CommandError(f"cannot write {path}: {error.strerror}") from None
+            raise CommandError(f"cannot write {path}: {error.strerror}; {WRITABLE}") from None
         with lock:
             end_s = time.monotonic() + wait_s
             while not _is_taken(lock):

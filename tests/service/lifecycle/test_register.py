@@ -161,6 +161,13 @@ def test_a_log_that_was_edited_is_no_log(register: Register) -> None:
         register.standing()
 
 
+def test_a_folder_that_cannot_be_written_is_told_by_its_setting(register: Register, tmp_path: Path) -> None:
+    (tmp_path / "away").symlink_to(tmp_path / "not mounted")
+    elsewhere = Register(register.repository, PromotionLog(tmp_path / "away"), SPEC_HASH)
+    with pytest.raises(ModelRepositoryError, match=r"cannot write .*; make the folder of --lifecycle writable, or"):
+        elsewhere.begin(1)
+
+
 def test_a_full_disk_changes_nothing(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_handle: int) -> None:
         raise OSError(28, os.strerror(28))

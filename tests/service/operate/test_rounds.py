@@ -303,6 +303,12 @@ def test_metrics_of_a_single_round_are_refused_for_nobody_could_ask_for_them(wor
     assert not (world / "lifecycle" / STATE_FILE).exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_by_its_setting(world: Path) -> None:
+    (world / "away").symlink_to(world / "not mounted")
+    done = run("operate", "--once", "--lifecycle", world / "away", "--repository", world / "repository")
+    assert_one_line(done, 1, "cannot write ", "make the folder of --lifecycle writable, or name another")
+
+
 def test_a_log_that_has_moved_on_is_looked_at_again(world: Path) -> None:
     with operating(world, retraining="off") as operator:
         look: Callable[..., object] = operator.observer.look
