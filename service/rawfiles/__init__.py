@@ -1,6 +1,7 @@
 """What does a raw scan file mean?
 
 - cells: what is written into one
+- refused: why a file cannot be used, in any language
 - encoding: which letters its bytes are
 - rows: what a line means
 - times: what a time means

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from service.rawfiles.refused import FileFault, UnusableFile
+
 READ_ERRORS = (OSError, EOFError, zlib.error)
 """What reading a raw file may raise; the latter two if a .gz is damaged."""
 
 _NO_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or a ZIP archive: save its sheet as CSV UTF-8, or unpack it",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save its sheet as CSV UTF-8",
-    b"PAR1": "a Parquet file: write it as CSV",
-    b"\x1f\x8b": "packed by gzip: give it a name that ends in .gz",
+    b"PK\x03\x04": FileFault.WORKBOOK,
+    b"\xd0\xcf\x11\xe0": FileFault.OLD_WORKBOOK,
+    b"PAR1": FileFault.PARQUET,
+    b"\x1f\x8b": FileFault.PACKED,
 }
 """How files begin that people take for tables of text, what they are, and what to do."""
 
@@ -42,18 +44,18 @@ class RawBytes:
         return "" if self.encoding == UTF_8 else f"is not UTF-8: it is read as {self.encoding}"
 
 
-def why_unreadable(error: BaseException) -> str:
-    """Return what is to be said of one of READ_ERRORS."""
+def unreadable(file: Path | str, error: BaseException) -> UnusableFile:
+    """Return what is to be said of a file that raised one of READ_ERRORS."""
     if isinstance(error, IsADirectoryError):
-        return "is a folder: name the files in it"
+        return UnusableFile(file, FileFault.FOLDER)
     if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}"
-    return "cannot be read: not a whole gzip file; copy it again"
+        return UnusableFile(file, FileFault.UNREADABLE, reason=error.strerror)
+    return UnusableFile(file, FileFault.HALF_PACKED)
 
 
-def why_no_text(data: bytes) -> str:
-    """Return what a file is that is no text, and what to do, by its first bytes; "" of any other."""
-    return next((what for begin, what in _NO_TEXT.items() if data.startswith(begin)), "")
+def why_no_text(data: bytes) -> FileFault | None:
+    """Return what a file is that is no text, and what to do, by its first bytes; None of any other."""
+    return next((what for begin, what in _NO_TEXT.items() if data.startswith(begin)), None)
 
 
 def read_raw(path: Path) -> RawBytes:

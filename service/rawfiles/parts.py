@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from service.errors import CommandError
-from service.rawfiles.encoding import READ_ERRORS, decoded, open_raw, why_unreadable, wide_encoding
+from service.rawfiles.encoding import READ_ERRORS, decoded, open_raw, unreadable, wide_encoding
+from service.rawfiles.refused import FileFault, UnusableFile
 from service.rawfiles.table import FileRows, table_of
 
 PART_BYTES = 8 * 2**20
@@ -29,7 +29,7 @@ def read_parts(
         on_bytes: called with the bytes, unpacked, that were read so far.
 
     Raises:
-        CommandError: the first thing that cannot be used, with name, line, column and how to fix it.
+        UnusableFile: the first thing that cannot be used, with name, line, column and how to fix it.
     """
     called, rows, lines, read = Path(name), 0, 0, 0
     try:
@@ -41,7 +41,7 @@ def read_parts(
             while True:
                 read += len(rest)
                 if read > most_bytes:
-                    raise CommandError(f"{name}: larger than {most_bytes} bytes unpacked; cut it into several files")
+                    raise UnusableFile(name, FileFault.TOO_LARGE, bytes=most_bytes)
                 part = table_of(decoded(head + rest), called, 1, rows + 1, lines)
                 on_bytes(read)
                 yield part
@@ -49,7 +49,7 @@ def read_parts(
                 if not (rest := next(parts, b"")):
                     return
     except READ_ERRORS as error:
-        raise CommandError(f"{name}: {why_unreadable(error)}") from None
+        raise unreadable(name, error) from None
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
@@ -69,7 +69,7 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
             yield kept[:end]
             kept = kept[end:]
         elif len(kept) > _MOST_LINE:
-            raise CommandError(f"{name}: a line of more than {_MOST_LINE} bytes: no table of scans")
+            raise UnusableFile(name, FileFault.LONG_LINE, bytes=_MOST_LINE)
     if decoder is not None:
         kept += decoder.decode(b"", final=True).encode("utf-8", "replace")
     if kept:

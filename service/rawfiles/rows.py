@@ -11,6 +11,9 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+from service.rawfiles.refused import FileFault
 
 SEPARATORS = ("\t", ",", ";")
 
@@ -57,19 +60,25 @@ class Header:
 
 def split_row(line: bytes, header: Header) -> tuple[list[str], str]:
     """Return (the cells, "") of a line, or ([], why it is no row); of a blank line, or only separators, ([], "")."""
+    cells, why, values = read_row(line, header)
+    return cells, why.format(**values) if why is not None else ""
+
+
+def read_row(line: bytes, header: Header) -> tuple[list[str], FileFault | None, dict[str, Any]]:
+    """Return what `split_row` does, the reason as it can be told in any language, with its values."""
     try:
         text = line.decode().rstrip("\r\n")
         cells = _cells(text, header.separator) if text.strip(header.separator) else []
     except UnicodeDecodeError:
-        return [], "not UTF-8; save the file as UTF-8"
+        return [], FileFault.NOT_UTF_8, {}
     except csv.Error as error:
-        return [], f"not a row of the table ({error})"
+        return [], FileFault.NO_ROW, {"reason": error}
     width = len(header.names)
     if len(cells) > width and not any(cells[width:]):
         cells = cells[:width]  # separators too many at the end say nothing
     if len(cells) not in {0, width}:
-        return [], f"has {len(cells)} columns, the first line names {width}"
-    return [cell.strip() for cell in cells] if header.padded else cells, ""
+        return [], FileFault.OTHER_WIDTH, {"columns": len(cells), "expected": width}
+    return [cell.strip() for cell in cells] if header.padded else cells, None, {}
 
 
 def _header_cells(text: str, separator: str) -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import CommandError
-from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw, why_no_text, why_unreadable
+from service.rawfiles.encoding import READ_ERRORS, RawBytes, read_raw, unreadable, why_no_text
 from service.rawfiles.plain import CODE, EVENT_ID, FILE_ID, LOCATION_ID, PLACE, STEP, TIME, TYPE, PlainRows
-from service.rawfiles.rows import Header, other_names, split_row, whole_number
+from service.rawfiles.refused import FileFault, UnusableFile
+from service.rawfiles.rows import Header, other_names, read_row, whole_number
 from service.rawfiles.times import has_zone, time_us
 
 REQUIRED = ("epc_code", "location_id", "event_time")
@@ -56,12 +56,12 @@ def read_table(path: Path, number: int, first_id: int, columns: Mapping[str, str
     ``columns`` are the names that the file has in place of those above.
 
     Raises:
-        CommandError: the first thing that cannot be used, with file, line, column and how to fix it.
+        UnusableFile: the first thing that cannot be used, with file, line, column and how to fix it.
     """
     try:
         raw = read_raw(path)
     except READ_ERRORS as error:
-        raise CommandError(f"{path}: {why_unreadable(error)}") from None
+        raise unreadable(path, error) from None
     return table_of(raw, path, number, first_id, columns=columns)
 
 
@@ -79,14 +79,14 @@ def table_of(  # noqa: PLR0913, PLR0917 - the last ones are options
     Without ``columns`` the names are the model's, and no message says how others are told.
     """
     if why := why_no_text(raw.data):
-        raise CommandError(f"{path}: no text, but {why}")
+        raise UnusableFile(path, FileFault.NO_TEXT, what=why)
     try:
         below = raw.data.find(b"\n") + 1 or len(raw.data)
         header = Header.of(raw.data[:below]).renamed(columns or {})
     except UnicodeDecodeError:
-        raise CommandError(f"{path}: line 1: not UTF-8; save the file as UTF-8") from None
+        raise UnusableFile(path, FileFault.NOT_UTF_8, line=1) from None
     if not header.names:
-        raise CommandError(f"{path}: empty; the first line has to name the columns")
+        raise UnusableFile(path, FileFault.EMPTY)
     index = _index(path, header, columns)
     rows = PlainRows(
         raw.data,
@@ -139,12 +139,9 @@ def _index(path: Path, header: Header, columns: Mapping[str, str] | None) -> dic
         missing.append(either(called))
     if missing:
         hint = "" if columns is None else f"; {other_names(columns)}"
-        raise CommandError(
-            f"{path}: line 1: no column {', '.join(missing)};"
-            f" the first line names the columns, separated by tab or comma (or semicolon){hint}"
-        )
+        raise UnusableFile(path, FileFault.NO_COLUMN, line=1, columns=", ".join(missing), or_else=hint)
     if twice := [called.get(name, name) for name in (*REQUIRED, *EITHER, *OPTIONAL) if header.names.count(name) > 1]:
-        raise CommandError(f"{path}: line 1: column {twice[0]} is there twice; remove one of the two")
+        raise UnusableFile(path, FileFault.COLUMN_TWICE, line=1, name=twice[0])
     return {name: at for at, name in enumerate(header.names)}
 
 
@@ -152,23 +149,23 @@ def _fill_in(  # noqa: PLR0913, PLR0917 - a row, and where it is
     rows: PlainRows, at: int, path: Path, header: Header, index: dict[str, int], lines_before: int
 ) -> None:
     """Read a row that is not plain. Codes, steps and types are taken as they are: strange ones are judged later."""
-    where = f"{path}: line {rows.line[at] + lines_before}"
-    cells, problem = split_row(rows.raw_line(at), header)
-    if problem:
-        raise CommandError(f"{where}: {problem}")
+    line = int(rows.line[at]) + lines_before
+    cells, problem, values = read_row(rows.raw_line(at), header)
+    if problem is not None:
+        raise UnusableFile(path, problem, line=line, **values)
 
-    def read(name: str, meaning: Callable[[str], int | None], kind: str, example: str) -> int:
+    def read(name: str, meaning: Callable[[str], int | None], is_none: FileFault, is_empty: FileFault) -> int:
         text = cells[index[name]]
         if (value := meaning(text)) is None:
-            problem = "is empty" if not text.strip() else f"{text[:40]!r} is not a {kind}"
-            raise CommandError(f"{where}: column {header.given[index[name]]}: {problem}; write {example}")
+            why = is_none if text.strip() else is_empty
+            raise UnusableFile(path, why, line=line, column=header.given[index[name]], value=repr(text[:40]))
         return value
 
     numbers = [0, 0, 0, 0]
     for kind in (LOCATION_ID, EVENT_ID, FILE_ID):
         if (name := _NUMBERS[kind]) in index:
-            numbers[kind] = read(name, whole_number, "whole number of 64 bits", "a number such as 12")
-    numbers[TIME] = read("event_time", time_us, "time that can be read without a guess", "it as 2025-07-01 10:34:17")
+            numbers[kind] = read(name, whole_number, FileFault.NO_NUMBER, FileFault.NUMBER_MISSING)
+    numbers[TIME] = read("event_time", time_us, FileFault.NO_TIME, FileFault.TIME_MISSING)
     texts = [cells[index[name]] if name in index else "" for name in _TEXTS.values()]
     rows.fill_in(at, numbers, texts, has_zone=has_zone(cells[index["event_time"]]))
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from service.rawfiles.encoding import READ_ERRORS, first_line, read_raw, why_no_text, why_unreadable
+from service.rawfiles.encoding import READ_ERRORS, first_line, read_raw, unreadable, why_no_text
 from service.rawfiles.rows import Header, split_row
 from training.errors import DataError
 
@@ -102,7 +102,7 @@ def raw_text(path: Path, numbers: Collection[int]) -> dict[int, str]:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: {why_unreadable(error)}")
+    return DataError(str(unreadable(path, error)))
 
 
 def _lines(data: bytes) -> _Lines:

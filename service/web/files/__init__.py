@@ -1,6 +1,7 @@
 """How does a file become a report, in the background and across restarts?
 
 - routes: uploads, their list and their progress by HTTP
+- refused: why one is refused, in any language
 - receive: a body to a file, streamed
 - jobs: what is known of an upload, on disk
 - staging: a raw file to events sorted by code, cut into pieces of whole lots

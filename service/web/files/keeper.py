@@ -12,6 +12,8 @@ from service.findings.store import FindingsStore
 from service.web.files.helper import FileHelper, HelperEndedError
 from service.web.files.jobs import FileJob, JobFolder
 from service.web.files.messages import FileNews
+from service.web.files.refused import Refused
+from service.web.pages.texts import sayer
 
 MOST_ENDS = 3
 """Times that an upload is begun again when the process ends that works on it; the file may be the reason."""
@@ -65,7 +67,7 @@ class Keeper:
                 return await self.helper.work(job, told)
             except HelperEndedError:
                 await asyncio.sleep(_AGAIN_S)
-        raise CommandError("the server cannot work on it: it has too little memory for it, perhaps")
+        raise CommandError(sayer(job.language)(Refused.NO_MEMORY))
 
 
 async def _in_thread(work: Callable[[], object]) -> None:

@@ -26,19 +26,20 @@ from service.errors import CommandError, StoreUnavailable
 from service.events.zones import TimeZones
 from service.findings.choose import preparer
 from service.monitoring import logs
+from service.rawfiles.refused import UnusableFile
 from service.web.files.jobs import FileJob
 from service.web.files.messages import FileNews
+from service.web.files.refused import Refused
 from service.web.files.staging import Staging
 from service.web.files.worker import Worker
 from service.web.judge import GatewayJudge
 from service.web.oldpaths.aliases import Aliases
+from service.web.pages.texts import sayer
 from service.web.problems import Problem
 from service.web.settings import WebSettings
 
 NICENESS = 10
 """Beyond that of the pages: where cores are scarce, it gets a tenth of what they get."""
-
-_NO_ROOM = "there is no room for it on the server's disk: try again later"
 
 log = structlog.get_logger("epc_sentinel.files")
 
@@ -102,23 +103,26 @@ async def _work(settings: WebSettings, lines: SimpleQueue[str], out: IO[str]) ->
 
 
 async def _one(worker: Worker, job: FileJob, tell: Callable[[FileNews], None]) -> None:
+    say = sayer(job.language)
     try:
         await worker.run(job)
         return
     except StoreUnavailable as error:
         tell(worker.told(job).model_copy(update={"later": str(error)}))
         return
+    except UnusableFile as error:
+        why = error.told(say)
     except CommandError as error:
         why = str(error)
     except Problem as error:
         why = error.detail
     except (OSError, duckdb.Error) as error:
         log.error("disk", job=job.job_id, reason=str(error))
-        why = _NO_ROOM
+        why = say(Refused.NO_ROOM)
     except Exception as error:
         log.error("unforeseen", job=job.job_id, error=type(error).__name__, exc_info=error)
-        why = "internal error"
-    tell(worker.told(job).model_copy(update={"refused": why or "internal error"}))
+        why = say(Refused.INTERNAL)
+    tell(worker.told(job).model_copy(update={"refused": why or say(Refused.INTERNAL)}))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import structlog
 
 from service.errors import CommandError, StoreUnavailable
 from service.web.files.jobs import FileJob, JobFolder
+from service.web.files.refused import Refused
+from service.web.pages.texts import sayer
 from service.web.problems import Problem
 
 AT_ONCE = 2
@@ -18,7 +20,6 @@ MOST_KEPT = 1_000
 """Records of uploads that are over, before the oldest go; reports stay."""
 
 _RETRY_S = 10.0
-_NO_ROOM = "there is no room for it on the server's disk: try again later"
 
 log = structlog.get_logger("epc_sentinel.files")
 
@@ -48,10 +49,10 @@ class FileQueue:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def check_room(self) -> None:
-        """Raise Problem 429 if too many wait already."""
+    def check_room(self, say: Callable[..., str]) -> None:
+        """Raise Problem 429 if too many wait already; ``say`` has the language of who is told."""
         if sum(not job.over for job in self._jobs.values()) >= MOST_WAITING:
-            raise Problem(429, f"{MOST_WAITING} files wait already: try again later", headers={"Retry-After": "60"})
+            raise Problem(429, say(Refused.MANY_WAIT, files=MOST_WAITING), headers={"Retry-After": "60"})
 
     async def add(self, job: FileJob) -> None:
         """Take an upload that is on disk whole; raises OSError."""
@@ -99,10 +100,10 @@ class FileQueue:
                 self._fail(job, str(error))
             except OSError as error:
                 log.error("disk", job=job.job_id, reason=str(error))
-                self._fail(job, _NO_ROOM)
+                self._fail(job, sayer(job.language)(Refused.NO_ROOM))
             except Exception as error:
                 log.error("unforeseen", job=job.job_id, error=type(error).__name__, exc_info=error)
-                self._fail(job, "internal error")
+                self._fail(job, sayer(job.language)(Refused.INTERNAL))
 
     def _fail(self, job: FileJob, why: str) -> None:
         log.warning("a file cannot be analysed", job=job.job_id, state=job.state)

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from fastapi import Request
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.web.files.refused import Refused
 from service.web.problems import Problem
 
 _MOST_NAME = 200
@@ -37,14 +38,15 @@ class Received:
 class _Sink:
     """Counts bytes, and in a thread, a block at a time, digests them and writes them to a file."""
 
-    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, most_bytes: int, say: Callable[..., str]) -> None:
+        self._say = say
         self._file, self._most, self._digest, self.size = file, most_bytes, hashlib.sha256(), 0
         self._waiting = bytearray()
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self._most:
-            why = f"the file is larger than {self._most} bytes: cut it into several, items whole"
+            why = self._say(Refused.TOO_LARGE, bytes=self._most)
             raise Problem(413, why, [("file", "is too large")])
         self._waiting += data
 
@@ -62,8 +64,12 @@ class _Sink:
         return self._digest.hexdigest()
 
 
-async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Received, dict[str, str]]:
+async def receive(
+    request: Request, path: Path, most_bytes: int, say: Callable[..., str]
+) -> tuple[Received, dict[str, str]]:
     """Write the file of a request to ``path``, to the disk itself; return what it is, and the other fields of the form.
+
+    Args: ``say`` has the language of who is told what is wrong.
 
     Raises:
         Problem: 413, it is too large; 415, the body is packed; 400, there is no file, or the form is damaged or cut.
@@ -74,10 +80,10 @@ async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Receiv
         raise Problem(415, "the body is packed for its way", [("Content-Encoding", why)])
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdecimal() and int(length[:20]) > most_bytes + _FORM_BYTES:
-        raise Problem(413, f"the file is larger than {most_bytes} bytes", [("file", "is too large")])
+        raise Problem(413, say(Refused.TOO_LARGE, bytes=most_bytes), [("file", "is too large")])
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     with path.open("wb") as file:
-        sink = _Sink(file, most_bytes)
+        sink = _Sink(file, most_bytes, say)
         if kind == b"multipart/form-data":
             name, fields = await _receive_form(request, options, sink)
         else:
@@ -87,7 +93,7 @@ async def receive(request: Request, path: Path, most_bytes: int) -> tuple[Receiv
             name, fields = "", {}
         await sink.flush()
     if not sink.size:
-        raise Problem(400, "the file is empty", [("file", "is empty")])
+        raise Problem(400, say(Refused.EMPTY), [("file", "is empty")])
     await _in_thread(lambda: _to_disk(path))
     return Received(safe_name(name), sink.size, sink.hexdigest()), fields
 

@@ -15,6 +15,8 @@ from python_multipart.exceptions import FormParserError
 from service.explain.languages import language_of
 from service.web.files.jobs import SOURCE, FileJob
 from service.web.files.receive import receive, safe_name
+from service.web.files.refused import Refused
+from service.web.pages.texts import sayer
 from service.web.parts import Parts, TheParts
 from service.web.problems import Problem
 
@@ -50,13 +52,15 @@ async def upload(
     request: Request,
     name: Annotated[str, Query(max_length=500, description="of the file, where the body is the file itself")] = "",
     detector: Annotated[Literal["", "lstm", "rules", "svm", "ensemble"], Query(description="what judges; lstm")] = "",
-    language: Annotated[Literal["", "en", "ko"], Query(description="of the reasons; else Accept-Language")] = "",
+    language: Annotated[Literal["", "en", "ko"], Query(description="of reasons and errors; else Accept-Language")] = "",
 ) -> JSONResponse:
     """Take a file: the body itself, or a form with the field ``file``. The answer says where its progress is."""
-    parts.files.check_room()
+    spoken = language or language_of(request.headers.get("accept-language"))
+    say = sayer(spoken)
+    parts.files.check_room(say)
     job_id, folder = parts.files.folders.new()
     try:
-        received, fields = await receive(request, folder / SOURCE, parts.settings.max_file_bytes)
+        received, fields = await receive(request, folder / SOURCE, parts.settings.max_file_bytes, say)
         chosen = detector or fields.get("detector") or "lstm"
         if chosen not in DETECTORS:
             raise Problem(400, "there is no such detector", [("detector", f"is none of {', '.join(DETECTORS)}")])
@@ -66,7 +70,7 @@ async def upload(
             size=received.size,
             sha256=received.sha256,
             detector=chosen,
-            language=language or language_of(request.headers.get("accept-language")),
+            language=spoken,
             created_us=time.time_ns() // 1_000,
         )
         await parts.files.add(job)
@@ -76,7 +80,7 @@ async def upload(
     except OSError as error:
         parts.files.folders.delete(job_id)
         log.error("disk", reason=error.strerror)
-        raise Problem(507, "there is no room for the file now: try again later") from None
+        raise Problem(507, say(Refused.NO_ROOM_NOW)) from None
     except BaseException:  # the caller went away, too
         parts.files.folders.delete(job_id)
         raise

@@ -15,7 +15,6 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from service.errors import CommandError
 from service.events.codes import parse
 from service.events.columns import clean_codes, type_codes
 from service.events.vocabulary import LEVEL_OF_TYPE
@@ -25,6 +24,7 @@ from service.findings.catalog import sync
 from service.findings.queries import kept_text, lot_key
 from service.findings.settle import quoted
 from service.rawfiles.parts import read_parts
+from service.rawfiles.refused import FileFault, UnusableFile
 from service.rawfiles.table import FileRows
 from service.rawfiles.times import DATES_ONLY, dates_only
 from service.web.oldpaths.aliases import Aliases
@@ -72,7 +72,7 @@ class Staging:
         """Return what is in a file; a file that was read before a restart is not read again.
 
         Raises:
-            CommandError: the file cannot be used; says where and why.
+            UnusableFile: it cannot be used; says where and why.
             OSError, duckdb.Error: no room on the disk.
         """
         plan = self.folder / _PLAN
@@ -113,7 +113,7 @@ class Staging:
                 _write_part(writer, columns, parts / f"{number:06d}.parquet")
                 begin, dirty = begin + len(table), dirty + dirty_here
             if not begin:
-                raise CommandError(f"{name}: no rows below the header line, so nothing to analyse")
+                raise UnusableFile(name, FileFault.NO_ROWS)
             pieces, items, (first_us, last_us) = self._sort(writer, parts, name)
         shutil.rmtree(parts)
         if not well_formed and begin > 1:
@@ -159,7 +159,7 @@ class Staging:
         source = f"read_parquet({quoted(parts / '*.parquet')})"
         twice = f"SELECT event_id FROM {source} GROUP BY 1 HAVING count(*) > 1 ORDER BY min(number) LIMIT 1"  # noqa: S608
         if found := writer.execute(twice).fetchone():
-            raise CommandError(f"{name}: column event_id: {found[0]} is there twice; give every event its own id")
+            raise UnusableFile(name, FileFault.ID_TWICE, column="event_id", value=found[0])
         scratch = self.folder / f"{_EVENTS}.tmp"
         form = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20000"
         writer.execute(f"COPY (SELECT {_COLUMNS} FROM {source} ORDER BY code, number) TO {quoted(scratch)} ({form})")  # noqa: S608

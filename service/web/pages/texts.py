@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -21,3 +22,9 @@ def texts(language: str) -> gettext.NullTranslations:
     if language == LANGUAGES[0]:
         return gettext.NullTranslations()
     return gettext.translation(DOMAIN, LOCALE, [language])
+
+
+def sayer(language: str) -> Callable[..., str]:
+    """Return what says a message in one of `LANGUAGES`, with values at its {places}."""
+    found = texts(language)
+    return lambda message, **values: found.gettext(message).format(**values)

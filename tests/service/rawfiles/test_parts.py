@@ -12,6 +12,7 @@ import pytest
 from service.errors import CommandError
 from service.rawfiles import parts
 from service.rawfiles.parts import read_parts
+from service.rawfiles.refused import FileFault, UnusableFile
 from service.rawfiles.table import FileRows, Texts, read_table
 from tests.support.command import FORGED, HEADER, NORMAL
 
@@ -73,6 +74,16 @@ def test_what_is_wrong_is_named_with_its_line_in_the_file(tmp_path: Path) -> Non
     path.write_bytes(b"")
     with pytest.raises(CommandError, match=r"a\.csv: empty; the first line has to name the columns"):
         rows(read_parts(path, "a.csv", 10**6))
+
+
+def test_a_reason_can_be_told_in_other_words_whatever_the_file_has_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_text(HEADER + FORGED.replace("2025-07-01", "{line}"))
+    with pytest.raises(UnusableFile) as caught:
+        rows(read_parts(path, "{line}.csv", 10**6))
+    words = {FileFault.LINE: "L{line}", FileFault.COLUMN: "C {column}", FileFault.NO_TIME: "no time: {value}"}
+    told = caught.value.told(lambda why, **values: words[why].format(**values))
+    assert told == "{line}.csv: L2: C event_time: no time: '{line} 10:35:17'"
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,26 @@ def test_a_file_that_cannot_be_used_says_why(web: Web, body: bytes, part: str) -
     assert "/" not in job["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (HEADER + NORMAL.replace("2025", "{x}"), "2행: event_time 열: '{x}-07-01 10:34:17' 값이 짐작 없이 읽을 수"),
+        (HEADER + "x\n", "2행: 열이 1개인데 첫 행의 열 이름은 5개"),
+        (HEADER, "열 이름 아래에 행이 없어 분석할 것이 없음"),
+        ("PK\x03\x04", "텍스트가 아님: Excel 통합 문서나 ZIP 파일이므로"),
+    ],
+    ids=["time", "width", "header", "workbook"],
+)
+def test_it_says_so_in_the_language_of_who_sent_it(web: Web, body: str, error: str) -> None:
+    job = done(web, web.post("/api/files?name=bad.csv&detector=rules&language=ko", body.encode()))
+    assert job["error"].startswith(f"bad.csv: {error}")
+
+
+def test_an_upload_is_refused_in_the_language_of_who_sends_it(web: Web) -> None:
+    assert web.post("/api/files", b"", Accept_Language="ko").json()["detail"] == "빈 파일"
+    assert web.post("/api/files?language=en", b"", Accept_Language="ko").json()["detail"] == "the file is empty"
+
+
 def test_a_file_without_steps_has_those_of_its_types(web: Web) -> None:
     rows = [line.strip().split(",") for line in (HEADER, NORMAL, FORGED)]
     step = rows[0].index("business_step")

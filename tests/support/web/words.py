@@ -1,4 +1,4 @@
-"""What the pages say: the texts of templates and of `templating`, for their catalogues.
+"""What the pages say: the texts of templates, of `templating` and of refused files, for their catalogues.
 
 python -m tests.support.web.words     # after an edit of a .po file: writes the .mo beside it
 """
@@ -11,6 +11,8 @@ from jinja2.ext import extract_from_ast
 
 from service.explain.causes import CAUSES
 from service.explain.languages import LANGUAGES
+from service.rawfiles.refused import FileFault
+from service.web.files.refused import Refused
 from service.web.pages.templating import HERE, KIND_NAMES, STATE_NAMES, environment
 from service.web.pages.texts import DOMAIN, LOCALE
 from tests.service.explain.catalogues import compiled, read_po
@@ -18,7 +20,8 @@ from tests.service.explain.catalogues import compiled, read_po
 
 def messages() -> set[tuple[str, ...]]:
     """Return (message,) or (message, its plural) of all that pages say."""
-    found = {(text,) for text in (*KIND_NAMES.values(), *STATE_NAMES.values(), *(cause.meaning for cause in CAUSES))}
+    tables = (KIND_NAMES.values(), STATE_NAMES.values(), (cause.meaning for cause in CAUSES), FileFault, Refused)
+    found = {(str(text),) for table in tables for text in table}
     for path in sorted((HERE / "templates").glob("*.html")):
         tree = environment(LANGUAGES[0]).parse(path.read_text(encoding="utf-8"))
         for _, function, said in extract_from_ast(tree):
