@@ -20,6 +20,7 @@ from tests.servers.prometheus import BINARY, MISSING, Prometheus
 from tests.support import client
 from tests.support.client import METHOD, Client
 from tests.support.gateway import ROOT, Gateway
+from tests.support.processes import wait_for
 from tests.support.requests import request, scan
 from tests.support.versions import add_version
 
@@ -99,7 +100,7 @@ def test_promotion_and_rollback_lose_no_call(rig: Rig) -> None:
         for weight in (0, 10, 50, 100, 0):
             rig.envoy.weigh(weight)
             began = time.monotonic() + 0.3  # calls of the weight before are still on their way
-            time.sleep(1.5)
+            wait_for(lambda began=began: live.versions(began).total() > 100)  # type: ignore[misc]
             share[weight] = live.versions(began, time.monotonic())
     assert live.lost() == []
     assert set(share[100]) == {NEW}
@@ -115,13 +116,13 @@ def test_a_canary_that_dies_under_load_loses_no_call(
     with Envoy(rig.stable.target, canary.target, 50) as envoy:
         envoy.wait_healthy("canary", 1)
         with Client(envoy.target, threads=8, per_s=150) as live:
-            time.sleep(1.5)
-            killed = time.monotonic()
+            wait_for(lambda: live.versions()[NEW] > 10)
             os.kill(canary.pid, number)
-            time.sleep(2.5)
+            canary.wait()
+            gone = time.monotonic()
+            wait_for(lambda: live.versions(since=gone).total() > 200)
     assert live.lost() == []
-    assert live.versions(until=killed)[NEW] > 10
-    assert set(live.versions(since=killed + 1.0)) == {OLD}
+    assert set(live.versions(since=gone)) == {OLD}
 
 
 def test_a_dead_stable_gateway_loses_no_call_either(rig: Rig, start_gateway: Callable[..., Gateway]) -> None:
@@ -129,9 +130,10 @@ def test_a_dead_stable_gateway_loses_no_call_either(rig: Rig, start_gateway: Cal
     with Envoy(stable.target, rig.canary.target, 10) as envoy:
         envoy.wait_healthy("canary", 1)
         with Client(envoy.target, threads=8, per_s=100) as live:
-            time.sleep(1)
+            wait_for(lambda: live.versions()[OLD] > 10)
             os.kill(stable.pid, signal.SIGKILL)
-            time.sleep(2.5)
+            gone = time.monotonic()
+            wait_for(lambda: live.versions(since=gone).total() > 200)
     assert live.lost() == []
 
 
@@ -182,7 +184,7 @@ def test_the_rollout_promotes_a_good_canary_and_rolls_a_bad_one_back(
                 check=False,
             )  # fmt: skip
             after = time.monotonic() + 0.5
-            time.sleep(1.2)
+            wait_for(lambda: live.versions(since=after).total() > 50)
     assert live.lost() == []
     last = live.versions(since=after)
     if fault == "none":
