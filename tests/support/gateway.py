@@ -79,18 +79,6 @@ class Gateway:
         """Wait until the health of the service is ``state``."""
         self._wait(lambda: self.health() == state, f"health {state}", within_s)
 
-    def wait_caller(self) -> None:
-        """Wait until somebody is connected."""
-        port = f":{int(self.target.rpartition(':')[2]):04X}"
-
-        def connected() -> bool:
-            rows = [
-                row.split() for name in ("tcp", "tcp6") for row in Path("/proc/net", name).read_text().splitlines()[1:]
-            ]
-            return any(local.endswith(port) and state == "01" for _, local, _, state, *_ in rows)  # 01: established
-
-        self._wait(connected, "caller", START_S)
-
     def terminate(self) -> None:
         """Send SIGTERM, and do not wait."""
         os.kill(self.pid, signal.SIGTERM)

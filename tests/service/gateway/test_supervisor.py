@@ -23,7 +23,7 @@ from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.support.command import run
 from tests.support.gateway import Gateway
 from tests.support.observed import entries, samples, scrape, value
-from tests.support.processes import wait_for
+from tests.support.processes import stand_still, wait_for
 from tests.support.requests import call, many
 
 CONNECTIONS = 24  # all of them on one of two workers: once in eight million
@@ -117,7 +117,7 @@ def test_a_worker_that_hangs_is_replaced_and_costs_no_call(start_gateway: Callab
         methods = [channel.unary_unary("/epcsentinel.v1.AnomalyService/Analyze") for channel in channels]
         ask = functools.partial(pool.map, lambda method: bytes(method(SMALL, timeout=60)), methods)
         assert len(set(ask())) == 1
-        os.kill(min(old), signal.SIGSTOP)
+        stand_still(min(old))
         began = time.monotonic()
         assert len(set(ask())) == 1, "the connections of the worker that hangs have got answers too"
         assert 4 < time.monotonic() - began < 30

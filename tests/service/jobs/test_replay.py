@@ -16,7 +16,8 @@ import pytest
 from service.rawfiles.columns import read_files
 from tests.support.command import FORGED, HEADER, NORMAL, SAMPLE, Command, assert_one_line
 from tests.support.gateway import Gateway
-from tests.support.processes import free_ports
+from tests.support.observed import samples, scrape, value
+from tests.support.processes import free_ports, wait_for
 from training.simulation.world import simulate
 
 
@@ -40,6 +41,7 @@ def test_every_event_is_judged_once_over_several_streams(
     assert (summary["events"], summary["lost"], summary["retries"]) == (replayed_rows, 0, 0)
     assert summary["flagged"] > 0
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] <= summary["latency_ms"]["max"]
+    wait_for(lambda: sum(line["event"] == "call" for line in running.log()) == 3)
     lines = [line for line in running.log() if line["event"] == "call"]
     assert [line["code"] for line in lines] == ["OK"] * 3
     assert sum(line["events"] for line in lines) == replayed_rows
@@ -93,15 +95,24 @@ def test_a_limit_of_time_loses_nothing(gateway: Gateway, replayed_world: Path, r
     assert summary["duration_s"] < 3
 
 
+def wait_streams(gateway: Gateway, count: int) -> None:
+    """Wait until a replay has so many streams and some answers."""
+
+    def plays() -> bool:
+        found = samples(scrape(gateway))
+        return value(found, "calls_in_flight") == count and value(found, "events_total") > 100
+
+    wait_for(plays)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_restart_of_the_gateway_costs_retries_and_no_event(
     replayed_world: Path, replayed_rows: int, six_seconds: float, ending: signal.Signals
 ) -> None:
     port = str(free_ports(1)[0])
-    with Gateway("--port", port) as first:
+    with Gateway("--port", port, "--metrics-port", "0") as first:
         playing = replay(replayed_world, "--target", first.target, "--streams", 2, "--speed", six_seconds, "--json")
-        first.wait_caller()
-        time.sleep(2)
+        wait_streams(first, 2)
         assert playing.process.poll() is None, "the replay was over before the gateway was stopped"
         stopped_s = time.monotonic()
         os.kill(first.pid, ending)
@@ -119,10 +130,9 @@ def test_a_restart_of_the_gateway_costs_retries_and_no_event(
 def test_a_gateway_that_stays_away_costs_events_and_the_exit_code_says_so(
     replayed_world: Path, six_seconds: float
 ) -> None:
-    with Gateway() as doomed:
+    with Gateway("--metrics-port", "0") as doomed:
         playing = replay(replayed_world, "--target", doomed.target, "--speed", six_seconds, "--give-up-s", 1, "--json")
-        doomed.wait_caller()
-        time.sleep(2)
+        wait_streams(doomed, 1)
     done = playing.finished()
     summary = summary_of(done)
     assert done.returncode == 1
