@@ -20,6 +20,7 @@ from service.model.triton_backend import TritonBackend, map_error
 from service.runtime.deadline import Deadline
 from tests.servers.triton.fixture import TritonServer
 from tests.support.backends import TIMEOUT_S, random_request, soon, using
+from tests.support.processes import stand_still
 
 
 @pytest.mark.parametrize(("model", "version"), [("epc_lstm", 9), ("nobody", 1)])
@@ -36,28 +37,23 @@ def test_server_that_hangs_dies_and_comes_back(small_repository: Path) -> None:
         start = time.monotonic()
         with pytest.raises(error):
             await backend.infer(*random_request(1), Deadline.after(timeout_s))
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < TIMEOUT_S / 2
 
     async def works_again(backend: Backend) -> None:
-        for _ in range(50):
+        begun = time.monotonic()
+        while True:
             try:
                 await backend.infer(*random_request(1), Deadline.after(1.0))
                 return
             except (ModelUnavailable, DeadlineExceeded):
+                assert time.monotonic() - begun < 30
                 await asyncio.sleep(0.1)
-        pytest.fail("the backend did not come back within 5 s")
-
-    async def hang(pid: int) -> None:
-        os.kill(pid, signal.SIGSTOP)
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        while not all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads):
-            await asyncio.sleep(0.01)  # the signal is under way: on a busy machine, a thread still answers
 
     async def work(backend: Backend) -> None:
         await fails_soon(backend, ModelUnavailable, TIMEOUT_S)  # not up yet
         server.start()
         await works_again(backend)
-        await hang(server.pid)
+        stand_still(server.pid)
         await fails_soon(backend, DeadlineExceeded, 0.3)
         os.kill(server.pid, signal.SIGCONT)
         await works_again(backend)
