@@ -9,12 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.gateway import ROOT
 
 CHROMIUM = "/usr/bin/chromium"
 AXE = ROOT / "tests" / "data" / "axe.min.js.gz"  # axe-core of web/package-lock.json, as it is
+
+WITHIN_MS = 15_000
+"""What a page may take to do what it is asked, and to show what is expected, on a machine that does much else."""
 
 _QUESTION = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .filter(one => ["serious", "critical"].includes(one.impact))
@@ -24,6 +27,7 @@ _QUESTION = """async () => (await axe.run(document, {resultTypes: ["violations"]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; of a module alone, for while it is open no other test can run an event loop."""
+    expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
@@ -34,7 +38,7 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, **context: Any) -> Iterator[Page]:  # noqa: ANN401 - what playwright takes
     """Yield a page that has to stay free of errors and refusals, and has to ask no other host than its first."""
     used = browser.new_context(viewport={"width": 1240, "height": 900}, **({"locale": "en-US"} | context))
-    used.set_default_timeout(15_000)
+    used.set_default_timeout(WITHIN_MS)
     page = used.new_page()
     faults: list[str] = []
     hosts: set[str] = set()

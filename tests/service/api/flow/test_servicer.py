@@ -67,7 +67,7 @@ def test_data_are_made_learned_from_and_a_model_answers_and_goes(served: Served)
         ended[:] = [served.ask("GetOperation", operation_id=begun.operation_id).operation]
         return bool(ended[0].state != "running")
 
-    wait_for(over)
+    wait_for(over, 120)  # as long as other trainings get
     assert (ended[0].state, ended[0].progress) == ("succeeded", 1.0), ended[0].message
     assert f"{made.data_id}.csv in " in ended[0].message
     [model] = served.ask("ListModels", "analyze").models

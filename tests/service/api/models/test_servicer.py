@@ -22,7 +22,7 @@ from tests.support.secrets import keys_of
 from tests.support.versions import flip_last_byte
 from tests.support.web.server import Web
 
-SLOW = "sh -c 'for i in 1 2 3 4; do echo step $i 25%; sleep 0.2; done; sleep 60'"
+SLOW = "sh -c 'for i in 1 2 3 4; do echo step $i 25%; sleep 0.2; done; sleep 300'"
 QUICK = "sh -c 'printf \"10 %%\\r\"; echo version {version} against {champion}: 100 %'"
 
 
@@ -124,7 +124,7 @@ def test_an_operation_goes_on_when_its_gateway_is_killed_and_its_end_counts(
     go_on = tmp_path / "go on"
     flags = ("--backend", f"onnx:{repository}", "--model-version", "1", "--lifecycle", str(tmp_path), "--model-service",
              "--retrain-command", f"sh -c 'echo half: 50 %; until [ -e \"{go_on}\" ]; do sleep 0.1; done; echo done'",
-             "--validate-command", "sleep 60")  # fmt: skip
+             "--validate-command", "sleep 300")  # fmt: skip  # as long as a test may take
     first = start_gateway(*flags)
     retraining = ask(first, "Retrain", why="new verdicts").operation.operation_id
     checking = ask(first, "Validate", version=2, why="to be sure").operation.operation_id
