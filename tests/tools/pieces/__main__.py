@@ -1,14 +1,16 @@
 """What a network loses, and what it costs, with fewer pieces in its encoding (`training/fitting/thinning.py`).
 
-``python -m tests.tools.pieces REPOSITORY TRAINING_DATA WORLD...`` thins the newest network by one pass over the
-labelled data that it was trained on, asks each network about the worlds, folders with their truth, and times all graphs
-in one run, turn by turn. A network that was thinned in its training only tells of fewer pieces still.
+``python -m tests.tools.pieces REPOSITORY TRAINING_DATA WORLD... [--other-network DIR]`` thins the newest network by one
+pass over labelled data like those that it was trained on, asks each network about the worlds, folders with their truth,
+as a gateway asks it, and times all graphs in one run, turn by turn. A network that was thinned in its training only
+tells of fewer pieces still.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,8 @@ from training.network.lstm import CalibratedModel
 from training.network.predict import predict
 from training.samples import labelled_data
 from training.samples.labelled_data import draw_from
-from training.samples.samples import Samples, samples
+from training.samples.other_networks import load_network
+from training.samples.samples import Samples
 
 _PIECES = (224, 192, 160, 128, 96, 64)
 
@@ -43,9 +46,10 @@ def main() -> None:
     parser.add_argument("repository", type=Path)
     parser.add_argument("training_data", type=Path)
     parser.add_argument("worlds", type=Path, nargs="+")
+    parser.add_argument("--other-network", type=Path, action="append", default=[], help="as of train")
     known = parser.parse_args()
     start = start_of_model(load(known.repository, feature_spec_hash=feature_spec_hash()))
-    networks = [start.model, *_thinned(start.model, known.training_data)]
+    networks = [start.model, *_thinned(start.model, known.training_data, known.other_network)]
     worlds = {folder: _by_mode(folder, start.reference) for folder in known.worlds}
     with tempfile.TemporaryDirectory() as folder:
         graphs = [Path(folder) / f"{network.model.config.pieces}.onnx" for network in networks]
@@ -63,12 +67,14 @@ def main() -> None:
     wide_console().print(table)
 
 
-def _thinned(network: CalibratedModel, data: Path) -> list[CalibratedModel]:
+def _thinned(network: CalibratedModel, data: Path, others: list[Path]) -> list[CalibratedModel]:
     """Return the network with each number of pieces below its own."""
     config = TrainConfig()
     with tempfile.TemporaryDirectory() as folder:
-        *_, labelled = labelled_data.load(data, truth_beside(data), config.max_length, Path(folder) / "quarantine.csv")
-    passes = draw_from(labelled)(np.random.default_rng(config.seed))
+        quarantine = Path(folder) / "quarantine.csv"
+        *_, labelled = labelled_data.load(data, truth_beside(data), config.max_length, quarantine)
+    networks = tuple(load_network(other, config.time_zone)[0] for other in others)
+    passes = draw_from(replace(labelled, networks=networks))(np.random.default_rng(config.seed))
     fewer = [pieces for pieces in _PIECES if pieces < network.model.config.pieces]
     return [
         CalibratedModel(thinned(network.model, pieces, passes, config.seed), network.a, network.b) for pieces in fewer
@@ -78,8 +84,7 @@ def _thinned(network: CalibratedModel, data: Path) -> list[CalibratedModel]:
 def _by_mode(folder: Path, reference: Reference) -> list[Samples]:
     """Return the samples of a world by mode."""
     subject, _ = whole(reference, folder, truth_beside(folder))
-    limit = TrainConfig().max_length
-    return [samples(subject.events, subject.known.labels, reference, causal=bool(c), limit=limit) for c in range(2)]
+    return [subject.samples(causal=causal, limit=TrainConfig().max_length) for causal in (False, True)]
 
 
 if __name__ == "__main__":
