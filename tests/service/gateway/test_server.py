@@ -20,8 +20,9 @@ from service.gateway.server import _ended
 from service.pb.epcsentinel.v1 import anomaly_pb2 as pb
 from tests.servers.triton.fixture import TritonServer
 from tests.support.gateway import Gateway
-from tests.support.processes import free_ports
-from tests.support.requests import analyze, call, many, request, scan
+from tests.support.observed import samples, scrape, value
+from tests.support.processes import free_ports, wait_for
+from tests.support.requests import analyze, call, crowd, many, request, scan
 
 
 @pytest.mark.parametrize("detector", [pb.DETECTOR_LSTM, pb.DETECTOR_SVM, pb.DETECTOR_ENSEMBLE])
@@ -72,11 +73,12 @@ def test_the_gateway_follows_a_model_server_that_comes_and_goes(
 
 
 def test_sigterm_loses_no_call_in_flight_and_watchers_do_not_hold_it_up(start_gateway: Callable[..., Gateway]) -> None:
-    running = start_gateway("--drain-s", "20")
+    running = start_gateway("--drain-s", "20", "--metrics-port", "0")
     body = many(20_000, pb.DETECTOR_RULES).SerializeToString()
     with ThreadPoolExecutor() as pool, watching(running.target) as states:
         calls = [pool.submit(call, running.target, "Analyze", body) for _ in range(4)]
-        calls[0].exception()  # one is answered: the others have reached the server
+        # A call that the server does not have yet is for the caller to send again.
+        wait_for(lambda: sum(one.done() for one in calls) + value(samples(scrape(running)), "calls_in_flight") == 4)
         running.terminate()
         assert all(pb.AnalyzeResponse.FromString(one.result()).file_id == 1 for one in calls)
         assert running.wait() == 0
@@ -107,22 +109,12 @@ def test_a_terminal_that_closes_ends_it_by_a_drain_unless_nohup_rules_that_out(
 def test_drain_ends_when_its_time_is_over(start_gateway: Callable[..., Gateway]) -> None:
     running = start_gateway("--drain-s", "0")
     body = many(50_000).SerializeToString()
-    answered = threading.Event()
-
-    def until_refused() -> grpc.RpcError:
-        while True:
-            try:
-                call(running.target, "Analyze", body)
-            except grpc.RpcError as error:
-                return error
-            answered.set()
-
     with ThreadPoolExecutor() as pool:
-        calls = [pool.submit(until_refused) for _ in range(6)]
-        assert answered.wait(60)  # from now on some are judged at any time, however fast
+        calls = pool.submit(crowd, running.target, body, 6)
+        running.wait_log("call")  # one is answered: some are judged at any time from now on
         running.terminate()
         assert running.wait() == 0
-        failures = [one.result() for one in calls]
+        _, failures = calls.result()
     assert {failure.code() for failure in failures} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     [line] = [line for line in running.log() if line["event"] == "drain time is over"]
     assert line["cut_off"] > 0
