@@ -55,7 +55,7 @@ model: .venv/dev
 	$(BIN)/epc-sentinel simulate --out data/world --epcs 60000 --seed 0
 	for n in 17 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79; do $(BIN)/epc-sentinel simulate --out data/other$$n --epcs 60000 --seed $$n; done
 	for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do $(BIN)/epc-sentinel simulate --out data/network$$n --epcs 8000 --network $$n; done
-	echo '{"undecided_weight": 5, "most_pieces": 192}' > data/config.json
+	echo '{"undecided_weight": 5, "most_pieces": 224}' > data/config.json
 	$(BIN)/epc-sentinel train --data data/world --truth data/world/truth.parquet --config data/config.json \
 		$$(printf ' --more-data data/other%s' 17 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79) \
 		$$(printf ' --other-network data/network%s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16) --epochs 96 --patience 96 --out runs/bundled
