@@ -33,6 +33,7 @@ _LOOK_S = 0.2
 _MESSAGE = 500
 _TAIL = 4096
 _PERCENT = re.compile(r"(\d{1,3})\s?%")
+_ERROR = "error: "  # how a command of ours begins the line that it ends with: a share in it is no progress
 _ID = re.compile(r"[0-9a-f]{16}")
 _PROGRAM = "epc-sentinel"
 
@@ -133,7 +134,7 @@ class Operations:
         try:
             found = Operation.model_validate_json(path.read_text())
         except (OSError, ValidationError):
-            raise NoSuchModel("there is no operation of this id") from None
+            raise NoSuchModel("operation_id: there is no operation of this id") from None
         if found.state is not Progressing.RUNNING or is_there(found.pid, found.began):
             return found
         if is_held(path.with_suffix(".lock")):  # by its command: nobody waits for it, and it goes on
@@ -230,7 +231,7 @@ class Operations:
         said = [line.strip() for line in re.split(r"[\r\n]+", tail) if line.strip()]
         if not said:
             return operation
-        percent = _PERCENT.findall(said[-1])
+        percent = [] if said[-1].startswith(_ERROR) else _PERCENT.findall(said[-1])
         progress = min(1.0, int(percent[-1]) / 100) if percent else operation.progress
         return operation.model_copy(update={"message": said[-1][-_MESSAGE:], "progress": progress})
 
@@ -264,7 +265,7 @@ class Operations:
 
     def _path(self, operation_id: str) -> Path:
         if not _ID.fullmatch(operation_id):
-            raise NoSuchModel("there is no operation of this id")
+            raise NoSuchModel("operation_id: there is no operation of this id")
         return self._folder / f"{operation_id}.json"
 
 

@@ -33,10 +33,13 @@ def flow_config(**changes: Any) -> FlowConfig:  # noqa: ANN401 - of the fields' 
     """Return the settings, those of ``changes`` that are not None in the place of the usual ones.
 
     Raises:
-        DataError: a setting is unknown or out of range; names it.
+        DataError: settings are unknown or out of range; names each.
     """
     try:
         return FlowConfig.model_validate({name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise DataError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))} is {one['input']}: {one['msg'].replace('Input', 'it')}"
+            for one in error.errors()
+        ]
+        raise DataError("; ".join(wrong)) from None

@@ -70,7 +70,8 @@ def _beside_baselines(found: Backtest) -> Sheet:
             within += np.array(ratios) <= 1 + MOST_WORSE
             told = int(np.isfinite(truth).any(axis=1).sum())
             off = ratio_error(served[:, :, day, at], bar, truth)
-            cells = [best, f"{ratios[0] - 1:+.1%} ± {off:.1%}", known, f"{ratios[1] - 1:+.1%}", str(told)]
+            luck = "" if np.isnan(off) else f" ± {off:.1%}"  # of a forecast from one day nobody knows
+            cells = [best, f"{ratios[0] - 1:+.1%}{luck}", known, f"{ratios[1] - 1:+.1%}", str(told)]
             rows.append([_NAMES[measure], f"{day + 1} d", *cells])
     return Sheet(
         title="Beside the best baseline",

@@ -98,8 +98,9 @@ def _show_forecast(answer: FlowServicePredictResponse) -> None:
     console.print(table)
     for method in answer.methods:
         held = f"; the 90 % intervals held {method.coverage:.0%} there" if method.HasField("coverage") else ""
+        gain = f"{abs(method.gain):.1%} {'above' if method.gain < 0 else 'below'}"
         console.print(
-            f"{method.measure}: {method.method} answers; in the backtest its error is {method.gain:.1%} below that of"
+            f"{method.measure}: {method.method} answers; in the backtest its error is {gain} that of"
             f" {method.baseline}{held}"
         )
     for text in (*(one.text for one in answer.advice), *answer.warnings):
@@ -114,17 +115,23 @@ def validate(
     tolerance: Annotated[float, typer.Option(help="Share by which they may be apart.")] = 0.02,
 ) -> None:
     """Check a plan by Little's law: WIP = throughput x cycle time. Fails if it does not hold, and says what would."""
-    from service.flow.little import check_plan
+    from service.api.flow.forecasts import validate as answer_of
+    from service.errors import InvalidRequest, SettingsError
+    from service.pb.epcsentinel.v1 import flow_pb2 as pb
 
+    plan = {"wip": wip, "throughput": throughput, "cycle_time_days": cycle_time}
     try:
-        found = check_plan(wip, throughput, cycle_time, tolerance)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
+        found = answer_of(pb.FlowServiceValidateRequest(**plan, tolerance=tolerance))
+    except InvalidRequest as error:
+        names = {"cycle_time_days": "cycle-time"}
+        raise SettingsError(
+            "\n".join(f"--{names.get(field, field)} {text}" for field, text in error.violations)
+        ) from None
     if not found.holds:
         raise CommandError(
             f"WIP is {found.ratio:.3f} times throughput x cycle time, more than {tolerance:.1%} off: let WIP be"
-            f" {found.wip:,.1f} items, or throughput {found.throughput_per_day:,.2f} per day, or the cycle time"
-            f" {found.cycle_days:,.2f} days"
+            f" {found.wip:,.1f} items, or throughput {found.throughput:,.2f} per day, or the cycle time"
+            f" {found.cycle_time_days:,.2f} days"
         )
     typer.echo(f"Holds: WIP is {found.ratio:.3f} times throughput x cycle time.")
 

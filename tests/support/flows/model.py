@@ -39,6 +39,7 @@ def flow_version(
     number: int = 1,
     metrics: dict[str, JsonValue] | None = None,
     panel_sizes: Sequence[str] = ("32", "55"),
+    gain: float = 0.0,
 ) -> Path:
     """Write a version of the flow model of two plants, and return its folder."""
     data = generate(PlantPlan(applications=["TV"], panel_sizes=panel_sizes, historical_days=60))
@@ -48,10 +49,10 @@ def flow_version(
         method=METHOD,
         weights={METHOD: [1.0] * len(BANDS)},
         baseline=METHOD,
-        gain=0.0,
+        gain=gain,
         quantiles=[quantiles] * KINDS_OF_SERIES,
     )
-    measure = FlowMeasure(method=METHOD, baseline=METHOD, gain=0.0, grains={"": grain})
+    measure = FlowMeasure(method=METHOD, baseline=METHOD, gain=gain, grains={"": grain})
     manifest = FlowManifest(
         format=1,
         model="epc_flow",

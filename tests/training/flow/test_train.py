@@ -61,9 +61,10 @@ def test_a_short_history_is_refused() -> None:
         origins_of(plants(days=40), 0.8)
 
 
-def test_a_setting_out_of_range_is_named() -> None:
-    with pytest.raises(DataError, match="dropout_rate"):
-        flow_config(dropout_rate=1.5)
+def test_each_setting_out_of_range_is_named() -> None:
+    said = r"dropout_rate is 1.5: it should be less than 1; epochs is 0: it should be greater than or equal to 1"
+    with pytest.raises(DataError, match=said):
+        flow_config(dropout_rate=1.5, epochs=0)
 
 
 def test_no_folder_of_a_run(tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ def test_the_same_over_http(served: Served) -> None:
     assert (made.status, made.json()["series"]) == (200, 3)
     begun = web.post(PATHS["Train"], {"lstmUnits1": 64, "trainTestSplit": 0.8}, **ADMIN)
     assert begun.status == 202
+    unknown = web.get(f"{PATHS['Train']}?operationId=none", **ADMIN)
+    assert (unknown.status, unknown.json()["errors"][0]["field"]) == (404, "operationId")
     asked = f"{PATHS['Train']}?operationId={begun.json()['operation']['operationId']}"
     web.wait(lambda: web.get(asked, **ADMIN).json()["operation"]["state"] == "succeeded", "end")
     body = {"plant": "P1", "panelSize": 55, "currentWIP": 120, "plannedThroughput": 55, "predictionDays": 30}

@@ -101,6 +101,11 @@ def test_a_page_says_what_the_intervals_held_in_the_backtest_where_the_version_k
     assert "held" not in said
     assert not any("held" in one for one in helps)
     assert all(one.endswith("The band is the 90 % interval.") for one in helps)
+    flow_version(repository, 3, gain=-0.25)
+    said, helps = told("3", "en")
+    assert said.count("its error is 25.0% above that of weekday mean") == 3
+    assert all("25.0 % above that of weekday mean" in one for one in helps)
+    assert "25.0 % 큽니다" in told("3", "ko")[1][0]
 
 
 def test_each_is_one_file(browser: Browser, repository: Path, tmp_path: Path) -> None:
