@@ -19,6 +19,8 @@ from service.features.reference import Reference
 from service.model.manifest import Ensemble
 from service.model.repository import Model
 
+_CERTAIN = np.ones(1, dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sources:
@@ -28,6 +30,7 @@ class Sources:
     lstm: Mixture
     svm: Mixture | None = None
     ensemble: Mixture | None = None
+    without_svm: Mixture | None = None  # the ensemble whose SVMs could not answer
     warning: str = ""  # why there are no effects for the SVMs and the ensemble, though they are there
 
     @classmethod
@@ -48,34 +51,36 @@ class Sources:
         alone = Mixture.alone(network)
         if svms is None:
             return cls(normal, alone)
+        combination = svms.manifest.ensemble
+        without_svm = None if combination is None else mixture_of(combination, (_of_lstm(combination, network),), steps)
         try:
             svm = _network(svms)
         except EffectsUnavailable as error:  # the network is explained all the same
-            return cls(normal, alone, warning=str(error))
-        combination, at_home = svms.manifest.ensemble, UsualCodes(Reference.from_json(model.manifest.reference)).at_home
-        both = None if combination is None else mixture_of(combination, network, svm, at_home, steps)
-        return cls(normal, alone, Mixture.alone(svm, at_home), both)
+            return cls(normal, alone, without_svm=without_svm, warning=str(error))
+        at_home = UsualCodes(Reference.from_json(model.manifest.reference)).at_home
+        both = None
+        if combination is not None:
+            members = _of_lstm(combination, network), _of_svm(combination, svm, at_home)
+            both = mixture_of(combination, members, steps)
+        return cls(normal, alone, Mixture.alone(svm, at_home), both, without_svm)
 
 
-def mixture_of(
-    combination: Ensemble,
-    lstm: Network,
-    svm: Network,
-    at_home: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    steps: tuple[Step, ...] = (),
-) -> Mixture:
-    """Return the scores that an ensemble gives, see `service.detect.ensemble.combine`.
-
-    ``at_home`` makes what the SVMs see of features, see `UsualCodes`.
-    """
-    certain = np.ones(1, dtype=np.float32)
-    members = (
-        Member(lstm, np.array(combination.lstm), most=float(logit(certain)[0])),
-        Member(svm, np.array(combination.svm), most=float(logit_of_svm(certain)[0]), sees=at_home),
-    )
+def mixture_of(combination: Ensemble, members: tuple[Member, ...], steps: tuple[Step, ...] = ()) -> Mixture:
+    """Return the scores that an ensemble gives, see `service.detect.ensemble.weigh`, of the members that answer."""
     if combination.rules is not None:
         steps = (*steps, Step("rules", _by_rules, np.array(combination.rules)))
     return Mixture(members, np.array(combination.bias), steps)
+
+
+def _of_lstm(combination: Ensemble, network: Network) -> Member:
+    return Member(network, np.array(combination.lstm), most=float(logit(_CERTAIN)[0]))
+
+
+def _of_svm(
+    combination: Ensemble, svm: Network, at_home: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> Member:
+    """Return the SVMs, of which ``at_home`` makes what they see of features, see `UsualCodes`."""
+    return Member(svm, np.array(combination.svm), most=float(logit_of_svm(_CERTAIN)[0]), sees=at_home)
 
 
 def _by_rules(asked: Questions) -> NDArray[np.float64]:

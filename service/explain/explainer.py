@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.detect.detector import Judgement
+from service.detect.names import Method
 from service.effects.gradients import NormalWindows, effects
 from service.effects.questions import Mixture, Questions
 from service.effects.removal import reason_elsewhere
@@ -46,6 +47,10 @@ class Scored:
     mixture: Mixture
     normal: NormalWindows
     limit: int  # events of a window at most
+
+
+ScoredBy = tuple[Method, str]
+"""What judged, and its model version: an ensemble without its SVMs has the version of the network alone."""
 
 
 class Explanation:
@@ -126,24 +131,26 @@ class Explainer:
     def __init__(
         self,
         reference: Reference,
-        scored: Mapping[str, Callable[[], Scored]],
+        scored: Mapping[ScoredBy, Callable[[], Scored]],
         expected: Mapping[str, ExpectedError | None] | None = None,
     ) -> None:
-        """Args: ``reference`` is what judgements look things up in; ``scored`` makes, by model version, what effects
-        are of, and raises EffectsUnavailable where that cannot be; ``expected`` are the expected errors by version.
+        """Args: ``reference`` is what judgements look things up in; ``scored`` makes, by who judged, what effects are
+        of, and raises EffectsUnavailable where that cannot be; ``expected`` are the expected errors of networks by
+        version.
         """
         self._expected = expected or {}
         self._reference = reference
         self._makers = scored
-        self._made: dict[str, Scored | str] = {}
+        self._made: dict[ScoredBy, Scored | str] = {}
 
     def explain(self, judgement: Judgement, language: str) -> Explanation:
         """Return the causes and sentences of a judgement that has its case."""
-        return Explanation(judgement, self._reference, language, self._expected.get(judgement.model_version))
+        expected = self._expected.get(judgement.model_version) if judgement.method is Method.LSTM else None
+        return Explanation(judgement, self._reference, language, expected)
 
     def moved(self, told: Explanation, at: NDArray[np.intp], kind: NDArray[np.intp]) -> tuple[list[Moved], str]:
         """Return what moved the score of each event ``at`` [M] and kind [M], and a warning if that is not known."""
-        scored = self._scored(told.judgement.model_version)
+        scored = self._scored((told.judgement.method, told.judgement.model_version))
         if isinstance(scored, str):
             return [NOTHING] * len(at), scored
         windows = View(told.case.journeys.events, causal=told.causal, given=told.case).windows(told.case, scored.limit)
@@ -156,17 +163,17 @@ class Explainer:
                 found[one] = moved
         return found, ""
 
-    def _scored(self, version: str) -> Scored | str:
+    def _scored(self, by: ScoredBy) -> Scored | str:
         """Return what effects are of, or why there is none; rules have no effects, and that is no warning."""
-        if version not in self._made:
-            maker = self._makers.get(version)
+        if by not in self._made:
+            maker = self._makers.get(by)
             try:
-                self._made[version] = "" if maker is None else maker()
+                self._made[by] = "" if maker is None else maker()
             except EffectsUnavailable as error:
-                self._made[version] = f"There are no effects ({error})."
+                self._made[by] = f"There are no effects ({error})."
             except ModelRepositoryError:  # its text names paths
-                self._made[version] = "There are no effects (the file of the model has changed)."
-        return self._made[version]
+                self._made[by] = "There are no effects (the file of the model has changed)."
+        return self._made[by]
 
 
 def _by_event(at: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

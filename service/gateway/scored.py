@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from service.detect.names import Method
 from service.effects.questions import Mixture
 from service.effects.sources import Sources
 from service.errors import EffectsUnavailable
-from service.explain.explainer import Scored
+from service.explain.explainer import Scored, ScoredBy
 from service.model.repository import Model
 
 
-def scored_models(lstm: Model, canary: Model | None, svm: Model | None) -> dict[str, Callable[[], Scored]]:
-    """Return by version ("epc_lstm/1") what makes the sources of effects, which are read when first asked for."""
+def scored_models(lstm: Model, canary: Model | None, svm: Model | None) -> dict[ScoredBy, Callable[[], Scored]]:
+    """Return by who judged what makes the sources of effects, which are read when first asked for."""
     sources = cache(lambda: Sources.of(lstm, svm))
 
     def of(mixture: Callable[[Sources], Mixture | None]) -> Callable[[], Scored]:
@@ -24,11 +25,13 @@ def scored_models(lstm: Model, canary: Model | None, svm: Model | None) -> dict[
 
         return scored
 
-    made = {lstm.title: of(lambda read: read.lstm)}
+    made = {(Method.LSTM, lstm.title): of(lambda read: read.lstm)}
     if svm is not None:
-        made |= {svm.title: of(lambda read: read.svm), f"{lstm.title}+{svm.title}": of(lambda read: read.ensemble)}
+        made[Method.SVM, svm.title] = of(lambda read: read.svm)
+        made[Method.ENSEMBLE, f"{lstm.title}+{svm.title}"] = of(lambda read: read.ensemble)
+        made[Method.ENSEMBLE, lstm.title] = of(lambda read: read.without_svm)
     if canary is not None:
-        made[canary.title] = lambda: _alone(canary)
+        made[Method.LSTM, canary.title] = lambda: _alone(canary)
     return made
 
 

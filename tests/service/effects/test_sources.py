@@ -29,8 +29,6 @@ def test_scores_are_those_of_each_detector(
     explained: Explained, causal: bool, spared: NDArray[np.bool_] | None
 ) -> None:
     sources, asked = Sources.of(explained.model, explained.svms), replace(explained.ask(causal, 50), spared=spared)
-    assert sources.svm is not None
-    assert sources.ensemble is not None
     combination = explained.svms.manifest.ensemble
     assert combination is not None
     rows = np.arange(len(asked))
@@ -40,15 +38,18 @@ def test_scores_are_those_of_each_detector(
     ]
     opinion = rules.opinion(asked.events)
     members = Members(*(one.astype(np.float32) for one in one_by_one), opinion, spared)
-    every = [*one_by_one, weigh(members, combination, int(causal))]  # before the priority of certain rules
-    for mixture, expected in zip((sources.lstm, sources.svm, sources.ensemble), every, strict=True):
+    without_svm = weigh(replace(members, svm=None), combination, int(causal))
+    every = [*one_by_one, weigh(members, combination, int(causal)), without_svm]  # before the priority of certain rules
+    asked_of = (sources.lstm, sources.svm, sources.ensemble, sources.without_svm)
+    for mixture, expected in zip(asked_of, every, strict=True):
+        assert mixture is not None
         found = effects(mixture, sources.normal, asked).score
         np.testing.assert_allclose(found, 100 * expected[rows[:, None], asked.kinds], atol=0.02)
 
 
 def test_without_svms_the_network_alone_is_explained(explained: Explained) -> None:
     sources = Sources.of(explained.model)
-    assert sources.svm is sources.ensemble is None
+    assert sources.svm is sources.ensemble is sources.without_svm is None
 
 
 def test_a_release_without_normal_events_says_so_by_its_name(explained: Explained) -> None:
