@@ -6,6 +6,7 @@
 - start: weights that it starts from, and what holds it near them
 - candidates: how far it moves from them
 - calibrated: fitted and calibrated models
+- thinning: fewer pieces of a fitted network
 - cross_validation: other splits
 - search: better settings
 """
