@@ -6,13 +6,11 @@ import re
 
 from service.dialect.malformed import Malformed
 
-FORM = "header-company-product-lot-date-serial, of 3, 7, 7, 6, 8 and 9 digits"
-
 _FORM = re.compile(r"[0-9]{3}-[0-9]{7}-[0-9]{7}-[0-9]{6}-[0-9]{8}-[0-9]{9}")
 
 
 def epc_code(code: str) -> str:
     """Return a code with dots. Raises Malformed."""
     if _FORM.fullmatch(code) is None:
-        raise Malformed(f"it is not of the form {FORM}")
+        raise Malformed("it is not of the form header-company-product-lot-date-serial, of 3, 7, 7, 6, 8 and 9 digits")
     return code.replace("-", ".")

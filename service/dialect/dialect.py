@@ -146,15 +146,15 @@ class Dialect(_Strict):
         of_type = np.append(has[LEVEL_OF_TYPE[:-1]], True)
         return (np.cumsum(has) - has).astype(np.int32), (np.cumsum(of_type) - of_type).astype(np.int32)
 
-    def why_malformed(self, code: str) -> str:
-        """Return why a code, without dirt around it, is none of the scheme; "" if it is one or the scheme is dotted."""
+    def why_malformed(self, code: str) -> Malformed | None:
+        """Return why a code, without dirt around it, is none of the scheme; None if it is, or the scheme is dotted."""
         if isinstance(self.codes, DottedCodes):
-            return ""
+            return None
         try:
             self._epc_code(code)
         except Malformed as why:
-            return str(why)
-        return ""
+            return why
+        return None
 
     def _epc_codes(self, codes: Sequence[str]) -> list[str]:
         return [self._epc_code_or_text(code) for code in codes]

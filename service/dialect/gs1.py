@@ -18,8 +18,6 @@ from service.dialect.malformed import Malformed
 from service.events.codes import calendar_day
 from service.events.foreign import COMPANIES, LOTS, NO_DATE, PRODUCTS, ForeignParts, named, serial_of
 
-FORM = "urn:epc:id:sgtin:…, a GS1 Digital Link or an element string (01)…(21)…"
-
 MOST_CHARACTERS = 500
 """Of a code; longer ones are not looked at."""
 
@@ -55,7 +53,7 @@ def parts_of(code: str, prefixes: Sequence[str]) -> ForeignParts:
         Malformed: it is no such code, its check digit is wrong, or it contradicts itself.
     """
     if len(code) > MOST_CHARACTERS:
-        raise Malformed(f"it has {len(code)} characters, more than a GS1 code can have")
+        raise Malformed("it has {n} characters, more than a GS1 code can have", n=len(code))
     said = _elements(code)
     if len(said.gtin) == len("01234567890123"):
         _check_digit(said.gtin)
@@ -83,7 +81,7 @@ def _elements(code: str) -> _Elements:
     if urn := _URN.fullmatch(code):
         company, item, serial = urn.groups()
         if len(company) + len(item) != 13:
-            raise Malformed(f"its company and item have {len(company) + len(item)} digits together, not 13")
+            raise Malformed("its company and item have {n} digits together, not 13", n=len(company) + len(item))
         return _Elements(item[0] + company + item[1:], unquote(serial), company)
     if link := _LINK.fullmatch(code):
         return _of(_of_link(link[1], link[2] or ""))
@@ -91,7 +89,7 @@ def _elements(code: str) -> _Elements:
         return _of(_of_brackets(code))
     if code[:2] == _GTIN and code.isascii():
         return _of(_of_stream(code))
-    raise Malformed(f"it is not of the form {FORM}")
+    raise Malformed("it is not of the form urn:epc:id:sgtin:…, a GS1 Digital Link or an element string (01)…(21)…")
 
 
 def _of(said: dict[str, str]) -> _Elements:
@@ -138,7 +136,7 @@ def _of_stream(code: str) -> dict[str, str]:
         elif key in _VARIABLE:
             end = (code + _SEPARATOR).index(_SEPARATOR, at)
         else:
-            raise Malformed(f"its element {key!a} is not known")
+            raise Malformed("its element {key} is not known", key=ascii(key))
         found.append((key, code[at + 2 : end]))
         at = end + (code[end : end + 1] == _SEPARATOR)
     return _once(found)
@@ -148,15 +146,22 @@ def _once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     said = dict(pairs)
     twice = {key for key, value in pairs if said[key] != value}
     if twice:
-        raise Malformed(f"its element ({min(twice)}) is there twice, with two values")
+        raise Malformed("its element ({key}) is there twice, with two values", key=_shown(min(twice)))
     return said
+
+
+def _shown(key: str) -> str:
+    """Return the name of an element; web addresses may have any text in its place."""
+    return key if key.isascii() and key.isalnum() and len(key) <= 20 else ascii(key[:20])
 
 
 def _check_digit(gtin: str) -> None:
     digits = [int(digit) for digit in gtin]
     right = -sum(digit * (3, 1)[at % 2] for at, digit in enumerate(digits[:-1])) % 10
     if digits[-1] != right:
-        raise Malformed(f"the check digit of its GTIN {gtin} is {digits[-1]}, not {right}")
+        raise Malformed(
+            "the check digit of its GTIN {gtin} is {digit}, not {right}", gtin=gtin, digit=digits[-1], right=right
+        )
 
 
 def _company(body: str, said: str | None, prefixes: Sequence[str]) -> int:
@@ -165,7 +170,7 @@ def _company(body: str, said: str | None, prefixes: Sequence[str]) -> int:
     if own is None:
         return 0
     if said is not None and said != own:
-        raise Malformed(f"its company prefix is {said}, that of its GTIN is {own}")
+        raise Malformed("its company prefix is {said}, that of its GTIN is {own}", said=said, own=own)
     return int(own.ljust(12, "0")) % COMPANIES
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from service.dialect.malformed import Malformed
 from service.events import codes
 from service.events.earth import EARTH_RADIUS_KM
 from service.events.foreign import MARK, unguarded
@@ -115,9 +116,9 @@ class Facts:
         """Return whether the code of an event is one of another scheme."""
         return self._events.epc_codes[int(self._events.epc[row])].startswith(MARK)
 
-    def why_malformed(self, row: int) -> str:
-        """Return why the code of an event is none of the network's scheme, "" of one of the model's own."""
-        return "" if self.reference.dialect is None else self.reference.dialect.why_malformed(self.code(row).text)
+    def why_malformed(self, row: int) -> Malformed | None:
+        """Return why the code of an event is none of the network's scheme, None of one of the model's own."""
+        return None if self.reference.dialect is None else self.reference.dialect.why_malformed(self.code(row).text)
 
     def code(self, row: int) -> Code:
         item, parts = int(self._events.epc[row]), self.parts

@@ -56,12 +56,15 @@ class Reasons:
         """Return what happened to ``items`` of one lot, of which the event at ``row`` is the first, with its reason."""
         if items == 1:
             return reason
-        scan = self._facts.scan(row)
-        place, day = scan.location_id, self._words.day(scan.local_us // _DAY_US)
-        return self._words.say(
-            "{items} items of one lot at place {place} from {day} on, together. The first of them: {reason}",
-            items=self._words.number(items),
-            place=place,
-            day=day,
-            reason=reason,
-        )
+        scan, words = self._facts.scan(row), self._words
+        told = {
+            "items": words.number(items),
+            "place": scan.location_id,
+            "day": words.day(scan.local_us // _DAY_US),
+            "reason": reason,
+        }
+        if self._facts.is_foreign(row):  # the number of its lot is ours, nobody else knows it
+            message = "{items} items of one lot at place {place} from {day} on, together. The first of them: {reason}"
+            return words.say(message, **told)
+        message = "{items} items of lot {lot} at place {place} from {day} on, together. The first of them: {reason}"
+        return words.say(message, lot=f"{self._facts.code(row).lot:06d}", **told)

@@ -14,7 +14,7 @@ def _malformed(f: Facts, w: Words, row: int) -> str:
     text = f.code(row).text
     if why := f.why_malformed(row):
         message = "The code {code} of {n} characters is none of the network's scheme: {why}"
-        return w.say(message, code=shown(text), n=w.number(len(text)), why=why)
+        return w.say(message, code=shown(text), n=w.number(len(text)), why=w.say(why.message, **why.values))
     message = (
         "The code {code} of {n} characters is not of the form header.company.product.lot.date.serial (45 characters)"
     )

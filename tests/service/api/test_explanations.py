@@ -152,7 +152,7 @@ def test_items_that_go_wrong_together_are_one_incident(gateway: Gateway) -> None
     [together] = [one for one in told.incidents if one.cause == "too_fast_to_travel"]
     assert together.items == 4
     assert list(together.event_ids) == [3, 13, 23, 33]
-    assert together.reason.startswith("4 items of one lot at place 13 from 2025-07-")
+    assert together.reason.startswith("4 items of lot 010004 at place 13 from 2025-07-")
     listed = sorted(event for one in told.incidents if one.kind == "jump" for event in one.event_ids)
     assert listed == sorted(
         found.event_id for found in told.findings for one in found.explanations if one.kind == "jump"

@@ -92,6 +92,8 @@ def test_companies_of_all_lengths_fit(length: int) -> None:
         (f"(01){GTIN}(11)250102(17)250101(21)1", "expires (17) before it was made (11)"),
         (f"01{GTIN}9912345", "its element '99' is not known"),
         (f"(01){GTIN}(21)1)", "brackets"),
+        (f"https://x/01/{GTIN}/21/1/10/A/10/B", "its element (10) is there twice"),
+        (f"https://x/01/{GTIN}/21/1?%1B[2J=1&%1B[2J=2", r"its element ('\x1b[2J') is there twice"),
         ("urn:epc:id:sgtin:" + "1" * 1_000, "more than a GS1 code can have"),
     ],
 )

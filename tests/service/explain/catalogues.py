@@ -19,11 +19,15 @@ Catalogue = dict[tuple[str, ...], tuple[str, ...]]
 """(message,) or (message, its plural) with the translations of each."""
 
 SOURCE = LOCALE.parent
+SCHEMES = LOCALE.parent.parent / "dialect"
 
 
 def messages() -> set[tuple[str, ...]]:
-    """Return what the source says: the texts given to `Words.say` and `Words.count`, at once or as message and many."""
-    found: set[tuple[str, ...]] = set()
+    """Return what the source says: the texts given to `Words.say` and `Words.count`, at once or as message and many.
+
+    And why codes are none of the network's scheme, which is said as part of a sentence.
+    """
+    found = {text for path in SCHEMES.glob("*.py") for text in _malformed(ast.parse(path.read_text(encoding="utf-8")))}
     for path in sorted(SOURCE.rglob("*.py")):
         found |= set(_messages_of(ast.parse(path.read_text(encoding="utf-8"))))
     return found
@@ -39,6 +43,12 @@ def _messages_of(tree: ast.Module) -> Iterator[tuple[str, ...]]:
             texts = tuple(_text(arg) for arg in node.args[: 1 if node.func.attr == "say" else 2])
             if all(texts):
                 yield texts
+
+
+def _malformed(tree: ast.Module) -> Iterator[tuple[str, ...]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Malformed":
+            yield (_text(node.args[0]),)
 
 
 def _in_order(tree: ast.Module) -> list[ast.Assign]:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.dialect.dialect import Dialect
 from service.events.foreign import ForeignParts, serial_of
 from service.explain.reasons import Reasons
 from tests.service.explain.journeys import case_of, cause, first_cause, row_of
@@ -46,3 +52,31 @@ def test_names_are_near_to_nothing_and_are_not_said_as_numbers() -> None:
         "The serial 9001 lies 4,881 outside of those of its lot: of 3 other items at hand 3 have serials 4000 to 4120"
     )
     assert told[7] == ("serial_outside_lot", outside)
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "english", "korean"),
+    [
+        ({"scheme": "gs1"}, "(01)x(21)1", "its GTIN (01) is not of 14 digits", "GTIN(01)이 14자리 숫자가 아님"),
+        (
+            {"scheme": "gs1"},
+            "(01)80614141123457(21)1",
+            "the check digit of its GTIN 80614141123457 is 7, not 8",
+            "GTIN 80614141123457의 검사 숫자는 7, 올바른 값은 8",
+        ),
+        (
+            {"scheme": "dashed"},
+            "x",
+            "it is not of the form header-company-product-lot-date-serial, of 3, 7, 7, 6, 8 and 9 digits",
+            "header-company-product-lot-date-serial 형식(각 3, 7, 7, 6, 8, 9자리)이 아님",
+        ),
+    ],
+)
+def test_why_a_code_is_none_of_the_scheme_is_said_in_the_language(
+    codes: dict[str, Any], code: str, english: str, korean: str
+) -> None:
+    case, known = case_of(journey(code)), replace(reference(), dialect=Dialect.model_validate({"codes": codes}))
+    for language, why in (("en", english), ("ko", korean)):
+        said = Reasons(case, known, language).sentence(0, cause("code_malformed"), 0)
+        assert why in said
+        assert (english in said) == (language == "en")
