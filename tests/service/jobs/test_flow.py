@@ -165,4 +165,4 @@ def test_a_model_that_is_worse_than_a_baseline_is_kept_and_no_champion(tmp_path:
 
 def test_a_setting_that_cannot_be_is_said_in_one_line() -> None:
     done = run("flow", "backtest", SAMPLE, "--dropout-rate", "1.5")
-    assert_one_line(done, 1, "dropout_rate: Input should be less than 1")
+    assert_one_line(done, 1, "dropout_rate is 1.5: it should be less than 1")
