@@ -113,7 +113,7 @@ def fit_model(  # noqa: PLR0913, PLR0917
     if start is not None and labelled.given is not None:
         model, share = chosen(start, model, stop, labelled.take("validation")[0].epc)
     if config.most_pieces is not None:
-        model = thinned(model, config.most_pieces, passes(np.random.default_rng(config.seed)), config.seed)
+        model = thinned(model, config.most_pieces, passes, config.seed)
     calibrated, (thresholds, points) = _calibrate(model, check, config)
     return Fitted(calibrated, thresholds, points, check, curves, share)
 

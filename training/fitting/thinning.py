@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.network.lstm import EpcLstm
-from training.samples.samples import Samples
+from training.samples.samples import Draw, Samples
 
 _ROWS = 200_000
 """Events by which the inputs are compared, of each pass; more told the same."""
@@ -30,20 +30,22 @@ _RIDGE = 1e-3
 ridge its weight would move between them as if that held everywhere, and go astray in a network unlike those."""
 
 
-def thinned(model: EpcLstm, pieces: int, passes: Sequence[Samples], seed: int) -> EpcLstm:
+def thinned(model: EpcLstm, pieces: int, draw: Draw, seed: int) -> EpcLstm:
     """Return ``model`` with ``pieces`` of its pieces, or itself if it has no more.
 
     Args:
         model: a fitted network, which is not changed.
         pieces: how many stay, 1 or more.
-        passes: of the training part, by which inputs of the projection are compared.
-        seed: of the events that are drawn from them.
+        draw: gives the pass over the training part by which inputs of the projection are compared.
+        seed: of the pass, and of the events that are drawn from it.
     """
     if model.config.pieces <= pieces:
         return model
     first = model.config.features
     weights = torch.cat([model.project.weight, model.project.bias[:, None]], dim=1).detach()  # [H, F + P + 1]
-    stay, refitted = _surgery(_gram(model, passes, seed), weights.double().cpu().numpy(), first, pieces)
+    stay, refitted = _surgery(
+        _gram(model, draw(np.random.default_rng(seed)), seed), weights.double().cpu().numpy(), first, pieces
+    )
     state = model.state_dict()
     for name in ("encoding.pieces.weight", "encoding.pieces.bias"):
         state[name] = state[name][torch.from_numpy(stay[first:-1])]

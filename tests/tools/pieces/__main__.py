@@ -74,10 +74,11 @@ def _thinned(network: CalibratedModel, data: Path, others: list[Path]) -> list[C
         quarantine = Path(folder) / "quarantine.csv"
         *_, labelled = labelled_data.load(data, truth_beside(data), config.max_length, quarantine)
     networks = tuple(load_network(other, config.time_zone)[0] for other in others)
-    passes = draw_from(replace(labelled, networks=networks))(np.random.default_rng(config.seed))
+    passes = draw_from(replace(labelled, networks=networks))(np.random.default_rng(config.seed))  # one for all
     fewer = [pieces for pieces in _PIECES if pieces < network.model.config.pieces]
     return [
-        CalibratedModel(thinned(network.model, pieces, passes, config.seed), network.a, network.b) for pieces in fewer
+        CalibratedModel(thinned(network.model, pieces, lambda _rng: passes, config.seed), network.a, network.b)
+        for pieces in fewer
     ]
 
 

@@ -53,7 +53,7 @@ def test_what_others_say_goes_and_nothing_changes() -> None:
         model.encoding.pieces.weight[-40:] = model.encoding.pieces.weight[:40]
         model.encoding.pieces.bias[-40:] = model.encoding.pieces.bias[:40]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    thin = thinned(model, pieces - 40, [part, part], seed=3)
+    thin = thinned(model, pieces - 40, lambda _rng: (part, part), seed=3)
     assert thin.config.pieces == pieces - 40
     assert thin.encoding.pieces is not None
     assert tuple(thin.encoding.pieces.weight.shape) == (pieces - 40, len(features.NAMES))
@@ -66,7 +66,7 @@ def test_it_leaves_out_what_costs_least_and_the_others_make_up_for_it() -> None:
     model = network(part)
     assert model.encoding.pieces is not None
     half = model.config.pieces // 2
-    thin = thinned(model, half, [part], seed=3)
+    thin = thinned(model, half, lambda _rng: (part, part), seed=3)
     lost = np.square(units(thin, unseen) - units(model, unseen)).mean()
 
     def without(gone: NDArray[np.intp]) -> np.floating:
@@ -91,4 +91,4 @@ def _without(model: EpcLstm, part: Samples, gone: NDArray[np.intp]) -> NDArray[n
 def test_a_network_that_has_no_more_stays_as_it_is(more: int) -> None:
     part = events_of(1)
     model = network(part)
-    assert thinned(model, model.config.pieces + more, [part], seed=3) is model
+    assert thinned(model, model.config.pieces + more, lambda _rng: (part, part), seed=3) is model
