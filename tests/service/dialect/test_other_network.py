@@ -138,7 +138,7 @@ def test_why_a_code_is_malformed_is_said(by_sgtin: OtherNetwork, gateway: str) -
         (
             "en",
             'The code "(01)08804823000019(21)5" of 23 characters',
-            "the check digit of its GTIN 08804823000019 is 9",
+            "check digit of its GTIN 08804823000019",
         ),
         ("ko", "23자인 코드", "GTIN 08804823000019의 검사 숫자는 9"),
     ):
