@@ -92,15 +92,16 @@ def test_sigterm_loses_no_call_in_flight_and_watchers_do_not_hold_it_up(start_ga
 def test_a_terminal_that_closes_ends_it_by_a_drain_unless_nohup_rules_that_out(
     start_gateway: Callable[..., Gateway], workers: tuple[str, ...]
 ) -> None:
-    running = start_gateway(*workers)
-    os.kill(running.pid, signal.SIGHUP)
-    assert running.wait() == 0
-    assert running.log()[-1]["event"] == "stopped"
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have begun the tests
     try:
+        running = start_gateway(*workers)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         kept = start_gateway(*workers)
     finally:
         signal.signal(signal.SIGHUP, before)
+    os.kill(running.pid, signal.SIGHUP)
+    assert running.wait() == 0
+    assert running.log()[-1]["event"] == "stopped"
     os.kill(kept.pid, signal.SIGHUP)
     assert analyze(kept.target, many(5)).file_id == 1
     assert not [line for line in kept.log() if line["event"] == "draining"]
