@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from service.events.vocabulary import KINDS
 from service.features import table as features
 from service.model.sequences import Windows
+from tests.support.trained import SHORT, TinyWorld, silent
+from training.fitting.calibrated import fit_model
 from training.fitting.config import TrainConfig
 from training.fitting.thinning import thinned
 from training.network.encoding import learn_scales
@@ -92,3 +94,8 @@ def test_a_network_that_has_no_more_stays_as_it_is(more: int) -> None:
     part = events_of(1)
     model = network(part)
     assert thinned(model, model.config.pieces + more, lambda _rng: (part, part), seed=3) is model
+
+
+def test_a_training_keeps_as_many_pieces_as_it_was_told(tiny_world: TinyWorld) -> None:
+    config = SHORT.model_copy(update={"epochs": 1, "windows_per_epoch": 1_000, "most_pieces": 60})
+    assert fit_model(tiny_world.labelled, config, silent).model.model.config.pieces == 60
