@@ -20,6 +20,7 @@ from service.commands.options import (
     NetworkOption,
     TimeZoneOption,
     TokenFileOption,
+    refuse_beside_target,
     setting,
 )
 from service.detect.names import DetectorName
@@ -69,10 +70,7 @@ def analyze(
     """Find anomalies in raw scan files: a table on screen, or JSON or CSV."""
     if as_json and as_csv:
         raise SettingsError("--json and --csv exclude each other: give one of them")
-    if target and backend:
-        raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
-    if target and costs:
-        raise SettingsError("--target and --costs exclude each other: a running gateway has its own costs")
+    refuse_beside_target(target, backend=backend, costs=costs, unknown_codes=unknown_codes, fallback=fallback)
     if target and cluster:
         raise SettingsError("--target and --cluster exclude each other: one of them judges")
     if explain and cluster:

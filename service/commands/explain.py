@@ -19,10 +19,10 @@ from service.commands.options import (
     NetworkOption,
     TimeZoneOption,
     TokenFileOption,
+    refuse_beside_target,
     setting,
 )
 from service.detect.names import DetectorName
-from service.errors import SettingsError
 from service.settings import load_settings
 
 app = typer.Typer()
@@ -42,19 +42,24 @@ def explain(
     model_repository: Annotated[str | None, setting("model_repository")] = None,
     model_version: Annotated[str | None, setting("model_version")] = None,
     operating_point: Annotated[str | None, setting("operating_point")] = None,
+    costs: Annotated[str | None, setting("costs")] = None,
+    unknown_codes: Annotated[str | None, setting("unknown_codes")] = None,
+    fallback: Annotated[bool | None, setting("fallback", "--fallback/--no-fallback")] = None,
     ca_file: CaFileOption = None,
     cert_file: CertFileOption = None,
     key_file: KeyFileOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
     """Say why an event got its scores: its journey, causes in a sentence, and what moved the score most."""
-    if target and backend:
-        raise SettingsError("--target and --backend exclude each other: a running gateway has its own backend")
+    refuse_beside_target(target, backend=backend, costs=costs, unknown_codes=unknown_codes, fallback=fallback)
     settings = load_settings(
         backend=backend,
         model_repository=model_repository,
         model_version=model_version,
         operating_point=operating_point,
+        costs=costs,
+        unknown_codes=unknown_codes,
+        fallback=fallback,
         model_timeout_s=30,
     )
     from service.client.access import access_by_files

@@ -15,7 +15,7 @@ import typer
 from pydantic_settings import BaseSettings
 
 from service.detect.names import DetectorName
-from service.errors import CommandError
+from service.errors import CommandError, SettingsError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -132,6 +132,14 @@ def setting(field: str, *names: str, of: type[BaseSettings] = Settings) -> Any: 
     described = of.model_fields[field]
     default = "" if described.default in {None, ""} else f" (default: {str(described.default).lower()})"
     return typer.Option(*names, help=f"{described.description}{default}", show_default=False)
+
+
+def refuse_beside_target(target: str | None, **its_own: object) -> None:
+    """Raise SettingsError for the first of these flags that is given, by parameter, where a gateway is asked."""
+    for name, value in its_own.items():
+        if target and value is not None:
+            flag, said = name.replace("_", "-"), name.replace("_", " ")
+            raise SettingsError(f"--target and --{flag} exclude each other: a running gateway has its own {said}")
 
 
 def more_folders(data: list[Path] | None, truth: Path | None) -> tuple[Path, ...]:

@@ -165,4 +165,11 @@ def test_a_missing_file_is_one_line() -> None:
 
 def test_choices_that_exclude_each_other(table: Path) -> None:
     assert_one_line(run("analyze", table, "--json", "--csv"), 2, "exclude")
-    assert_one_line(run("analyze", table, "--target", "h:1", "--backend", "onnx:x"), 2, "exclude")
+    for command in (("analyze", table), ("explain", table, "--event-id", 1)):
+        for flag in (
+            ["--backend", "onnx:x"],
+            ["--costs", "jump=1:50"],
+            ["--unknown-codes", "flagged"],
+            ["--no-fallback"],
+        ):
+            assert_one_line(run(*command, "--target", "h:1", *flag), 2, "--target and --", "exclude", "its own")

@@ -46,6 +46,16 @@ def test_it_draws_the_journey_and_says_why(table: Path) -> None:
     assert lines[-1].startswith("Judged by lstm-deep-learning epc_lstm/")
 
 
+def test_it_judges_as_analyze_is_told_to(table: Path) -> None:
+    """Where a miss of an order costs all the world, the slightest doubt is a finding."""
+    for flags in ((), ("--costs", "evtOrderErr=1000000:1"), ("--unknown-codes", "flagged", "--no-fallback")):
+        found = json.loads(run("analyze", table, "--json", *flags).stdout)["files"][0]["EventHistory"]
+        doubted = {int(one["eventId"]) for one in found if one.get("evtOrderErr")}
+        explained = json.loads(run("explain", table, "--event-id", JUMP, "--json", *flags).stdout)["explanations"]
+        [order] = [one for one in explained if one["kind"] == "evtOrderErr"]
+        assert order.get("flagged", False) == (JUMP in doubted) == ("--costs" in flags)
+
+
 def test_a_gateway_says_the_same_in_the_language_asked(table: Path, gateway: Gateway) -> None:
     here = run("explain", table, "--event-id", JUMP, "--language", "ko")
     there = run("explain", table, "--event-id", JUMP, "--language", "ko", "--target", gateway.target)
