@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.environment import ENV_PREFIX, is_service_link, unknown_variables
@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         "onnx:model_repository", description="where the model runs: onnx:REPOSITORY in process, or triton://HOST:PORT"
     )
     model_repository: Path = Field(
-        Path("model_repository"), description="folder with the model's manifest, read when the backend is triton"
+        Path("model_repository"),
+        description="folder of the models: they run in process, or with a backend that is a triton, there, and their"
+        " manifests are read here",
     )
     model_version: int | None = Field(None, ge=1, description="version of the model, a whole number; default: newest")
     triton_control: Literal["none", "explicit"] = Field(
@@ -302,6 +304,14 @@ class Settings(BaseSettings):
         _parse_backend(value)
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _run_what_is_named(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Who names a repository and no backend means its models, and would not see that the bundled ones judge."""
+        if "model_repository" in given and "backend" not in given:
+            return {**given, "backend": f"onnx:{given['model_repository']}"}
+        return given
+
     @field_validator("history")
     @classmethod
     def _check_history(cls, value: str) -> str:
@@ -380,6 +390,16 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(
             "--canary-model-version goes not with --lifecycle, whose log says which versions judge: give the challenger"
             " its share with 'epc-sentinel models traffic'"
+        )
+    runs = settings.target.repository if isinstance(settings.target, OnnxTarget) else None
+    if (
+        runs
+        and "model_repository" in settings.model_fields_set
+        and runs.resolve() != settings.model_repository.resolve()
+    ):
+        raise SettingsError(
+            f"--model-repository is '{settings.model_repository}', and --backend onnx:{runs} runs the models of another"
+            " one: leave out one of the two"
         )
     for name, others in _NEEDS.items():
         for other in others:

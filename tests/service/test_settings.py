@@ -24,6 +24,19 @@ def test_flags_win_over_variables_and_those_over_defaults(monkeypatch: pytest.Mo
     assert load_settings(backend="onnx:/models").target == OnnxTarget(Path("/models"))
 
 
+def test_the_models_of_a_repository_that_is_named_are_those_that_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(model_repository="own").target == OnnxTarget(Path("own"))
+    assert load_settings(model_repository="./own", backend="onnx:own/").repository == Path("own")
+    beside = load_settings(model_repository="own", backend="triton://h:1")
+    assert (beside.target, beside.repository) == (TritonTarget("h:1"), Path("own"))
+    with pytest.raises(SettingsError, match="--model-repository is 'own', and --backend onnx:other runs"):
+        load_settings(model_repository="own", backend="onnx:other")
+    monkeypatch.setenv("EPC_SENTINEL_MODEL_REPOSITORY", "own")
+    assert load_settings().target == OnnxTarget(Path("own"))
+    with pytest.raises(SettingsError, match="leave out one of the two"):
+        load_settings(backend="onnx:other")
+
+
 @pytest.mark.parametrize("backend", ["", "onnx:", "triton:", "triton://host", "http://host:1", "triton://h:1/x"])
 def test_backends_that_are_none(backend: str) -> None:
     with pytest.raises(SettingsError, match=r"--backend is .* onnx:REPOSITORY nor triton://HOST:PORT"):
