@@ -43,6 +43,11 @@ class Facts:
     def mates(self) -> Mates:
         return Mates(self.case.journeys, self.parts, self._local_us, causal=self.causal)
 
+    def levels_between(self, one: int, other: int) -> list[int]:
+        """Return the levels of the network between two others, which are not among them."""
+        dialect, (low, high) = self.reference.dialect, sorted((one, other))
+        return [level for level in range(low + 1, high) if dialect is None or level in dialect.levels]
+
     @cached_property
     def _place(self) -> NDArray[np.int64]:
         return self.reference.place_of(self._events.location_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.events.vocabulary import LEVELS
 from service.explain.facts import Facts
 from service.explain.mates import Went
 from service.explain.norms import Favourite
@@ -23,15 +22,15 @@ def _levels(f: Facts, w: Words, row: int) -> str:
         "place_before": before.location_id,
         "place": scan.location_id,
     }
+    between = f.levels_between(before.level, scan.level)
     if scan.level < before.level:
         message = "Backwards from {before} (place {place_before}) to {level} (place {place}), {n} level"
         many = "Backwards from {before} (place {place_before}) to {level} (place {place}), {n} levels"
-        return w.count(message, many, before.level - scan.level, **names)
-    skipped = ", ".join(LEVELS[before.level + 1 : scan.level])
-    if not skipped:
+        return w.count(message, many, len(between) + 1, **names)
+    if not between:
         return w.say("From {before} (place {place_before}) to {level} (place {place})", **names)
     message = "From {before} (place {place_before}) to {level} (place {place}) without {skipped}"
-    return w.say(message, skipped=skipped, **names)
+    return w.say(message, skipped=", ".join(map(w.level, between)), **names)
 
 
 def _most(w: Words, favourite: Favourite | None, location_id: int) -> str:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from service.dialect.dialect import Dialect
+from service.events.vocabulary import LEVELS
 from service.explain.reasons import Reasons
 from tests.service.explain.journeys import case_of, cause, said
 from tests.support.worlds import DETOUR, ROUTE, code, journey, reference, shipment
@@ -27,6 +29,15 @@ def test_levels_left_out() -> None:
         "From WMS (place 5) to R_Stock (place 74) without Logistics_HUB, W_Stock",
         "WMS(장소 5)에서 R_Stock(장소 74) 방향으로 이동하면서 Logistics_HUB, W_Stock 단계를 건너뜀",
     )
+
+
+def test_levels_that_a_network_does_not_have_are_neither_left_out_nor_counted() -> None:
+    steps = {level: [level] for level in LEVELS if level != "Logistics_HUB"}
+    known = replace(reference(), dialect=Dialect.model_validate({"steps": steps}))
+    skips = case_of([*_ITEM[:3], *_ITEM[7:]])
+    assert Reasons(skips, known, "en").sentence(3, cause("level_skipped"), 3).endswith(" without W_Stock")
+    back = case_of([*_ITEM[:9], replace(_ITEM[2], time=_ITEM[8].time + 3 * _HOUR)])
+    assert Reasons(back, known, "en").sentence(9, cause("level_reversed"), 9).endswith("to WMS (place 5), 2 levels")
 
 
 def test_a_place_of_other_products() -> None:
