@@ -55,6 +55,7 @@ _Request = TypeVar("_Request", pb.AnalyzeRequest, pb.ExplainRequest)
 _MIN_SECONDS = -62_135_596_800  # 0001-01-01T00:00:00Z
 _MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z
 _MAX_NANOS = 999_999_999
+_MIN_US, _MAX_US = _MIN_SECONDS * 1_000_000, _MAX_SECONDS * 1_000_000 + 999_999
 
 
 class Question(NamedTuple):
@@ -212,7 +213,11 @@ def encode_request(
     explain: bool = False,
     words: Wording = OWN_WORDS,
 ) -> pb.AnalyzeRequest:
-    """Return the request that `decode_request` reads back as ``events``, ``detector``, ``point`` and ``explain``."""
+    """Return the request that `decode_request` reads back as ``events``, ``detector``, ``point`` and ``explain``.
+
+    But a local time of the first or last hours that the contract can tell may be one of the year 0 or 10000 in UTC: the
+    nearest one that there is takes its place. Null dates of databases, `0001-01-01`, are such.
+    """
     request = pb.AnalyzeRequest(
         detector=DETECTOR_VALUES[detector], operating_point=POINT_VALUES[point], explain=explain
     )
@@ -228,7 +233,7 @@ def encode_request(
             event_type=types[event_type],
             file_id=file_id,
         )
-        scan.event_time.seconds, micros = divmod(time_us, 1_000_000)
+        scan.event_time.seconds, micros = divmod(min(max(time_us, _MIN_US), _MAX_US), 1_000_000)
         scan.event_time.nanos = micros * 1_000
     return request
 

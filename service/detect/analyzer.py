@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from service.detect.detector import Detector, Judgement, joined
-from service.detect.hours import UsualHours
+from service.detect.hours import StreamHours, UsualHours
 from service.detect.names import DetectorName
 from service.dialect.dialect import words_of
 from service.errors import NotImplementedYet
@@ -127,7 +127,22 @@ class Analyzer:
     def stream(self) -> Course:
         """Return how to judge one stream: without a history, what the stream itself brought before is known."""
         memory = self.own_memory()
-        return Course(partial(self.follow, memory=memory), partial(self.settle, memory=memory))
+        return self.with_hours(Course(partial(self.follow, memory=memory), partial(self.settle, memory=memory)))
+
+    def with_hours(self, course: Course) -> Course:
+        """Return a course whose answers also say whether the hours of what the stream brought look shifted."""
+        hours = StreamHours(self._hours)
+
+        async def follow(events: Events, *asked: Any, **options: Any) -> Judgement:  # noqa: ANN401
+            judgement = await course.follow(events, *asked, **options)
+            hours.take(events)
+            return replace(judgement, shifts=hours.shifts(events))
+
+        async def settle(events: Events, *asked: Any, **options: Any) -> Judgement:  # noqa: ANN401
+            judgement = await course.settle(events, *asked, **options)
+            return replace(judgement, shifts=hours.shifts(events))
+
+        return Course(follow, settle)
 
     async def follow(  # noqa: PLR0913 - the last ones are options, given by name
         self,

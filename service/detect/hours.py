@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,9 @@ simulated worlds that were not shifted, with as many visits, none gained 0.13; o
 0.5.
 """
 
+_LATELY = 4_000
+"""Events of a stream by which it is told whether its hours look shifted."""
+
 _HOUR_US = 3_600_000_000
 _HOURS = 1 << 28  # more than there are from the year 1 to 9999
 _UNIFORM = 0.05  # share of the scans that may be at any hour
@@ -37,7 +42,7 @@ def shift_warning(hours: int) -> str:
     """Return what to say of a file whose hours look shifted, "" for 0."""
     if not hours:
         return ""
-    return f"the hours of this file look shifted by {hours:+} h: are event times local time? see --event-times"
+    return f"the hours of this file look shifted by {hours:+} h: are event times local time? see docs/data.md#times"
 
 
 class UsualHours:
@@ -56,17 +61,47 @@ class UsualHours:
         """Return by how many hours (-11 .. 12) files look shifted, by file_id; of other files nothing."""
         if self._log_shares is None or len(events) < LEAST_EVENTS:
             return {}
-        local_us = self._zones.local_us(events.time_us, events.location_id)
-        columns = type_index(events.event_type), local_us, events.location_id
+        columns = events.event_type, events.time_us, events.location_id
         if (events.file_id == events.file_id[0]).all():  # nearly always
-            found = {int(events.file_id[0]): _shift(self._log_shares, *columns)}
+            found = {int(events.file_id[0]): self.shift(*columns)}
         else:
             files, size = np.unique(events.file_id, return_counts=True)
             found = {}
             for file_id in files[size >= LEAST_EVENTS].tolist():
                 of_file = events.file_id == file_id
-                found[file_id] = _shift(self._log_shares, *(column[of_file] for column in columns))
+                found[file_id] = self.shift(*(column[of_file] for column in columns))
         return {file_id: shift for file_id, shift in found.items() if shift}
+
+    def shift(self, event_type: NDArray[np.integer], time_us: _Ints, location_id: _Ints) -> int:
+        """Return by how many hours (-11 .. 12) events look shifted."""
+        if self._log_shares is None:
+            return 0
+        local_us = self._zones.local_us(time_us, location_id)
+        return _shift(self._log_shares, type_index(event_type), local_us, location_id)
+
+
+class StreamHours:
+    """Whether what a stream brought lately looks shifted: of its requests each has too few events to say so."""
+
+    def __init__(self, usual: UsualHours) -> None:
+        self._usual = usual
+        self._parts: deque[tuple[NDArray[np.integer], _Ints, _Ints]] = deque()
+        self._held, self._new, self._shift = 0, 0, 0
+
+    def take(self, events: Events) -> None:
+        """Take the next events of the stream."""
+        self._parts.append((events.event_type, events.time_us, events.location_id))
+        self._held, self._new = self._held + len(events), self._new + len(events)
+        while self._held - len(self._parts[0][0]) >= _LATELY:
+            self._held -= len(self._parts.popleft()[0])
+        if self._new >= LEAST_EVENTS:
+            self._new = 0
+            columns = (np.concatenate(column)[-_LATELY:] for column in zip(*self._parts, strict=True))
+            self._shift = self._usual.shift(*columns)
+
+    def shifts(self, events: Events) -> dict[int, int]:
+        """Return by how many hours the files of some events look shifted, all as the stream does; as `UsualHours`."""
+        return dict.fromkeys(np.unique(events.file_id).tolist(), self._shift) if self._shift else {}
 
 
 def _shift(log_shares: NDArray[np.float64], kind: _Ints, local_us: _Ints, location_id: _Ints) -> int:

@@ -86,8 +86,14 @@ class TimeZones:
         return zones
 
 
+_OF_NO_SITE = {"localtime", "posixrules", "Factory"}
+"""Files beside those of zones: that of the machine, which differs from one to the next, and two placeholders."""
+
+
 def is_zone(name: str) -> bool:
     """Return whether ``name`` is a time zone that this machine knows, such as Asia/Seoul."""
+    if name in _OF_NO_SITE or name.startswith(("posix/", "right/")):
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Asia

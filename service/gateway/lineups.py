@@ -108,8 +108,10 @@ class Lineups:
 
     def stream(self) -> Course:
         """See `Analyzer.stream`; each request is judged by the version that is in use when it comes."""
-        own = self.champion.analyzer.own_memory()
-        return Course(partial(self._judge, Analyzer.follow, own), partial(self._judge, Analyzer.settle, own))
+        analyzer = self.champion.analyzer
+        own = analyzer.own_memory()
+        course = Course(partial(self._judge, Analyzer.follow, own), partial(self._judge, Analyzer.settle, own))
+        return analyzer.with_hours(course)
 
     async def _judge(
         self,

@@ -189,7 +189,7 @@ def _warning(remembered: Remembered) -> str:
     if late:
         warnings.append(
             f"{late} of these events came after later events of their items: judged in their place in time;"
-            " the answers given for the later ones stand."
+            " the answers given for the later ones stand, unless they settle."
         )
     if reused:
         warnings.append(

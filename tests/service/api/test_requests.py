@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.requests import decode_request, encode_request
+from service.detect.names import DetectorName
 from service.errors import InvalidRequest
 from service.events.columns import Events
 from service.events.vocabulary import EVENT_TYPES, LEVELS, UNKNOWN, OperatingPoint
@@ -82,6 +85,15 @@ def test_what_the_client_encodes_is_what_the_server_decodes(
     assert list(second.epc_codes) == list(first.epc_codes)
     for column in ("event_id", "epc", "location_id", "step", "event_type", "time_us", "file_id"):
         np.testing.assert_array_equal(getattr(first, column), getattr(second, column))
+
+
+@pytest.mark.parametrize("hours", [-9, 0, 3])
+def test_a_null_date_of_a_site_east_of_utc_is_sent_as_the_first_time_that_there_is(hours: int) -> None:
+    """`0001-01-01` where clocks are ahead is a time of the year 0, which the contract does not have."""
+    events = decode(request(scan(1)))
+    sent = replace(events, time_us=events.time_us * 0 + (-62_135_596_800 + hours * 3_600) * 10**6)
+    [told] = encode_request(sent, DetectorName.LSTM).data
+    assert told.event_time.ToJsonString() == f"0001-01-01T{max(hours, 0):02}:00:00Z"
 
 
 def test_an_operating_point_that_there_is_not_is_refused_by_the_name_of_its_field() -> None:

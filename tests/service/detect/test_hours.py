@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.detect.hours import LEAST_EVENTS, UsualHours, _visits, shift_warning
+from service.detect.hours import LEAST_EVENTS, StreamHours, UsualHours, _visits, shift_warning
 from service.events.columns import Events
 from service.features.reference import Reference
 from tests.support import worlds
@@ -63,6 +63,31 @@ def test_few_events_say_nothing(world: tuple[Events, Reference]) -> None:
     events, reference = world
     few = shifted(events.take(np.flatnonzero(events.file_id == 1)[: LEAST_EVENTS - 1]), 9)
     assert UsualHours(reference).shifts(few) == {}
+
+
+@pytest.mark.parametrize("hours", [0, 9])
+def test_a_stream_is_told_by_what_it_brought_lately(world: tuple[Events, Reference], hours: int) -> None:
+    """Each request is far too small to say anything, and the shift is known soon, of files that have just begun too."""
+    events, reference = world
+    in_time = shifted(events.take(np.argsort(events.time_us)), hours)
+    stream, found = StreamHours(UsualHours(reference)), []
+    for begin in range(0, 6_000, 50):
+        request = in_time.take(np.arange(begin, begin + 50))
+        stream.take(request)
+        found.append(stream.shifts(request))
+        assert set(found[-1]) <= set(request.file_id.tolist())
+    assert found[0] == {}, "of 50 events nobody knows"
+    assert {shift for one in found[40:] for shift in one.values()} == ({hours} if hours else set())
+    assert all(found[40:]) == bool(hours)
+
+
+def test_a_stream_that_is_mended_is_told_of_no_more(world: tuple[Events, Reference]) -> None:
+    events, reference = world
+    stream, in_time = StreamHours(UsualHours(reference)), events.take(np.argsort(events.time_us))
+    stream.take(shifted(in_time.take(np.arange(3_000)), 9))
+    assert set(stream.shifts(in_time).values()) == {9}
+    stream.take(in_time.take(np.arange(3_000, 9_000)))
+    assert stream.shifts(in_time) == {}
 
 
 def test_one_shipment_says_nothing(world: tuple[Events, Reference]) -> None:

@@ -63,7 +63,10 @@ def test_each_place_has_its_zone() -> None:
     assert TimeZones.from_json(zones.to_json()).to_json() == zones.to_json()
 
 
-@pytest.mark.parametrize("name", ["Asia/Soul", "", "Asia", "../etc/passwd", "KST", "+09:00"])
+@pytest.mark.parametrize(
+    "name",
+    ["Asia/Soul", "", "Asia", "../etc/passwd", "KST", "+09:00", "localtime", "Factory", "posixrules", "right/UTC"],
+)
 def test_what_is_no_zone(name: str) -> None:
     assert not is_zone(name)
     for content in ({"default": name, "places": {}}, {"default": "UTC", "places": {"1": name}}):

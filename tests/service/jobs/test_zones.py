@@ -148,7 +148,22 @@ def test_wall_clocks_taken_for_instants_get_a_warning(
     warning = str(ask(running, local)["warning"])
     said = [f"the hours of this file look shifted by {shift:+} h: are event times local time?" for shift in shifts]
     assert any(text in warning for text in said)
-    assert "see --event-times" in warning
+    assert "see docs/data.md#times" in warning
+
+
+def test_wall_clocks_in_a_stream_get_a_warning_too(site: Site, instants: Events, local: Events) -> None:
+    """In requests of 50 events, none of which could say so alone."""
+    with Gateway("--backend", f"onnx:{site.repository}") as running:
+        for events, is_shifted in ((instants, False), (local, True)):
+            stream = GatewayStream(running.target, give_up_s=60, on_retry=lambda: None)
+            parts = np.array_split(np.argsort(events.time_us), len(events) // 50)
+            for part in parts:
+                stream.send(encode_request(events.take(part), DetectorName.LSTM))
+            stream.finish()
+            answers = [stream.receive().response for _ in range(len(parts))]
+            stream.close()
+            assert ("the hours of this file look shifted by +" in answers[-1].warning) == is_shifted
+            assert not answers[0].warning
 
 
 def test_the_warning_is_said_where_an_answer_is_a_table(site: Site) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from service.events.journeys import Journeys
 from service.events.vocabulary import KINDS, MODES
+from service.events.zones import TimeZones
 from service.features import table as features
 from service.model.sequences import prefix_windows, whole_windows
 from tests.support.trained import TinyWorld
@@ -69,7 +70,7 @@ def by_key(rows: list[Row]) -> Found:
 def rows(subject: Subject, judged: dict[str, Judged]) -> list[Row]:
     names = {13: "our hub"}
     found = [row for mode, part in judged.items() for row in areas.rows(mode, part, subject, names)]
-    found += [row for mode, part in judged.items() for row in days.rows(mode, part, subject.events)]
+    found += [row for mode, part in judged.items() for row in days.rows(mode, part, subject)]
     waits = enumerate(settling.WAITS_S)
     return [*found, *(Row("causal", MODEL, f"settle {wait}", "macro", "ap", 0.9 + at / 100) for at, wait in waits)]
 
@@ -97,6 +98,13 @@ def test_a_day_counts_what_happened_on_it(rows: list[Row]) -> None:
     assert found["causal", MODEL, first, ANY, FALSE_ALARMS] == pytest.approx(1 / 4)
     assert ("causal", MODEL, first, ANY, RECALL) not in found, "there is nothing to find"
     assert found["causal", MODEL, later, ANY, RECALL] == pytest.approx(1 / 2)
+
+
+def test_a_day_is_that_of_the_site(subject: Subject, judged: dict[str, Judged]) -> None:
+    """Where clocks are eleven hours behind it is still the day before when all journeys begin."""
+    there = replace(subject, reference=replace(subject.reference, zones=TimeZones("Pacific/Pago_Pago")))
+    first, *_ = [row for row in days.rows("causal", judged["causal"], there) if row.metric == EVENTS]
+    assert first.slice == f"{DAY}2025-06-30"
 
 
 def test_tables_show_the_worst_days_first_and_the_median_last(rows: list[Row]) -> None:

@@ -15,5 +15,5 @@ def condition_rows(
 ) -> list[Row]:
     """Return the rows of areas, days and waits; ``judged`` are the events that count, ``names`` those of places."""
     found = [row for mode, part in judged.items() for row in areas.rows(mode, part, subject, names)]
-    found += [row for mode, part in judged.items() for row in days.rows(mode, part, subject.events)]
+    found += [row for mode, part in judged.items() for row in days.rows(mode, part, subject)]
     return [*found, *settling.rows(run, subject, seed)]

@@ -1,4 +1,4 @@
-"""What the findings of the model are worth by the calendar day of the events, as the raw times say it."""
+"""What the findings of the model are worth by the calendar day of the events, as the clocks of their sites say it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from service.events.columns import Events
 from service.events.vocabulary import KINDS
+from training.evaluation.data_under_test import Subject
 from training.evaluation.detectors import MODEL, TRUTH
 from training.evaluation.slices import ANY, EVENTS, FALSE_ALARMS, POSITIVES, Judged, Row
 from training.samples.splits import normal_events
@@ -20,14 +20,16 @@ RECALL = "recall"
 """Of the anomalies of all kinds of a day, the share that is flagged."""
 
 
-def rows(mode: str, part: Judged, events: Events) -> Iterator[Row]:
+def rows(mode: str, part: Judged, subject: Subject) -> Iterator[Row]:
     """Yield by day how many normal events and anomalies there are, and the share of each that the model flags.
 
     At the model's own thresholds. A normal event is flagged with any kind; an anomaly is one kind of an event.
     """
     labels, flags = part.samples.labels, part.detectors[MODEL].flags
     truth, normal = labels >= 0.5, normal_events(labels)
-    date = events.time_us[part.samples.index].astype("datetime64[us]").astype("datetime64[D]")
+    events = subject.events.take(part.samples.index)
+    local_us = subject.reference.zones.local_us(events.time_us, events.location_id)
+    date = local_us.astype("datetime64[us]").astype("datetime64[D]")
     days, day = np.unique(date, return_inverse=True)
     any_kind = np.asarray(flags[normal].any(axis=1))
     of_normal, of_anomaly = day[normal], np.repeat(day, len(KINDS))[truth.ravel()]

@@ -182,7 +182,8 @@ class ScanEvent(google.protobuf.message.Message):
     def event_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the scan happened. Required, years 1 to 9999; used at microsecond resolution. A true instant: hours, weekdays and
         dates are those of the time zone of the site, which the model knows. Not the site's local time as if it were UTC,
-        unless the server runs with --event-times wall-clock. If the hours of a file look shifted, the answer has a warning.
+        unless the server runs with --event-times wall-clock. If the hours of a file or of a stream look
+        shifted, answers have a warning.
         """
 
     def __init__(
