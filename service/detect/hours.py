@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,19 +85,16 @@ class StreamHours:
 
     def __init__(self, usual: UsualHours) -> None:
         self._usual = usual
-        self._parts: deque[tuple[NDArray[np.integer], _Ints, _Ints]] = deque()
-        self._held, self._new, self._shift = 0, 0, 0
+        self._brought: list[tuple[NDArray[Any], ...]] = []  # (types, times, places) of events, the last ones at the end
+        self._new, self._shift = 0, 0
 
     def take(self, events: Events) -> None:
         """Take the next events of the stream."""
-        self._parts.append((events.event_type, events.time_us, events.location_id))
-        self._held, self._new = self._held + len(events), self._new + len(events)
-        while self._held - len(self._parts[0][0]) >= _LATELY:
-            self._held -= len(self._parts.popleft()[0])
+        self._brought.append((events.event_type, events.time_us, events.location_id))
+        self._new += len(events)
         if self._new >= LEAST_EVENTS:
-            self._new = 0
-            columns = (np.concatenate(column)[-_LATELY:] for column in zip(*self._parts, strict=True))
-            self._shift = self._usual.shift(*columns)
+            lately = tuple(np.concatenate(column)[-_LATELY:] for column in zip(*self._brought, strict=True))
+            self._brought, self._new, self._shift = [lately], 0, self._usual.shift(*lately)
 
     def shifts(self, events: Events) -> dict[int, int]:
         """Return by how many hours the files of some events look shifted, all as the stream does; as `UsualHours`."""
