@@ -153,7 +153,7 @@ def test_wall_clocks_taken_for_instants_get_a_warning(
 
 def test_wall_clocks_in_a_stream_get_a_warning_too(site: Site, instants: Events, local: Events) -> None:
     """In requests of 50 events, none of which could say so alone."""
-    with Gateway("--backend", f"onnx:{site.repository}") as running:
+    with Gateway("--backend", f"onnx:{site.repository}", "--history", "none") as running:
         for events, is_shifted in ((instants, False), (local, True)):
             stream = GatewayStream(running.target, give_up_s=60, on_retry=lambda: None)
             parts = np.array_split(np.argsort(events.time_us), len(events) // 50)
