@@ -154,7 +154,7 @@ class Metrics:
         )
         self._shifted = Counter(
             "epc_sentinel_shifted_files",
-            "Files whose hours look shifted: their event times may be local ones; each has a warning.",
+            "Answers about files or streams whose hours look shifted; each has a warning.",
             registry=registry,
         )
         self._coverage = _coverage_counters(registry)

@@ -27,8 +27,8 @@ def rows(mode: str, part: Judged, subject: Subject) -> Iterator[Row]:
     """
     labels, flags = part.samples.labels, part.detectors[MODEL].flags
     truth, normal = labels >= 0.5, normal_events(labels)
-    events = subject.events.take(part.samples.index)
-    local_us = subject.reference.zones.local_us(events.time_us, events.location_id)
+    events, index = subject.events, part.samples.index
+    local_us = subject.reference.zones.local_us(events.time_us[index], events.location_id[index])
     date = local_us.astype("datetime64[us]").astype("datetime64[D]")
     days, day = np.unique(date, return_inverse=True)
     any_kind = np.asarray(flags[normal].any(axis=1))
